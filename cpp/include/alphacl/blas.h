@@ -1,0 +1,27 @@
+// The matrix products of the core: row-major, one thread, float and double.
+// The only file behind this header that names the BLAS is src/blas.cpp.
+#pragma once
+
+#include <string>
+
+#include "alphacl/view.h"
+
+namespace alphacl {
+
+enum class Trans : bool { no = false, yes = true };
+
+/// c (m × n) = scale · op(a) op(b) + keep · c, op(a): m × k, op(b): k × n. Leading dimensions ≥ columns stored.
+template <class T>
+void gemm(Trans ta, Trans tb, index_t m, index_t n, index_t k, T scale, const T* a, index_t lda, const T* b,
+          index_t ldb, T keep, T* c, index_t ldc);
+
+/// Upper triangle of c (d × d) = scale · aᵀa + keep · c, a: n × d.
+template <class T>
+void syrk(index_t d, index_t n, T scale, const T* a, index_t lda, T keep, T* c, index_t ldc);
+
+/// Sets the library to one thread (loops over tiles are what runs in parallel here); returns its description.
+std::string blas_config();
+/// The number of threads that the library itself uses, 0 where it does not tell.
+int blas_threads();
+
+}  // namespace alphacl

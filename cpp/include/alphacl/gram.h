@@ -1,0 +1,37 @@
+// Weighted Gram matrices Σ_i w_i x_i x_iᵀ and their relatives, accumulated in double.
+#pragma once
+
+#include "alphacl/importance.h"
+
+namespace alphacl {
+
+/// Collects the Laplacian form as a d × d matrix.
+/// Cost: n d² operations per weighted Gram, 2 n d² with y; memory G d² doubles, G ≤ 64 groups of rows that depend on N
+/// and d alone, so that the same bits come out for any number of threads.
+template <class T>
+class GramSink final : public LaplacianSink<T> {
+ public:
+  explicit GramSink(const Samples<T>& x);
+  void tiles(index_t begin, index_t end, const index_t* order, const double* degree, const double* weight,
+             const T* y) override;
+  void factors(const double* degree, const double* weight, const Features<T>& phi) override;
+
+  /// out (d × d doubles, exactly symmetric) = scale · what was collected.
+  void finish(double scale, double* out) const;
+  /// Σ |D_i| ‖x_i‖², the size of what the Laplacian form subtracts from.
+  double positive_trace() const;
+
+ private:
+  struct Task;
+  void accumulate(index_t begin, index_t end, const Task& task);
+
+  const Samples<T>& x_;
+  index_t groups_ = 0, rank_ = 0;
+  Buffer<double> upper_;    // groups × d × d: symmetric part, upper triangle
+  Buffer<double> square_;   // groups × d × d: what came with y, both triangles; its symmetric part counts
+  Buffer<double> moments_;  // groups × p × d: ΦᵀX
+  Buffer<double> trace_;    // groups
+  bool has_square_ = false;
+};
+
+}  // namespace alphacl

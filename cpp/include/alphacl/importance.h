@@ -1,0 +1,97 @@
+// A pairwise importance α is a linear operator on N samples. What knows its row sums, its products and its
+// Laplacian form serves every operation of the package.
+#pragma once
+
+#include <memory>
+
+#include "alphacl/samples.h"
+#include "alphacl/view.h"
+
+namespace alphacl {
+
+/// Writes rows of a factor Φ of a low-rank importance α = ΦΦᵀ.
+template <class T>
+class Features {
+ public:
+  virtual ~Features() = default;
+  virtual index_t rank() const = 0;  // p
+  /// out (n × p, contiguous): rows begin … begin + n − 1 of Φ.
+  virtual void rows(index_t begin, index_t n, T* out) const = 0;
+};
+
+/// Receives the Laplacian form Σ_i D_i x_i x_iᵀ − Xᵀ(α + αᵀ)X − Σ_i R_i δ_i δ_iᵀ in pieces,
+/// with D = r + c, R = r, r = α1, c = αᵀ1, x centred and δ = x − x'. Terms with j = i may be left out of D and of
+/// α + αᵀ together. A sink is called from serial code and runs in parallel itself.
+template <class T>
+class LaplacianSink {
+ public:
+  virtual ~LaplacianSink() = default;
+
+  /// Samples order[begin … end) (or begin … end): adds D_i x_i x_iᵀ − 2 x_i y_iᵀ − R_i δ_i δ_iᵀ; `degree` and `weight`
+  /// (D and R) are indexed by sample, row 0 of y (row stride d) belongs to `begin`. Only the symmetric part counts,
+  /// so y = Ux with U + Uᵀ = α + αᵀ will do.
+  virtual void tiles(index_t begin, index_t end, const index_t* order, const double* degree, const double* weight,
+                     const T* y) = 0;
+
+  /// All samples, for α = ΦΦᵀ: adds Σ D_i x_i x_iᵀ − R_i δ_i δ_iᵀ − 2(ΦᵀX)ᵀ(ΦᵀX).
+  virtual void factors(const double* degree, const double* weight, const Features<T>& phi) = 0;
+};
+
+template <class T>
+class Importance {
+ public:
+  virtual ~Importance() = default;
+
+  index_t size() const { return size_; }  // N
+
+  /// r = α1 and c = αᵀ1, in double.
+  virtual void row_sums(double* r) const = 0;
+  virtual void col_sums(double* c) const = 0;
+  /// out = α y, y: N × q.
+  virtual void matmul(View<const T> y, View<T> out) const = 0;
+  /// Hands the Laplacian form over x to `sink`.
+  virtual void laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const = 0;
+  /// α itself, N × N.
+  virtual void to_dense(View<T> out) const = 0;
+  /// The same importance computed in double, from the same arrays.
+  virtual std::unique_ptr<Importance<double>> widened() const = 0;
+
+ protected:
+  explicit Importance(index_t size) : size_(size) {}
+
+ private:
+  index_t size_;
+};
+
+/// α given as an array (any sign, not necessarily symmetric). O(N²) memory is the caller's.
+template <class T, class S>
+std::unique_ptr<Importance<T>> dense(View<const S> alpha);
+
+/// α = 1 for every pair.
+template <class T>
+std::unique_ptr<Importance<T>> uniform(index_t size);
+
+/// α = ΦΦᵀ, Φ: N × p. Time O(N p d), memory O(p d).
+template <class T, class S>
+std::unique_ptr<Importance<T>> low_rank(View<const S> phi);
+
+/// What a radial importance α_ij = exp(−(½‖f_i − f_j‖²)^(p/2)/τ) is made of.
+struct Radial {
+  double tau;
+  double power = 2;        // p
+  bool unit_diagonal = true;  // α_ii = 1, else 0
+  bool normalize = false;  // rows divided by their sums
+};
+
+/// Radial importance from features f: N × m, by tiles. Time O(N²(m + d)), memory O(N(m + d)).
+template <class T, class S>
+std::unique_ptr<Importance<T>> radial(View<const S> f, const Radial& radial);
+
+/// How a Gaussian importance of scalars is computed; `automatic` takes the cheapest.
+enum class GaussianMethod { automatic, tiles, fourier, sorted };
+
+/// α_ij = exp(−‖f_i − f_j‖²/(2τ)), f: N × m. For m = 1 linear in N, with an error of at most `tol` in α.
+template <class T, class S>
+std::unique_ptr<Importance<T>> gaussian(View<const S> f, double tau, double tol, GaussianMethod method);
+
+}  // namespace alphacl

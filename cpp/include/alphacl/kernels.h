@@ -1,0 +1,136 @@
+// The inner loops that are compiled once per instruction set (src/isa/kernels.cpp) and chosen at load time.
+// Everything here is plain: no template or inline function may be shared between instruction sets, or the
+// linker could keep the copy of the newest one and run it on an older machine.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "alphacl/view.h"
+
+namespace alphacl {
+
+/// One tile of a radial importance exp(−q^(p/2)/τ), q = ½‖f_i − f_j‖². S: type of the distances, T: of α.
+template <class T, class S>
+struct RadialTile {
+  const S* dot;      // ni × nj products f_i·f_j, or −q itself where half_* are zero; row stride ld_dot
+  index_t ld_dot;
+  const S* half_i;   // ½‖f_i‖²
+  const S* half_j;
+  const S* lse_i;    // log of the row normalisers, or null: not normalised
+  const S* lse_j;    // also given: the tile is exp(t − lse_i) + exp(t − lse_j), a tile of α + αᵀ
+  index_t ni, nj;
+  index_t first;     // row i starts at column max(0, i + first); what lies before is written as 0
+  double power;      // p
+  S inv_tau;
+  T factor;          // 2 for a tile of α + αᵀ of a symmetric α, else 1
+  T* out;            // row stride ld_out
+  index_t ld_out;
+  double* row_sum;   // += sums of the rows of the tile, or null
+  double* col_sum;   // += sums of its columns
+  S* scratch_s;      // nj
+  T* scratch_t;      // nj
+};
+
+/// One tile of α + αᵀ of a given α: out = α_IJ + (α_JI)ᵀ, and the sums that the Laplacian form needs.
+template <class T, class S>
+struct DenseTile {
+  const S* a;        // α_IJ, ni × nj
+  const S* at;       // α_JI, nj × ni
+  index_t ld_a, ld_at;
+  index_t ni, nj;
+  index_t first;     // as above
+  T* out;
+  index_t ld_out;
+  double* beta_row;  // += row sums of out
+  double* beta_col;  // += column sums of out
+  double* alpha_row; // += row sums of α_IJ (over the columns that count)
+  double* alpha_col; // += row sums of α_JI, that is, indexed by the columns of the tile
+  T* scratch;        // 2·nj
+};
+
+template <class T>
+struct Kernels {
+  /// acc (double, row stride ld_acc) += block (T, row stride ld).
+  void (*add_block)(double* acc, index_t ld_acc, const T* block, index_t ld, index_t rows, index_t cols);
+  /// sum (cols, double) += the rows of a contiguous block.
+  void (*add_block_rows)(const T* block, index_t rows, index_t cols, double* sum);
+  /// out = w · in.
+  void (*scale_row)(const T* in, T w, index_t n, T* out);
+  /// out = w · x − 2 y.
+  void (*laplacian_row)(const T* x, const T* y, T w, index_t n, T* out);
+  /// Σ x_j · y_j in double.
+  double (*dot)(const T* x, const T* y, index_t n);
+  double (*dot_wide)(const T* x, const double* y, index_t n);
+  /// Real Fourier features: for a in [0, n): out[a·ld] = c_0, then c_k cos(kθ_a), c_k sin(kθ_a), k = 1..kmax.
+  /// |θ| ≤ π. coefficients: kmax + 1.
+  void (*fourier)(const double* theta, index_t n, const double* coefficients, index_t kmax, T* out, index_t ld);
+  /// Whether any entry of the tile is not 0.
+  bool (*radial_tile)(const RadialTile<T, T>&);
+  bool (*radial_tile_wide)(const RadialTile<T, double>&);
+};
+
+/// Kernels that read data of type S and compute in T.
+template <class T, class S>
+struct ReadKernels {
+  /// out = x − shift, the difference taken in double.
+  void (*center_row)(const S* x, const double* shift, index_t n, T* out);
+  /// out = x − y, taken in T.
+  void (*delta_row)(const S* x, const S* y, index_t n, T* out);
+  /// sum += x − origin, in double.
+  void (*add_offsets)(const S* x, const S* origin, index_t n, double* sum);
+  void (*dense_tile)(const DenseTile<T, S>&);
+};
+
+/// Log-sum-exp of the rows of a radial tile, running: (peak, sum) stand for sum · e^peak. Column `skip + i` of row i
+/// is left out.
+template <class S>
+struct RadialStats {
+  const S* dot;
+  index_t ld_dot;
+  const S* half_i;
+  const S* half_j;
+  index_t ni, nj;
+  index_t skip;
+  double power;
+  S inv_tau;
+  S* peak;
+  double* sum;
+  S* scratch;  // nj
+};
+
+template <class S>
+struct DistanceKernels {
+  void (*radial_stats)(const RadialStats<S>&);
+  /// dot[i·ld + j] = −½‖f_i − f_j‖², f_i: rows of `fi` (ni × m, row stride m), columns j of `fjt` (m × nj, row stride ld_fjt).
+  void (*negative_half_distance)(const S* fi, index_t ni, index_t m, const S* fjt, index_t ld_fjt, index_t nj, S* dot,
+                                 index_t ld);
+};
+
+struct KernelSet {
+  Kernels<float> f;
+  Kernels<double> d;
+  ReadKernels<float, float> ff;
+  ReadKernels<double, float> df;
+  ReadKernels<double, double> dd;
+  DistanceKernels<float> distance_f;
+  DistanceKernels<double> distance_d;
+  /// Fills n values with e^x for the rate of the machine (benchmarks).
+  void (*exp_f)(const float* x, index_t n, float* out);
+  void (*exp_d)(const double* x, index_t n, double* out);
+};
+
+/// The set in use: the newest that the processor has, or the one that ALPHACL_FAST_ISA names.
+const KernelSet& kernel_set();
+std::string isa_in_use();
+/// Names of the sets that this processor can run, weakest first.
+std::vector<std::string> supported_isas();
+
+template <class T>
+const Kernels<T>& kernels();
+template <class T, class S>
+const ReadKernels<T, S>& read_kernels();
+template <class S>
+const DistanceKernels<S>& distance_kernels();
+
+}  // namespace alphacl

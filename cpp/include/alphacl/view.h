@@ -1,0 +1,84 @@
+// Views of arrays, owned buffers and the errors of the core.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+
+namespace alphacl {
+
+using index_t = std::ptrdiff_t;
+
+/// A row-major matrix that somebody else owns. Rows may be any distance apart (also negative or zero);
+/// the entries of one row are adjacent.
+template <class T>
+struct View {
+  T* data;
+  index_t rows;
+  index_t cols;
+  index_t stride;  // elements from one row to the next
+
+  T* row(index_t i) const { return data + i * stride; }
+  operator View<const T>() const { return {data, rows, cols, stride}; }
+};
+
+/// Memory could not be had; says how much was asked for.
+class OutOfMemory : public std::runtime_error {
+ public:
+  explicit OutOfMemory(std::size_t bytes)
+      : std::runtime_error("out of memory: could not allocate " + std::to_string(bytes) + " bytes") {}
+};
+
+/// Owned, uninitialised memory on a cache-line boundary.
+template <class T>
+class Buffer {
+  static_assert(std::is_trivial<T>::value, "a Buffer holds plain numbers");
+
+ public:
+  Buffer() = default;
+  explicit Buffer(index_t size) { resize(size); }
+  Buffer(index_t size, T value) {
+    resize(size);
+    fill(value);
+  }
+  Buffer(Buffer&& other) noexcept : data_(other.data_), size_(other.size_) {
+    other.data_ = nullptr;
+    other.size_ = 0;
+  }
+  Buffer& operator=(Buffer&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~Buffer() { std::free(data_); }
+
+  /// Makes room for at least `size` elements; what was held is lost when the memory moves.
+  void resize(index_t size) {
+    if (size <= size_ && data_ != nullptr) return;
+    const std::size_t bytes = (static_cast<std::size_t>(size) * sizeof(T) + 63) / 64 * 64;
+    void* fresh = std::aligned_alloc(64, bytes == 0 ? 64 : bytes);
+    if (fresh == nullptr) throw OutOfMemory(bytes);
+    std::free(data_);
+    data_ = static_cast<T*>(fresh);
+    size_ = size;
+  }
+  void fill(T value) {
+    for (index_t i = 0; i < size_; ++i) data_[i] = value;
+  }
+
+  T* data() const { return data_; }
+  T& operator[](index_t i) const { return data_[i]; }
+  index_t size() const { return size_; }
+
+ private:
+  T* data_ = nullptr;
+  index_t size_ = 0;
+};
+
+inline index_t ceil_div(index_t a, index_t b) { return (a + b - 1) / b; }
+
+}  // namespace alphacl

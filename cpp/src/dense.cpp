@@ -1,0 +1,67 @@
+// α given as an (N, N) array.
+#include <algorithm>
+
+#include "alphacl/kernels.h"
+#include "tiled.h"
+
+namespace alphacl {
+namespace {
+
+template <class T, class S>
+class Dense final : public TiledImportance<T> {
+ public:
+  explicit Dense(View<const S> alpha) : TiledImportance<T>(alpha.rows), alpha_(alpha) {}
+
+  std::unique_ptr<Importance<double>> widened() const override { return dense<double, S>(alpha_); }
+
+ protected:
+  void tile(const Tile& w, T* out, index_t ld, TileScratch<T>&) const override {
+    for (index_t i = 0; i < w.ni; ++i) {
+      const S* row = alpha_.row(w.i0 + i) + w.j0;
+      std::copy(row, row + w.nj, out + i * ld);
+    }
+  }
+
+  bool half_tile(const Tile& w, T* out, TileSums sums, TileScratch<T>& scratch) const override {
+    scratch.columns.resize(2 * w.nj);
+    DenseTile<T, S> args;
+    args.a = alpha_.row(w.i0) + w.j0;
+    args.at = alpha_.row(w.j0) + w.i0;
+    args.ld_a = args.ld_at = alpha_.stride;
+    args.ni = w.ni;
+    args.nj = w.nj;
+    args.first = w.i0 - w.j0 + 1;
+    args.out = out;
+    args.ld_out = w.nj;
+    args.beta_row = sums.degree + w.i0;
+    args.beta_col = sums.degree + w.j0;
+    args.alpha_row = sums.weight + w.i0;
+    args.alpha_col = sums.weight + w.j0;
+    args.scratch = scratch.columns.data();
+    read_kernels<T, S>().dense_tile(args);
+    return true;
+  }
+
+  bool symmetric() const override { return false; }
+  bool sums_weights() const override { return true; }
+
+  void weights(index_t begin, index_t end, const double*, double* weight) const override {
+    for (index_t i = begin; i < end; ++i) weight[i] += static_cast<double>(alpha_.row(i)[i]);
+  }
+
+ private:
+  View<const S> alpha_;
+};
+
+}  // namespace
+
+template <class T, class S>
+std::unique_ptr<Importance<T>> dense(View<const S> alpha) {
+  return std::make_unique<Dense<T, S>>(alpha);
+}
+
+template std::unique_ptr<Importance<float>> dense<float, float>(View<const float>);
+template std::unique_ptr<Importance<double>> dense<double, double>(View<const double>);
+template std::unique_ptr<Importance<double>> dense<double, float>(View<const float>);
+
+}  // namespace alphacl

@@ -1,0 +1,120 @@
+#include <algorithm>
+#include <cmath>
+
+#include "alphacl/blas.h"
+#include "alphacl/contrastive_cov.h"
+#include "alphacl/kernels.h"
+#include "alphacl/threads.h"
+
+namespace alphacl {
+namespace {
+
+constexpr index_t chunk = 256;
+constexpr index_t most_groups = 64;
+
+// The trace of the Laplacian form. Groups of rows depend on N alone: the same bits for any number of threads.
+template <class T>
+class TraceSink final : public LaplacianSink<T> {
+ public:
+  explicit TraceSink(const Samples<T>& x) : x_(x) {}
+
+  void tiles(index_t begin, index_t end, const index_t* order, const double* degree, const double* weight,
+             const T* y) override {
+    pass(begin, end, order, degree, weight, y, nullptr);
+  }
+
+  void factors(const double* degree, const double* weight, const Features<T>& phi) override {
+    pass(0, x_.size(), nullptr, degree, weight, nullptr, &phi);
+  }
+
+  double trace() const { return trace_; }
+  double positive() const { return positive_; }
+
+ private:
+  void pass(index_t begin, index_t end, const index_t* order, const double* degree, const double* weight, const T* y,
+            const Features<T>* phi) {
+    const index_t d = x_.features(), p = phi ? phi->rank() : 0;
+    const index_t groups = std::clamp<index_t>((end - begin) / chunk, 1, most_groups);
+    Buffer<double> sums(2 * groups, 0.0), moments(groups * p * d, 0.0);
+    struct Work {
+      Buffer<T> x, phi, product;
+    };
+    PerWorker<Work> works;
+    parallel_for(groups, [&](index_t g, int worker) {
+      Work& work = works[worker];
+      work.x.resize(chunk * d);
+      work.phi.resize(chunk * p);
+      work.product.resize(p * d);
+      const index_t last = begin + (end - begin) * (g + 1) / groups;
+      const auto dot = kernels<T>().dot;
+      double sum = 0, positive = 0;
+      for (index_t i = begin + (end - begin) * g / groups; i < last; i += chunk) {
+        const index_t n = std::min(chunk, last - i);
+        const T* row = work.x.data();
+        x_.centered(i, n, order, work.x.data());
+        for (index_t r = 0; r < n; ++r, row += d) {
+          const double part = degree[order ? order[i + r] : i + r] * dot(row, row, d);
+          sum += part;
+          positive += std::fabs(part);
+          if (y) sum -= 2 * dot(row, y + (i + r - begin) * d, d);
+        }
+        if (phi) {
+          phi->rows(i, n, work.phi.data());
+          gemm<T>(Trans::yes, Trans::no, p, d, n, T(1), work.phi.data(), p, work.x.data(), d, T(0),
+                  work.product.data(), d);
+          kernels<T>().add_block(moments.data() + g * p * d, d, work.product.data(), d, p, d);
+        }
+        x_.deltas(i, n, order, work.x.data());
+        row = work.x.data();
+        for (index_t r = 0; r < n; ++r, row += d) sum -= weight[order ? order[i + r] : i + r] * dot(row, row, d);
+      }
+      sums[2 * g] = sum;
+      sums[2 * g + 1] = positive;
+    });
+    for (index_t g = 0; g < groups; ++g) {
+      trace_ += sums[2 * g];
+      positive_ += sums[2 * g + 1];
+    }
+    for (index_t e = 0; e < p * d; ++e) {
+      double moment = 0;
+      for (index_t g = 0; g < groups; ++g) moment += moments[g * p * d + e];
+      trace_ -= 2 * moment * moment;
+    }
+  }
+
+  const Samples<T>& x_;
+  double trace_ = 0, positive_ = 0;
+};
+
+// As for the covariance: beyond this ratio the trace is computed again in double.
+constexpr double largest_cancellation = 10;
+
+template <class T>
+TraceSink<T> traced(const Samples<T>& f, const Importance<T>& alpha) {
+  TraceSink<T> sink(f);
+  alpha.laplacian(f, sink);
+  return sink;
+}
+
+double trace(View<const double> f, View<const double> f_aug, const Importance<double>& alpha) {
+  return traced<double>(SamplesOf<double, double>(f, f_aug), alpha).trace();
+}
+
+double trace(View<const float> f, View<const float> f_aug, const Importance<float>& alpha) {
+  const auto single = traced<float>(SamplesOf<float, float>(f, f_aug), alpha);
+  if (!(single.positive() > largest_cancellation * std::fabs(single.trace()))) return single.trace();
+  return traced<double>(SamplesOf<double, float>(f, f_aug), *alpha.widened()).trace();
+}
+
+}  // namespace
+
+template <class S>
+double energy(View<const S> f, View<const S> f_aug, const Importance<S>& alpha) {
+  const double n = static_cast<double>(f.rows);
+  return trace(f, f_aug, alpha) / (4 * n * n);
+}
+
+template double energy<float>(View<const float>, View<const float>, const Importance<float>&);
+template double energy<double>(View<const double>, View<const double>, const Importance<double>&);
+
+}  // namespace alphacl

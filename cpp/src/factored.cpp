@@ -1,0 +1,165 @@
+#include "factored.h"
+
+#include <algorithm>
+
+#include "alphacl/blas.h"
+#include "alphacl/kernels.h"
+#include "alphacl/threads.h"
+
+namespace alphacl {
+namespace {
+
+constexpr index_t chunk = 512;        // rows of Φ in cache at a time
+constexpr index_t most_groups = 32;   // partial sums; fixed, so the number of threads changes no bit
+
+index_t group_count(index_t n) { return std::clamp<index_t>(n / chunk, 1, most_groups); }
+
+template <class F>
+void for_chunks(index_t n, index_t group, index_t groups, F&& body) {
+  const index_t end = n * (group + 1) / groups;
+  for (index_t i = n * group / groups; i < end; i += chunk) body(i, std::min(chunk, end - i));
+}
+
+template <class T>
+class Ones final : public Features<T> {
+ public:
+  index_t rank() const override { return 1; }
+  void rows(index_t, index_t n, T* out) const override { std::fill_n(out, n, T(1)); }
+};
+
+template <class T>
+class Uniform final : public FactoredImportance<T> {
+ public:
+  explicit Uniform(index_t size) : FactoredImportance<T>(size, std::make_unique<Ones<T>>()) {}
+  std::unique_ptr<Importance<double>> widened() const override { return uniform<double>(this->size()); }
+};
+
+template <class T, class S>
+class Given final : public Features<T> {
+ public:
+  explicit Given(View<const S> phi) : phi_(phi) {}
+  index_t rank() const override { return phi_.cols; }
+  void rows(index_t begin, index_t n, T* out) const override {
+    for (index_t i = begin; i < begin + n; ++i, out += phi_.cols) std::copy_n(phi_.row(i), phi_.cols, out);
+  }
+
+ private:
+  View<const S> phi_;
+};
+
+template <class T, class S>
+class LowRank final : public FactoredImportance<T> {
+ public:
+  explicit LowRank(View<const S> phi)
+      : FactoredImportance<T>(phi.rows, std::make_unique<Given<T, S>>(phi)), view_(phi) {}
+  std::unique_ptr<Importance<double>> widened() const override { return low_rank<double, S>(view_); }
+
+ private:
+  View<const S> view_;
+};
+
+}  // namespace
+
+template <class T>
+void FactoredImportance<T>::row_sums(double* r) const {
+  const index_t n = this->size(), p = phi_->rank(), groups = group_count(n);
+  Buffer<double> parts(groups * p, 0.0), total(p, 0.0);
+  PerWorker<Buffer<T>> buffers;
+  parallel_for(groups, [&](index_t g, int worker) {
+    Buffer<T>& phi = buffers[worker];
+    phi.resize(chunk * p);
+    for_chunks(n, g, groups, [&](index_t i0, index_t ni) {
+      phi_->rows(i0, ni, phi.data());
+      kernels<T>().add_block_rows(phi.data(), ni, p, parts.data() + g * p);
+    });
+  });
+  for (index_t g = 0; g < groups; ++g)
+    for (index_t l = 0; l < p; ++l) total[l] += parts[g * p + l];
+  parallel_for(groups, [&](index_t g, int worker) {
+    Buffer<T>& phi = buffers[worker];
+    phi.resize(chunk * p);
+    for_chunks(n, g, groups, [&](index_t i0, index_t ni) {
+      phi_->rows(i0, ni, phi.data());
+      for (index_t i = 0; i < ni; ++i) r[i0 + i] = kernels<T>().dot_wide(phi.data() + i * p, total.data(), p);
+    });
+  });
+}
+
+template <class T>
+void FactoredImportance<T>::matmul(View<const T> y, View<T> out) const {
+  const index_t n = this->size(), p = phi_->rank(), q = y.cols, groups = group_count(n);
+  Buffer<double> parts(groups * p * q, 0.0);
+  Buffer<T> moments(p * q);
+  struct Work {
+    Buffer<T> phi, y, product;
+  };
+  PerWorker<Work> works;
+  parallel_for(groups, [&](index_t g, int worker) {
+    Work& work = works[worker];
+    work.phi.resize(chunk * p);
+    work.y.resize(chunk * q);
+    work.product.resize(p * q);
+    for_chunks(n, g, groups, [&](index_t i0, index_t ni) {
+      phi_->rows(i0, ni, work.phi.data());
+      for (index_t i = 0; i < ni; ++i) std::copy_n(y.row(i0 + i), q, work.y.data() + i * q);
+      gemm<T>(Trans::yes, Trans::no, p, q, ni, T(1), work.phi.data(), p, work.y.data(), q, T(0), work.product.data(),
+              q);
+      kernels<T>().add_block(parts.data() + g * p * q, q, work.product.data(), q, p, q);
+    });
+  });
+  for (index_t e = 0; e < p * q; ++e) {
+    double sum = 0;
+    for (index_t g = 0; g < groups; ++g) sum += parts[g * p * q + e];
+    moments[e] = static_cast<T>(sum);
+  }
+  parallel_for(groups, [&](index_t g, int worker) {
+    Work& work = works[worker];
+    work.phi.resize(chunk * p);
+    for_chunks(n, g, groups, [&](index_t i0, index_t ni) {
+      phi_->rows(i0, ni, work.phi.data());
+      gemm<T>(Trans::no, Trans::no, ni, q, p, T(1), work.phi.data(), p, moments.data(), q, T(0), out.row(i0),
+              out.stride);
+    });
+  });
+}
+
+template <class T>
+void FactoredImportance<T>::laplacian(const Samples<T>&, LaplacianSink<T>& sink) const {
+  const index_t n = this->size();
+  Buffer<double> weight(n), degree(n);
+  row_sums(weight.data());
+  for (index_t i = 0; i < n; ++i) degree[i] = 2 * weight[i];
+  sink.factors(degree.data(), weight.data(), *phi_);
+}
+
+template <class T>
+void FactoredImportance<T>::to_dense(View<T> out) const {
+  const index_t n = this->size(), p = phi_->rank();
+  Buffer<T> phi(n * p);
+  phi_->rows(0, n, phi.data());
+  parallel_for(ceil_div(n, chunk), [&](index_t b, int) {
+    const index_t i0 = b * chunk, ni = std::min(chunk, n - i0);
+    gemm<T>(Trans::no, Trans::yes, ni, n, p, T(1), phi.data() + i0 * p, p, phi.data(), p, T(0), out.row(i0),
+            out.stride);
+  });
+}
+
+template <class T>
+std::unique_ptr<Importance<T>> uniform(index_t size) {
+  return std::make_unique<Uniform<T>>(size);
+}
+
+template <class T, class S>
+std::unique_ptr<Importance<T>> low_rank(View<const S> phi) {
+  return std::make_unique<LowRank<T, S>>(phi);
+}
+
+template class FactoredImportance<float>;
+template class FactoredImportance<double>;
+template std::unique_ptr<Importance<float>> uniform<float>(index_t);
+template std::unique_ptr<Importance<double>> uniform<double>(index_t);
+template std::unique_ptr<Importance<float>> low_rank<float, float>(View<const float>);
+template std::unique_ptr<Importance<double>> low_rank<double, double>(View<const double>);
+template std::unique_ptr<Importance<double>> low_rank<double, float>(View<const float>);
+
+}  // namespace alphacl

@@ -1,0 +1,26 @@
+// Importances α = ΦΦᵀ of low rank. Private to the core.
+#pragma once
+
+#include "alphacl/importance.h"
+
+namespace alphacl {
+
+/// Everything about α = ΦΦᵀ from the rows of Φ: r = Φ(Φᵀ1), αy = Φ(Φᵀy). Time O(N p) per vector, memory O(N + p).
+template <class T>
+class FactoredImportance : public Importance<T> {
+ public:
+  void row_sums(double* r) const override;
+  void col_sums(double* c) const override { row_sums(c); }
+  void matmul(View<const T> y, View<T> out) const override;
+  void laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const override;
+  void to_dense(View<T> out) const override;
+
+ protected:
+  FactoredImportance(index_t size, std::unique_ptr<Features<T>> phi)
+      : Importance<T>(size), phi_(std::move(phi)) {}
+
+ private:
+  std::unique_ptr<Features<T>> phi_;
+};
+
+}  // namespace alphacl

@@ -1,0 +1,56 @@
+// The Gaussian of a scalar difference as a short cosine series. Private to the core.
+//
+// exp(−Δ²/2) = Σ_k c_k cos(kωΔ) for |Δ| ≤ range, ω = 2π/(range + q), c_k = (√(2π)/period) exp(−(kω)²/2): the
+// trapezoid rule on the Gaussian's own Fourier integral. With q = √(2 ln 1/tol) both the aliases (at distance
+// period − range) and the terms left out (kω > q) are below tol; rank p = 1 + (q/π)(range + q).
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include "alphacl/kernels.h"
+#include "alphacl/view.h"
+
+namespace alphacl {
+
+/// The distance, in units of √τ, beyond which a Gaussian importance is below tol.
+inline double gaussian_reach(double tol) { return std::sqrt(2 * std::log(1 / tol)); }
+
+class CosineSeries {
+ public:
+  CosineSeries() = default;
+  CosineSeries(double range, double tol) {
+    const double q = gaussian_reach(tol), pi = 3.14159265358979323846;
+    const double period = range + q;
+    omega_ = 2 * pi / period;
+    terms_ = static_cast<index_t>(std::ceil(q / omega_));
+    coefficients_.resize(terms_ + 1);
+    for (index_t k = 0; k <= terms_; ++k) {
+      const double kw = static_cast<double>(k) * omega_;
+      const double c = std::sqrt(2 * pi) / period * std::exp(-0.5 * kw * kw);
+      coefficients_[k] = std::sqrt(k == 0 ? c : 2 * c);
+    }
+  }
+
+  index_t rank() const { return 1 + 2 * terms_; }
+  index_t terms() const { return terms_; }
+  double omega() const { return omega_; }
+
+  /// out (n × p): features of the points u, Φ(u)·Φ(v) = exp(−(u − v)²/(2τ)); u − origin at most half a period.
+  template <class T>
+  void features(const double* u, index_t n, double origin, double inv_sqrt_tau, T* out) const {
+    double theta[256];
+    for (index_t i = 0; i < n; i += 256) {
+      const index_t count = std::min<index_t>(256, n - i);
+      for (index_t a = 0; a < count; ++a) theta[a] = omega_ * ((u[i + a] - origin) * inv_sqrt_tau);
+      kernels<T>().fourier(theta, count, coefficients_.data(), terms_, out + i * rank(), rank());
+    }
+  }
+
+ private:
+  double omega_ = 0;
+  index_t terms_ = 0;
+  Buffer<double> coefficients_;
+};
+
+}  // namespace alphacl

@@ -1,0 +1,41 @@
+// The kernels of one instruction set: this file is compiled once for each, with ALPHACL_ISA its identifier.
+#include "alphacl/kernels.h"
+
+#define ALPHACL_CONCAT_(a, b) a##b
+#define ALPHACL_CONCAT(a, b) ALPHACL_CONCAT_(a, b)
+
+namespace alphacl {
+namespace {
+
+#include "dense.h"
+#include "exp.h"
+#include "radial.h"
+#include "rows.h"
+
+template <class T>
+constexpr Kernels<T> plain_kernels() {
+  return {add_block<T>, add_block_rows<T>, scale_row<T>,       laplacian_row<T>,      dot<T, T>,
+          dot<T, double>, fourier<T>,      radial_tile<T, T>, radial_tile<T, double>};
+}
+template <class T, class S>
+constexpr ReadKernels<T, S> reading_kernels() {
+  return {center_row<T, S>, delta_row<T, S>, add_offsets<S>, dense_tile<T, S>};
+}
+template <class S>
+constexpr DistanceKernels<S> measuring_kernels() {
+  return {radial_stats<S>, negative_half_distance<S>};
+}
+
+constexpr KernelSet the_set = {
+    plain_kernels<float>(),           plain_kernels<double>(),           reading_kernels<float, float>(),
+    reading_kernels<double, float>(), reading_kernels<double, double>(), measuring_kernels<float>(),
+    measuring_kernels<double>(),      exp_values<float>,                 exp_values<double>,
+};
+
+}  // namespace
+
+namespace ALPHACL_CONCAT(isa_, ALPHACL_ISA) {
+const KernelSet& set() { return the_set; }
+}  // namespace ALPHACL_CONCAT(isa_,ALPHACL_ISA)
+
+}  // namespace alphacl

@@ -1,0 +1,123 @@
+// Tiles of exp(−q^(p/2)/τ). Included inside the anonymous namespace of kernels.cpp.
+
+// t_j = −(½‖f_i‖² + ½‖f_j‖² − f_i·f_j)^(p/2) / τ. A negative q is rounding and becomes 0; NaN stays.
+template <class S>
+void exponents(const S* dot, S half_i, const S* half_j, index_t begin, index_t n, double power, S inv_tau, S* t) {
+#pragma omp simd
+  for (index_t j = begin; j < n; ++j) {
+    const S q = (half_i + half_j[j]) - dot[j];
+    t[j] = q < S(0) ? S(0) : q;
+  }
+  if (power == 2) {
+#pragma omp simd
+    for (index_t j = begin; j < n; ++j) t[j] *= -inv_tau;
+  } else if (power == 4) {
+#pragma omp simd
+    for (index_t j = begin; j < n; ++j) t[j] *= -inv_tau * t[j];
+  } else if (power == 1) {
+#pragma omp simd
+    for (index_t j = begin; j < n; ++j) t[j] = -inv_tau * __builtin_sqrt(t[j]);
+  } else {
+    for (index_t j = begin; j < n; ++j) t[j] = -inv_tau * static_cast<S>(__builtin_pow(t[j], 0.5 * power));
+  }
+}
+
+template <class T, class S>
+bool radial_tile(const RadialTile<T, S>& tile) {
+  constexpr index_t flush_rows = 64;  // columns are summed in T over so many rows, then in double
+  S* t = tile.scratch_s;
+  T* column = tile.scratch_t;
+  const index_t nj = tile.nj;
+  bool any = false;
+  for (index_t j = 0; j < nj; ++j) column[j] = T(0);
+  for (index_t i = 0; i < tile.ni; ++i) {
+    const index_t wanted = i + tile.first;
+    const index_t begin = wanted < 0 ? 0 : (wanted > nj ? nj : wanted);
+    T* out = tile.out + i * tile.ld_out;
+    exponents(tile.dot + i * tile.ld_dot, tile.half_i[i], tile.half_j, begin, nj, tile.power, tile.inv_tau, t);
+    for (index_t j = 0; j < begin; ++j) out[j] = T(0);
+    T sum = T(0);
+    const T factor = tile.factor;
+    if (tile.lse_i == nullptr) {
+#pragma omp simd reduction(+ : sum)
+      for (index_t j = begin; j < nj; ++j) {
+        const T e = factor * exp_value(static_cast<T>(t[j]));
+        out[j] = e;
+        sum += e;
+        column[j] += e;
+      }
+    } else {
+      const S lse_i = tile.lse_i[i];
+#pragma omp simd reduction(+ : sum)
+      for (index_t j = begin; j < nj; ++j) {
+        T e = exp_value(static_cast<T>(t[j] - lse_i));
+        if (tile.lse_j != nullptr) e += exp_value(static_cast<T>(t[j] - tile.lse_j[j]));
+        out[j] = e;
+        sum += e;
+        column[j] += e;
+      }
+    }
+    any = any || sum != T(0);
+    if (tile.row_sum != nullptr) tile.row_sum[i] += static_cast<double>(sum);
+    if (tile.col_sum != nullptr && (i % flush_rows == flush_rows - 1 || i == tile.ni - 1)) {
+#pragma omp simd
+      for (index_t j = 0; j < nj; ++j) {
+        tile.col_sum[j] += static_cast<double>(column[j]);
+        column[j] = T(0);
+      }
+    }
+  }
+  return any;
+}
+
+template <class S>
+void radial_stats(const RadialStats<S>& tile) {
+  S* t = tile.scratch;
+  for (index_t i = 0; i < tile.ni; ++i) {
+    exponents(tile.dot + i * tile.ld_dot, tile.half_i[i], tile.half_j, 0, tile.nj, tile.power, tile.inv_tau, t);
+    const index_t self = tile.skip + i;
+    if (self >= 0 && self < tile.nj) t[self] = -static_cast<S>(__builtin_inf());
+    S peak = tile.peak[i];
+#pragma omp simd reduction(max : peak)
+    for (index_t j = 0; j < tile.nj; ++j) peak = t[j] > peak ? t[j] : peak;
+    // −inf − (−inf) would be NaN: nothing has been seen in this row yet.
+    const S base = peak == -static_cast<S>(__builtin_inf()) ? S(0) : peak;
+    S sum = S(0);
+#pragma omp simd reduction(+ : sum)
+    for (index_t j = 0; j < tile.nj; ++j) sum += exp_value(t[j] - base);
+    tile.sum[i] = tile.sum[i] * static_cast<double>(exp_value(tile.peak[i] - base)) + static_cast<double>(sum);
+    tile.peak[i] = peak;
+  }
+}
+
+template <class S>
+void negative_half_distance(const S* fi, index_t ni, index_t m, const S* fjt, index_t ld_fjt, index_t nj, S* dot,
+                            index_t ld) {
+  for (index_t i = 0; i < ni; ++i) {
+    S* row = dot + i * ld;
+    for (index_t j = 0; j < nj; ++j) row[j] = S(0);
+    const S* f = fi + i * m;
+    index_t k = 0;
+    for (; k + 4 <= m; k += 4) {
+      const S a = f[k], b = f[k + 1], c = f[k + 2], e = f[k + 3];
+      const S* ta = fjt + k * ld_fjt;
+      const S *tb = ta + ld_fjt, *tc = tb + ld_fjt, *te = tc + ld_fjt;
+#pragma omp simd
+      for (index_t j = 0; j < nj; ++j) {
+        const S da = a - ta[j], db = b - tb[j], dc = c - tc[j], de = e - te[j];
+        row[j] += (da * da + db * db) + (dc * dc + de * de);
+      }
+    }
+    for (; k < m; ++k) {
+      const S a = f[k];
+      const S* ta = fjt + k * ld_fjt;
+#pragma omp simd
+      for (index_t j = 0; j < nj; ++j) {
+        const S da = a - ta[j];
+        row[j] += da * da;
+      }
+    }
+#pragma omp simd
+    for (index_t j = 0; j < nj; ++j) row[j] *= S(-0.5);
+  }
+}

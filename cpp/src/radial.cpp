@@ -1,0 +1,231 @@
+// Radial importances exp(−q^(p/2)/τ), q = ½‖f_i − f_j‖²: Gaussian (p = 2) and direct, by tiles.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "alphacl/blas.h"
+#include "alphacl/kernels.h"
+#include "tiled.h"
+
+namespace alphacl {
+namespace {
+
+// Distances of features held as S. Either as ½‖f_i‖² + ½‖f_j‖² − f_i·f_j from a matrix product over centred features,
+// or, where that would cancel too much, as sums of squared differences of the features as given.
+template <class S>
+struct Distances {
+  index_t n = 0, m = 0;
+  bool direct = false;
+  Buffer<S> f;     // n × m
+  Buffer<S> ft;    // m × n, for direct
+  Buffer<S> half;  // ½‖f_i‖², or zeros
+  Buffer<S> lse;   // log of the row normalisers
+
+  template <class F>
+  void fill(View<const F> features, const double* shift, bool sum_differences) {
+    n = features.rows;
+    m = features.cols;
+    direct = sum_differences;
+    f.resize(n * m);
+    half.resize(n);
+    if (direct) ft.resize(m * n);
+    const Buffer<double> zero(m, 0.0);
+    parallel_for(ceil_div(n, 1024), [&](index_t c, int) {
+      for (index_t i = c * 1024; i < std::min(n, (c + 1) * 1024); ++i) {
+        S* row = f.data() + i * m;
+        read_kernels<S, F>().center_row(features.row(i), direct ? zero.data() : shift, m, row);
+        half[i] = direct ? S(0) : static_cast<S>(0.5 * kernels<S>().dot(row, row, m));
+        if (direct)
+          for (index_t k = 0; k < m; ++k) ft[k * n + i] = row[k];
+      }
+    });
+  }
+
+  void products(const Tile& w, S* out) const {
+    if (direct) {
+      distance_kernels<S>().negative_half_distance(f.data() + w.i0 * m, w.ni, m, ft.data() + w.j0, n, w.nj, out, w.nj);
+    } else {
+      gemm<S>(Trans::no, Trans::yes, w.ni, w.nj, m, S(1), f.data() + w.i0 * m, m, f.data() + w.j0 * m, m, S(0), out,
+              w.nj);
+    }
+  }
+};
+
+inline const auto& tile_kernel(const RadialTile<float, float>*) { return kernels<float>().radial_tile; }
+inline const auto& tile_kernel(const RadialTile<double, double>*) { return kernels<double>().radial_tile; }
+inline const auto& tile_kernel(const RadialTile<float, double>*) { return kernels<float>().radial_tile_wide; }
+
+template <class T, class F>
+class RadialImportance final : public TiledImportance<T> {
+ public:
+  RadialImportance(View<const F> features, const Radial& kernel)
+      : TiledImportance<T>(features.rows),
+        features_(features),
+        kernel_(kernel),
+        // 1/τ of a τ near the smallest number overflows, and 0 · inf is not 0.
+        inv_tau_(std::min(1 / kernel.tau, std::numeric_limits<double>::max())) {
+    choose_precision();
+    if (kernel_.normalize) {
+      if (wide_) {
+        normalise(in_double_);
+      } else {
+        normalise(in_t_);
+      }
+    }
+  }
+
+  std::unique_ptr<Importance<double>> widened() const override { return radial<double, F>(features_, kernel_); }
+
+ protected:
+  void tile(const Tile& w, T* out, index_t ld, TileScratch<T>& scratch) const override {
+    make(w, out, ld, -w.ni, T(1), false, nullptr, scratch);
+    const T diagonal = kernel_.unit_diagonal ? T(1) : T(0);
+    for (index_t i = std::max(w.i0, w.j0); i < std::min(w.i0 + w.ni, w.j0 + w.nj); ++i)
+      out[(i - w.i0) * ld + (i - w.j0)] = keep_nan(out[(i - w.i0) * ld + (i - w.j0)], diagonal);
+  }
+
+  bool half_tile(const Tile& w, T* out, TileSums sums, TileScratch<T>& scratch) const override {
+    return make(w, out, w.nj, w.i0 - w.j0 + 1, kernel_.normalize ? T(1) : T(2), kernel_.normalize, sums.degree, scratch);
+  }
+
+  bool symmetric() const override { return !kernel_.normalize; }
+  bool sums_weights() const override { return false; }
+
+  void weights(index_t begin, index_t end, const double* degree, double* weight) const override {
+    for (index_t i = begin; i < end; ++i) {
+      if (kernel_.normalize) {
+        const double lse = wide_ ? in_double_.lse[i] : static_cast<double>(in_t_.lse[i]);
+        weight[i] = std::isnan(lse) ? lse : (std::isinf(lse) ? 0.0 : 1.0);
+      } else {
+        weight[i] = 0.5 * degree[i] + (kernel_.unit_diagonal ? 1.0 : 0.0);
+      }
+    }
+  }
+
+ private:
+  static T keep_nan(T entry, T value) { return std::isnan(entry) ? entry : value; }
+
+  // q carries an error of about 1.5 ε F, F = max ‖f‖² after centring, so α a relative one of (p/2) Q^(p/2−1) · that / τ
+  // with Q = 2F the largest q. float32 products serve where that stays below 5e-7, float64 products below 2e-13
+  // (float32 α: 5e-7 again), sums of differences elsewhere and for few features.
+  void choose_precision() {
+    const index_t m = features_.cols;
+    Buffer<double> shift(m);
+    row_mean(features_, shift.data());
+    double largest = 0;
+    bool finite = true;
+    Buffer<double> row(m);
+    for (index_t i = 0; i < features_.rows; ++i) {
+      read_kernels<double, F>().center_row(features_.row(i), shift.data(), m, row.data());
+      const double square = kernels<double>().dot(row.data(), row.data(), m);
+      finite = finite && std::isfinite(square);
+      largest = std::max(largest, square);
+    }
+    const double h = 0.5 * kernel_.power;
+    // Small p makes the exponent steep at q = 0, where no relative bound holds: differences there.
+    const double steepness = h < 1 ? std::numeric_limits<double>::infinity()
+                                   : h * std::pow(2 * largest, h - 1) / kernel_.tau * 1.5 * largest;
+    const bool single = std::is_same<T, float>::value;
+    const double wanted = single ? 5e-7 : 2e-13;
+    constexpr index_t few_features = 4;
+    const auto good = [&](double epsilon) { return largest == 0 || steepness * epsilon <= wanted; };
+    // Features that are not finite take the product path: the centring makes all of α NaN there.
+    if (finite && (m <= few_features || !good(1.1e-16))) {
+      wide_ = true;
+      in_double_.fill(features_, shift.data(), true);
+    } else if (single && good(6e-8)) {
+      in_t_.fill(features_, shift.data(), false);
+    } else {
+      wide_ = true;
+      in_double_.fill(features_, shift.data(), false);
+    }
+  }
+
+  template <class S>
+  void normalise(Distances<S>& f) {
+    const index_t n = this->size(), height = 256, width = 384;
+    f.lse.resize(n);
+    struct Work {
+      Buffer<S> dots, scratch;
+    };
+    PerWorker<Work> works;
+    parallel_for(ceil_div(n, height), [&](index_t b, int worker) {
+      Work& work = works[worker];
+      work.dots.resize(height * width);
+      work.scratch.resize(width);
+      const index_t i0 = b * height, ni = std::min(height, n - i0);
+      Buffer<S> peak(ni, -std::numeric_limits<S>::infinity());
+      Buffer<double> sum(ni, 0.0);
+      for (index_t j0 = 0; j0 < n; j0 += width) {
+        const index_t nj = std::min(width, n - j0);
+        f.products({i0, ni, j0, nj}, work.dots.data());
+        distance_kernels<S>().radial_stats({work.dots.data(), nj, f.half.data() + i0, f.half.data() + j0, ni, nj,
+                                            i0 - j0, kernel_.power, static_cast<S>(inv_tau_), peak.data(),
+                                            sum.data(), work.scratch.data()});
+      }
+      // A row without partners has sum 0: its normaliser is infinite and its entries 0.
+      for (index_t i = 0; i < ni; ++i)
+        f.lse[i0 + i] = sum[i] == 0 ? std::numeric_limits<S>::infinity()
+                                    : static_cast<S>(static_cast<double>(peak[i]) + std::log(sum[i]));
+    });
+  }
+
+  bool make(const Tile& w, T* out, index_t ld, index_t first, T factor, bool both, double* degree,
+            TileScratch<T>& scratch) const {
+    // Products, then one row of exponents, in S; one row of column sums in T.
+    scratch.columns.resize(w.nj);
+    T* columns = scratch.columns.data();
+    if (wide_) {
+      scratch.wide.resize((w.ni + 1) * w.nj);
+      return fill_tile(in_double_, w, scratch.wide.data(), out, ld, first, factor, both, degree, columns);
+    }
+    scratch.narrow.resize((w.ni + 1) * w.nj);
+    return fill_tile(in_t_, w, scratch.narrow.data(), out, ld, first, factor, both, degree, columns);
+  }
+
+  template <class S>
+  bool fill_tile(const Distances<S>& f, const Tile& w, S* dots, T* out, index_t ld, index_t first, T factor,
+                 bool both, double* degree, T* columns) const {
+    f.products(w, dots);
+    RadialTile<T, S> args;
+    args.dot = dots;
+    args.ld_dot = w.nj;
+    args.half_i = f.half.data() + w.i0;
+    args.half_j = f.half.data() + w.j0;
+    args.lse_i = kernel_.normalize ? f.lse.data() + w.i0 : nullptr;
+    args.lse_j = both ? f.lse.data() + w.j0 : nullptr;
+    args.ni = w.ni;
+    args.nj = w.nj;
+    args.first = first;
+    args.power = kernel_.power;
+    args.inv_tau = static_cast<S>(inv_tau_);
+    args.factor = factor;
+    args.out = out;
+    args.ld_out = ld;
+    args.row_sum = degree ? degree + w.i0 : nullptr;
+    args.col_sum = degree ? degree + w.j0 : nullptr;
+    args.scratch_s = dots + w.ni * w.nj;
+    args.scratch_t = columns;
+    return tile_kernel(&args)(args);
+  }
+
+  View<const F> features_;
+  Radial kernel_;
+  double inv_tau_;
+  bool wide_ = false;
+  Distances<T> in_t_;
+  Distances<double> in_double_;
+};
+
+}  // namespace
+
+template <class T, class S>
+std::unique_ptr<Importance<T>> radial(View<const S> f, const Radial& kernel) {
+  return std::make_unique<RadialImportance<T, S>>(f, kernel);
+}
+
+template std::unique_ptr<Importance<float>> radial<float, float>(View<const float>, const Radial&);
+template std::unique_ptr<Importance<double>> radial<double, double>(View<const double>, const Radial&);
+template std::unique_ptr<Importance<double>> radial<double, float>(View<const float>, const Radial&);
+
+}  // namespace alphacl

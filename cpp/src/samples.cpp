@@ -1,0 +1,54 @@
+#include "alphacl/samples.h"
+
+#include "alphacl/kernels.h"
+#include "alphacl/threads.h"
+
+namespace alphacl {
+
+template <class S>
+void row_mean(View<const S> x, double* mean) {
+  const index_t d = x.cols;
+  constexpr index_t most_groups = 64, rows_per_group = 256;
+  const index_t groups = std::max<index_t>(1, std::min(most_groups, x.rows / rows_per_group));
+  Buffer<double> sums(groups * d, 0.0);
+  const auto add = read_kernels<S, S>().add_offsets;
+  parallel_for(groups, [&](index_t g, int) {
+    for (index_t i = x.rows * g / groups; i < x.rows * (g + 1) / groups; ++i)
+      add(x.row(i), x.row(0), d, sums.data() + g * d);
+  });
+  for (index_t j = 0; j < d; ++j) {
+    double sum = 0;
+    for (index_t g = 0; g < groups; ++g) sum += sums[g * d + j];
+    mean[j] = static_cast<double>(x.row(0)[j]) + sum / static_cast<double>(x.rows);
+  }
+}
+
+template <class T, class S>
+SamplesOf<T, S>::SamplesOf(View<const S> x, View<const S> x_aug)
+    : Samples<T>(x.rows, x.cols), x_(x), x_aug_(x_aug), shift_(x.cols) {
+  row_mean(x, shift_.data());
+}
+
+template <class T, class S>
+void SamplesOf<T, S>::centered(index_t begin, index_t n, const index_t* order, T* out) const {
+  const auto read = read_kernels<T, S>().center_row;
+  for (index_t r = begin; r < begin + n; ++r, out += x_.cols)
+    read(x_.row(order ? order[r] : r), shift_.data(), x_.cols, out);
+}
+
+template <class T, class S>
+void SamplesOf<T, S>::deltas(index_t begin, index_t n, const index_t* order, T* out) const {
+  const auto read = read_kernels<T, S>().delta_row;
+  for (index_t r = begin; r < begin + n; ++r, out += x_.cols) {
+    const index_t i = order ? order[r] : r;
+    read(x_.row(i), x_aug_.row(i), x_.cols, out);
+  }
+}
+
+template void row_mean<float>(View<const float>, double*);
+template void row_mean<double>(View<const double>, double*);
+template class SamplesOf<float, float>;
+template class SamplesOf<double, float>;
+template class SamplesOf<double, double>;
+
+}  // namespace alphacl

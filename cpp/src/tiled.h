@@ -1,0 +1,52 @@
+// Importances whose entries are made tile by tile. Private to the core.
+#pragma once
+
+#include "alphacl/importance.h"
+#include "alphacl/threads.h"
+
+namespace alphacl {
+
+struct Tile {
+  index_t i0, ni, j0, nj;
+};
+
+template <class T>
+struct TileScratch {
+  Buffer<double> wide;
+  Buffer<T> narrow, columns;
+};
+
+/// Sums of the entries of tiles of α + αᵀ (degree) and of α (weight), indexed by sample.
+struct TileSums {
+  double* degree;
+  double* weight;  // null unless the importance keeps its own row sums
+};
+
+template <class T>
+class TiledImportance : public Importance<T> {
+ public:
+  void row_sums(double* r) const override { sums(r, false); }
+  void col_sums(double* c) const override { sums(c, !symmetric()); }
+  void matmul(View<const T> y, View<T> out) const override;
+  void laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const override;
+  void to_dense(View<T> out) const override;
+
+ protected:
+  explicit TiledImportance(index_t size) : Importance<T>(size) {}
+
+  /// Entries of α, the diagonal included; row stride `ld`.
+  virtual void tile(const Tile& where, T* out, index_t ld, TileScratch<T>& scratch) const = 0;
+  /// Entries of α + αᵀ above the diagonal, 0 elsewhere; adds their row and column sums to `sums`.
+  /// False when all of them are 0: then the tile need not be multiplied.
+  virtual bool half_tile(const Tile& where, T* out, TileSums sums, TileScratch<T>& scratch) const = 0;
+  virtual bool symmetric() const = 0;
+  /// Whether half_tile adds to `weight`. Otherwise weights() says what r is once the degrees are known.
+  virtual bool sums_weights() const = 0;
+  /// weight_i = r_i, the diagonal included; called with weight_i = what half_tile added.
+  virtual void weights(index_t begin, index_t end, const double* degree, double* weight) const = 0;
+
+ private:
+  void sums(double* out, bool of_columns) const;
+};
+
+}  // namespace alphacl
