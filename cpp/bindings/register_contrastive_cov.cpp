@@ -1,0 +1,37 @@
+#include "alphacl/contrastive_cov.h"
+
+#include "arrays.h"
+
+namespace alphacl::bindings {
+namespace {
+
+template <class T>
+void register_for(py::module_& m) {
+  using Array = py::array_t<T>;
+  m.def(
+      "contrastive_cov",
+      [](const Array& x, const Array& x_aug, const Importance<T>& alpha, Array& out) {
+        const View<const T> a = view<T>(x), b = view<T>(x_aug);
+        const View<T> to = mutable_view<T>(out);
+        py::gil_scoped_release release;  // other Python threads run while the core computes
+        contrastive_cov<T>(a, b, alpha, to);
+      },
+      py::arg("x").noconvert(), py::arg("x_aug").noconvert(), py::arg("alpha"), py::arg("out").noconvert());
+  m.def(
+      "energy",
+      [](const Array& f, const Array& f_aug, const Importance<T>& alpha) {
+        const View<const T> a = view<T>(f), b = view<T>(f_aug);
+        py::gil_scoped_release release;
+        return energy<T>(a, b, alpha);
+      },
+      py::arg("f").noconvert(), py::arg("f_aug").noconvert(), py::arg("alpha"));
+}
+
+}  // namespace
+
+void register_contrastive_cov(py::module_& m) {
+  register_for<float>(m);
+  register_for<double>(m);
+}
+
+}  // namespace alphacl::bindings

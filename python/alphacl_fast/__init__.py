@@ -1,0 +1,26 @@
+"""Sums over all pairs of samples for contrastive learning: compiled, without an N x N array.
+
+``contrastive_cov`` and ``energy`` compute the contrastive covariance and its trace for any pairwise importance of
+``alphacl_fast.importance``. numpy arrays in give numpy arrays out, torch tensors in give torch tensors out.
+"""
+
+from alphacl_fast import importance, reference
+from alphacl_fast._contrastive_cov import contrastive_cov
+from alphacl_fast._cpu import build_info as _build_info
+from alphacl_fast._energy import energy
+from alphacl_fast.importance import Dense, Direct, Gaussian, LowRank, Uniform
+
+__version__: str = _build_info()["version"]
+
+__all__ = [
+    "Dense",
+    "Direct",
+    "Gaussian",
+    "LowRank",
+    "Uniform",
+    "__version__",
+    "contrastive_cov",
+    "energy",
+    "importance",
+    "reference",
+]

@@ -1,0 +1,135 @@
+"""Checks of arguments, and the way from numpy arrays and torch tensors to what the compiled code reads and back."""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A checked argument: `array` shares memory with what was given unless its rows had to be made contiguous."""
+
+    name: str
+    array: np.ndarray
+    is_torch: bool
+    requires_grad: bool
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.array.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+
+def is_tensor(a: Any) -> bool:
+    """Whether `a` is a torch tensor; does not import torch."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(a, torch.Tensor)
+
+
+def is_array(a: Any) -> bool:
+    """Whether `a` is a numpy array (not a masked one, whose mask would be lost) or a torch tensor."""
+    return is_tensor(a) or (isinstance(a, np.ndarray) and not isinstance(a, np.ma.MaskedArray))
+
+
+def operand(name: str, a: Any, *, ndim: tuple[int, ...] = (2,)) -> Operand:
+    """A float32 or float64 array with the given number of axes and at least one sample."""
+    if not is_array(a):
+        raise TypeError(f"{name}: expected a numpy array or a torch tensor, got {type(a).__name__}")
+    tensor = is_tensor(a)
+    dtype = str(a.dtype).removeprefix("torch.")
+    if dtype not in ("float32", "float64"):
+        raise TypeError(f"{name}: expected float32 or float64, got {dtype}")
+    array, requires_grad = (_from_tensor(name, a)) if tensor else (np.asarray(a), False)
+    if array.dtype not in _DTYPES:
+        raise TypeError(f"{name}: expected float32 or float64 in native byte order, got {array.dtype.str}")
+    if array.ndim not in ndim:
+        axes = " or ".join(str(n) for n in ndim)
+        raise ValueError(f"{name}: expected an array with {axes} axes, got shape {tuple(array.shape)}")
+    if array.shape[0] == 0:
+        raise ValueError(f"{name}: expected at least one sample, got shape {tuple(array.shape)}")
+    return Operand(name, _with_contiguous_rows(array), tensor, requires_grad)
+
+
+def _from_tensor(name: str, t: Any) -> tuple[np.ndarray, bool]:
+    torch = sys.modules["torch"]
+    if t.device.type != "cpu":
+        raise TypeError(
+            f"{name}: {t.device.type.upper()} tensor given but this build has no {t.device.type.upper()} backend: "
+            f"copy it to the CPU with {name}.cpu()"
+        )
+    if t.layout is not torch.strided:
+        raise TypeError(f"{name}: expected a dense (strided) tensor, got layout {t.layout}")
+    return t.detach().resolve_neg().numpy(), bool(t.requires_grad and torch.is_grad_enabled())
+
+
+def _with_contiguous_rows(a: np.ndarray) -> np.ndarray:
+    item = a.itemsize
+    rows_contiguous = a.ndim == 1 or a.shape[1] <= 1 or a.strides[1] == item
+    return a if rows_contiguous and a.strides[0] % item == 0 and a.flags.aligned else np.ascontiguousarray(a)
+
+
+def like(given: Operand, model: Operand, *, shape: bool = True) -> None:
+    """`given` has the kind, dtype and (unless told otherwise) shape of `model`."""
+    if given.is_torch != model.is_torch:
+        raise TypeError(f"{given.name}: expected a {_kind(model)} like {model.name}, got a {_kind(given)}")
+    if given.dtype != model.dtype:
+        raise TypeError(f"{given.name}: expected {model.dtype} like {model.name}, got {given.dtype}")
+    if shape and given.shape != model.shape:
+        raise ValueError(f"{given.name}: expected shape {model.shape} like {model.name}, got {given.shape}")
+
+
+def _kind(a: Operand) -> str:
+    return "torch tensor" if a.is_torch else "numpy array"
+
+
+def refuse_grad(function: str, *operands: Operand) -> None:
+    """Nothing here is differentiable; a result cut off from its graph in silence would be wrong."""
+    for a in operands:
+        if a.requires_grad:
+            raise RuntimeError(
+                f"{a.name}: requires grad, but {function} has no derivative here: call {a.name}.detach()"
+            )
+
+
+def result(shape: tuple[int, ...], model: Operand, out: Any = None) -> tuple[Any, np.ndarray]:
+    """What to return and the numpy array to write it through: `out` when given and fit, else new memory."""
+    if out is None:
+        array = np.empty(shape, model.dtype)
+        return (sys.modules["torch"].from_numpy(array) if model.is_torch else array), array
+    if not is_array(out):
+        raise TypeError(f"out: expected a {_kind(model)} like {model.name}, got {type(out).__name__}")
+    if is_tensor(out) != model.is_torch:
+        raise TypeError(f"out: expected a {_kind(model)} like {model.name}, got the other kind")
+    if is_tensor(out) and out.requires_grad:
+        raise RuntimeError("out: expected a tensor that does not require grad, got one that does")
+    array = _from_tensor("out", out)[0] if is_tensor(out) else out
+    if array.dtype != model.dtype:
+        raise TypeError(f"out: expected {model.dtype} like {model.name}, got {array.dtype}")
+    if array.shape != shape:
+        raise ValueError(f"out: expected shape {shape}, got {tuple(array.shape)}")
+    if not array.flags.writeable:
+        raise ValueError("out: expected a writeable array, got a read-only one")
+    if not (array.flags.c_contiguous and array.flags.aligned):
+        raise ValueError(f"out: expected a C-contiguous array, got strides {array.strides}")
+    return out, array
+
+
+def positive(name: str, value: Any) -> float:
+    """A positive finite number."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}: expected a positive number, got {type(value).__name__}") from None
+    if not (number > 0 and math.isfinite(number)):
+        raise ValueError(f"{name}: expected a positive finite number, got {number}")
+    return number

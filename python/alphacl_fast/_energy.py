@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from typing import Any
+
+from alphacl_fast._arrays import like, operand, refuse_grad, result
+from alphacl_fast._backend import cpu
+from alphacl_fast.importance import compile_for
+
+
+def energy(f: Any, f_aug: Any, alpha: Any = None) -> Any:
+    """E_α = ½ tr C_α[f] = 1/(4N²) Σ_ij α_ij [‖f_i − f_j‖² − ‖f_i − f'_i‖²], without forming C.
+
+    f, f_aug : (N, m) float32 or float64, the outputs for two augmented views; numpy arrays or torch CPU tensors.
+    alpha : an importance over the N samples, or an (N, N) array; None is uniform (α = 1).
+
+    Returns a scalar of the inputs' kind and dtype (a numpy scalar or a 0-d tensor), in the unit of f squared; training
+    in α-CL maximises it. NaN in gives NaN out. Not differentiable: tensors that require grad are refused.
+
+    Raises TypeError or ValueError naming the argument, what was expected and what came.
+    Cost: O(Nm) for uniform α, N²m multiply-adds for tiles; memory O(Nm). Source: poster, "α-CL".
+    """
+    a, b = operand("f", f), operand("f_aug", f_aug)
+    like(b, a)
+    refuse_grad("energy", a, b)
+    value = cpu().energy(a.array, b.array, compile_for("energy", alpha, a))
+    answer, array = result((), a)
+    array[...] = value
+    return answer if a.is_torch else array[()]

@@ -1,0 +1,244 @@
+"""Pairwise importances α. Each is a linear operator on N samples: row sums, column sums, products, a dense form.
+
+The operations of the package take any of them as ``alpha``. Arrays are kept by reference and read at each call.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from alphacl_fast._arrays import Operand, is_array, like, operand, positive, refuse_grad, result
+from alphacl_fast._backend import maker
+
+__all__ = ["Dense", "Direct", "Gaussian", "Importance", "LowRank", "Uniform"]
+
+
+class Importance:
+    """Base of all importances: an (N, N) linear operator that is not stored as one.
+
+    Subclasses say what they are made of (``_operand``) and how to compile it (``_compile``).
+    """
+
+    def _operand(self) -> Operand:
+        raise TypeError(f"{type(self).__name__}: expected a subclass of Importance that holds data, got the bare class")
+
+    def _compile(self, data: Operand) -> Any:
+        raise TypeError(f"{type(self).__name__}: expected a subclass of Importance that computes, got the bare class")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(N, N)."""
+        n = self._operand().shape[0]
+        return n, n
+
+    @property
+    def dtype(self) -> Any:
+        """float32 or float64, as a numpy or torch dtype like the data's."""
+        return self._data().dtype
+
+    def row_sums(self) -> Any:
+        """r_i = Σ_j α_ij, (N,). Summed in double."""
+        return self._sums("row_sums")
+
+    def col_sums(self) -> Any:
+        """c_j = Σ_i α_ij, (N,). Summed in double."""
+        return self._sums("col_sums")
+
+    def matmul(self, y: Any) -> Any:
+        """αy, (N, q) for y of shape (N, q), (N,) for y of shape (N,); y like the data of the importance."""
+        values = operand("y", y, ndim=(1, 2))
+        data = self._operand_for(values)
+        refuse_grad("matmul", values, data)
+        like(values, data, shape=False)
+        if values.shape[0] != data.shape[0]:
+            raise ValueError(f"y: expected {data.shape[0]} rows like the importance, got shape {values.shape}")
+        answer, array = result(values.shape, values)
+        column = array.reshape(array.shape[0], -1)
+        self._compile(data).matmul(values.array, column)
+        return answer
+
+    def to_dense(self) -> Any:
+        """α as an (N, N) array. For tests and small N."""
+        data = self._operand()
+        refuse_grad("to_dense", data)
+        answer, array = result((data.shape[0],) * 2, data)
+        self._compile(data).to_dense(array)
+        return answer
+
+    def __matmul__(self, y: Any) -> Any:
+        return self.matmul(y)
+
+    def _data(self) -> Any:
+        """The array or tensor that the importance was made from."""
+        raise TypeError(f"{type(self).__name__}: expected a subclass of Importance that holds data, got the bare class")
+
+    def _operand_for(self, model: Operand) -> Operand:
+        """The operand of an operation over `model`'s samples."""
+        return self._operand()
+
+    def _sums(self, which: str) -> Any:
+        data = self._operand()
+        refuse_grad(which, data)
+        wide = np.empty(data.shape[0], np.float64)
+        getattr(self._compile(data), which)(wide)
+        answer, array = result((data.shape[0],), data)
+        array[...] = wide
+        return answer
+
+
+class Uniform(Importance):
+    """α_ij = 1.
+
+    ``size`` is needed only to use the importance on its own; the operations take it from their data.
+    Cost: O(N d²) for a covariance. Source: poster; spec "uniform".
+    """
+
+    def __init__(self, size: int | None = None) -> None:
+        if size is not None and (not isinstance(size, (int, np.integer)) or isinstance(size, bool)):
+            raise TypeError(f"size: expected a number of samples, got {type(size).__name__}")
+        if size is not None and size < 1:
+            raise ValueError(f"size: expected at least one sample, got {size}")
+        self.size = size
+
+    def _data(self) -> np.ndarray:
+        if self.size is None:
+            raise ValueError("size: expected Uniform(size) when it is used on its own, got no size")
+        return np.broadcast_to(np.float64(1), (int(self.size), 1))
+
+    def _operand(self) -> Operand:
+        return operand("size", self._data())
+
+    def _operand_for(self, model: Operand) -> Operand:
+        if self.size is not None and self.size != model.shape[0]:
+            raise ValueError(f"alpha: expected {model.shape[0]} samples like {model.name}, got Uniform({self.size})")
+        return model
+
+    def _compile(self, data: Operand) -> Any:
+        return maker("uniform", data.dtype)(data.shape[0])
+
+
+class Dense(Importance):
+    """α as given: (N, N), any sign, not necessarily symmetric. A bare (N, N) array means this.
+
+    Cost: N²d + 4Nd² multiply-adds; O(Nd) memory beside α.
+    """
+
+    def __init__(self, alpha: Any) -> None:
+        given = operand("alpha", alpha)
+        if given.shape[0] != given.shape[1]:
+            raise ValueError(f"alpha: expected a square (N, N) array, got shape {given.shape}")
+        self.alpha = alpha
+
+    def _data(self) -> Any:
+        return self.alpha
+
+    def _operand(self) -> Operand:
+        return operand("alpha", self.alpha)
+
+    def _compile(self, data: Operand) -> Any:
+        return maker("dense", data.dtype)(data.array)
+
+
+class LowRank(Importance):
+    """α = φφᵀ, φ: (N, p). Also any kernel with p explicit features (poster, kernel lemma).
+
+    Cost: 2Npd + 2Nd² multiply-adds; O(pd) memory.
+    """
+
+    def __init__(self, phi: Any) -> None:
+        operand("phi", phi)
+        self.phi = phi
+
+    def _data(self) -> Any:
+        return self.phi
+
+    def _operand(self) -> Operand:
+        return operand("phi", self.phi)
+
+    def _compile(self, data: Operand) -> Any:
+        return maker("low_rank", data.dtype)(data.array)
+
+
+class Gaussian(Importance):
+    """α_ij = exp(−‖f_i − f_j‖² / (2τ)), f = features: (N, m) or (N,); diagonal 1.
+
+    ``tau`` has the unit of a squared feature. ``tol`` bounds the error of an entry of α (default 1e-6 for float32,
+    1e-12 for float64). ``method`` says how: "auto" takes the cheapest; "tiles" evaluates all pairs; "fourier" (one
+    cosine series, rank p ≈ 1 + (q/π)(L + q) with L the range over √τ and q = √(2 ln 1/tol)) and "sorted" (blocks of
+    q√τ, cost independent of τ) are for scalars and linear in N.
+    Features that are not finite give NaN. Cost: N²(m + d) + ½N² exponentials by tiles, O(N(m + d)) memory;
+    2Npd + 2Nd² for scalars. Source: poster "Gaussian"; the linear-time forms: derived.
+    """
+
+    def __init__(self, features: Any, tau: float, *, tol: float | None = None, method: str = "auto") -> None:
+        f = operand("features", features, ndim=(1, 2))
+        if f.array.ndim == 2 and f.shape[1] == 0:
+            raise ValueError(f"features: expected at least one feature, got shape {f.shape}")
+        if method not in ("auto", "tiles", "fourier", "sorted"):
+            raise ValueError(f"method: expected auto, tiles, fourier or sorted, got {method!r}")
+        if method in ("fourier", "sorted") and f.array.ndim == 2 and f.shape[1] != 1:
+            raise ValueError(f"method: expected auto or tiles for features of shape {f.shape}, got {method!r}")
+        self.features = features
+        self.tau = positive("tau", tau)
+        self.tol = None if tol is None else positive("tol", tol)
+        self.method = method
+
+    def _data(self) -> Any:
+        return self.features
+
+    def _operand(self) -> Operand:
+        return operand("features", self.features, ndim=(1, 2))
+
+    def _compile(self, data: Operand) -> Any:
+        if self.tol is None:
+            # Far below the documented bound, so that sums over pairs keep the accuracy of their type at any tau.
+            tol = 5e-8 if data.dtype == np.float32 else 1e-15
+        else:
+            tol = 0.5 * min(self.tol, 0.1)
+        return maker("gaussian", data.dtype)(data.array, self.tau, tol, self.method)
+
+
+class Direct(Importance):
+    """α_ij = exp(−d_ij^p / τ), d_ij² = ½‖f_i − f_j‖², diagonal 0; divided by its row sum when ``normalize``.
+
+    f = features: (N, m) or (N,); ``tau`` has the unit of d^p. Cost: N²(m + d) + ½N² exponentials (N²m and as many
+    exponentials more when normalised); O(N(m + d)) memory. Source: P1, α-CL-direct.
+    """
+
+    def __init__(self, features: Any, p: float = 4, tau: float = 0.5, *, normalize: bool = True) -> None:
+        f = operand("features", features, ndim=(1, 2))
+        if f.array.ndim == 2 and f.shape[1] == 0:
+            raise ValueError(f"features: expected at least one feature, got shape {f.shape}")
+        self.features = features
+        self.p = positive("p", p)
+        self.tau = positive("tau", tau)
+        self.normalize = bool(normalize)
+
+    def _data(self) -> Any:
+        return self.features
+
+    def _operand(self) -> Operand:
+        return operand("features", self.features, ndim=(1, 2))
+
+    def _compile(self, data: Operand) -> Any:
+        return maker("direct", data.dtype)(data.array, self.p, self.tau, self.normalize)
+
+
+def compile_for(function: str, alpha: Any, x: Operand) -> Any:
+    """The compiled importance over the samples of `x`; None is uniform, a bare array is Dense."""
+    if alpha is None:
+        alpha = Uniform()
+    elif is_array(alpha):
+        alpha = Dense(alpha)
+    elif not isinstance(alpha, Importance):
+        raise TypeError(f"alpha: expected an importance or an (N, N) array, got {type(alpha).__name__}")
+    data = alpha._operand_for(x)
+    if data is not x:
+        named = Operand("alpha", data.array, data.is_torch, data.requires_grad)
+        like(named, x, shape=False)
+        if named.shape[0] != x.shape[0]:
+            raise ValueError(f"alpha: expected {x.shape[0]} samples like {x.name}, got {named.shape[0]}")
+        refuse_grad(function, data)
+    return alpha._compile(data)
