@@ -7,13 +7,13 @@
 namespace alphacl {
 namespace {
 
-// The Laplacian form subtracts terms of total trace P; single precision leaves an error of about 1e-8 P in the
-// difference C. Where that is more than 3e-7 ‖C‖ the work is done in double.
-constexpr double largest_cancellation = 30;
+// The Laplacian form is a difference C of terms like P. Single precision left errors of up to 5e-8 ‖P‖ in it, beside
+// 2e-7 ‖C‖ from its own sums, so beyond this ratio of ‖P‖ to ‖C‖ the work is done in double.
+constexpr double largest_cancellation = 8;
 
 struct Covariance {
   Buffer<double> matrix;  // d × d
-  double cancellation;    // P / ‖C‖_F
+  double cancellation;    // ‖P‖_F / ‖C‖_F, P the minuend
 };
 
 template <class T>
@@ -25,7 +25,7 @@ Covariance covariance(const Samples<T>& x, const Importance<T>& alpha) {
   sink.finish(1, result.matrix.data());
   double square = 0;
   for (index_t e = 0; e < d * d; ++e) square += result.matrix[e] * result.matrix[e];
-  result.cancellation = sink.positive_trace() / std::sqrt(square);
+  result.cancellation = sink.minuend() / std::sqrt(square);
   return result;
 }
 

@@ -315,7 +315,8 @@ void SortedGaussian<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) c
   const index_t n = this->size(), d = x.features(), p = series_.rank();
   Buffer<double> weight(n), degree(n);
   row_sums(weight.data());
-  for (index_t i = 0; i < n; ++i) degree[i] = 2 * weight[i];
+  // The diagonal is taken out of both: at small τ it is nearly all there is, and would cancel.
+  for (index_t i = 0; i < n; ++i) degree[i] = 2 * (weight[i] - 1);
   Buffer<T> sorted(n * d), gathered(crowded_count_ * p * d);
   parallel_for(ceil_div(n, chunk), [&](index_t b, int) {
     x.centered(b * chunk, std::min(chunk, n - b * chunk), order_.data(), sorted.data() + b * chunk * d);
@@ -330,7 +331,10 @@ void SortedGaussian<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) c
     while (c1 < chunks && chunks_[static_cast<std::size_t>(c1)].end <= begin + panel_rows) ++c1;
     parallel_for(c1 - c0, [&](index_t c, int worker) {
       const Rows& rows = chunks_[static_cast<std::size_t>(c0 + c)];
-      product(rows, sorted.data(), gathered.data(), d, y.data() + (rows.begin - begin) * d, scratches[worker]);
+      T* out = y.data() + (rows.begin - begin) * d;
+      product(rows, sorted.data(), gathered.data(), d, out, scratches[worker]);
+      const T* x_rows = sorted.data() + rows.begin * d;
+      for (index_t e = 0; e < (rows.end - rows.begin) * d; ++e) out[e] -= x_rows[e];
     });
     sink.tiles(begin, chunks_[static_cast<std::size_t>(c1 - 1)].end, order_.data(), degree.data(), weight.data(),
                y.data());

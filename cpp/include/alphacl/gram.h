@@ -18,8 +18,9 @@ class GramSink final : public LaplacianSink<T> {
 
   /// out (d × d doubles, exactly symmetric) = scale · what was collected.
   void finish(double scale, double* out) const;
-  /// Σ |D_i| ‖x_i‖², the size of what the Laplacian form subtracts from.
-  double positive_trace() const;
+  /// An estimate of ‖Σ |D_i| x_i x_iᵀ‖_F, the size of what the Laplacian form subtracts from: the norm of its product
+  /// with one vector of random signs.
+  double minuend() const;
 
  private:
   struct Task;
@@ -30,7 +31,8 @@ class GramSink final : public LaplacianSink<T> {
   Buffer<double> upper_;    // groups × d × d: symmetric part, upper triangle
   Buffer<double> square_;   // groups × d × d: what came with y, both triangles; its symmetric part counts
   Buffer<double> moments_;  // groups × p × d: ΦᵀX
-  Buffer<double> trace_;    // groups
+  Buffer<double> signs_;    // d
+  Buffer<double> probes_;   // groups × d
   bool has_square_ = false;
 };
 

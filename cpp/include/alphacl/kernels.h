@@ -62,6 +62,8 @@ struct Kernels {
   /// Σ x_j · y_j in double.
   double (*dot)(const T* x, const T* y, index_t n);
   double (*dot_wide)(const T* x, const double* y, index_t n);
+  /// acc += w · x in double.
+  void (*add_scaled)(double w, const T* x, index_t n, double* acc);
   /// Real Fourier features: for a in [0, n): out[a·ld] = c_0, then c_k cos(kθ_a), c_k sin(kθ_a), k = 1..kmax.
   /// |θ| ≤ π. coefficients: kmax + 1.
   void (*fourier)(const double* theta, index_t n, const double* coefficients, index_t kmax, T* out, index_t ld);

@@ -39,6 +39,12 @@ double dot(const T* x, const U* y, index_t n) {
   return sum;
 }
 
+template <class T>
+void add_scaled(double w, const T* x, index_t n, double* acc) {
+#pragma omp simd
+  for (index_t j = 0; j < n; ++j) acc[j] += w * static_cast<double>(x[j]);
+}
+
 template <class T, class S>
 void center_row(const S* x, const double* shift, index_t n, T* out) {
 #pragma omp simd
