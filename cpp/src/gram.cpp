@@ -12,8 +12,10 @@ namespace {
 
 constexpr index_t accumulator_bytes = index_t{1} << 26;  // of all groups together
 constexpr index_t most_groups = 64;
-constexpr index_t flush_rows = 1024;  // rows summed in T before they go to the double accumulator
 constexpr index_t widest_block = 512;
+// Rows of a chunk: what is packed of them stays in the second-level cache. float32 sums are chains of that length; in
+// chains of 2048 their rounding reached 7e-7.
+constexpr index_t chunk_rows = 256;
 
 index_t group_count(index_t n, index_t d) {
   const index_t by_memory = accumulator_bytes / std::max<index_t>(1, d * d * static_cast<index_t>(sizeof(double)));
@@ -21,9 +23,8 @@ index_t group_count(index_t n, index_t d) {
   return std::max<index_t>(1, std::min({most_groups, by_memory, by_rows}));
 }
 
-// Rows whose chunk fits half of a 1 MiB second-level cache. No more than 256 for small d, where the BLAS sums a chunk
-// in one chain: 2048 rows gave errors of 7e-7 in float32, 256 give 3e-7.
-index_t chunk_rows(index_t d) { return std::clamp<index_t>(131072 / std::max<index_t>(1, d), 128, d < 128 ? 256 : 512); }
+// Entries of the tiles of upper triangle panel columns [0, last).
+index_t tile_entries(index_t last, index_t panel) { return last * (last + 1) / 2 * panel * panel; }
 
 // A sign for every feature from the bits of a multiplicative hash.
 double random_sign(index_t j) {
@@ -53,29 +54,22 @@ namespace {
 
 template <class T>
 struct Scratch {
-  Buffer<T> x, scaled, block, square, phi, moments;
+  Buffer<T> x, plain, weighted, scaled, square, phi, moments;
 };
 
-// Upper triangle of block column [c0, c1) += sign(w_i)|w_i| x_i x_iᵀ: rows are scaled by √|w| and sorted by the sign
-// of their weight, rows of weight 0 are dropped, and the two kinds go through syrk and gemm.
+// Tiles of block columns [first, last) += Σ w_i x_i x_iᵀ over n ≤ chunk_rows rows; rows of weight 0 cost nothing.
 template <class T>
-void weighted_gram(const T* x, index_t d, index_t begin, index_t n, const index_t* order, const double* w, T sign,
-                   index_t c0, index_t c1, T* scaled, T* block) {
-  index_t front = 0, back = n;
+void weighted_gram(const T* x, index_t d, index_t begin, index_t n, const index_t* order, const double* w, double sign,
+                   index_t first, index_t last, Scratch<T>& s, double* acc) {
+  index_t kept = 0;
   for (index_t r = 0; r < n; ++r) {
     const double wi = w[order ? order[begin + r] : begin + r];
     if (wi == 0) continue;
-    const index_t slot = wi < 0 ? --back : front++;
-    kernels<T>().scale_row(x + r * d, static_cast<T>(std::sqrt(std::fabs(wi))), c1, scaled + slot * d);
+    kernels<T>().pack_row(x + r * d, static_cast<T>(sign * wi), d, chunk_rows, s.plain.data() + kept * kernels<T>().panel,
+                          s.weighted.data() + kept * kernels<T>().panel);
+    ++kept;
   }
-  const auto add = [&](index_t first, index_t rows, T factor) {
-    if (rows == 0) return;
-    const T* a = scaled + first * d;
-    syrk<T>(c1 - c0, rows, factor, a + c0, d, T(1), block + c0 * (c1 - c0), c1 - c0);
-    gemm<T>(Trans::yes, Trans::no, c0, c1 - c0, rows, factor, a, d, a + c0, d, T(1), block, c1 - c0);
-  };
-  add(0, front, sign);
-  add(back, n - back, -sign);
+  if (kept > 0) kernels<T>().gram(s.plain.data(), s.weighted.data(), kept, chunk_rows, first, last, acc);
 }
 
 }  // namespace
@@ -84,7 +78,8 @@ template <class T>
 GramSink<T>::GramSink(const Samples<T>& x) : x_(x) {
   const index_t d = x.features();
   groups_ = group_count(x.size(), d);
-  upper_.resize(groups_ * d * d);
+  panels_ = ceil_div(d, kernels<T>().panel);
+  upper_.resize(groups_ * tile_entries(panels_, kernels<T>().panel));
   zero(upper_, groups_);
   probes_ = Buffer<double>(groups_ * d, 0.0);
   signs_.resize(d);
@@ -111,60 +106,56 @@ void GramSink<T>::factors(const double* degree, const double* weight, const Feat
 
 template <class T>
 void GramSink<T>::accumulate(index_t begin, index_t end, const Task& task) {
-  const index_t d = x_.features(), blocks = block_count(d), chunk = chunk_rows(d), p = rank_;
+  const index_t d = x_.features(), blocks = block_count(d), p = rank_, panel = kernels<T>().panel;
   PerWorker<Scratch<T>> scratches;
   parallel_for(groups_ * blocks, [&](index_t t, int worker) {
     Scratch<T>& s = scratches[worker];
     const index_t g = t / blocks, b = t % blocks;
-    const index_t c0 = d * b / blocks, c1 = d * (b + 1) / blocks, width = c1 - c0;
-    const index_t first = begin + (end - begin) * g / groups_, last = begin + (end - begin) * (g + 1) / groups_;
-    s.x.resize(chunk * d);
-    s.scaled.resize(chunk * d);
-    s.block.resize(c1 * width);
-    if (task.y) s.square.resize(d * width);
+    const index_t first = panels_ * b / blocks, last = panels_ * (b + 1) / blocks;
+    const index_t c0 = first * panel, width = std::min(d, last * panel) - c0;
+    const index_t stop = begin + (end - begin) * (g + 1) / groups_;
+    s.x.resize(chunk_rows * d);
+    s.plain.resize(chunk_rows * panels_ * panel);
+    s.weighted.resize(chunk_rows * panels_ * panel);
+    if (task.y) {
+      s.scaled.resize(chunk_rows * width);
+      s.square.resize(d * width);
+    }
     if (task.phi) {
-      s.phi.resize(chunk * p);
+      s.phi.resize(chunk_rows * p);
       s.moments.resize(p * width);
     }
-    for (index_t flush = first; flush < last; flush += flush_rows) {
-      const index_t stop = std::min(last, flush + flush_rows);
-      std::fill_n(s.block.data(), c1 * width, T(0));
-      if (task.y) std::fill_n(s.square.data(), d * width, T(0));
-      if (task.phi) std::fill_n(s.moments.data(), p * width, T(0));
-      for (index_t i = flush; i < stop; i += chunk) {
-        const index_t n = std::min(chunk, stop - i);
-        x_.centered(i, n, task.order, s.x.data());
-        if (b == 0) {
-          for (index_t r = 0; r < n; ++r) {
-            const T* x = s.x.data() + r * d;
-            const double w = std::fabs(task.degree[task.order ? task.order[i + r] : i + r]);
-            kernels<T>().add_scaled(w * kernels<T>().dot_wide(x, signs_.data(), d), x, d, probes_.data() + g * d);
-          }
+    double* upper = upper_.data() + g * tile_entries(panels_, panel) + tile_entries(first, panel);
+    for (index_t i = begin + (end - begin) * g / groups_; i < stop; i += chunk_rows) {
+      const index_t n = std::min(chunk_rows, stop - i);
+      x_.centered(i, n, task.order, s.x.data());
+      if (b == 0) {
+        for (index_t r = 0; r < n; ++r) {
+          const T* x = s.x.data() + r * d;
+          const double w = std::fabs(task.degree[task.order ? task.order[i + r] : i + r]);
+          kernels<T>().add_scaled(w * kernels<T>().dot_wide(x, signs_.data(), d), x, d, probes_.data() + g * d);
         }
-        if (task.y) {
-          for (index_t r = 0; r < n; ++r) {
-            const T w = static_cast<T>(task.degree[task.order ? task.order[i + r] : i + r]);
-            kernels<T>().laplacian_row(s.x.data() + r * d + c0, task.y + (i + r - begin) * d + c0, w, width,
-                                       s.scaled.data() + r * width);
-          }
-          gemm<T>(Trans::yes, Trans::no, d, width, n, T(1), s.x.data(), d, s.scaled.data(), width, T(1),
-                  s.square.data(), width);
-        } else {
-          weighted_gram<T>(s.x.data(), d, i, n, task.order, task.degree, T(1), c0, c1, s.scaled.data(),
-                           s.block.data());
-        }
-        if (task.phi) {
-          task.phi->rows(i, n, s.phi.data());
-          gemm<T>(Trans::yes, Trans::no, p, width, n, T(1), s.phi.data(), p, s.x.data() + c0, d, T(1),
-                  s.moments.data(), width);
-        }
-        x_.deltas(i, n, task.order, s.x.data());
-        weighted_gram<T>(s.x.data(), d, i, n, task.order, task.weight, T(-1), c0, c1, s.scaled.data(),
-                         s.block.data());
       }
-      kernels<T>().add_block(upper_.data() + g * d * d + c0, d, s.block.data(), width, c1, width);
-      if (task.y) kernels<T>().add_block(square_.data() + g * d * d + c0, d, s.square.data(), width, d, width);
-      if (task.phi) kernels<T>().add_block(moments_.data() + g * p * d + c0, d, s.moments.data(), width, p, width);
+      if (task.y) {
+        for (index_t r = 0; r < n; ++r) {
+          const T w = static_cast<T>(task.degree[task.order ? task.order[i + r] : i + r]);
+          kernels<T>().laplacian_row(s.x.data() + r * d + c0, task.y + (i + r - begin) * d + c0, w, width,
+                                     s.scaled.data() + r * width);
+        }
+        gemm<T>(Trans::yes, Trans::no, d, width, n, T(1), s.x.data(), d, s.scaled.data(), width, T(0),
+                s.square.data(), width);
+        kernels<T>().add_block(square_.data() + g * d * d + c0, d, s.square.data(), width, d, width);
+      } else {
+        weighted_gram<T>(s.x.data(), d, i, n, task.order, task.degree, 1, first, last, s, upper);
+      }
+      if (task.phi) {
+        task.phi->rows(i, n, s.phi.data());
+        gemm<T>(Trans::yes, Trans::no, p, width, n, T(1), s.phi.data(), p, s.x.data() + c0, d, T(0),
+                s.moments.data(), width);
+        kernels<T>().add_block(moments_.data() + g * p * d + c0, d, s.moments.data(), width, p, width);
+      }
+      x_.deltas(i, n, task.order, s.x.data());
+      weighted_gram<T>(s.x.data(), d, i, n, task.order, task.weight, -1, first, last, s, upper);
     }
   });
 }
@@ -182,13 +173,15 @@ double GramSink<T>::minuend() const {
 
 template <class T>
 void GramSink<T>::finish(double scale, double* out) const {
-  const index_t d = x_.features();
+  const index_t d = x_.features(), panel = kernels<T>().panel, tiles = tile_entries(panels_, panel);
   parallel_for(d, [&](index_t a, int) {
     double* row = out + a * d;
     std::fill(row + a, row + d, 0.0);
     for (index_t g = 0; g < groups_; ++g) {
-      const double* upper = upper_.data() + (g * d + a) * d;
-      for (index_t b = a; b < d; ++b) row[b] += upper[b];
+      for (index_t b = a; b < d; ++b) {
+        const double* tile = upper_.data() + g * tiles + tile_entries(b / panel, panel) + a / panel * panel * panel;
+        row[b] += tile[a % panel * panel + b % panel];
+      }
       if (!has_square_) continue;
       const double* square = square_.data() + g * d * d;
       for (index_t b = a; b < d; ++b) row[b] += 0.5 * (square[a * d + b] + square[b * d + a]);

@@ -27,8 +27,8 @@ class GramSink final : public LaplacianSink<T> {
   void accumulate(index_t begin, index_t end, const Task& task);
 
   const Samples<T>& x_;
-  index_t groups_ = 0, rank_ = 0;
-  Buffer<double> upper_;    // groups × d × d: symmetric part, upper triangle
+  index_t groups_ = 0, rank_ = 0, panels_ = 0;
+  Buffer<double> upper_;    // groups × tiles of the upper triangle, panel × panel each: the symmetric part
   Buffer<double> square_;   // groups × d × d: what came with y, both triangles; its symmetric part counts
   Buffer<double> moments_;  // groups × p × d: ΦᵀX
   Buffer<double> signs_;    // d

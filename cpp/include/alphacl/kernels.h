@@ -53,10 +53,16 @@ template <class T>
 struct Kernels {
   /// acc (double, row stride ld_acc) += block (T, row stride ld).
   void (*add_block)(double* acc, index_t ld_acc, const T* block, index_t ld, index_t rows, index_t cols);
+  /// Columns of a panel; what gram() needs is packed panel by panel, `capacity` rows each, the last one padded with 0.
+  index_t panel;
+  /// Writes x and w · x as one row of every panel.
+  void (*pack_row)(const T* x, T w, index_t d, index_t capacity, T* plain, T* weighted);
+  /// For every pair of panels pa ≤ pb, first ≤ pb < last, in that order: acc (panel × panel, double) += the product of
+  /// the n rows of panel pa of `plain`, transposed, with those of panel pb of `weighted`.
+  void (*gram)(const T* plain, const T* weighted, index_t n, index_t capacity, index_t first, index_t last,
+               double* acc);
   /// sum (cols, double) += the rows of a contiguous block.
   void (*add_block_rows)(const T* block, index_t rows, index_t cols, double* sum);
-  /// out = w · in.
-  void (*scale_row)(const T* in, T w, index_t n, T* out);
   /// out = w · x − 2 y.
   void (*laplacian_row)(const T* x, const T* y, T w, index_t n, T* out);
   /// Σ x_j · y_j in double.
