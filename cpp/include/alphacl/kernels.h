@@ -88,6 +88,11 @@ struct ReadKernels {
   /// sum += x − origin, in double.
   void (*add_offsets)(const S* x, const S* origin, index_t n, double* sum);
   void (*dense_tile)(const DenseTile<T, S>&);
+  /// For r in [0, n), i = rows[r]: writes v = x_i − y_i (or x_i − shift where y is null) and w_r · v as row `first + r`
+  /// of every panel. Row strides in elements.
+  void (*pack_rows)(const S* x, index_t stride_x, const S* y, index_t stride_y, const double* shift,
+                    const index_t* rows, const T* w, index_t n, index_t d, index_t capacity, index_t first, T* plain,
+                    T* weighted);
 };
 
 /// Log-sum-exp of the rows of a radial tile, running: (peak, sum) stand for sum · e^peak. Column `skip + i` of row i

@@ -42,6 +42,29 @@ void pack_row(const T* x, T w, index_t d, index_t capacity, T* plain, T* weighte
   }
 }
 
+template <class T, class S>
+void pack_rows(const S* x, index_t stride_x, const S* y, index_t stride_y, const double* shift, const index_t* rows,
+               const T* w, index_t n, index_t d, index_t capacity, index_t first, T* plain, T* weighted) {
+  constexpr index_t P = panel_width<T>;
+  for (index_t r = 0; r < n; ++r) {
+    const S* a = x + rows[r] * stride_x;
+    const S* b = y == nullptr ? nullptr : y + rows[r] * stride_y;
+    const T weight = w[r];
+    for (index_t c = 0; c < d; c += P) {
+      const index_t width = d - c < P ? d - c : P;
+      T* p = plain + c * capacity + (first + r) * P;
+      T* q = weighted + c * capacity + (first + r) * P;
+      if (b != nullptr) {
+        for (index_t j = 0; j < width; ++j) p[j] = static_cast<T>(a[c + j]) - static_cast<T>(b[c + j]);
+      } else {
+        for (index_t j = 0; j < width; ++j) p[j] = static_cast<T>(static_cast<double>(a[c + j]) - shift[c + j]);
+      }
+      for (index_t j = width; j < P; ++j) p[j] = T(0);
+      for (index_t j = 0; j < P; ++j) q[j] = weight * p[j];
+    }
+  }
+}
+
 template <class T>
 void gram(const T* plain, const T* weighted, index_t n, index_t capacity, index_t first, index_t last, double* acc) {
   constexpr index_t P = panel_width<T>;

@@ -20,7 +20,7 @@ constexpr Kernels<T> plain_kernels() {
 }
 template <class T, class S>
 constexpr ReadKernels<T, S> reading_kernels() {
-  return {center_row<T, S>, delta_row<T, S>, add_offsets<S>, dense_tile<T, S>};
+  return {center_row<T, S>, delta_row<T, S>, add_offsets<S>, dense_tile<T, S>, pack_rows<T, S>};
 }
 template <class S>
 constexpr DistanceKernels<S> measuring_kernels() {
