@@ -100,6 +100,7 @@ class RadialImportance final : public TiledImportance<T> {
         kernel_(whole.kernel_),
         inv_tau_(whole.inv_tau_),
         rows_(rows, rows + n),
+        finite_(whole.finite_),
         wide_(whole.wide_) {
     if (!whole.rows_.empty())
       for (index_t& row : rows_) row = whole.rows_[static_cast<std::size_t>(row)];
@@ -136,9 +137,11 @@ class RadialImportance final : public TiledImportance<T> {
 
   void weights(index_t begin, index_t end, const double* degree, double* weight) const override {
     for (index_t i = begin; i < end; ++i) {
-      if (kernel_.normalize) {
+      if (!finite_) {  // also the only sample, which no tile sees
+        weight[i] = std::numeric_limits<double>::quiet_NaN();
+      } else if (kernel_.normalize) {
         const double lse = wide_ ? in_double_.lse[i] : static_cast<double>(in_t_.lse[i]);
-        weight[i] = std::isnan(lse) ? lse : (std::isinf(lse) ? 0.0 : 1.0);
+        weight[i] = std::isinf(lse) ? 0.0 : 1.0;
       } else {
         weight[i] = 0.5 * degree[i] + (kernel_.unit_diagonal ? 1.0 : 0.0);
       }
@@ -156,12 +159,11 @@ class RadialImportance final : public TiledImportance<T> {
     Buffer<double> shift(m);
     row_mean(features_, shift.data());
     double largest = 0;
-    bool finite = true;
     Buffer<double> row(m);
     for (index_t i = 0; i < features_.rows; ++i) {
       read_kernels<double, F>().center_row(features_.row(i), shift.data(), m, row.data());
       const double square = kernels<double>().dot(row.data(), row.data(), m);
-      finite = finite && std::isfinite(square);
+      finite_ = finite_ && std::isfinite(square);
       largest = std::max(largest, square);
     }
     const double h = 0.5 * kernel_.power;
@@ -173,7 +175,7 @@ class RadialImportance final : public TiledImportance<T> {
     constexpr index_t few_features = 4;
     const auto good = [&](double epsilon) { return largest == 0 || steepness * epsilon <= wanted; };
     // Features that are not finite take the product path: the centring makes all of α NaN there.
-    if (finite && (m <= few_features || !good(1.1e-16))) {
+    if (finite_ && (m <= few_features || !good(1.1e-16))) {
       wide_ = true;
       in_double_.fill(features_, shift.data(), true);
     } else if (single && good(6e-8)) {
@@ -256,6 +258,7 @@ class RadialImportance final : public TiledImportance<T> {
   Radial kernel_;
   double inv_tau_;
   std::vector<index_t> rows_;  // of the whole, where this is a part
+  bool finite_ = true;
   bool wide_ = false;
   Distances<T> in_t_;
   Distances<double> in_double_;

@@ -126,6 +126,8 @@ def result(shape: tuple[int, ...], model: Operand, out: Any = None) -> tuple[Any
 
 def positive(name: str, value: Any) -> float:
     """A positive finite number."""
+    if isinstance(value, (str, bytes, bool)) or not hasattr(value, "__float__"):
+        raise TypeError(f"{name}: expected a positive number, got {type(value).__name__}")
     try:
         number = float(value)
     except (TypeError, ValueError):

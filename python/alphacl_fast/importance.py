@@ -84,7 +84,8 @@ class Importance:
         wide = np.empty(data.shape[0], np.float64)
         getattr(self._compile(data), which)(wide)
         answer, array = result((data.shape[0],), data)
-        array[...] = wide
+        with np.errstate(over="ignore"):
+            array[...] = wide
         return answer
 
 
