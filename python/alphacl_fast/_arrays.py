@@ -41,8 +41,8 @@ def is_array(a: Any) -> bool:
     return is_tensor(a) or (isinstance(a, np.ndarray) and not isinstance(a, np.ma.MaskedArray))
 
 
-def operand(name: str, a: Any, *, ndim: tuple[int, ...] = (2,)) -> Operand:
-    """A float32 or float64 array with the given number of axes and at least one sample."""
+def operand(name: str, a: Any, *, ndim: tuple[int, ...] = (2,), samples: str = "sample") -> Operand:
+    """A float32 or float64 array with the given number of axes and at least one row, which holds a `samples`."""
     if not is_array(a):
         raise TypeError(f"{name}: expected a numpy array or a torch tensor, got {type(a).__name__}")
     tensor = is_tensor(a)
@@ -56,7 +56,7 @@ def operand(name: str, a: Any, *, ndim: tuple[int, ...] = (2,)) -> Operand:
         axes = " or ".join(str(n) for n in ndim)
         raise ValueError(f"{name}: expected an array with {axes} axes, got shape {tuple(array.shape)}")
     if array.shape[0] == 0:
-        raise ValueError(f"{name}: expected at least one sample, got shape {tuple(array.shape)}")
+        raise ValueError(f"{name}: expected at least one {samples}, got shape {tuple(array.shape)}")
     return Operand(name, _with_contiguous_rows(array), tensor, requires_grad)
 
 
