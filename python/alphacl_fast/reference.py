@@ -1,0 +1,149 @@
+"""The definitions of the package, written literally in numpy: slow, plain, and the truth of every test.
+
+Names and arguments are those of the public functions. Everything is computed in float64 (float32 data is
+upcast, which is exact); `dtype=` asks for another working precision: the "naive" result that the accuracy
+contract compares with, or `numpy.longdouble`.
+"""
+
+import numpy as np
+
+_CHUNK = 1 << 17  # elements of one temporary block of differences
+
+
+def _array(a, dtype):
+    """`a` as a numpy array of `dtype`; torch tensors are copied to the host first."""
+    if hasattr(a, "detach"):
+        a = a.detach().cpu().double().numpy()
+    return np.asarray(a).astype(dtype, copy=False)
+
+
+def _blocks(n, width):
+    """Slices over n rows, such that a block of rows of `width` elements stays small."""
+    rows = max(1, _CHUNK // max(1, width))
+    return (slice(i, i + rows) for i in range(0, n, rows))
+
+
+def _squared_distances(z):
+    """‖z_i − z_j‖² for all i, j: (N,) or (N, m) -> (N, N), by differences."""
+    n = len(z)
+    out = np.zeros((n, n), z.dtype)
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+        for rows in _blocks(n, n):
+            for column in z.reshape(n, -1).T:
+                out[rows] += (column[rows, None] - column) ** 2
+    return out
+
+
+def _spoil_non_finite(alpha, features):
+    """Every weight that a non-finite feature takes part in becomes NaN (in place)."""
+    bad = ~np.isfinite(features.reshape(len(features), -1)).all(axis=1)
+    alpha[bad, :] = np.nan
+    alpha[:, bad] = np.nan
+    return alpha
+
+
+def uniform(n, *, dtype=None):
+    """α_ij = 1: (n, n). Source: poster."""
+    return np.ones((n, n), dtype or np.float64)
+
+
+def dense(alpha, *, dtype=None):
+    """α_ij as given: (N, N), any sign, need not be symmetric. Source: P1."""
+    return _array(alpha, dtype or np.float64)
+
+
+def low_rank(phi, *, dtype=None):
+    """α_ij = Σ_l φ_l(i) φ_l(j), phi: (N, p) -> (N, N). Cost N²p. Source: poster (kernel importance)."""
+    phi = _array(phi, dtype or np.float64)
+    return phi @ phi.T
+
+
+def gaussian(features, tau, *, dtype=None):
+    """α_ij = exp(−‖f_i − f_j‖² / (2τ)), features: (N,) or (N, m) -> (N, N), diagonal 1.
+
+    Cost N²m. Source: poster.
+    """
+    features = _array(features, dtype or np.float64)
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        alpha = _squared_distances(features)
+        alpha /= -2 * features.dtype.type(tau)
+        np.exp(alpha, out=alpha)
+    np.fill_diagonal(alpha, 1)
+    return _spoil_non_finite(alpha, features)
+
+
+def direct(features, p=4, tau=0.5, normalize=True, *, dtype=None):
+    """α_ij = exp(−d_ij^p / τ) for j ≠ i, α_ii = 0, d_ij² = ½‖z_i − z_j‖²; normalize: divided by Σ_k α_ik.
+
+    features: (N,) or (N, m) -> (N, N). The smallest distance of a row leaves the quotient before the
+    division by τ, so that no τ gives 0/0; a single sample has no pair, its row is 0. Cost N²m.
+    Source: P1 (α-CL-direct).
+    """
+    features = _array(features, dtype or np.float64)
+    n = len(features)
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        power = (_squared_distances(features) / 2) ** (p / 2)
+        np.fill_diagonal(power, np.inf)
+        if normalize and n > 1:
+            power -= power.min(axis=1, keepdims=True)
+        alpha = np.exp(-power / features.dtype.type(tau))
+        np.fill_diagonal(alpha, 0)
+        _spoil_non_finite(alpha, features)
+        if normalize and n > 1:
+            alpha /= alpha.sum(axis=1, keepdims=True)
+    return alpha
+
+
+_FROM_OBJECT = {
+    "Uniform": lambda a, n, dtype: uniform(n, dtype=dtype),
+    "Dense": lambda a, n, dtype: dense(a.alpha, dtype=dtype),
+    "LowRank": lambda a, n, dtype: low_rank(a.phi, dtype=dtype),
+    "Gaussian": lambda a, n, dtype: gaussian(a.features, a.tau, dtype=dtype),
+    "Direct": lambda a, n, dtype: direct(a.features, a.p, a.tau, a.normalize, dtype=dtype),
+}
+
+
+def dense_alpha(alpha, n, *, dtype=None):
+    """α as an (n, n) array, from None (uniform), an array or an importance object's stored arguments."""
+    if alpha is None:
+        return uniform(n, dtype=dtype)
+    build = _FROM_OBJECT.get(type(alpha).__name__)
+    return build(alpha, n, dtype) if build else dense(alpha, dtype=dtype)
+
+
+def contrastive_cov(x, x_aug, alpha=None, *, dtype=None):
+    """C_α[x] = 1/(2N²) Σ_ij α_ij [(x_i − x_j)(x_i − x_j)ᵀ − (x_i − x'_i)(x_i − x'_i)ᵀ].
+
+    x, x_aug: (N, d) -> (d, d); alpha: None (uniform), (N, N) or an importance. All pairs, the diagonal
+    included: at j = i only the second term is there. Cost N²d² time, Nd beside α in memory. Source: P1.
+    """
+    x, x_aug = _array(x, dtype or np.float64), _array(x_aug, dtype or np.float64)
+    n, d = x.shape
+    alpha = dense_alpha(alpha, n, dtype=dtype)
+    c = np.zeros((d, d), x.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for rows in _blocks(n, n * d):
+            inter = (x[rows, None, :] - x[None, :, :]).reshape(-1, d)
+            intra = x[rows] - x_aug[rows]
+            weights = alpha[rows]
+            c += (weights.reshape(-1, 1) * inter).T @ inter
+            c -= (weights.sum(axis=1, keepdims=True) * intra).T @ intra
+        return c / x.dtype.type(2 * n * n)
+
+
+def energy(f, f_aug, alpha=None, *, dtype=None):
+    """E_α = ½ tr C_α[f] = 1/(4N²) Σ_ij α_ij [‖f_i − f_j‖² − ‖f_i − f'_i‖²].
+
+    f, f_aug: (N, m) -> scalar; alpha as in `contrastive_cov`. Cost N²m. Source: P1.
+    """
+    f, f_aug = _array(f, dtype or np.float64), _array(f_aug, dtype or np.float64)
+    n, m = f.shape
+    alpha = dense_alpha(alpha, n, dtype=dtype)
+    total = f.dtype.type(0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for rows in _blocks(n, n * m):
+            inter = f[rows, None, :] - f[None, :, :]
+            intra = f[rows] - f_aug[rows]
+            squares = np.einsum("ijk,ijk->ij", inter, inter) - np.einsum("ik,ik->i", intra, intra)[:, None]
+            total += (alpha[rows] * squares).sum()
+        return total / f.dtype.type(4 * n * n)
