@@ -1,7 +1,8 @@
 """Importing the package loads numpy and nothing heavy; the public names are there."""
 
-import alphacl_fast as acl
 from support import run_python
+
+import alphacl_fast as acl
 
 HEAVY = ("torch", "matplotlib", "scipy", "sklearn", "tqdm", "pandas")
 

@@ -94,18 +94,18 @@ def test_arguments_are_kept_as_attributes():
     np.testing.assert_array_equal(acl.Dense(z @ z.T).alpha, z @ z.T)
 
 
-def test_arrays_are_kept_by_reference_and_read_at_each_call():
+@pytest.mark.parametrize(
+    "make",
+    [lambda z: acl.Gaussian(z, 1.0), lambda z: acl.Gaussian(z[:, 0], 1.0), acl.Direct, acl.LowRank],
+    ids=["Gaussian", "Gaussian scalar", "Direct", "LowRank"],
+)
+def test_arrays_are_kept_by_reference_and_read_at_each_call(make):
     z = np.random.default_rng(35).standard_normal((9, 2))
-    for make in (
-        lambda: acl.Gaussian(z, 1.0),
-        lambda: acl.Gaussian(z[:, 0], 1.0),
-        lambda: acl.Direct(z),
-        lambda: acl.LowRank(z),
-    ):
-        alpha = make()
-        alpha.row_sums()
-        z *= 1.1
-        np.testing.assert_array_equal(alpha.to_dense(), make().to_dense())
+    alpha = make(z)
+    before = alpha.to_dense()
+    z *= 1.5
+    assert not np.array_equal(alpha.to_dense(), before)
+    np.testing.assert_array_equal(alpha.to_dense(), make(z.copy()).to_dense())
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -16,8 +16,7 @@ class FactoredImportance : public Importance<T> {
   void to_dense(View<T> out) const override;
 
  protected:
-  FactoredImportance(index_t size, std::unique_ptr<Features<T>> phi)
-      : Importance<T>(size), phi_(std::move(phi)) {}
+  FactoredImportance(index_t size, std::unique_ptr<Features<T>> phi) : Importance<T>(size), phi_(std::move(phi)) {}
 
  private:
   std::unique_ptr<Features<T>> phi_;

@@ -65,8 +65,8 @@ void weighted_gram(const T* x, index_t d, index_t begin, index_t n, const index_
   for (index_t r = 0; r < n; ++r) {
     const double wi = w[order ? order[begin + r] : begin + r];
     if (wi == 0) continue;
-    kernels<T>().pack_row(x + r * d, static_cast<T>(sign * wi), d, chunk_rows, s.plain.data() + kept * kernels<T>().panel,
-                          s.weighted.data() + kept * kernels<T>().panel);
+    kernels<T>().pack_row(x + r * d, static_cast<T>(sign * wi), d, chunk_rows,
+                          s.plain.data() + kept * kernels<T>().panel, s.weighted.data() + kept * kernels<T>().panel);
     ++kept;
   }
   if (kept > 0) kernels<T>().gram(s.plain.data(), s.weighted.data(), kept, chunk_rows, first, last, acc);
@@ -142,16 +142,16 @@ void GramSink<T>::accumulate(index_t begin, index_t end, const Task& task) {
           kernels<T>().laplacian_row(s.x.data() + r * d + c0, task.y + (i + r - begin) * d + c0, w, width,
                                      s.scaled.data() + r * width);
         }
-        gemm<T>(Trans::yes, Trans::no, d, width, n, T(1), s.x.data(), d, s.scaled.data(), width, T(0),
-                s.square.data(), width);
+        gemm<T>(Trans::yes, Trans::no, d, width, n, T(1), s.x.data(), d, s.scaled.data(), width, T(0), s.square.data(),
+                width);
         kernels<T>().add_block(square_.data() + g * d * d + c0, d, s.square.data(), width, d, width);
       } else {
         weighted_gram<T>(s.x.data(), d, i, n, task.order, task.degree, 1, first, last, s, upper);
       }
       if (task.phi) {
         task.phi->rows(i, n, s.phi.data());
-        gemm<T>(Trans::yes, Trans::no, p, width, n, T(1), s.phi.data(), p, s.x.data() + c0, d, T(0),
-                s.moments.data(), width);
+        gemm<T>(Trans::yes, Trans::no, p, width, n, T(1), s.phi.data(), p, s.x.data() + c0, d, T(0), s.moments.data(),
+                width);
         kernels<T>().add_block(moments_.data() + g * p * d + c0, d, s.moments.data(), width, p, width);
       }
       x_.deltas(i, n, task.order, s.x.data());

@@ -161,8 +161,8 @@ class RadialImportance final : public TiledImportance<T> {
         const index_t nj = std::min(width, n - j0);
         f.products({i0, ni, j0, nj}, work.dots.data());
         distance_kernels<S>().radial_stats({work.dots.data(), nj, f.half.data() + i0, f.half.data() + j0, ni, nj,
-                                            i0 - j0, kernel_.power, static_cast<S>(inv_tau_), peak.data(),
-                                            sum.data(), work.scratch.data()});
+                                            i0 - j0, kernel_.power, static_cast<S>(inv_tau_), peak.data(), sum.data(),
+                                            work.scratch.data()});
       }
       // A row without partners has sum 0: its normaliser is infinite and its entries 0.
       for (index_t i = 0; i < ni; ++i)
@@ -185,8 +185,8 @@ class RadialImportance final : public TiledImportance<T> {
   }
 
   template <class S>
-  bool fill_tile(const Distances<S>& f, const Tile& w, S* dots, T* out, index_t ld, index_t first, T factor,
-                 bool both, double* degree, T* columns) const {
+  bool fill_tile(const Distances<S>& f, const Tile& w, S* dots, T* out, index_t ld, index_t first, T factor, bool both,
+                 double* degree, T* columns) const {
     f.products(w, dots);
     RadialTile<T, S> args;
     args.dot = dots;
