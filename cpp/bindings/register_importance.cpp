@@ -59,40 +59,36 @@ void register_for(py::module_& m, const std::string& suffix) {
 
   // The importance reads the arrays it was made from: they live as long as it does.
   using KeepFirst = py::keep_alive<0, 1>;
-  m.def(
-      ("dense" + suffix).c_str(),
-      [](const Array& alpha) {
-        const View<const T> a = view<T>(alpha);
-        py::gil_scoped_release release;
-        return dense<T, T>(a);
-      },
-      py::arg("alpha").noconvert(), KeepFirst());
+  m.def(("dense" + suffix).c_str(),
+        [](const Array& alpha) {
+          const View<const T> a = view<T>(alpha);
+          py::gil_scoped_release release;
+          return dense<T, T>(a);
+        },
+        py::arg("alpha").noconvert(), KeepFirst());
   m.def(("uniform" + suffix).c_str(), &uniform<T>, py::arg("size"), Released());
-  m.def(
-      ("low_rank" + suffix).c_str(),
-      [](const Array& phi) {
-        const View<const T> f = view<T>(phi);
-        py::gil_scoped_release release;
-        return low_rank<T, T>(f);
-      },
-      py::arg("phi").noconvert(), KeepFirst());
-  m.def(
-      ("direct" + suffix).c_str(),
-      [](const Array& features, double p, double tau, bool normalize) {
-        const View<const T> f = view<T>(features);
-        py::gil_scoped_release release;
-        return radial<T, T>(f, Radial{tau, p, false, normalize});
-      },
-      py::arg("features").noconvert(), py::arg("p"), py::arg("tau"), py::arg("normalize"), KeepFirst());
-  m.def(
-      ("gaussian" + suffix).c_str(),
-      [](const Array& features, double tau, double tol, const std::string& method) {
-        const View<const T> f = view<T>(features);
-        const GaussianMethod how = method_named(method);
-        py::gil_scoped_release release;
-        return gaussian<T, T>(f, tau, tol, how);
-      },
-      py::arg("features").noconvert(), py::arg("tau"), py::arg("tol"), py::arg("method"), KeepFirst());
+  m.def(("low_rank" + suffix).c_str(),
+        [](const Array& phi) {
+          const View<const T> f = view<T>(phi);
+          py::gil_scoped_release release;
+          return low_rank<T, T>(f);
+        },
+        py::arg("phi").noconvert(), KeepFirst());
+  m.def(("direct" + suffix).c_str(),
+        [](const Array& features, double p, double tau, bool normalize) {
+          const View<const T> f = view<T>(features);
+          py::gil_scoped_release release;
+          return radial<T, T>(f, Radial{tau, p, false, normalize});
+        },
+        py::arg("features").noconvert(), py::arg("p"), py::arg("tau"), py::arg("normalize"), KeepFirst());
+  m.def(("gaussian" + suffix).c_str(),
+        [](const Array& features, double tau, double tol, const std::string& method) {
+          const View<const T> f = view<T>(features);
+          const GaussianMethod how = method_named(method);
+          py::gil_scoped_release release;
+          return gaussian<T, T>(f, tau, tol, how);
+        },
+        py::arg("features").noconvert(), py::arg("tau"), py::arg("tol"), py::arg("method"), KeepFirst());
 }
 
 }  // namespace

@@ -51,7 +51,6 @@ void contrastive_cov(View<const S> x, View<const S> x_aug, const Importance<S>& 
 }
 
 template void contrastive_cov<float>(View<const float>, View<const float>, const Importance<float>&, View<float>);
-template void contrastive_cov<double>(View<const double>, View<const double>, const Importance<double>&,
-                                      View<double>);
+template void contrastive_cov<double>(View<const double>, View<const double>, const Importance<double>&, View<double>);
 
 }  // namespace alphacl

@@ -34,7 +34,7 @@ class Dense final : public TiledImportance<T> {
     }
   }
 
-  bool half_tile(const Tile& w, T* out, TileSums sums, TileScratch<T>& scratch) const override {
+  bool half_tile(const Tile& w, T* out, index_t ld, TileSums sums, TileScratch<T>& scratch) const override {
     scratch.columns.resize(2 * w.nj);
     DenseTile<T, S> args;
     args.a = alpha_.row(w.i0) + w.j0;
@@ -44,7 +44,7 @@ class Dense final : public TiledImportance<T> {
     args.nj = w.nj;
     args.first = w.i0 - w.j0 + 1;
     args.out = out;
-    args.ld_out = w.nj;
+    args.ld_out = ld;
     args.beta_row = sums.degree + w.i0;
     args.beta_col = sums.degree + w.j0;
     args.alpha_row = sums.weight + w.i0;

@@ -60,8 +60,8 @@ class TraceSink final : public LaplacianSink<T> {
         }
         if (phi) {
           phi->rows(i, n, work.phi.data());
-          gemm<T>(Trans::yes, Trans::no, p, d, n, T(1), work.phi.data(), p, work.x.data(), d, T(0),
-                  work.product.data(), d);
+          gemm<T>(Trans::yes, Trans::no, p, d, n, T(1), work.phi.data(), p, work.x.data(), d, T(0), work.product.data(),
+                  d);
           kernels<T>().add_block(moments.data() + g * p * d, d, work.product.data(), d, p, d);
         }
         x_.deltas(i, n, order, work.x.data());

@@ -9,8 +9,8 @@
 namespace alphacl {
 namespace {
 
-constexpr index_t chunk = 512;        // rows of Φ in cache at a time
-constexpr index_t most_groups = 32;   // partial sums; fixed, so the number of threads changes no bit
+constexpr index_t chunk = 512;       // rows of Φ in cache at a time
+constexpr index_t most_groups = 32;  // partial sums; fixed, so the number of threads changes no bit
 
 index_t group_count(index_t n) { return std::clamp<index_t>(n / chunk, 1, most_groups); }
 

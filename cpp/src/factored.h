@@ -19,8 +19,7 @@ class FactoredImportance : public Importance<T> {
   std::unique_ptr<Importance<T>> restricted(const index_t* rows, index_t n) const override;
 
  protected:
-  FactoredImportance(index_t size, std::unique_ptr<Features<T>> phi)
-      : Importance<T>(size), phi_(std::move(phi)) {}
+  FactoredImportance(index_t size, std::unique_ptr<Features<T>> phi) : Importance<T>(size), phi_(std::move(phi)) {}
 
  private:
   std::unique_ptr<Features<T>> phi_;

@@ -78,8 +78,7 @@ std::unique_ptr<Importance<T>> gaussian(View<const S> f, double tau, double tol,
     low = std::min(low, u[i]);
     high = std::max(high, u[i]);
   }
-  if (!finite)
-    return std::make_unique<FourierGaussian<T, S>>(f, tau, tol, std::make_unique<NotANumber<T>>());
+  if (!finite) return std::make_unique<FourierGaussian<T, S>>(f, tau, tol, std::make_unique<NotANumber<T>>());
   const double range = (high - low) / std::sqrt(tau);
   if (!std::isfinite(range)) return radial<T, S>(f, Radial{tau});
   if (method == GaussianMethod::automatic) method = cheapest(n, range, tol);
@@ -97,7 +96,6 @@ std::unique_ptr<Importance<T>> gaussian(View<const S> f, double tau, double tol,
 template std::unique_ptr<Importance<float>> gaussian<float, float>(View<const float>, double, double, GaussianMethod);
 template std::unique_ptr<Importance<double>> gaussian<double, double>(View<const double>, double, double,
                                                                       GaussianMethod);
-template std::unique_ptr<Importance<double>> gaussian<double, float>(View<const float>, double, double,
-                                                                     GaussianMethod);
+template std::unique_ptr<Importance<double>> gaussian<double, float>(View<const float>, double, double, GaussianMethod);
 
 }  // namespace alphacl

@@ -15,7 +15,7 @@ constexpr index_t most_groups = 64;
 constexpr index_t widest_block = 512;
 // Rows of a chunk: what is packed of them stays in the second-level cache. float32 sums are chains of that length; in
 // chains of 2048 their rounding reached 7e-7.
-constexpr index_t chunk_rows = 256;
+constexpr index_t chunk_rows = 128;
 
 index_t group_count(index_t n, index_t d) {
   const index_t by_memory = accumulator_bytes / std::max<index_t>(1, d * d * static_cast<index_t>(sizeof(double)));
@@ -65,8 +65,8 @@ void weighted_gram(const T* x, index_t d, index_t begin, index_t n, const index_
   for (index_t r = 0; r < n; ++r) {
     const double wi = w[order ? order[begin + r] : begin + r];
     if (wi == 0) continue;
-    kernels<T>().pack_row(x + r * d, static_cast<T>(sign * wi), d, chunk_rows, s.plain.data() + kept * kernels<T>().panel,
-                          s.weighted.data() + kept * kernels<T>().panel);
+    kernels<T>().pack_row(x + r * d, static_cast<T>(sign * wi), d, chunk_rows,
+                          s.plain.data() + kept * kernels<T>().panel, s.weighted.data() + kept * kernels<T>().panel);
     ++kept;
   }
   if (kept > 0) kernels<T>().gram(s.plain.data(), s.weighted.data(), kept, chunk_rows, first, last, acc);
@@ -142,16 +142,16 @@ void GramSink<T>::accumulate(index_t begin, index_t end, const Task& task) {
           kernels<T>().laplacian_row(s.x.data() + r * d + c0, task.y + (i + r - begin) * d + c0, w, width,
                                      s.scaled.data() + r * width);
         }
-        gemm<T>(Trans::yes, Trans::no, d, width, n, T(1), s.x.data(), d, s.scaled.data(), width, T(0),
-                s.square.data(), width);
+        gemm<T>(Trans::yes, Trans::no, d, width, n, T(1), s.x.data(), d, s.scaled.data(), width, T(0), s.square.data(),
+                width);
         kernels<T>().add_block(square_.data() + g * d * d + c0, d, s.square.data(), width, d, width);
       } else {
         weighted_gram<T>(s.x.data(), d, i, n, task.order, task.degree, 1, first, last, s, upper);
       }
       if (task.phi) {
         task.phi->rows(i, n, s.phi.data());
-        gemm<T>(Trans::yes, Trans::no, p, width, n, T(1), s.phi.data(), p, s.x.data() + c0, d, T(0),
-                s.moments.data(), width);
+        gemm<T>(Trans::yes, Trans::no, p, width, n, T(1), s.phi.data(), p, s.x.data() + c0, d, T(0), s.moments.data(),
+                width);
         kernels<T>().add_block(moments_.data() + g * p * d + c0, d, s.moments.data(), width, p, width);
       }
       x_.deltas(i, n, task.order, s.x.data());
@@ -174,28 +174,33 @@ double GramSink<T>::minuend() const {
 template <class T>
 void GramSink<T>::finish(double scale, double* out) const {
   const index_t d = x_.features(), panel = kernels<T>().panel, tiles = tile_entries(panels_, panel);
-  parallel_for(d, [&](index_t a, int) {
-    double* row = out + a * d;
-    std::fill(row + a, row + d, 0.0);
-    for (index_t g = 0; g < groups_; ++g) {
-      for (index_t b = a; b < d; ++b) {
-        const double* tile = upper_.data() + g * tiles + tile_entries(b / panel, panel) + a / panel * panel * panel;
-        row[b] += tile[a % panel * panel + b % panel];
+  Buffer<double> moments(rank_ * d, 0.0);
+  for (index_t g = 0; g < groups_; ++g)
+    for (index_t e = 0; e < rank_ * d; ++e) moments[e] += moments_[g * rank_ * d + e];
+  parallel_for(panels_, [&](index_t pb, int) {
+    Buffer<double> tile(panel * panel);
+    for (index_t pa = 0; pa <= pb; ++pa) {
+      std::fill_n(tile.data(), panel * panel, 0.0);
+      for (index_t g = 0; g < groups_; ++g) {
+        const double* part = upper_.data() + g * tiles + tile_entries(pb, panel) + pa * panel * panel;
+        for (index_t e = 0; e < panel * panel; ++e) tile[e] += part[e];
       }
-      if (!has_square_) continue;
-      const double* square = square_.data() + g * d * d;
-      for (index_t b = a; b < d; ++b) row[b] += 0.5 * (square[a * d + b] + square[b * d + a]);
+      for (index_t a = pa * panel; a < std::min(d, (pa + 1) * panel); ++a) {
+        for (index_t b = std::max(a, pb * panel); b < std::min(d, (pb + 1) * panel); ++b) {
+          double sum = tile[a % panel * panel + b % panel];
+          for (index_t g = 0; has_square_ && g < groups_; ++g) {
+            const double* square = square_.data() + g * d * d;
+            sum += 0.5 * (square[a * d + b] + square[b * d + a]);
+          }
+          out[a * d + b] = sum;
+        }
+      }
     }
   });
-  if (rank_ > 0) {
-    const index_t size = rank_ * d;
-    Buffer<double> moments(size, 0.0);
-    for (index_t g = 0; g < groups_; ++g)
-      for (index_t e = 0; e < size; ++e) moments[e] += moments_[g * size + e];
-    syrk<double>(d, rank_, -2.0, moments.data(), d, 1.0, out, d);
-  }
-  parallel_for(d, [&](index_t a, int) {
-    for (index_t b = a; b < d; ++b) out[b * d + a] = out[a * d + b] *= scale;
+  if (rank_ > 0) syrk<double>(d, rank_, -2.0, moments.data(), d, 1.0, out, d);
+  parallel_for(panels_, [&](index_t pa, int) {
+    for (index_t a = pa * panel; a < std::min(d, (pa + 1) * panel); ++a)
+      for (index_t b = a; b < d; ++b) out[b * d + a] = out[a * d + b] *= scale;
   });
 }
 

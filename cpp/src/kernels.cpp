@@ -5,8 +5,8 @@
 namespace alphacl {
 
 #define ALPHACL_ISA_ENTRY(id, name) \
-  namespace isa_##id { \
-  const KernelSet& set(); \
+  namespace isa_##id {              \
+    const KernelSet& set();         \
   }
 #include "alphacl_isa_list.inc"
 #undef ALPHACL_ISA_ENTRY
@@ -16,10 +16,10 @@ namespace {
 bool processor_has(const std::string& isa) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  const bool v2 = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("ssse3") &&
-                  __builtin_cpu_supports("popcnt");
-  const bool v3 = v2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                  __builtin_cpu_supports("bmi2");
+  const bool v2 =
+      __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("ssse3") && __builtin_cpu_supports("popcnt");
+  const bool v3 =
+      v2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
   const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                   __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
                   __builtin_cpu_supports("avx512vl");
@@ -55,8 +55,8 @@ const Entry& choose() {
   if (forced == nullptr || *forced == '\0') return runnable().back();
   for (const Entry& entry : runnable())
     if (entry.name == std::string(forced)) return entry;
-  throw std::runtime_error("ALPHACL_FAST_ISA: expected one of " + known + " (what this build and this processor have), got " +
-                           forced);
+  throw std::runtime_error("ALPHACL_FAST_ISA: expected one of " + known +
+                           " (what this build and this processor have), got " + forced);
 }
 
 }  // namespace

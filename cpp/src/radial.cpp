@@ -128,8 +128,8 @@ class RadialImportance final : public TiledImportance<T> {
       out[(i - w.i0) * ld + (i - w.j0)] = keep_nan(out[(i - w.i0) * ld + (i - w.j0)], diagonal);
   }
 
-  bool half_tile(const Tile& w, T* out, TileSums sums, TileScratch<T>& scratch) const override {
-    return make(w, out, w.nj, w.i0 - w.j0 + 1, kernel_.normalize ? T(1) : T(2), kernel_.normalize, sums.degree, scratch);
+  bool half_tile(const Tile& w, T* out, index_t ld, TileSums sums, TileScratch<T>& scratch) const override {
+    return make(w, out, ld, w.i0 - w.j0 + 1, kernel_.normalize ? T(1) : T(2), kernel_.normalize, sums.degree, scratch);
   }
 
   bool symmetric() const override { return !kernel_.normalize; }
@@ -205,8 +205,8 @@ class RadialImportance final : public TiledImportance<T> {
         const index_t nj = std::min(width, n - j0);
         f.products({i0, ni, j0, nj}, work.dots.data());
         distance_kernels<S>().radial_stats({work.dots.data(), nj, f.half.data() + i0, f.half.data() + j0, ni, nj,
-                                            i0 - j0, kernel_.power, static_cast<S>(inv_tau_), peak.data(),
-                                            sum.data(), work.scratch.data()});
+                                            i0 - j0, kernel_.power, static_cast<S>(inv_tau_), peak.data(), sum.data(),
+                                            work.scratch.data()});
       }
       // A row without partners has sum 0: its normaliser is infinite and its entries 0.
       for (index_t i = 0; i < ni; ++i)
@@ -229,8 +229,8 @@ class RadialImportance final : public TiledImportance<T> {
   }
 
   template <class S>
-  bool fill_tile(const Distances<S>& f, const Tile& w, S* dots, T* out, index_t ld, index_t first, T factor,
-                 bool both, double* degree, T* columns) const {
+  bool fill_tile(const Distances<S>& f, const Tile& w, S* dots, T* out, index_t ld, index_t first, T factor, bool both,
+                 double* degree, T* columns) const {
     f.products(w, dots);
     RadialTile<T, S> args;
     args.dot = dots;

@@ -59,8 +59,8 @@ class SortedGaussian final : public Importance<T> {
  private:
   struct Segment {
     index_t begin, end;
-    double origin;     // centre of the block
-    double block;      // number of its block (of its first, for gathered blocks)
+    double origin;  // centre of the block
+    double block;   // number of its block (of its first, for gathered blocks)
     bool crowded;
   };
   struct Rows {  // a chunk of one segment

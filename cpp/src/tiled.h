@@ -39,7 +39,7 @@ class TiledImportance : public Importance<T> {
   virtual void tile(const Tile& where, T* out, index_t ld, TileScratch<T>& scratch) const = 0;
   /// Entries of α + αᵀ above the diagonal, 0 elsewhere; adds their row and column sums to `sums`.
   /// False when all of them are 0: then the tile need not be multiplied.
-  virtual bool half_tile(const Tile& where, T* out, TileSums sums, TileScratch<T>& scratch) const = 0;
+  virtual bool half_tile(const Tile& where, T* out, index_t ld, TileSums sums, TileScratch<T>& scratch) const = 0;
   virtual bool symmetric() const = 0;
   /// Whether half_tile adds to `weight`. Otherwise weights() says what r is once the degrees are known.
   virtual bool sums_weights() const = 0;

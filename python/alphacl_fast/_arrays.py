@@ -75,7 +75,9 @@ def _from_tensor(name: str, t: Any) -> tuple[np.ndarray, bool]:
 def _with_contiguous_rows(a: np.ndarray) -> np.ndarray:
     item = a.itemsize
     rows_contiguous = a.ndim == 1 or a.shape[1] <= 1 or a.strides[1] == item
-    return a if rows_contiguous and a.strides[0] % item == 0 and a.flags.aligned else np.ascontiguousarray(a)
+    ready = rows_contiguous and a.strides[0] % item == 0 and a.flags.aligned
+    # Not ascontiguousarray, which leaves a contiguous array on a misaligned address where it is.
+    return a if ready else np.require(a, requirements=("C", "A"))
 
 
 def like(given: Operand, model: Operand, *, shape: bool = True) -> None:

@@ -100,9 +100,9 @@ std::unique_ptr<Importance<T>> low_rank(View<const S> phi);
 /// What a radial importance α_ij = exp(−(½‖f_i − f_j‖²)^(p/2)/τ) is made of.
 struct Radial {
   double tau;
-  double power = 2;        // p
+  double power = 2;           // p
   bool unit_diagonal = true;  // α_ii = 1, else 0
-  bool normalize = false;  // rows divided by their sums
+  bool normalize = false;     // rows divided by their sums
 };
 
 /// Radial importance from features f: N × m, by tiles. Time O(N²(m + d)), memory O(N(m + d)).

@@ -13,7 +13,7 @@ class Samples {
  public:
   virtual ~Samples() = default;
 
-  index_t size() const { return size_; }       // N
+  index_t size() const { return size_; }          // N
   index_t features() const { return features_; }  // d
 
   /// out (n × d, contiguous): row r is x[i] − shift with i = order ? order[begin + r] : begin + r.

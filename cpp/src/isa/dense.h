@@ -38,16 +38,20 @@ struct Lanes<double> {
 template <class T, class S>
 void transpose(const S* at, index_t ld_at, index_t ni, index_t nj, T* out, index_t ld_out) {
   typedef typename Lanes<T>::type V;
-  const index_t ni4 = ni / 4 * 4, nj4 = nj / 4 * 4;
-  for (index_t j = 0; j < nj4; j += 4) {
-    for (index_t i = 0; i < ni4; i += 4) {
-      V r[4];
-      for (int k = 0; k < 4; ++k) load4(at + (j + k) * ld_at + i, &r[k]);
-      transpose4(r);
-      for (int k = 0; k < 4; ++k) store4(r[k], out + (i + k) * ld_out + j);
+  constexpr index_t band = 64;  // rows of `out` whose lines stay in the first-level cache
+  const index_t nj4 = nj / 4 * 4;
+  for (index_t i0 = 0; i0 < ni; i0 += band) {
+    const index_t i1 = i0 + band < ni ? i0 + band : ni, i4 = i0 + (i1 - i0) / 4 * 4;
+    for (index_t j = 0; j < nj4; j += 4) {
+      for (index_t i = i0; i < i4; i += 4) {
+        V r[4];
+        for (int k = 0; k < 4; ++k) load4(at + (j + k) * ld_at + i, &r[k]);
+        transpose4(r);
+        for (int k = 0; k < 4; ++k) store4(r[k], out + (i + k) * ld_out + j);
+      }
+      for (index_t i = i4; i < i1; ++i)
+        for (int k = 0; k < 4; ++k) out[i * ld_out + j + k] = static_cast<T>(at[(j + k) * ld_at + i]);
     }
-    for (index_t i = ni4; i < ni; ++i)
-      for (int k = 0; k < 4; ++k) out[i * ld_out + j + k] = static_cast<T>(at[(j + k) * ld_at + i]);
   }
   for (index_t j = nj4; j < nj; ++j)
     for (index_t i = 0; i < ni; ++i) out[i * ld_out + j] = static_cast<T>(at[j * ld_at + i]);

@@ -30,15 +30,22 @@ constexpr index_t panel_width = 64 / static_cast<index_t>(sizeof(T));
 template <class T>
 void pack_row(const T* x, T w, index_t d, index_t capacity, T* plain, T* weighted) {
   constexpr index_t P = panel_width<T>;
-  for (index_t c = 0; c < d; c += P) {
-    const index_t width = d - c < P ? d - c : P;
+  index_t c = 0;
+  for (; c + P <= d; c += P) {
     T* p = plain + c * capacity;
     T* q = weighted + c * capacity;
-    for (index_t j = 0; j < width; ++j) {
+#pragma omp simd
+    for (index_t j = 0; j < P; ++j) {
       p[j] = x[c + j];
       q[j] = w * x[c + j];
     }
-    for (index_t j = width; j < P; ++j) p[j] = q[j] = T(0);
+  }
+  if (c == d) return;
+  T* p = plain + c * capacity;
+  T* q = weighted + c * capacity;
+  for (index_t j = 0; j < P; ++j) {
+    p[j] = c + j < d ? x[c + j] : T(0);
+    q[j] = w * p[j];
   }
 }
 

@@ -15,8 +15,8 @@ namespace {
 
 template <class T>
 constexpr Kernels<T> plain_kernels() {
-  return {add_block<T>,     panel_width<T>, pack_row<T>,   gram<T>,    add_block_rows<T>, laplacian_row<T>,
-          dot<T, T>,        dot<T, double>, add_scaled<T>, fourier<T>, radial_tile<T, T>, radial_tile<T, double>};
+  return {add_block<T>, panel_width<T>, pack_row<T>,   gram<T>,    add_block_rows<T>, laplacian_row<T>,
+          dot<T, T>,    dot<T, double>, add_scaled<T>, fourier<T>, radial_tile<T, T>, radial_tile<T, double>};
 }
 template <class T, class S>
 constexpr ReadKernels<T, S> reading_kernels() {
@@ -28,9 +28,15 @@ constexpr DistanceKernels<S> measuring_kernels() {
 }
 
 constexpr KernelSet the_set = {
-    plain_kernels<float>(),           plain_kernels<double>(),           reading_kernels<float, float>(),
-    reading_kernels<double, float>(), reading_kernels<double, double>(), measuring_kernels<float>(),
-    measuring_kernels<double>(),      exp_values<float>,                 exp_values<double>,
+    plain_kernels<float>(),
+    plain_kernels<double>(),
+    reading_kernels<float, float>(),
+    reading_kernels<double, float>(),
+    reading_kernels<double, double>(),
+    measuring_kernels<float>(),
+    measuring_kernels<double>(),
+    exp_values<float>,
+    exp_values<double>,
 };
 
 }  // namespace

@@ -1,0 +1,1 @@
+"""One file per case, each with a CASE; found by their presence."""

@@ -1,0 +1,299 @@
+"""`alphacl-fast demo`: contrastive covariances of real images: leading eigenvalues, time, and a picture.
+
+A direction that augmentation changes is subtracted from C_α, so the leading eigenvectors are patterns that survive it.
+A Gaussian importance counts only pairs whose features are alike: the pattern that the features measure steps back,
+and others lead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alphacl_fast import Gaussian, Uniform, _cpu, contrastive_cov, datasets, energy
+from alphacl_fast._optional import require
+from alphacl_fast._pictures import ImageRow, write_rows
+
+SHIFT, NOISE = 1, 0.1  # of the two views, pixels and grey levels from 0 to 1
+TAU_FRACTION = 0.1
+NUM_COMPONENTS = 8  # of the Gaussian importance with several features
+MAX_PAIRED = 8192  # images, where the cost is that of all pairs
+MAX_DENSE_BYTES = 2**30  # of one N×N float32 array, in plain torch
+NUM_CALLS, CALLS_SECONDS = 3, 1  # timed per case, the first limit that is reached
+NUM_EIGENVALUES = 5  # printed
+NUM_EIGENVECTORS = 8  # drawn
+PICTURE_TITLE = "Leading eigenvectors of the contrastive covariance $C_\\alpha$"
+PICTURE_NOTE = (
+    "Patterns by which images differ and that augmentation leaves alone. "
+    "Gaussian importance: only pairs alike in the principal components (PC) named count."
+)
+
+
+@dataclass(frozen=True)
+class Views:
+    """Two views of a set of images, (N, d) float32, and the principal components of the images, (N, NUM_COMPONENTS)."""
+
+    title: str
+    side: tuple[int, int]
+    x: np.ndarray
+    x_aug: np.ndarray
+    components: np.ndarray
+
+    def sample(self, count: int, seed: int) -> Views:
+        """`count` of the images, drawn from the seed and in their order; all of them when there are no more."""
+        if count >= len(self.x):
+            return self
+        rows = np.sort(np.random.default_rng(seed).choice(len(self.x), count, replace=False))
+        return Views(self.title, self.side, self.x[rows], self.x_aug[rows], self.components[rows])
+
+
+@dataclass(frozen=True)
+class Case:
+    """One covariance to compute: one line of the table, one row of the picture."""
+
+    views: Views
+    importance: str
+    features: np.ndarray | None = None  # None: uniform
+    tau: float | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """Eigenpairs of C_α in descending order, eigenvectors as columns; E_α; times in seconds."""
+
+    case: Case
+    eigenvalues: np.ndarray
+    eigenvectors: np.ndarray
+    energy: float
+    seconds: float
+    torch_seconds: float | None
+    torch_remark: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data",
+        choices=("all", "digits", "fashion"),
+        default="all",
+        help="scikit-learn's digits, Fashion-MNIST, or all that are installed (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--fashion-dir",
+        metavar="DIR",
+        help=f"folder of Fashion-MNIST's idx files (default: {datasets.FASHION_MNIST_DIR})",
+    )
+    parser.add_argument(
+        "--out", type=_picture, default="alphacl_demo.png", help="the picture to write (default: %(default)s)"
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    tqdm = require("tqdm").tqdm
+    require("matplotlib.figure")
+    torch = _torch(args.threads)
+    print(f"Two views of each image: shifts of up to {SHIFT} pixel, noise of {NOISE:g} (seed {args.seed}).\n")
+    print(_values_header(), flush=True)
+    results = []
+    # disable=None: a bar on a terminal, none in a pipe.
+    with tqdm(leave=False, disable=None, bar_format="{desc} [{elapsed}]") as bar:
+        for views in _sets(args, bar):
+            for case in _cases(views, args.seed):
+                bar.set_description_str(f"{views.title}: {case.importance}")
+                results.append(_result(case, torch))
+                bar.write(_values_row(results[-1]))
+        bar.set_description_str(f"writing {args.out}")
+        write_rows(args.out, PICTURE_TITLE, PICTURE_NOTE, [_image_row(result) for result in results])
+    print(f"\n{_times_table(results)}\n\n{_notes(results, torch)}\n\nThe leading eigenvectors as images: {args.out}")
+
+
+def _sets(args: argparse.Namespace, bar: Any) -> Iterator[Views]:
+    if args.data != "fashion":
+        bar.set_description_str("reading digits")
+        yield _views("digits", datasets.load_digits(), (8, 8), args.seed)
+    if args.data == "digits":
+        return
+    bar.set_description_str("reading Fashion-MNIST")
+    try:
+        images = datasets.load_fashion_mnist(args.fashion_dir)
+    except FileNotFoundError as error:
+        if args.data == "fashion" or args.fashion_dir is not None:
+            raise
+        bar.write(f"left out: {error}")
+        return
+    yield _views("Fashion-MNIST", images, (28, 28), args.seed)
+
+
+def _views(title: str, images: np.ndarray, side: tuple[int, int], seed: int) -> Views:
+    """Augment, and find the principal components of the images before augmentation."""
+    views = datasets.two_views(images.reshape(-1, *side), SHIFT, NOISE, seed)
+    x, x_aug = (view.reshape(images.shape) for view in views)
+    # Without augmentation and with uniform importance C_α is the covariance.
+    _, directions = _eigenpairs(contrastive_cov(images, images))
+    components = (images - images.mean(axis=0)) @ directions[:, :NUM_COMPONENTS].astype(images.dtype)
+    return Views(title, side, x, x_aug, components)
+
+
+def _cases(views: Views, seed: int) -> Iterator[Case]:
+    yield Case(views, "uniform")
+    first = views.components[:, 0]
+    yield Case(views, "Gaussian, PC 1", first, _tau(first))
+    sample = views.sample(MAX_PAIRED, seed)
+    yield Case(sample, f"Gaussian, PC 1–{NUM_COMPONENTS}", sample.components, _tau(sample.components))
+
+
+def _tau(features: np.ndarray) -> float:
+    """TAU_FRACTION of the total variance, which is half the mean squared distance of two samples."""
+    return TAU_FRACTION * float(np.var(features, axis=0, dtype=np.float64).sum())
+
+
+def _result(case: Case, torch: Any) -> Result:
+    x, x_aug = case.views.x, case.views.x_aug
+
+    def importance() -> Uniform | Gaussian:
+        return Uniform() if case.features is None else Gaussian(case.features, case.tau)
+
+    seconds, cov = _timed(lambda: contrastive_cov(x, x_aug, importance()))
+    torch_seconds, remark = None, "–"
+    if torch is not None and case.features is not None and 4 * len(x) ** 2 > MAX_DENSE_BYTES:
+        remark = "N×N too large"
+    elif torch is not None:
+        arrays = [None if a is None else torch.from_numpy(a) for a in (x, x_aug, case.features)]
+        torch_seconds, _ = _timed(lambda: _plain_torch(torch, *arrays, case.tau))
+    eigenvalues, eigenvectors = _eigenpairs(cov)
+    return Result(
+        case, eigenvalues, eigenvectors, float(energy(x, x_aug, importance())), seconds, torch_seconds, remark
+    )
+
+
+def _timed(function: Callable[[], Any]) -> tuple[float, Any]:
+    """Shortest of up to NUM_CALLS calls after one that is not counted, and what that one returned."""
+    answer = function()
+    times: list[float] = []
+    while len(times) < NUM_CALLS and sum(times) < CALLS_SECONDS:
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times), answer
+
+
+def _plain_torch(torch: Any, x: Any, x_aug: Any, features: Any, tau: float | None) -> Any:
+    """C_α in Laplacian form as one writes it in torch, α symmetric: an N×N array, unless α is uniform."""
+    n = len(x)
+    x, delta = x - x.mean(0), x - x_aug
+    if features is None:
+        return x.T @ x / n - delta.T @ delta / (2 * n)
+    features = features.reshape(n, -1)
+    squares = features.square().sum(1)
+    distances = torch.addmm(squares[:, None] + squares, features, features.T, alpha=-2)
+    alpha = distances.clamp_(min=0).mul_(-0.5 / tau).exp_()
+    sums = alpha.sum(1)[:, None]
+    return ((sums * x).T @ x - x.T @ (alpha @ x) - (sums * delta).T @ delta / 2) / n**2
+
+
+def _eigenpairs(cov: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues, largest first, and eigenvectors as columns, the largest entry of each positive."""
+    values, vectors = np.linalg.eigh(cov.astype(np.float64))
+    values, vectors = values[::-1], vectors[:, ::-1]
+    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)
+    return values, vectors * np.where(largest < 0, -1, 1)
+
+
+def _torch(threads: int | None) -> Any:
+    """torch, on as many threads as this package, or None where it is not installed."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return torch
+
+
+def _picture(text: str) -> Path:
+    path = Path(text)
+    if path.suffix.lower() != ".png":
+        raise argparse.ArgumentTypeError(f"expected a name that ends in .png, got {text}")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"expected a name in an existing folder, got {text}")
+    return path
+
+
+_VALUES = "{:<14} {:<18} {:>7} {:>9}  {}"
+_TIMES = "{:<14} {:>6} {:>4}  {:<18} {:>9} {:>14} {:>7}"
+
+
+def _values_header() -> str:
+    return _VALUES.format("data set", "importance", "tau", "energy", f"{NUM_EIGENVALUES} leading eigenvalues of C_α")
+
+
+def _values_row(result: Result) -> str:
+    case = result.case
+    return _VALUES.format(
+        case.views.title,
+        case.importance,
+        "–" if case.tau is None else f"{case.tau:.4g}",
+        f"{result.energy:.4g}",
+        " ".join(f"{value:<9.4g}" for value in result.eigenvalues[:NUM_EIGENVALUES]).rstrip(),
+    )
+
+
+def _times_table(results: list[Result]) -> str:
+    lines = [_TIMES.format("data set", "N", "d", "importance", "time", "plain torch", "ratio")]
+    for result in results:
+        compared = result.torch_seconds is not None
+        lines.append(
+            _TIMES.format(
+                result.case.views.title,
+                *result.case.views.x.shape,
+                result.case.importance,
+                _milliseconds(result.seconds),
+                _milliseconds(result.torch_seconds) if compared else result.torch_remark,
+                f"{result.torch_seconds / result.seconds:.1f}×" if compared else "–",
+            )
+        )
+    return "\n".join(lines)
+
+
+def _milliseconds(seconds: float) -> str:
+    milliseconds = 1e3 * seconds
+    return f"{milliseconds:.0f} ms" if milliseconds >= 10 else f"{milliseconds:.2g} ms"
+
+
+def _notes(results: list[Result], torch: Any) -> str:
+    threads = _cpu.build_info()["max_threads"]
+    notes = [
+        "PC: principal components of the images before augmentation, the features of the Gaussian importance;",
+        f"    tau is {TAU_FRACTION:g} × their total variance.",
+        f"time: the best of {NUM_CALLS} warm calls (fewer past {CALLS_SECONDS} s), threads: {threads}; no benchmark.",
+        "plain torch: C_α in Laplacian form, with an N×N array where the importance is Gaussian",
+        "    (torch is not installed)." if torch is None else f"    (torch {torch.__version__}).",
+    ]
+    all_images = {result.case.views.title: len(result.case.views.x) for result in reversed(results)}
+    for result in results:
+        title, count = result.case.views.title, len(result.case.views.x)
+        if count < all_images[title]:
+            notes.append(
+                f"{title}, {result.case.importance}: {count} of its {all_images[title]} images, drawn at random, "
+                "as here the time grows like N²."
+            )
+    return "\n".join(notes)
+
+
+def _image_row(result: Result) -> ImageRow:
+    case = result.case
+    label = [case.importance, f"N = {len(case.views.x)}"]
+    if case.tau is not None:
+        label.append(f"$\\tau$ = {case.tau:.3g}")
+    shown = range(min(NUM_EIGENVECTORS, len(result.eigenvalues)))
+    return ImageRow(
+        case.views.title,
+        label,
+        [result.eigenvectors[:, k].reshape(case.views.side) for k in shown],
+        [f"$\\lambda_{{{k + 1}}}$ = {result.eigenvalues[k]:.3g}" for k in shown],
+    )

@@ -1,0 +1,67 @@
+"""Pictures of signed images in labelled rows: red positive, blue negative, white zero."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from alphacl_fast._optional import require
+
+# Inches.
+_CELL, _STEP = 0.95, 1.05
+_ROW, _GROUP_GAP = 1.2, 0.22
+_LEFT, _TOP, _RIGHT, _BOTTOM = 1.6, 0.9, 0.15, 0.62
+_MARGIN, _LINE = 0.15, 0.16
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """Images side by side with a caption over each; `group` in bold and `label` stand to their left."""
+
+    group: str
+    label: Sequence[str]
+    images: Sequence[np.ndarray]
+    captions: Sequence[str]
+
+
+def write_rows(path: Path, title: str, note: str, rows: Sequence[ImageRow]) -> None:
+    """Write the rows as a PNG. Each image is scaled to its own largest absolute value, symmetric about zero."""
+    # Figure instead of pyplot: no window system, no global state; a PNG is drawn by Agg.
+    figure_module = require("matplotlib.figure")
+    columns = max(len(row.images) for row in rows)
+    gaps = np.cumsum([0] + [_GROUP_GAP * (above.group != row.group) for above, row in pairwise(rows)])
+    width = _LEFT + _STEP * columns + _RIGHT
+    height = _TOP + _ROW * len(rows) + gaps[-1] + _BOTTOM
+    figure = figure_module.Figure(figsize=(width, height))
+
+    def box(x: float, y: float, w: float, h: float) -> tuple[float, float, float, float]:
+        """Inches from the upper left corner -> fractions of the figure."""
+        return x / width, 1 - (y + h) / height, w / width, h / height
+
+    def text(x: float, y: float, words: str, **style: object) -> None:
+        figure.text(x / width, 1 - y / height, words, va="center", **style)
+
+    text(_MARGIN, 0.28, title, size=14)
+    text(_MARGIN, 0.56, note, size=8, color="0.35")
+    for index, (row, gap) in enumerate(zip(rows, gaps, strict=True)):
+        y = _TOP + _ROW * index + gap
+        lines = [row.group, *row.label]
+        for k, line in enumerate(lines):
+            middle = y + _CELL / 2 + _LINE * (k - (len(lines) - 1) / 2)
+            text(_MARGIN, middle, line, size=9 if k == 0 else 8, weight="bold" if k == 0 else "normal")
+        for k, (image, caption) in enumerate(zip(row.images, row.captions, strict=True)):
+            axes = figure.add_axes(box(_LEFT + _STEP * k, y, _CELL, _CELL), xticks=[], yticks=[])
+            limit = np.abs(image).max()
+            drawn = axes.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+            axes.set_title(caption, size=7.5, pad=2.5)
+            axes.spines[:].set(color="0.75", linewidth=0.5)
+    scale = figure.add_axes(box(_LEFT, height - 0.42, 2 * _CELL, 0.1))
+    figure.colorbar(drawn, cax=scale, orientation="horizontal", ticks=[-limit, 0, limit])
+    scale.set_xticklabels(["−max", "0", "+max"], size=7)
+    scale.tick_params(length=2, pad=2)
+    scale.spines[:].set_visible(False)
+    figure.savefig(path, dpi=150)

@@ -1,0 +1,149 @@
+"""Small sets of real images, read from packages that are already installed; nothing is downloaded.
+
+Images come as rows of pixels in [0, 1], float32, ready for `contrastive_cov`; `two_views` augments them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from alphacl_fast._optional import require
+
+__all__ = ["DamagedFileError", "load_digits", "load_fashion_mnist", "read_idx", "two_views"]
+
+FASHION_MNIST_DIR = Path("/usr/share/datasets/fashion-mnist")
+_FASHION_MNIST_STEMS = {
+    "train": ("train-images-idx3-ubyte",),
+    "test": ("t10k-images-idx3-ubyte",),
+    "all": ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte"),
+}
+_BLOCK_IMAGES = 4096
+
+
+class DamagedFileError(ValueError):
+    """A data file does not hold what its format promises."""
+
+
+def load_digits() -> np.ndarray:
+    """Scikit-learn's handwritten digits: (1797, 64) float32 in [0, 1], each row an 8×8 image.
+
+    Raises ImportError, with the command that installs it, when scikit-learn is missing.
+    """
+    digits = require("sklearn.datasets", package="scikit-learn").load_digits().data
+    return (digits / 16).astype(np.float32)
+
+
+def load_fashion_mnist(path: str | os.PathLike | None = None, split: str = "train") -> np.ndarray:
+    """Fashion-MNIST: (60000, 784) float32 in [0, 1] for "train", 10000 rows for "test", 70000 for "all".
+
+    path: the folder that holds the idx files, plain or .gz; default: where Debian's package
+    dataset-fashion-mnist puts them. Raises FileNotFoundError when they are not there and DamagedFileError
+    when they are not sound. Cost: the result and one byte per pixel.
+    """
+    if split not in _FASHION_MNIST_STEMS:
+        raise ValueError(f"split: expected 'train', 'test' or 'all', got {split!r}")
+    folder = FASHION_MNIST_DIR if path is None else Path(path)
+    parts = [_read_images(_find_idx(folder, stem)) for stem in _FASHION_MNIST_STEMS[split]]
+    images = np.empty((sum(map(len, parts)), 28 * 28), np.float32)
+    first = 0
+    for part in parts:
+        rows = images[first : first + len(part)]
+        np.divide(part.reshape(rows.shape), np.float32(255), out=rows)
+        first += len(part)
+    return images
+
+
+def read_idx(path: str | os.PathLike) -> np.ndarray:
+    """The array of bytes in an idx file, plain or gzipped: read-only uint8, of the shape that its header gives.
+
+    Layout: 0, 0, 8 (unsigned byte), number of axes; one big-endian uint32 per axis; the values, last axis
+    fastest. Raises DamagedFileError naming the file, what was expected and what it holds.
+    """
+    content = _read_bytes(Path(path))
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != 8 or content[3] == 0:
+        magic = content[:4].hex(" ") or "nothing"
+        raise DamagedFileError(f"{path}: bad magic: expected the bytes 00 00 08 and a number of axes, got {magic}")
+    num_axes = content[3]
+    header = 4 + 4 * num_axes
+    if len(content) < header:
+        raise DamagedFileError(
+            f"{path}: truncated: expected {header} bytes of header for {num_axes} axes, got {len(content)}"
+        )
+    shape = tuple(int(size) for size in np.frombuffer(content, ">u4", num_axes, 4))
+    expected, got = math.prod(shape), len(content) - header
+    if got != expected:
+        fault = "truncated" if got < expected else "count mismatch"
+        sizes = "×".join(map(str, shape))
+        raise DamagedFileError(f"{path}: {fault}: expected {sizes} = {expected} values, got {got}")
+    return np.frombuffer(content, np.uint8, expected, header).reshape(shape)
+
+
+def two_views(images: np.ndarray, shift: int = 1, noise: float = 0.1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Two augmented views of every image: view[i] = images[i] moved by up to `shift` pixels + noise·N(0, 1).
+
+    images: (N, H, W), real; pixels that move in from outside are 0, noise is in units of the pixels. Both views
+    are float32 of that shape; shifts and noise are drawn anew for each view and image and depend on the seed
+    (an integer ≥ 0) alone. Time O(N·H·W); memory: the two views and one block of 4096 images.
+    """
+    images = np.asarray(images)
+    if images.ndim != 3:
+        raise ValueError(f"images: expected shape (N, H, W), got {images.shape}")
+    if images.dtype.kind not in "buif":
+        raise TypeError(f"images: expected real numbers, got dtype {images.dtype}")
+    side = min(images.shape[1:])
+    if not isinstance(shift, (int, np.integer)) or not 0 <= shift < max(1, side):
+        raise ValueError(f"shift: expected an integer, 0 <= shift < {side}, the side of an image, got {shift}")
+    if not 0 <= noise < math.inf:
+        raise ValueError(f"noise: expected a finite number >= 0, got {noise}")
+    children = np.random.SeedSequence(seed).spawn(2)
+    first, second = (_view(images, shift, noise, np.random.default_rng(child)) for child in children)
+    return first, second
+
+
+def _view(images: np.ndarray, shift: int, noise: float, rng: np.random.Generator) -> np.ndarray:
+    count, height, width = images.shape
+    view = np.empty(images.shape, np.float32)
+    corners = rng.integers(0, 2 * shift, size=(2, count), endpoint=True)
+    padded = np.zeros((min(count, _BLOCK_IMAGES), height + 2 * shift, width + 2 * shift), np.float32)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
+    for begin in range(0, count, _BLOCK_IMAGES):
+        block = slice(begin, min(begin + _BLOCK_IMAGES, count))
+        rows = np.arange(block.stop - begin)
+        padded[: len(rows), shift : shift + height, shift : shift + width] = images[block]
+        rng.standard_normal(dtype=np.float32, out=view[block])
+        view[block] *= np.float32(noise)
+        view[block] += windows[rows, corners[0, block], corners[1, block]]
+    return view
+
+
+def _find_idx(folder: Path, stem: str) -> Path:
+    for path in (folder / f"{stem}.gz", folder / stem):
+        if path.is_file():
+            return path
+    raise FileNotFoundError(
+        f"Fashion-MNIST: no file {stem}[.gz] in {folder}: install Debian's package with  "
+        "apt-get install dataset-fashion-mnist  or name the folder that holds the idx files"
+    )
+
+
+def _read_images(path: Path) -> np.ndarray:
+    images = read_idx(path)
+    if images.shape[1:] != (28, 28) or len(images) == 0:
+        raise DamagedFileError(f"{path}: expected images of shape (N, 28, 28), N > 0, got shape {images.shape}")
+    return images
+
+
+def _read_bytes(path: Path) -> bytes:
+    content = path.read_bytes()
+    if content[:2] != b"\x1f\x8b":
+        return content
+    try:
+        return gzip.decompress(content)
+    except (EOFError, OSError, zlib.error) as error:
+        raise DamagedFileError(f"{path}: damaged gzip stream: {error}") from error

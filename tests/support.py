@@ -1,0 +1,118 @@
+"""What the tests share: data that is awkward on purpose, one importance of each kind, the accuracy contract."""
+
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+import alphacl_fast as acl
+from alphacl_fast import reference
+
+DTYPES = (np.float32, np.float64)
+TOL = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-13}
+_EXTENDED_COST = 2_000_000  # operations that numpy.longdouble may take per truth: it has no BLAS
+
+
+def frobenius(a):
+    return float(np.sqrt((np.asarray(a) ** 2).sum()))
+
+
+def relative_error(ours, truth):
+    return frobenius(np.asarray(ours, np.float64) - truth) / frobenius(truth)
+
+
+def assert_contract(ours, truth, naive, dtype):
+    """‖ours − truth‖_F ≤ 2 ‖naive − truth‖_F + tol·‖truth‖_F, tol = 1e-6 (float32), 1e-13 (float64).
+
+    naive() is called only where the second term alone does not already hold.
+    """
+    ours = np.asarray(ours)
+    assert ours.dtype == dtype, f"result dtype {ours.dtype}, input dtype {np.dtype(dtype)}"
+    assert ours.shape == np.shape(truth)
+    error = frobenius(ours.astype(truth.dtype) - truth)
+    allowed = TOL[np.dtype(dtype)] * frobenius(truth)
+    if not error <= allowed:
+        allowed += 2 * frobenius(naive().astype(truth.dtype) - truth)
+    assert error <= allowed, f"error {error:.3e} > allowed {allowed:.3e} (‖truth‖ {frobenius(truth):.3e})"
+
+
+def check(x, x_aug, alpha=None, operations=("contrastive_cov", "energy")):
+    """Both operations against their definition, and the exact symmetry of C.
+
+    Truth is the literal sum in at least float64 (more for small float64 data), naive that in the dtype of x.
+    """
+    dtype = np.asarray(x).dtype
+    n, d = np.shape(x)
+    extended = dtype == np.float64 and n**2 * (d**2 + 10) <= _EXTENDED_COST
+    exact = np.longdouble if extended else np.float64
+    weights = reference.dense_alpha(alpha, n, dtype=exact)
+    for operation in operations:
+        define = getattr(reference, operation)
+        ours = np.asarray(getattr(acl, operation)(x, x_aug, alpha))
+        truth = define(x, x_aug, weights, dtype=exact)
+        assert_contract(ours, truth, lambda define=define: define(x, x_aug, alpha, dtype=dtype.type), dtype)
+        if operation == "contrastive_cov":
+            np.testing.assert_array_equal(ours, ours.T)
+
+
+def inside(a, dtype=None):
+    """`a` as a slice of a larger array filled with NaN: rows are strided, and a read outside shows."""
+    a = np.asarray(a, dtype)
+    if a.ndim == 1:
+        outer = np.full(len(a) + 2, np.nan, a.dtype)
+        view = outer[1:-1]
+    else:
+        outer = np.full((a.shape[0] + 2, a.shape[1] + 5), np.nan, a.dtype)
+        view = outer[1:-1, 2:-3]
+    view[...] = a
+    return view
+
+
+def two_views(n, d, dtype, seed=0, noise=0.4):
+    """x and x_aug = x + noise, both slices of larger arrays."""
+    rng = np.random.default_rng([seed, n, d])
+    x = rng.standard_normal((n, d))
+    return inside(x, dtype), inside(x + noise * rng.standard_normal((n, d)), dtype)
+
+
+def _normal(rng, dtype, *shape):
+    return inside(rng.standard_normal(shape), dtype)
+
+
+# name -> (rng, n, dtype) -> what is passed as alpha=
+IMPORTANCES = {
+    "none": lambda rng, n, dtype: None,
+    "uniform": lambda rng, n, dtype: acl.Uniform(),
+    "array": lambda rng, n, dtype: _normal(rng, dtype, n, n),
+    "dense": lambda rng, n, dtype: acl.Dense(inside(rng.uniform(-0.3, 1, (n, n)), dtype)),
+    "low_rank": lambda rng, n, dtype: acl.LowRank(_normal(rng, dtype, n, 3)),
+    "gaussian_scalar": lambda rng, n, dtype: acl.Gaussian(_normal(rng, dtype, n), 0.3),
+    "gaussian": lambda rng, n, dtype: acl.Gaussian(_normal(rng, dtype, n, 5), 2.0),
+    "direct": lambda rng, n, dtype: acl.Direct(_normal(rng, dtype, n, 4)),
+    "direct_raw": lambda rng, n, dtype: acl.Direct(_normal(rng, dtype, n, 2), p=2, tau=1.0, normalize=False),
+}
+
+
+def importance(name, n, dtype, seed=0):
+    return IMPORTANCES[name](np.random.default_rng([seed, n]), n, dtype)
+
+
+def run_python(code, *, timeout=120, check=True, **environment):
+    """`code` in a fresh interpreter that can import this module; a hang is a failure."""
+    path = os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH"))))
+    env = {**os.environ, "PYTHONPATH": path, **environment}
+    done = subprocess.run([sys.executable, "-c", code], env=env, timeout=timeout, capture_output=True, text=True)
+    if check:
+        assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def torch():
+    """torch, imported late: other tests look at what the package itself imports."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import torch as module
+    return module

@@ -1,0 +1,214 @@
+"""The data sets and their augmentation: files that are sound, damaged or missing; views against their definition."""
+
+import gzip
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from alphacl_fast import datasets
+
+
+def idx(array, magic=b"\0\0\x08"):
+    """An idx file of bytes, as its format says."""
+    array = np.asarray(array, np.uint8)
+    return magic + bytes([array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
+
+
+def pixels(count, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, 28, 28), np.uint8)
+
+
+def write_fashion(folder, train=5, test=3):
+    """Small files under Fashion-MNIST's names, one gzipped and one plain; returns what they hold."""
+    images = {"train": pixels(train, 1), "test": pixels(test, 2)}
+    (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images["train"])))
+    (folder / "t10k-images-idx3-ubyte").write_bytes(idx(images["test"]))
+    return images
+
+
+def test_digits():
+    digits = datasets.load_digits()
+    assert digits.shape == (1797, 64)
+    assert digits.dtype == np.float32
+    assert (digits.min(), digits.max()) == (0, 1)
+    np.testing.assert_array_equal(digits * 16, np.round(digits * 16))
+
+
+@pytest.mark.parametrize("shape", [(0,), (1,), (7,), (3, 2), (4, 5, 6), (2, 1, 3, 2)])
+@pytest.mark.parametrize("compress", [False, True])
+def test_idx_round_trip(tmp_path, shape, compress):
+    array = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    path = tmp_path / "file"
+    path.write_bytes(gzip.compress(idx(array)) if compress else idx(array))
+    read = datasets.read_idx(path)
+    assert read.dtype == np.uint8
+    np.testing.assert_array_equal(read, array)
+
+
+SOUND = idx(pixels(2))
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"", "bad magic: expected the bytes 00 00 08 and a number of axes, got nothing"),
+        (b"\0\0", "bad magic: .*, got 00 00"),
+        (b"PK\x03\x04rest", "bad magic: .*, got 50 4b 03 04"),
+        (idx(pixels(2), b"\0\0\x0d"), "bad magic: .*, got 00 00 0d 03"),
+        (b"\0\0\x08\0", "bad magic: .*, got 00 00 08 00"),
+        (SOUND[:9], "truncated: expected 16 bytes of header for 3 axes, got 9"),
+        (SOUND[:16], "truncated: expected 2×28×28 = 1568 values, got 0"),
+        (SOUND[:-1], "truncated: expected 2×28×28 = 1568 values, got 1567"),
+        (SOUND + b"\0", "count mismatch: expected 2×28×28 = 1568 values, got 1569"),
+        (b"\0\0\x08\x03" + b"\xff" * 12, "truncated: expected 4294967295×4294967295×4294967295 = "),
+        (gzip.compress(SOUND)[:-20], "damaged gzip stream: "),
+        (gzip.compress(SOUND)[:40] + b"\0" * 20 + gzip.compress(SOUND)[60:], "damaged gzip stream: "),
+        (b"\x1f\x8bnothing", "damaged gzip stream: "),
+    ],
+)
+def test_damaged_idx(tmp_path, content, message):
+    path = tmp_path / "train-images-idx3-ubyte"
+    path.write_bytes(content)
+    with pytest.raises(datasets.DamagedFileError, match=message) as error:
+        datasets.read_idx(path)
+    assert str(error.value).startswith(f"{path}: ")
+    with pytest.raises(datasets.DamagedFileError, match=message):
+        datasets.load_fashion_mnist(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "array, shape", [(np.zeros(9), "(9,)"), (pixels(0), "(0, 28, 28)"), (pixels(2)[:, :, 1:], "(2, 28, 27)")]
+)
+def test_idx_that_holds_something_else(tmp_path, array, shape):
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(array))
+    with pytest.raises(datasets.DamagedFileError) as error:
+        datasets.load_fashion_mnist(tmp_path)
+    assert str(error.value).endswith(f": expected images of shape (N, 28, 28), N > 0, got shape {shape}")
+
+
+def test_fashion_mnist_splits(tmp_path):
+    images = write_fashion(tmp_path)
+    images["all"] = np.concatenate([images["train"], images["test"]])
+    for split, expected in images.items():
+        loaded = datasets.load_fashion_mnist(tmp_path, split)
+        assert loaded.dtype == np.float32
+        np.testing.assert_allclose(loaded, expected.reshape(-1, 784) / 255, rtol=1e-7)
+    np.testing.assert_array_equal(datasets.load_fashion_mnist(str(tmp_path)), datasets.load_fashion_mnist(tmp_path))
+
+
+def test_fashion_mnist_from_its_package(tmp_path, monkeypatch):
+    """The default folder: the real files where the package is installed, else files of the same names."""
+    count, mean = 10_000, 0.2868
+    if not datasets.FASHION_MNIST_DIR.is_dir():
+        count, mean = 3, write_fashion(tmp_path)["test"].mean() / 255
+        monkeypatch.setattr(datasets, "FASHION_MNIST_DIR", tmp_path)
+    images = datasets.load_fashion_mnist(split="test")
+    assert images.shape == (count, 784)
+    assert (images.min(), images.max()) == (0, 1)
+    assert images.mean(dtype=np.float64) == pytest.approx(mean, abs=1e-4)
+
+
+def test_fashion_mnist_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match="apt-get install dataset-fashion-mnist") as error:
+        datasets.load_fashion_mnist(tmp_path / "nowhere")
+    assert "no file train-images-idx3-ubyte[.gz] in " in str(error.value)
+
+
+def test_fashion_mnist_split_error(tmp_path):
+    with pytest.raises(ValueError, match="split: expected 'train', 'test' or 'all', got 'valid'"):
+        datasets.load_fashion_mnist(tmp_path, "valid")
+
+
+def shifted(image, down, right):
+    """`image` moved by loops over its pixels."""
+    moved = np.zeros_like(image)
+    for i, j in np.ndindex(image.shape):
+        if 0 <= i - down < image.shape[0] and 0 <= j - right < image.shape[1]:
+            moved[i, j] = image[i - down, j - right]
+    return moved
+
+
+@pytest.mark.parametrize("shift", [0, 1, 2])
+def test_each_view_is_a_shifted_image(shift):
+    images = np.random.default_rng(0).uniform(0.1, 1, (400, 5, 4)).astype(np.float32)
+    shifts = [(down, right) for down in range(-shift, shift + 1) for right in range(-shift, shift + 1)]
+    drawn = []
+    for view in datasets.two_views(images, shift=shift, noise=0):
+        candidates = np.array([[shifted(image, *s) for s in shifts] for image in images])
+        matches = (view[:, None] == candidates).all(axis=(2, 3))
+        np.testing.assert_array_equal(matches.sum(axis=1), 1)
+        drawn.append(matches.argmax(axis=1))
+        assert set(drawn[-1]) == set(range(len(shifts)))
+    assert shift == 0 or (drawn[0] != drawn[1]).any()
+
+
+def test_noise():
+    images = np.random.default_rng(0).uniform(size=(2000, 6, 7))
+    views = datasets.two_views(images, shift=0, noise=0.25)
+    first, second = ((view - images).ravel() for view in views)
+    for noise in (first, second):
+        assert noise.mean() == pytest.approx(0, abs=4 * 0.25 / noise.size**0.5)
+        assert noise.std() == pytest.approx(0.25, rel=0.02)
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.02
+
+
+def test_views_depend_on_the_seed_alone(monkeypatch):
+    images = pixels(50).astype(np.float64)
+    before = images.copy()
+    views = datasets.two_views(images, seed=3)
+    np.testing.assert_array_equal(images, before)
+    for block in (1, 7, 50, 1000):
+        monkeypatch.setattr(datasets, "_BLOCK_IMAGES", block)
+        np.testing.assert_array_equal(datasets.two_views(images, seed=3), views)
+    other = datasets.two_views(images, seed=4)
+    assert not np.array_equal(views[0], views[1])
+    assert not np.array_equal(views[0], other[0])
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(0, 3, 3), (1, 1, 5), (2, 3, 4), (33, 8, 8)])
+def test_shapes_and_dtypes(shape, dtype):
+    images = np.random.default_rng(0).integers(0, 2, shape).astype(dtype)
+    views = datasets.two_views(images, shift=0, noise=0)
+    assert [view.dtype for view in views] == [np.float32, np.float32]
+    for view in views:
+        np.testing.assert_array_equal(view, images.astype(np.float32))
+
+
+def test_views_of_a_slice():
+    images = pixels(20)
+    outer = np.full((40, 30, 30), 255, np.uint8)
+    outer[::2, 1:-1, 1:-1] = images
+    np.testing.assert_array_equal(datasets.two_views(outer[::2, 1:-1, 1:-1]), datasets.two_views(images))
+
+
+def test_memory_of_views():
+    """Beyond the two views only one block is needed, however many images there are."""
+    extra = {}
+    for count in (4096, 4 * 4096):
+        images = np.zeros((count, 14, 14), np.uint8)
+        tracemalloc.start()
+        views = datasets.two_views(images)
+        extra[count] = tracemalloc.get_traced_memory()[1] - sum(view.nbytes for view in views)
+        tracemalloc.stop()
+    assert extra[4 * 4096] < 1.5 * extra[4096]
+
+
+@pytest.mark.parametrize(
+    "images, arguments, error, message",
+    [
+        (np.zeros((3, 64)), {}, ValueError, r"images: expected shape \(N, H, W\), got \(3, 64\)"),
+        (np.zeros((3, 4, 4), complex), {}, TypeError, "images: expected real numbers, got dtype complex128"),
+        (np.zeros((3, 4, 4), object), {}, TypeError, "images: expected real numbers, got dtype object"),
+        (np.zeros((3, 4, 5)), {"shift": 4}, ValueError, "shift: expected an integer, 0 <= shift < 4, .*, got 4"),
+        (np.zeros((3, 4, 4)), {"shift": -1}, ValueError, "shift: .*, got -1"),
+        (np.zeros((3, 4, 4)), {"shift": 1.5}, ValueError, "shift: .*, got 1.5"),
+        (np.zeros((3, 4, 4)), {"noise": -0.1}, ValueError, "noise: expected a finite number >= 0, got -0.1"),
+        (np.zeros((3, 4, 4)), {"noise": np.nan}, ValueError, "noise: .*, got nan"),
+        (np.zeros((3, 4, 4)), {"noise": np.inf}, ValueError, "noise: .*, got inf"),
+    ],
+)
+def test_errors_of_two_views(images, arguments, error, message):
+    with pytest.raises(error, match=message):
+        datasets.two_views(images, **arguments)

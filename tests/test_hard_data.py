@@ -1,0 +1,124 @@
+"""The accuracy contract on data that breaks the short formula: offsets, outliers, duplicates, constants."""
+
+import numpy as np
+import pytest
+from support import DTYPES, IMPORTANCES, check, importance, inside, relative_error, two_views
+
+import alphacl_fast as acl
+from alphacl_fast import reference
+
+N, D = 259, 6
+
+
+def _offset(x, x_aug):
+    return x + 1e4, x_aug + 1e4
+
+
+def _offset_per_column(x, x_aug):
+    far = 10.0 ** np.arange(-2, D - 2)
+    return x + far, x_aug + far
+
+
+def _outliers(x, x_aug):
+    scale = np.ones((N, 1))
+    scale[::37] = 20
+    return x * scale, x_aug * scale
+
+
+def _duplicates(x, x_aug):
+    keep = np.arange(N) % 7
+    return x[keep], x_aug[keep]
+
+
+def _constant_columns(x, x_aug):
+    x, x_aug = x.copy(), x_aug.copy()
+    x[:, 1] = x_aug[:, 1] = 3.3
+    x[:, 4], x_aug[:, 4] = -1e3, -1e3 + 1
+    return x, x_aug
+
+
+def _all_equal(x, x_aug):
+    return np.full_like(x, 1e4 / 3), x_aug + 1e4 / 3
+
+
+def _scales_apart(x, x_aug):
+    scale = 10.0 ** np.arange(-3, D - 3)
+    return x * scale, x_aug * scale
+
+
+def _tiny(x, x_aug):
+    return x * 1e-15, x_aug * 1e-15
+
+
+def _large(x, x_aug):
+    return x * 1e15, x_aug * 1e15
+
+
+HARD = (
+    _offset,
+    _offset_per_column,
+    _outliers,
+    _duplicates,
+    _constant_columns,
+    _all_equal,
+    _scales_apart,
+    _tiny,
+    _large,
+)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("harden", HARD, ids=lambda f: f.__name__[1:])
+@pytest.mark.parametrize("name", IMPORTANCES)
+def test_hard_data(name, harden, dtype):
+    x, x_aug = harden(*two_views(N, D, np.float64))
+    check(inside(x, dtype), inside(x_aug, dtype), importance(name, N, dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("harden", (*HARD[:1], *HARD[2:6]), ids=lambda f: f.__name__[1:])
+def test_hard_features(harden, dtype):
+    x, x_aug = two_views(N, D, dtype)
+    z = harden(*two_views(N, D, np.float64, seed=3))[0].astype(dtype)
+    for alpha in (
+        acl.Gaussian(z, 4.0),
+        acl.Gaussian(z[:, 0], 0.1),
+        acl.Gaussian(z[:, 4], 1e-3),
+        acl.Direct(z, p=2, tau=2.0),
+        acl.Direct(z, tau=30.0, normalize=False),
+    ):
+        check(x, x_aug, alpha)
+
+
+@pytest.mark.parametrize("name", IMPORTANCES)
+def test_an_offset_in_float64_changes_nothing(name):
+    """Adding 1e3 to every entry changes the float64 result by less than 1e-10 relative."""
+    x, x_aug = two_views(700, 5, np.float64)
+    alpha = importance(name, 700, np.float64)
+    c = acl.contrastive_cov(x, x_aug, alpha)
+    assert relative_error(acl.contrastive_cov(x + 1e3, x_aug + 1e3, alpha), c) < 1e-10
+    e = acl.energy(x, x_aug, alpha)
+    assert abs(acl.energy(x + 1e3, x_aug + 1e3, alpha) - e) < 1e-10 * abs(e)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "gaussian_scalar", "direct"])
+def test_an_offset_of_the_features_changes_nothing(kind):
+    x, x_aug = two_views(700, 5, np.float64)
+    z = np.random.default_rng(8).standard_normal((700, 3))
+    make = {
+        "gaussian": lambda z: acl.Gaussian(z, 1.0),
+        "gaussian_scalar": lambda z: acl.Gaussian(z[:, 0], 0.01),
+        "direct": acl.Direct,
+    }[kind]
+    plain = acl.contrastive_cov(x, x_aug, make(z))
+    assert relative_error(acl.contrastive_cov(x, x_aug, make(z + 1e3)), plain) < 1e-10
+
+
+def test_float32_error_is_relative_to_the_spread_not_to_the_mean():
+    """Mean 1e4, spread 1: the float32 data, upcast, is the truth; the offset must not cost digits."""
+    rng = np.random.default_rng(9)
+    x = (1e4 + rng.standard_normal((2000, 8))).astype(np.float32)
+    x_aug = (x + 0.4 * rng.standard_normal((2000, 8))).astype(np.float32)
+    for alpha in (None, acl.Gaussian(x[:, 0], 0.1), acl.Gaussian(x, 8.0)):
+        truth = reference.contrastive_cov(x, x_aug, alpha)
+        assert relative_error(acl.contrastive_cov(x, x_aug, alpha), truth) < 2e-6
