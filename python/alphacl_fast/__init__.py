@@ -8,6 +8,7 @@ from alphacl_fast import importance, reference
 from alphacl_fast._contrastive_cov import contrastive_cov
 from alphacl_fast._cpu import build_info as _build_info
 from alphacl_fast._energy import energy
+from alphacl_fast._power_iteration import TopEigenpairs, power_iteration
 from alphacl_fast.importance import Dense, Direct, Gaussian, LowRank, Uniform
 
 __version__: str = _build_info()["version"]
@@ -17,10 +18,12 @@ __all__ = [
     "Direct",
     "Gaussian",
     "LowRank",
+    "TopEigenpairs",
     "Uniform",
     "__version__",
     "contrastive_cov",
     "energy",
     "importance",
+    "power_iteration",
     "reference",
 ]

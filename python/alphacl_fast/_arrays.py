@@ -41,8 +41,8 @@ def is_array(a: Any) -> bool:
     return is_tensor(a) or (isinstance(a, np.ndarray) and not isinstance(a, np.ma.MaskedArray))
 
 
-def operand(name: str, a: Any, *, ndim: tuple[int, ...] = (2,)) -> Operand:
-    """A float32 or float64 array with the given number of axes and at least one sample."""
+def operand(name: str, a: Any, *, ndim: tuple[int, ...] = (2,), empty: bool = False) -> Operand:
+    """A float32 or float64 array with the given number of axes and, unless it may be empty, at least one sample."""
     if not is_array(a):
         raise TypeError(f"{name}: expected a numpy array or a torch tensor, got {type(a).__name__}")
     tensor = is_tensor(a)
@@ -55,7 +55,7 @@ def operand(name: str, a: Any, *, ndim: tuple[int, ...] = (2,)) -> Operand:
     if array.ndim not in ndim:
         axes = " or ".join(str(n) for n in ndim)
         raise ValueError(f"{name}: expected an array with {axes} axes, got shape {tuple(array.shape)}")
-    if array.shape[0] == 0:
+    if array.shape[0] == 0 and not empty:
         raise ValueError(f"{name}: expected at least one sample, got shape {tuple(array.shape)}")
     return Operand(name, _with_contiguous_rows(array), tensor, requires_grad)
 
@@ -74,8 +74,9 @@ def _from_tensor(name: str, t: Any) -> tuple[np.ndarray, bool]:
 
 def _with_contiguous_rows(a: np.ndarray) -> np.ndarray:
     item = a.itemsize
-    rows_contiguous = a.ndim == 1 or a.shape[1] <= 1 or a.strides[1] == item
-    return a if rows_contiguous and a.strides[0] % item == 0 and a.flags.aligned else np.ascontiguousarray(a)
+    rows_contiguous = a.ndim == 1 or a.shape[-1] <= 1 or a.strides[-1] == item
+    whole = all(stride % item == 0 for stride in a.strides[:2])
+    return a if rows_contiguous and whole and a.flags.aligned else np.ascontiguousarray(a)
 
 
 def like(given: Operand, model: Operand, *, shape: bool = True) -> None:

@@ -11,6 +11,7 @@ namespace {
 #include "exp.h"
 #include "radial.h"
 #include "rows.h"
+#include "symmetric.h"
 
 template <class T>
 constexpr Kernels<T> plain_kernels() {
@@ -25,11 +26,26 @@ template <class S>
 constexpr DistanceKernels<S> measuring_kernels() {
   return {radial_stats<S>, negative_half_distance<S>};
 }
+template <class S>
+constexpr PackKernels<S> packing_kernels() {
+  return {lower_peak<S>, pack_symmetric<S>};
+}
+template <class T, class S>
+constexpr ProductKernels<T, S> multiplying_kernels() {
+  return {square_product<T, S>, packed_product<T, S>};
+}
+template <class T>
+constexpr BasisKernels<T> projecting_kernels() {
+  return {project<T>, subtract<T>};
+}
 
 constexpr KernelSet the_set = {
     plain_kernels<float>(),           plain_kernels<double>(),           reading_kernels<float, float>(),
     reading_kernels<double, float>(), reading_kernels<double, double>(), measuring_kernels<float>(),
-    measuring_kernels<double>(),      exp_values<float>,                 exp_values<double>,
+    measuring_kernels<double>(),
+    packing_kernels<float>(), packing_kernels<double>(), multiplying_kernels<float, float>(),
+    multiplying_kernels<double, float>(), multiplying_kernels<double, double>(), projecting_kernels<float>(),
+    projecting_kernels<double>(), exp_values<float>, exp_values<double>,
 };
 
 }  // namespace
