@@ -23,7 +23,8 @@ class Solver {
     square_ = n_ <= square_up_to;
     options_ = options;
     const index_t basis = std::clamp<index_t>(d, 2, most_basis);
-    matrix_.resize(square_ ? n_ * n_ : n_ * (n_ + symmetric_panel) / 2);
+    entries_ = square_ ? n_ * n_ : n_ * (n_ + symmetric_panel) / 2;
+    matrix_.resize(entries_);
     storage_.resize(HostIteration<T>::rows(basis) * n_);
     scalars_.resize(HostIteration<T>::doubles(basis));
     vectors_ = Buffer<double>(3 * n_, 0.0);
@@ -31,13 +32,14 @@ class Solver {
   }
 
   void solve(const Matrices<S>& a, const S* v0, index_t b, const TopEigenpairs<S>& out) {
-    const S* entries = a.data + b * a.matrix_stride;
-    const S peak = pack_kernels<S>().lower_peak(entries, a.row_stride, d_);
+    pack_kernels<S>().pack_symmetric(a.data + b * a.matrix_stride, a.row_stride, d_, square_, matrix_.data());
+    const S peak = pack_kernels<S>().peak_of(matrix_.data(), entries_);
     if (!std::isfinite(peak)) return no_eigenpair(b, d_, 0, out);
-    // A power of two that brings the entries to about 1; the smallest numbers may stay below.
-    constexpr int limit = std::numeric_limits<S>::max_exponent - 2;
-    const int exponent = peak > 0 ? std::clamp(-std::ilogb(peak), -limit, limit) : 0;
-    pack_kernels<S>().pack_symmetric(entries, a.row_stride, d_, std::ldexp(S(1), exponent), square_, matrix_.data());
+    // Entries so large or small that squares could leave the range are brought to about 1 by a power of two.
+    constexpr int limit = std::numeric_limits<S>::max_exponent - 2, comfortable = limit / 4;
+    const int wanted = peak > 0 ? std::clamp(-std::ilogb(peak), -limit, limit) : 0;
+    const int exponent = std::abs(wanted) > comfortable ? wanted : 0;
+    if (exponent != 0) kernels<S>().scale_row(matrix_.data(), std::ldexp(S(1), exponent), entries_, matrix_.data());
 
     if (v0 != nullptr)
       given_start(v0, d_, n_, iteration_->start());
@@ -100,7 +102,7 @@ class Solver {
   }
 
   PowerOptions options_{};
-  index_t d_ = 0, n_ = 0;
+  index_t d_ = 0, n_ = 0, entries_ = 0;
   bool square_ = false;
   Buffer<S> matrix_;
   Buffer<T> storage_;

@@ -110,13 +110,13 @@ struct DistanceKernels {
 /// Rows of a panel of a packed symmetric matrix; vectors beside one are padded with zeros to a multiple of it.
 constexpr index_t symmetric_panel = 16;
 
-/// Symmetric matrices of type S, read from their lower triangle. n = d rounded up to a multiple of symmetric_panel.
+/// Symmetric matrices of type S. n = d rounded up to a multiple of symmetric_panel.
 template <class S>
 struct PackKernels {
+  /// The lower triangle of A as a square (n² entries) or as the panels of its lower triangle (n (n + 16) / 2).
+  void (*pack_symmetric)(const S* a, index_t stride, index_t d, bool square, S* out);
   /// The largest magnitude; NaN when anything is not finite.
-  S (*lower_peak)(const S* a, index_t stride, index_t d);
-  /// scale · A, square (n² entries) or the panels of its lower triangle (n (n + 16) / 2).
-  void (*pack_symmetric)(const S* a, index_t stride, index_t d, S scale, bool square, S* out);
+  S (*peak_of)(const S* a, index_t count);
 };
 
 /// y = A v of a packed A of type S, computed in T.

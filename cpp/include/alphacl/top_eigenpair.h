@@ -95,9 +95,16 @@ class TopEigenpair {
   // Half of what is allowed: the candidate is still to be rounded.
   double target() const { return 0.5 * options_.tol * norm_; }
 
+  // The square of a length that is rounding beside ‖A‖.
+  double negligible() const {
+    const double length = std::numeric_limits<T>::epsilon() * norm_;
+    return length * length;
+  }
+
   Wanted restart() {
     steps_ = 0;
-    next_look_ = 4;
+    next_look_ = 8;
+    guess_ = std::numeric_limits<double>::infinity();
     last_look_ = 0;
     seen_ = cosine_ = 1;
     theta_ = residual_ = std::numeric_limits<double>::quiet_NaN();
@@ -111,25 +118,26 @@ class TopEigenpair {
     return spent() ? Wanted::judgement : Wanted::product;
   }
 
-  // One step of Lanczos: the product is made orthogonal to the whole basis.
+  // One step of Lanczos. The last two vectors hold nearly all that the basis has of the product; with them out, one
+  // pass over the whole basis removes rounding only, so that what orthogonality is lost does not multiply.
   Wanted expand() {
     T* w = product();
-    const index_t count = steps_ + 2 - first_;
-    const double before = ops_.project(row(first_), ld_, count, w, h_);
-    double after = ops_.subtract(row(first_), ld_, count, h_, w);
+    const index_t count = steps_ + 2 - first_, near = std::min<index_t>(count, 2);
+    const double before = ops_.project(row(steps_ + 2 - near), ld_, near, w, h_);
     norm_ = std::max(std::sqrt(before), norm_);  // a NaN stays
     if (!std::isfinite(norm_)) return Wanted::nothing;
-    alpha_[steps_] = h_[count - 1];
-    // Where little is left of the product, rounding spoils it: once more, which is enough.
-    if (after < before / 64) {
+    alpha_[steps_] = h_[near - 1];
+    double rest, after = ops_.subtract(row(steps_ + 2 - near), ld_, near, h_, w);
+    do {
+      rest = after;
       ops_.project(row(first_), ld_, count, w, h_);
       after = ops_.subtract(row(first_), ld_, count, h_, w);
       alpha_[steps_] += h_[count - 1];
-    }
+    } while (after < rest / 64 && after > negligible());
     const double beta = std::sqrt(after);
     beta_[steps_++] = beta;
     const index_t dimension = first_ == 0 ? d_ - 1 : d_;
-    const bool invariant = beta <= std::max(target(), std::numeric_limits<T>::epsilon() * norm_);
+    const bool invariant = beta <= target() || after <= negligible();
     const bool last = invariant || steps_ == dimension || spent();
     if (last || steps_ == basis_ || steps_ >= next_look_) {
       const bool good = look(beta, last || steps_ == basis_);
@@ -147,7 +155,8 @@ class TopEigenpair {
   // Otherwise foretells when to look again, from the fall since the last time.
   bool look(double beta, bool wanted) {
     double last;
-    const double top = tridiagonal_top(alpha_, beta_, steps_, &last);
+    // Between two looks the top rarely rises by more than its residual was.
+    const double top = tridiagonal_top(alpha_, beta_, steps_, guess_, &last);
     double residual = beta * last;
     if (wanted || residual <= 4 * target() || last < 1e-6) {
       tridiagonal_vector(alpha_, beta_, steps_, top, s_, scratch_);
@@ -157,9 +166,10 @@ class TopEigenpair {
     const double share = std::max(residual / norm_, std::numeric_limits<double>::min());
     const double rate = std::log(seen_ / share) / static_cast<double>(steps_ - last_look_);
     const double ahead = rate > 0 ? std::log(norm_ * share / target()) / rate : 16;
+    guess_ = top + residual;
     seen_ = share;
     last_look_ = steps_;
-    next_look_ = steps_ + static_cast<index_t>(std::clamp(0.8 * ahead, 1.0, 16.0));
+    next_look_ = steps_ + static_cast<index_t>(std::clamp(0.8 * ahead, 1.0, 1.0 + 0.25 * static_cast<double>(steps_)));
     return false;
   }
 
@@ -210,7 +220,7 @@ class TopEigenpair {
   double *alpha_, *beta_, *h_, *s_, *scratch_;
   TopOptions options_{};
   index_t first_ = 1, steps_ = 0, products_ = 0, next_look_ = 0, last_look_ = 0;
-  double norm_ = 0, shift_ = 0, judged_ = 0, seen_ = 1;
+  double norm_ = 0, shift_ = 0, judged_ = 0, seen_ = 1, guess_ = 0;
   double theta_ = 0, residual_ = 0, cosine_ = 1;  // of the power method's last step
   bool converged_ = false, failed_ = false;
 };

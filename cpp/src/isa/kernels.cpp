@@ -28,7 +28,7 @@ constexpr DistanceKernels<S> measuring_kernels() {
 }
 template <class S>
 constexpr PackKernels<S> packing_kernels() {
-  return {lower_peak<S>, pack_symmetric<S>};
+  return {pack_symmetric<S>, peak_of<S>};
 }
 template <class T, class S>
 constexpr ProductKernels<T, S> multiplying_kernels() {

@@ -44,51 +44,41 @@ inline void add_lane_sums(const typename Wide<T, T>::type* v, T* out) {
   }
 }
 
-// The largest magnitude in the lower triangle; NaN when anything there is not finite.
-template <class S>
-S lower_peak(const S* a, index_t stride, index_t d) {
-  S peak = S(0), poison = S(0);
-  for (index_t i = 0; i < d; ++i) {
-    const S* row = a + i * stride;
-#pragma omp simd reduction(max : peak) reduction(+ : poison)
-    for (index_t j = 0; j <= i; ++j) {
-      const S size = row[j] < S(0) ? -row[j] : row[j];
-      peak = size > peak ? size : peak;
-      poison += row[j] - row[j];
-    }
-  }
-  return peak + poison;
-}
-
 // Panels of 16 rows. Square: every panel has all n columns. Else panel p ends with its diagonal block: 16 (p + 1)
 // columns. Diagonal blocks hold both triangles; what lies outside d × d is 0.
 template <class S>
-void pack_symmetric(const S* a, index_t stride, index_t d, S scale, bool square, S* out) {
+void pack_symmetric(const S* a, index_t stride, index_t d, bool square, S* out) {
   constexpr index_t p = symmetric_panel;
   const index_t n = (d + p - 1) / p * p;
   S* panel = out;
   for (index_t i0 = 0; i0 < n; i0 += p) {
-    const index_t ld = square ? n : i0 + p;
+    const index_t ld = square ? n : i0 + p, cols = i0 + p < d ? i0 + p : d;
     for (index_t i = i0; i < i0 + p; ++i) {
       S* row = panel + (i - i0) * ld;
-      if (i >= d) {
-        for (index_t j = 0; j < ld; ++j) row[j] = S(0);
-        continue;
-      }
-      const S* from = a + i * stride;
-#pragma omp simd
-      for (index_t j = 0; j <= i; ++j) row[j] = scale * from[j];
-      for (index_t j = i + 1; j < ld; ++j) row[j] = S(0);
+      const index_t held = i < d ? cols : 0;
+      if (held > 0) __builtin_memcpy(row, a + i * stride, static_cast<unsigned long>(held) * sizeof(S));
+      for (index_t j = held; j < i0 + p; ++j) row[j] = S(0);
     }
-    for (index_t i = i0; i < i0 + p && i < d; ++i) {
-      const S* from = panel + (i - i0) * ld;
-      if (square)  // rows above lie n apart in one block
-        for (index_t j = 0; j < i; ++j) out[j * n + i] = from[j];
-      else
-        for (index_t j = i0; j < i; ++j) panel[(j - i0) * ld + i] = from[j];
-    }
+    S mirrored[p * p];
+    transpose<S, S>(panel + i0, ld, p, p, mirrored, p);
+    for (index_t i = 0; i < p; ++i)
+      for (index_t j = i + 1; j < p; ++j) panel[i * ld + i0 + j] = mirrored[i * p + j];
+    if (square && i0 > 0) transpose<S, S>(panel, ld, i0, p, out + i0, n);
     panel += p * ld;
   }
+}
+
+// The largest magnitude; NaN when anything is not finite.
+template <class S>
+S peak_of(const S* a, index_t count) {
+  S peak = S(0), poison = S(0);
+#pragma omp simd reduction(max : peak) reduction(+ : poison)
+  for (index_t j = 0; j < count; ++j) {
+    const S size = a[j] < S(0) ? -a[j] : a[j];
+    peak = size > peak ? size : peak;
+    poison += a[j] - a[j];
+  }
+  return peak + poison;
 }
 
 // y = A v, A square: columns of y stay in registers, rows of A stream by.
@@ -161,46 +151,43 @@ void packed_product(const S* a, index_t n, const T* v, T* y) {
 
 template <class T>
 inline double lane_total(const typename Wide<T, T>::type& v) {
-  double total = 0;
-  for (index_t l = 0; l < Wide<T, T>::lanes; ++l) total += static_cast<double>(v[l]);
-  return total;
+  const typename Wide<T, T>::type group[4] = {v};
+  T total[4] = {};
+  add_lane_sums<T>(group, total);
+  return static_cast<double>(total[0]);
+}
+
+// Products of w with `count` rows, and with itself in place of the next one.
+template <class T, int count>
+inline void project_group(const T* basis, index_t ld, const T* w, double* h, double* square) {
+  typedef Wide<T, T> W;
+  typename W::type sum[4] = {};
+  for (index_t j = 0; j < ld; j += W::lanes) {
+    typename W::type wj, q;
+    W::load(w + j, &wj);
+    for (int k = 0; k < count; ++k) {
+      W::load(basis + k * ld + j, &q);
+      sum[k] += q * wj;
+    }
+    if (count < 4) sum[count < 4 ? count : 0] += wj * wj;
+  }
+  T total[4] = {};
+  add_lane_sums<T>(sum, total);
+  for (int k = 0; k < count; ++k) h[k] = static_cast<double>(total[k]);
+  if (count < 4) *square = static_cast<double>(total[count < 4 ? count : 0]);
 }
 
 template <class T>
 double project(const T* basis, index_t ld, index_t rows, const T* w, double* h) {
-  typedef Wide<T, T> W;
-  typename W::type square = {};
-  for (index_t j = 0; j < ld; j += W::lanes) {
-    typename W::type wj;
-    W::load(w + j, &wj);
-    square += wj * wj;
-  }
+  double square = 0;
   index_t r = 0;
-  for (; r + 4 <= rows; r += 4, basis += 4 * ld) {
-    typename W::type sum[4] = {};
-    for (index_t j = 0; j < ld; j += W::lanes) {
-      typename W::type wj, q;
-      W::load(w + j, &wj);
-      for (int k = 0; k < 4; ++k) {
-        W::load(basis + k * ld + j, &q);
-        sum[k] += q * wj;
-      }
-    }
-    T total[4] = {};
-    add_lane_sums<T>(sum, total);
-    for (int k = 0; k < 4; ++k) h[r + k] = static_cast<double>(total[k]);
-  }
-  for (; r < rows; ++r, basis += ld) {
-    typename W::type sum = {};
-    for (index_t j = 0; j < ld; j += W::lanes) {
-      typename W::type wj, q;
-      W::load(w + j, &wj);
-      W::load(basis + j, &q);
-      sum += q * wj;
-    }
-    h[r] = lane_total<T>(sum);
-  }
-  return lane_total<T>(square);
+  for (; r + 4 <= rows; r += 4) project_group<T, 4>(basis + r * ld, ld, w, h + r, &square);
+  const T* rest = basis + r * ld;
+  if (rows - r == 0) project_group<T, 0>(rest, ld, w, h + r, &square);
+  if (rows - r == 1) project_group<T, 1>(rest, ld, w, h + r, &square);
+  if (rows - r == 2) project_group<T, 2>(rest, ld, w, h + r, &square);
+  if (rows - r == 3) project_group<T, 3>(rest, ld, w, h + r, &square);
+  return square;
 }
 
 template <class T>
