@@ -64,20 +64,20 @@ void register_for(py::module_& m, const std::string& suffix) {
       py::arg("a").noconvert(), py::arg("v0"), py::arg("tol"), py::arg("max_iter"), py::arg("lanczos"), py::arg("seed"),
       py::arg("eigenvalue").noconvert(), py::arg("eigenvector").noconvert(), py::arg("gap"),
       py::arg("residual").noconvert(), py::arg("n_iter").noconvert(), py::arg("converged").noconvert());
-  m.def(
-      ("power_iteration_of_product" + suffix).c_str(),
-      [](py::object product, index_t count, index_t size, const py::object& v0, double tol, index_t max_iter,
-         bool lanczos, std::uint64_t seed, Array& eigenvalue, Array& eigenvector, py::object gap, Array& residual,
-         py::array_t<std::int64_t>& n_iter, py::array_t<bool>& converged) {
-        const PythonOperator<T> matrices(std::move(product), count, size);
-        const Results<T> results(eigenvalue, eigenvector, gap, residual, n_iter, converged);
-        const View<const T> start = start_view<T>(v0);
-        py::gil_scoped_release release;
-        power_iteration<T>(matrices, start, {{tol, max_iter, lanczos}, seed}, results.to);
-      },
-      py::arg("product"), py::arg("count"), py::arg("size"), py::arg("v0"), py::arg("tol"), py::arg("max_iter"),
-      py::arg("lanczos"), py::arg("seed"), py::arg("eigenvalue").noconvert(), py::arg("eigenvector").noconvert(),
-      py::arg("gap"), py::arg("residual").noconvert(), py::arg("n_iter").noconvert(), py::arg("converged").noconvert());
+  m.def(("power_iteration_of_product" + suffix).c_str(),
+        [](py::object product, index_t count, index_t size, const py::object& v0, double tol, index_t max_iter,
+           bool lanczos, std::uint64_t seed, Array& eigenvalue, Array& eigenvector, py::object gap, Array& residual,
+           py::array_t<std::int64_t>& n_iter, py::array_t<bool>& converged) {
+          const PythonOperator<T> matrices(std::move(product), count, size);
+          const Results<T> results(eigenvalue, eigenvector, gap, residual, n_iter, converged);
+          const View<const T> start = start_view<T>(v0);
+          py::gil_scoped_release release;
+          power_iteration<T>(matrices, start, {{tol, max_iter, lanczos}, seed}, results.to);
+        },
+        py::arg("product"), py::arg("count"), py::arg("size"), py::arg("v0"), py::arg("tol"), py::arg("max_iter"),
+        py::arg("lanczos"), py::arg("seed"), py::arg("eigenvalue").noconvert(), py::arg("eigenvector").noconvert(),
+        py::arg("gap"), py::arg("residual").noconvert(), py::arg("n_iter").noconvert(),
+        py::arg("converged").noconvert());
 }
 
 }  // namespace

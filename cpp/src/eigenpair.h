@@ -39,8 +39,8 @@ inline std::uint64_t mixed(std::uint64_t z) {  // splitmix64
 template <class T>
 void random_start(std::uint64_t seed, index_t matrix, int which, index_t d, index_t ld, T* v) {
   constexpr std::uint64_t golden = 0x9e3779b97f4a7c15u;
-  std::uint64_t state = mixed(mixed(seed + golden) + golden * (2 * static_cast<std::uint64_t>(matrix) +
-                                                               static_cast<std::uint64_t>(which) + 1));
+  std::uint64_t state = mixed(
+      mixed(seed + golden) + golden * (2 * static_cast<std::uint64_t>(matrix) + static_cast<std::uint64_t>(which) + 1));
   for (index_t j = 0; j < d; ++j) {
     state += golden;
     v[j] = static_cast<T>(static_cast<double>(static_cast<std::int64_t>(mixed(state)) | 1) * 0x1p-63);

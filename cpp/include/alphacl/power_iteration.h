@@ -26,7 +26,7 @@ struct TopEigenpairs {
   S* eigenvalue;
   S* eigenvector;  // B × d
   S* gap;
-  S* residual;     // ‖Av − λv‖ of the very λ and v that are returned
+  S* residual;  // ‖Av − λv‖ of the very λ and v that are returned
   std::int64_t* n_iter;
   bool* converged;
 };

@@ -61,7 +61,7 @@ class TopEigenpair {
     options_ = options;
     first_ = deflate ? 0 : 1;
     products_ = 0;
-    norm_ = 0;
+    if (!deflate) norm_ = 0;  // what is left of A may be nothing beside A
     shift_ = 0;
     converged_ = failed_ = false;
     judged_ = std::numeric_limits<double>::infinity();
@@ -92,8 +92,8 @@ class TopEigenpair {
   T* row(index_t r) const { return storage_ + r * ld_; }
   // The judging product is kept back.
   bool spent() const { return products_ + 1 >= options_.max_iter; }
-  // Half of what is allowed: the candidate is still to be rounded.
-  double target() const { return 0.5 * options_.tol * norm_; }
+  // Less than what is allowed: the candidate is still to be rounded.
+  double target() const { return 0.8 * options_.tol * norm_; }
 
   // The square of a length that is rounding beside ‖A‖.
   double negligible() const {
@@ -103,7 +103,7 @@ class TopEigenpair {
 
   Wanted restart() {
     steps_ = 0;
-    next_look_ = 8;
+    next_look_ = 12;
     guess_ = std::numeric_limits<double>::infinity();
     last_look_ = 0;
     seen_ = cosine_ = 1;
@@ -169,7 +169,9 @@ class TopEigenpair {
     guess_ = top + residual;
     seen_ = share;
     last_look_ = steps_;
-    next_look_ = steps_ + static_cast<index_t>(std::clamp(0.8 * ahead, 1.0, 1.0 + 0.25 * static_cast<double>(steps_)));
+    // Not too far: the fall quickens.
+    const double furthest = std::min(8.0, 1 + 0.25 * static_cast<double>(steps_));
+    next_look_ = steps_ + static_cast<index_t>(std::clamp(ahead, 1.0, furthest));
     return false;
   }
 

@@ -32,7 +32,8 @@ inline double tridiagonal_top(const double* alpha, const double* beta, index_t m
   bool guessed = guess * unit < 1;
   double x = guessed ? guess * unit : 1, step = 1;
   *last = 1;
-  for (int round = 0; round < 60 && step > 1e-6; ++round) {
+  // `last` belongs to the x before the step: it holds once the step is small beside its square.
+  for (int round = 0; round < 60 && step > 1e-13 && (step > 1e-6 || step > 1e-3 * *last * *last); ++round) {
     double p = 1, p1 = 0, p2 = 0, q = 0, q1 = 0, q2 = 0, off = 0;  // the last two polynomials and their derivatives
     double least = 1;
     for (index_t j = 0; j < m; ++j) {
