@@ -110,8 +110,10 @@ def test_hostile_spectra(name, method, dtype, copies):
     few = SPECTRA[name]
     eigenvalues = np.concatenate([np.repeat(few[:-2], copies), few[-2:]])
     for a in (with_spectrum(eigenvalues, dtype), np.diag(eigenvalues).astype(dtype)):
-        found = acl.power_iteration(a, method=method, gap=True, max_iter=5000)
-        assert_top(a, found)
+        # A residual of 1e-5 does not tell eigenvalues apart that differ by 1e-4.
+        tol = 1e-6 if name == "clustered" and dtype == np.float32 else None
+        found = acl.power_iteration(a, method=method, gap=True, max_iter=5000, tol=tol)
+        assert_top(a, found, tol)
         norm = np.abs(few).max()
         assert found.gap >= 0
         assert found.gap == pytest.approx(few[-1] - few[-2], abs=(1e-5 if dtype == np.float32 else 1e-10) * norm)
