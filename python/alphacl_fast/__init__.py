@@ -9,6 +9,7 @@ from alphacl_fast._contrastive_cov import contrastive_cov
 from alphacl_fast._cpu import build_info as _build_info
 from alphacl_fast._energy import energy
 from alphacl_fast._gated import gated_cov, gated_outer
+from alphacl_fast._power_iteration import TopEigenpairs, power_iteration
 from alphacl_fast.activations import LeakyReLU, Monomial
 from alphacl_fast.importance import Dense, Direct, Gaussian, LowRank, NodeGaussian, Uniform
 
@@ -22,6 +23,7 @@ __all__ = [
     "LowRank",
     "Monomial",
     "NodeGaussian",
+    "TopEigenpairs",
     "Uniform",
     "__version__",
     "activations",
@@ -30,5 +32,6 @@ __all__ = [
     "gated_cov",
     "gated_outer",
     "importance",
+    "power_iteration",
     "reference",
 ]
