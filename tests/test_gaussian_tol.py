@@ -49,7 +49,7 @@ def test_row_sums_belong_to_the_same_alpha_as_the_products(exponent):
 
 
 def test_tol_is_no_reason_to_lose_the_sign():
-    """Without augmentation C is positive semidefinite at any tol."""
+    """Without augmentation C is positive semidefinite up to what tol leaves in α."""
     rng = np.random.default_rng(22)
     x = rng.standard_normal((2000, 4))
     for exponent in (-6, -3, -1, 1):

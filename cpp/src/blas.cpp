@@ -2,6 +2,8 @@
 
 #include <cblas.h>
 
+#include "alphacl/threads.h"
+
 namespace alphacl {
 namespace {
 
@@ -26,7 +28,10 @@ __attribute__((weak)) char* ALPHACL_OPENBLAS(get_config)(void);
 
 namespace {
 const bool one_thread = [] {
+  // An OpenBLAS of the system that is built on OpenMP would set our own loops to one thread with it.
+  const int threads = max_threads();
   if (ALPHACL_OPENBLAS(set_num_threads) != nullptr) ALPHACL_OPENBLAS(set_num_threads)(1);
+  if (max_threads() != threads) set_num_threads(threads);
   return true;
 }();
 }  // namespace
@@ -52,14 +57,6 @@ void gemm<double>(Trans ta, Trans tb, index_t m, index_t n, index_t k, double sc
   ALPHACL_CBLAS(dgemm)
   (CblasRowMajor, code(ta), code(tb), static_cast<int>(m), static_cast<int>(n), static_cast<int>(k), scale, a,
    static_cast<int>(lda), b, static_cast<int>(ldb), keep, c, static_cast<int>(ldc));
-}
-
-template <>
-void syrk<float>(index_t d, index_t n, float scale, const float* a, index_t lda, float keep, float* c, index_t ldc) {
-  if (d == 0) return;
-  ALPHACL_CBLAS(ssyrk)
-  (CblasRowMajor, CblasUpper, CblasTrans, static_cast<int>(d), static_cast<int>(n), scale, a, static_cast<int>(lda),
-   keep, c, static_cast<int>(ldc));
 }
 
 template <>

@@ -34,7 +34,8 @@ class TraceSink final : public LaplacianSink<T> {
   void pass(index_t begin, index_t end, const index_t* order, const double* degree, const double* weight, const T* y,
             const Features<T>* phi) {
     const index_t d = x_.features(), p = phi ? phi->rank() : 0;
-    const index_t groups = std::clamp<index_t>((end - begin) / chunk, 1, most_groups);
+    const index_t by_memory = (index_t{1} << 23) / std::max<index_t>(1, p * d);
+    const index_t groups = std::max<index_t>(1, std::min({(end - begin) / chunk, by_memory, most_groups}));
     Buffer<double> sums(2 * groups, 0.0), moments(groups * p * d, 0.0);
     struct Work {
       Buffer<T> x, phi, product;

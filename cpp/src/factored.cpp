@@ -12,7 +12,10 @@ namespace {
 constexpr index_t chunk = 512;       // rows of Φ in cache at a time
 constexpr index_t most_groups = 32;  // partial sums; fixed, so the number of threads changes no bit
 
-index_t group_count(index_t n) { return std::clamp<index_t>(n / chunk, 1, most_groups); }
+index_t group_count(index_t n, index_t entries) {
+  const index_t by_memory = (index_t{1} << 23) / std::max<index_t>(1, entries);
+  return std::max<index_t>(1, std::min({n / chunk, by_memory, most_groups}));
+}
 
 template <class F>
 void for_chunks(index_t n, index_t group, index_t groups, F&& body) {
@@ -86,7 +89,7 @@ std::unique_ptr<Importance<T>> FactoredImportance<T>::restricted(const index_t* 
 
 template <class T>
 void FactoredImportance<T>::row_sums(double* r) const {
-  const index_t n = this->size(), p = phi_->rank(), groups = group_count(n);
+  const index_t n = this->size(), p = phi_->rank(), groups = group_count(n, p);
   Buffer<double> parts(groups * p, 0.0), total(p, 0.0);
   PerWorker<Buffer<T>> buffers;
   parallel_for(groups, [&](index_t g, int worker) {
@@ -117,7 +120,7 @@ void FactoredImportance<T>::degrees(double* degree, double* weight) const {
 
 template <class T>
 void FactoredImportance<T>::matmul(View<const T> y, View<T> out) const {
-  const index_t n = this->size(), p = phi_->rank(), q = y.cols, groups = group_count(n);
+  const index_t n = this->size(), p = phi_->rank(), q = y.cols, groups = group_count(n, p * q);
   Buffer<double> parts(groups * p * q, 0.0);
   Buffer<T> moments(p * q);
   struct Work {

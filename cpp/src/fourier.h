@@ -16,6 +16,9 @@ namespace alphacl {
 /// The distance, in units of √τ, beyond which a Gaussian importance is below tol.
 inline double gaussian_reach(double tol) { return std::sqrt(2 * std::log(1 / tol)); }
 
+/// What an importance that is computed again in double leaves in an entry: it is asked for where little else is left.
+constexpr double wide_tolerance = 1e-15;
+
 class CosineSeries {
  public:
   CosineSeries() = default;

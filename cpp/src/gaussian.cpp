@@ -39,17 +39,17 @@ class NotANumber final : public Features<T> {
 };
 
 template <class T, class S>
-class FourierGaussian final : public FactoredImportance<T> {
+class ScalarGaussian final : public FactoredImportance<T> {
  public:
-  FourierGaussian(View<const S> f, double tau, double tol, std::unique_ptr<Features<T>> phi)
-      : FactoredImportance<T>(f.rows, std::move(phi)), f_(f), tau_(tau), tol_(tol) {}
+  ScalarGaussian(View<const S> f, double tau, std::unique_ptr<Features<T>> phi)
+      : FactoredImportance<T>(f.rows, std::move(phi)), f_(f), tau_(tau) {}
   std::unique_ptr<Importance<double>> widened() const override {
-    return gaussian<double, S>(f_, tau_, tol_, GaussianMethod::automatic);
+    return gaussian<double, S>(f_, tau_, wide_tolerance, GaussianMethod::automatic);
   }
 
  private:
   View<const S> f_;
-  double tau_, tol_;
+  double tau_;
 };
 
 // Operations per sample and column: tiles N, one series 2p, sorted blocks 4p_block and a full product more.
@@ -78,14 +78,18 @@ std::unique_ptr<Importance<T>> gaussian(View<const S> f, double tau, double tol,
     low = std::min(low, u[i]);
     high = std::max(high, u[i]);
   }
-  if (!finite) return std::make_unique<FourierGaussian<T, S>>(f, tau, tol, std::make_unique<NotANumber<T>>());
+  if (!finite) return std::make_unique<ScalarGaussian<T, S>>(f, tau, std::make_unique<NotANumber<T>>());
   const double range = (high - low) / std::sqrt(tau);
   if (!std::isfinite(range)) return radial<T, S>(f, Radial{tau});
+  constexpr double longest_series = 1e5;
+  if (method == GaussianMethod::fourier && range > longest_series)
+    throw std::invalid_argument("method: expected auto, sorted or tiles for features with a range of " +
+                                std::to_string(range) + " times the root of tau, got fourier");
   if (method == GaussianMethod::automatic) method = cheapest(n, range, tol);
   switch (method) {
     case GaussianMethod::fourier:
-      return std::make_unique<FourierGaussian<T, S>>(
-          f, tau, tol, std::make_unique<FourierFeatures<T>>(std::move(u), low, high, tau, tol));
+      return std::make_unique<ScalarGaussian<T, S>>(
+          f, tau, std::make_unique<FourierFeatures<T>>(std::move(u), low, high, tau, tol));
     case GaussianMethod::sorted:
       return sorted_gaussian<T>(u.data(), n, tau, tol);
     default:

@@ -32,7 +32,7 @@ double random_sign(index_t j) {
   return ((h ^ (h >> 29)) >> 40 & 1) != 0 ? 1.0 : -1.0;
 }
 
-void zero(const Buffer<double>& parts, index_t groups) {
+void zero(Buffer<double>& parts, index_t groups) {
   const index_t size = parts.size() / groups;
   parallel_for(groups, [&](index_t g, int) { std::fill_n(parts.data() + g * size, size, 0.0); });
 }
@@ -57,19 +57,16 @@ struct Scratch {
   Buffer<T> x, plain, weighted, scaled, square, phi, moments;
 };
 
-// Tiles of block columns [first, last) += Σ w_i x_i x_iᵀ over n ≤ chunk_rows rows; rows of weight 0 cost nothing.
+// Tiles of block columns [first, last) += Σ w_i x_i x_iᵀ over n ≤ chunk_rows rows; also of weight 0: 0 · NaN is NaN.
 template <class T>
 void weighted_gram(const T* x, index_t d, index_t begin, index_t n, const index_t* order, const double* w, double sign,
                    index_t first, index_t last, Scratch<T>& s, double* acc) {
-  index_t kept = 0;
   for (index_t r = 0; r < n; ++r) {
     const double wi = w[order ? order[begin + r] : begin + r];
-    if (wi == 0) continue;
     kernels<T>().pack_row(x + r * d, static_cast<T>(sign * wi), d, chunk_rows,
-                          s.plain.data() + kept * kernels<T>().panel, s.weighted.data() + kept * kernels<T>().panel);
-    ++kept;
+                          s.plain.data() + r * kernels<T>().panel, s.weighted.data() + r * kernels<T>().panel);
   }
-  if (kept > 0) kernels<T>().gram(s.plain.data(), s.weighted.data(), kept, chunk_rows, first, last, acc);
+  kernels<T>().gram(s.plain.data(), s.weighted.data(), n, chunk_rows, first, last, acc);
 }
 
 }  // namespace

@@ -59,14 +59,17 @@ const Entry& choose() {
                            " (what this build and this processor have), got " + forced);
 }
 
-}  // namespace
-
-const KernelSet& kernel_set() {
-  static const KernelSet& chosen = choose().set();
-  return chosen;
+// Asked for once: what the environment says later changes nothing.
+const Entry& chosen() {
+  static const Entry& entry = choose();
+  return entry;
 }
 
-std::string isa_in_use() { return choose().name; }
+}  // namespace
+
+const KernelSet& kernel_set() { return chosen().set(); }
+
+std::string isa_in_use() { return chosen().name; }
 
 std::vector<std::string> supported_isas() {
   std::vector<std::string> names;

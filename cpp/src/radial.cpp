@@ -178,7 +178,7 @@ class RadialImportance final : public TiledImportance<T> {
     if (finite_ && (m <= few_features || !good(1.1e-16))) {
       wide_ = true;
       in_double_.fill(features_, shift.data(), true);
-    } else if (single && good(6e-8)) {
+    } else if (single && good(6e-8) && inv_tau_ > 1e-30 && inv_tau_ < 1e30) {  // 1/τ must be a float
       in_t_.fill(features_, shift.data(), false);
     } else {
       wide_ = true;

@@ -1,5 +1,7 @@
 #include "alphacl/samples.h"
 
+#include <algorithm>
+
 #include "alphacl/kernels.h"
 #include "alphacl/threads.h"
 

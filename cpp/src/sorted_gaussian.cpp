@@ -53,7 +53,7 @@ class SortedGaussian final : public Importance<T> {
   std::unique_ptr<Importance<double>> widened() const override {
     Buffer<double> u(this->size());
     for (index_t i = 0; i < this->size(); ++i) u[order_[i]] = u_[i];
-    return sorted_gaussian<double>(u.data(), this->size(), tau_, tol_);
+    return sorted_gaussian<double>(u.data(), this->size(), tau_, wide_tolerance);
   }
 
  private:

@@ -4,6 +4,7 @@
 #include <omp.h>
 #include <pthread.h>
 
+#include <algorithm>
 #include <atomic>
 #include <exception>
 #include <mutex>
@@ -14,12 +15,17 @@ namespace {
 std::atomic<bool> pool_started{false};
 std::atomic<bool> forked_with_pool{false};
 
-// libgomp hangs in a child that enters a parallel region after its parent did.
+// libgomp hangs in a child that enters a parallel region after its parent did. A pool that others (torch) started on
+// this thread is given up before the fork: the parent starts another when it needs one.
+void before_fork() {
+  if (!pool_started.load()) omp_pause_resource_all(omp_pause_soft);
+}
+
 void after_fork_in_child() {
   if (pool_started.load()) forked_with_pool.store(true);
 }
 
-const int fork_guard = pthread_atfork(nullptr, nullptr, after_fork_in_child);
+const int fork_guard = pthread_atfork(before_fork, nullptr, after_fork_in_child);
 
 }  // namespace
 

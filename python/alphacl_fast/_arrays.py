@@ -9,9 +9,6 @@ from typing import Any
 
 import numpy as np
 
-_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
-
-
 @dataclass(frozen=True)
 class Operand:
     """A checked argument: `array` shares memory with what was given unless its rows had to be made contiguous."""
@@ -55,8 +52,6 @@ def operand(
     if dtype not in ("float32", "float64"):
         raise TypeError(f"{name}: expected float32 or float64, got {dtype}")
     array, requires_grad = (_from_tensor(name, a)) if tensor else (np.asarray(a), False)
-    if array.dtype not in _DTYPES:
-        raise TypeError(f"{name}: expected float32 or float64 in native byte order, got {array.dtype.str}")
     if array.ndim not in ndim:
         axes = " or ".join(str(n) for n in ndim)
         raise ValueError(f"{name}: expected an array with {axes} axes, got shape {tuple(array.shape)}")
@@ -119,6 +114,8 @@ def result(shape: tuple[int, ...], model: Operand, out: Any = None) -> tuple[Any
         raise TypeError(f"out: expected a {_kind(model)} like {model.name}, got the other kind")
     if is_tensor(out) and out.requires_grad:
         raise RuntimeError("out: expected a tensor that does not require grad, got one that does")
+    if is_tensor(out) and out.is_neg():
+        raise ValueError("out: expected a tensor in memory of its own, got a negated view")
     array = _from_tensor("out", out)[0] if is_tensor(out) else out
     if array.dtype != model.dtype:
         raise TypeError(f"out: expected {model.dtype} like {model.name}, got {array.dtype}")

@@ -22,7 +22,7 @@ def cpu() -> ModuleType:
             "alphacl_fast runs on one thread in this process: it was forked after its parent had started threads. "
             "Start workers with the 'spawn' method to use all cores.",
             RuntimeWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
     return _cpu
 

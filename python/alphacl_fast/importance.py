@@ -127,16 +127,17 @@ class Dense(Importance):
     """
 
     def __init__(self, alpha: Any) -> None:
-        given = operand("alpha", alpha)
-        if given.shape[0] != given.shape[1]:
-            raise ValueError(f"alpha: expected a square (N, N) array, got shape {given.shape}")
         self.alpha = alpha
+        self._operand()
 
     def _data(self) -> Any:
         return self.alpha
 
     def _operand(self) -> Operand:
-        return operand("alpha", self.alpha)
+        given = operand("alpha", self.alpha)
+        if given.shape[0] != given.shape[1]:
+            raise ValueError(f"alpha: expected a square (N, N) array, got shape {given.shape}")
+        return given
 
     def _compile(self, data: Operand) -> Any:
         return maker("dense", data.dtype)(data.array)
@@ -149,14 +150,17 @@ class LowRank(Importance):
     """
 
     def __init__(self, phi: Any) -> None:
-        operand("phi", phi)
         self.phi = phi
+        self._operand()
 
     def _data(self) -> Any:
         return self.phi
 
     def _operand(self) -> Operand:
-        return operand("phi", self.phi)
+        given = operand("phi", self.phi)
+        if given.shape[1] == 0:
+            raise ValueError(f"phi: expected at least one column, got shape {given.shape}")
+        return given
 
     def _compile(self, data: Operand) -> Any:
         return maker("low_rank", data.dtype)(data.array)
@@ -254,7 +258,7 @@ def _sup_error(tol: float | None, dtype: np.dtype) -> float:
     if tol is None:
         # Far below the documented bound, so that sums over pairs keep the accuracy of their type at any tau.
         return 5e-8 if dtype == np.float32 else 1e-15
-    return 0.5 * min(tol, 0.1)
+    return 0.5 * min(max(tol, 1e-15), 0.1)
 
 
 def compile_for(function: str, alpha: Any, x: Operand) -> Any:

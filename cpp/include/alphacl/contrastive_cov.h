@@ -7,7 +7,7 @@ namespace alphacl {
 
 /// out (d × d) = C_α[x] = 1/(2N²) Σ_ij α_ij [(x_i − x_j)(x_i − x_j)ᵀ − (x_i − x'_i)(x_i − x'_i)ᵀ],
 /// from its Laplacian form. Sums in double; exactly symmetric. float32 data is computed again in float64 where the
-/// Laplacian form cancels so much that float32 products would not do. `alpha` may be of the data's type only.
+/// Laplacian form cancels so much that float32 products would not do. `alpha` has the type of the data.
 template <class S>
 void contrastive_cov(View<const S> x, View<const S> x_aug, const Importance<S>& alpha, View<S> out);
 

@@ -23,7 +23,7 @@ void set_num_threads(int threads);
 /// OpenMP's pool does not survive a fork.
 bool serial_after_fork();
 
-/// "libgomp 4.5 (201511)"-like name of the OpenMP specification in use.
+/// Date of the OpenMP specification in use, 201511 for 4.5.
 int openmp_version();
 /// Path of the OpenMP runtime that is loaded.
 std::string openmp_library();

@@ -4,10 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <limits>
 #include <new>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 namespace alphacl {
 
@@ -59,6 +61,8 @@ class Buffer {
   /// Makes room for at least `size` elements; what was held is lost when the memory moves.
   void resize(index_t size) {
     if (size <= size_ && data_ != nullptr) return;
+    const std::size_t most = std::numeric_limits<std::size_t>::max() / 2;
+    if (size < 0 || static_cast<std::size_t>(size) > most / sizeof(T)) throw OutOfMemory(most);
     const std::size_t bytes = (static_cast<std::size_t>(size) * sizeof(T) + 63) / 64 * 64;
     void* fresh = std::aligned_alloc(64, bytes == 0 ? 64 : bytes);
     if (fresh == nullptr) throw OutOfMemory(bytes);

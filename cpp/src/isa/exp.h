@@ -1,7 +1,7 @@
 // e^x for loops that the compiler vectorises. Included inside the anonymous namespace of kernels.cpp.
 //
 // x = n·ln 2 + r with |r| ≤ ½ ln 2; e^r by a polynomial, 2^n by the exponent bits. n is read from the low bits of
-// x·log2(e) + 1.5·2^mantissa. Results below the smallest normal number are 0, above half of the largest inf;
+// x·log2(e) + 1.5·2^mantissa. Results below the smallest normal number are 0, above 0.7 of the largest inf;
 // NaN stays NaN; −inf gives 0.
 // Relative error: 1e-7 (float), 3e-16 (double).
 
