@@ -63,6 +63,8 @@ struct Kernels {
                double* acc);
   /// sum (cols, double) += the rows of a contiguous block.
   void (*add_block_rows)(const T* block, index_t rows, index_t cols, double* sum);
+  /// out = w · in.
+  void (*scale_row)(const T* in, T w, index_t n, T* out);
   /// out = w · x − 2 y.
   void (*laplacian_row)(const T* x, const T* y, T w, index_t n, T* out);
   /// Σ x_j · y_j in double.

@@ -6,22 +6,22 @@
 
 // The compiler takes vectors wider than the registers apart badly (80 times slower with AVX2): native width only.
 #if defined(__AVX512F__)
-constexpr int gram_rows = 16, vector_bytes = 64;
+constexpr int gram_rows = 16, gram_vector_bytes = 64;
 #elif defined(__AVX2__)
-constexpr int gram_rows = 4, vector_bytes = 32;
+constexpr int gram_rows = 4, gram_vector_bytes = 32;
 #else
-constexpr int gram_rows = 2, vector_bytes = 16;
+constexpr int gram_rows = 2, gram_vector_bytes = 16;
 #endif
 
 template <class T>
 struct Native;
 template <>
 struct Native<float> {
-  typedef float type __attribute__((vector_size(vector_bytes), aligned(4), may_alias));
+  typedef float type __attribute__((vector_size(gram_vector_bytes), aligned(4), may_alias));
 };
 template <>
 struct Native<double> {
-  typedef double type __attribute__((vector_size(vector_bytes), aligned(8), may_alias));
+  typedef double type __attribute__((vector_size(gram_vector_bytes), aligned(8), may_alias));
 };
 
 template <class T>
@@ -76,7 +76,7 @@ template <class T>
 void gram(const T* plain, const T* weighted, index_t n, index_t capacity, index_t first, index_t last, double* acc) {
   constexpr index_t P = panel_width<T>;
   constexpr index_t rows = gram_rows < P ? gram_rows : P;
-  constexpr index_t vectors = 64 / vector_bytes, lanes = P / vectors;
+  constexpr index_t vectors = 64 / gram_vector_bytes, lanes = P / vectors;
   typedef typename Native<T>::type V;
   for (index_t pb = first; pb < last; ++pb) {
     for (index_t pa = 0; pa <= pb; ++pa, acc += P * P) {
