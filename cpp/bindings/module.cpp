@@ -4,6 +4,8 @@
 namespace alphacl::bindings {
 void register_importance(pybind11::module_& m);
 void register_contrastive_cov(pybind11::module_& m);
+void register_gated(pybind11::module_& m);
+void register_power_iteration(pybind11::module_& m);
 void register_runtime(pybind11::module_& m);
 }  // namespace alphacl::bindings
 
@@ -13,4 +15,6 @@ PYBIND11_MODULE(_cpu, m, pybind11::mod_gil_not_used()) {
   register_runtime(m);
   register_importance(m);
   register_contrastive_cov(m);
+  register_gated(m);
+  register_power_iteration(m);
 }

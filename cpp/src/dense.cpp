@@ -11,6 +11,18 @@ template <class T, class S>
 class Dense final : public TiledImportance<T> {
  public:
   explicit Dense(View<const S> alpha) : TiledImportance<T>(alpha.rows), alpha_(alpha) {}
+  /// Keeps the entries itself.
+  Dense(Buffer<S> entries, index_t n)
+      : TiledImportance<T>(n), kept_(std::move(entries)), alpha_{kept_.data(), n, n, n} {}
+
+  std::unique_ptr<Importance<T>> restricted(const index_t* rows, index_t n) const override {
+    Buffer<S> entries(n * n);
+    parallel_for(n, [&](index_t i, int) {
+      const S* row = alpha_.row(rows[i]);
+      for (index_t j = 0; j < n; ++j) entries[i * n + j] = row[rows[j]];
+    });
+    return std::make_unique<Dense<T, S>>(std::move(entries), n);
+  }
 
   std::unique_ptr<Importance<double>> widened() const override { return dense<double, S>(alpha_); }
 
@@ -50,6 +62,7 @@ class Dense final : public TiledImportance<T> {
   }
 
  private:
+  Buffer<S> kept_;
   View<const S> alpha_;
 };
 

@@ -61,7 +61,31 @@ class LowRank final : public FactoredImportance<T> {
   View<const S> view_;
 };
 
+// Some rows of a factor, kept.
+template <class T>
+class Restricted final : public FactoredImportance<T> {
+ public:
+  Restricted(index_t size, std::unique_ptr<Features<T>> phi) : FactoredImportance<T>(size, std::move(phi)) {}
+  std::unique_ptr<Importance<double>> widened() const override {
+    const Features<T>& phi = *this->factor();
+    auto wide = std::make_unique<StoredFeatures<double>>(this->size(), phi.rank());
+    Buffer<T> row(phi.rank());
+    for (index_t i = 0; i < this->size(); ++i) {
+      phi.rows(i, 1, row.data());
+      std::copy_n(row.data(), phi.rank(), wide->row(i));
+    }
+    return std::make_unique<Restricted<double>>(this->size(), std::move(wide));
+  }
+};
+
 }  // namespace
+
+template <class T>
+std::unique_ptr<Importance<T>> FactoredImportance<T>::restricted(const index_t* rows, index_t n) const {
+  auto phi = std::make_unique<StoredFeatures<T>>(n, phi_->rank());
+  for (index_t i = 0; i < n; ++i) phi_->rows(rows[i], 1, phi->row(i));
+  return std::make_unique<Restricted<T>>(n, std::move(phi));
+}
 
 template <class T>
 void FactoredImportance<T>::row_sums(double* r) const {
@@ -86,6 +110,12 @@ void FactoredImportance<T>::row_sums(double* r) const {
       for (index_t i = 0; i < ni; ++i) r[i0 + i] = kernels<T>().dot_wide(phi.data() + i * p, total.data(), p);
     });
   });
+}
+
+template <class T>
+void FactoredImportance<T>::degrees(double* degree, double* weight) const {
+  row_sums(weight);
+  for (index_t i = 0; i < this->size(); ++i) degree[i] = 2 * weight[i];
 }
 
 template <class T>
@@ -128,10 +158,8 @@ void FactoredImportance<T>::matmul(View<const T> y, View<T> out) const {
 
 template <class T>
 void FactoredImportance<T>::laplacian(const Samples<T>&, LaplacianSink<T>& sink) const {
-  const index_t n = this->size();
-  Buffer<double> weight(n), degree(n);
-  row_sums(weight.data());
-  for (index_t i = 0; i < n; ++i) degree[i] = 2 * weight[i];
+  Buffer<double> weight(this->size()), degree(this->size());
+  degrees(degree.data(), weight.data());
   sink.factors(degree.data(), weight.data(), *phi_);
 }
 

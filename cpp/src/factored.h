@@ -11,9 +11,12 @@ class FactoredImportance : public Importance<T> {
  public:
   void row_sums(double* r) const override;
   void col_sums(double* c) const override { row_sums(c); }
+  void degrees(double* degree, double* weight) const override;
   void matmul(View<const T> y, View<T> out) const override;
   void laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const override;
   void to_dense(View<T> out) const override;
+  const Features<T>* factor() const override { return phi_.get(); }
+  std::unique_ptr<Importance<T>> restricted(const index_t* rows, index_t n) const override;
 
  protected:
   FactoredImportance(index_t size, std::unique_ptr<Features<T>> phi) : Importance<T>(size), phi_(std::move(phi)) {}

@@ -105,5 +105,33 @@ template <>
 const DistanceKernels<double>& distance_kernels<double>() {
   return kernel_set().distance_d;
 }
+template <>
+const PackKernels<float>& pack_kernels<float>() {
+  return kernel_set().pack_f;
+}
+template <>
+const PackKernels<double>& pack_kernels<double>() {
+  return kernel_set().pack_d;
+}
+template <>
+const ProductKernels<float, float>& product_kernels<float, float>() {
+  return kernel_set().product_ff;
+}
+template <>
+const ProductKernels<double, float>& product_kernels<double, float>() {
+  return kernel_set().product_df;
+}
+template <>
+const ProductKernels<double, double>& product_kernels<double, double>() {
+  return kernel_set().product_dd;
+}
+template <>
+const BasisKernels<float>& basis_kernels<float>() {
+  return kernel_set().basis_f;
+}
+template <>
+const BasisKernels<double>& basis_kernels<double>() {
+  return kernel_set().basis_d;
+}
 
 }  // namespace alphacl

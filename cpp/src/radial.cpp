@@ -41,6 +41,25 @@ struct Distances {
     });
   }
 
+  Distances restricted(const index_t* rows, index_t count) const {
+    Distances part;
+    part.n = count;
+    part.m = m;
+    part.direct = direct;
+    part.f.resize(count * m);
+    part.half.resize(count);
+    if (direct) part.ft.resize(m * count);
+    if (lse.size() > 0) part.lse.resize(count);
+    for (index_t i = 0; i < count; ++i) {
+      std::copy_n(f.data() + rows[i] * m, m, part.f.data() + i * m);
+      part.half[i] = half[rows[i]];
+      if (lse.size() > 0) part.lse[i] = lse[rows[i]];
+      if (direct)
+        for (index_t k = 0; k < m; ++k) part.ft[k * count + i] = f[rows[i] * m + k];
+    }
+    return part;
+  }
+
   void products(const Tile& w, S* out) const {
     if (direct) {
       distance_kernels<S>().negative_half_distance(f.data() + w.i0 * m, w.ni, m, ft.data() + w.j0, n, w.nj, out, w.nj);
@@ -74,7 +93,32 @@ class RadialImportance final : public TiledImportance<T> {
     }
   }
 
-  std::unique_ptr<Importance<double>> widened() const override { return radial<double, F>(features_, kernel_); }
+  /// Rows of another one.
+  RadialImportance(const RadialImportance& whole, const index_t* rows, index_t n)
+      : TiledImportance<T>(n),
+        features_(whole.features_),
+        kernel_(whole.kernel_),
+        inv_tau_(whole.inv_tau_),
+        rows_(rows, rows + n),
+        finite_(whole.finite_),
+        wide_(whole.wide_) {
+    if (!whole.rows_.empty())
+      for (index_t& row : rows_) row = whole.rows_[static_cast<std::size_t>(row)];
+    if (wide_) {
+      in_double_ = whole.in_double_.restricted(rows, n);
+    } else {
+      in_t_ = whole.in_t_.restricted(rows, n);
+    }
+  }
+
+  std::unique_ptr<Importance<T>> restricted(const index_t* rows, index_t n) const override {
+    return std::make_unique<RadialImportance>(*this, rows, n);
+  }
+
+  std::unique_ptr<Importance<double>> widened() const override {
+    auto whole = radial<double, F>(features_, kernel_);
+    return rows_.empty() ? std::move(whole) : whole->restricted(rows_.data(), this->size());
+  }
 
  protected:
   void tile(const Tile& w, T* out, index_t ld, TileScratch<T>& scratch) const override {
@@ -213,6 +257,7 @@ class RadialImportance final : public TiledImportance<T> {
   View<const F> features_;
   Radial kernel_;
   double inv_tau_;
+  std::vector<index_t> rows_;  // of the whole, where this is a part
   bool finite_ = true;
   bool wide_ = false;
   Distances<T> in_t_;

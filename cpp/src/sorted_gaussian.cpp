@@ -38,9 +38,17 @@ class SortedGaussian final : public Importance<T> {
 
   void row_sums(double* r) const override;
   void col_sums(double* c) const override { row_sums(c); }
+  void degrees(double* degree, double* weight) const override;
   void matmul(View<const T> y, View<T> out) const override;
   void laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const override;
   void to_dense(View<T> out) const override;
+
+  std::unique_ptr<Importance<T>> restricted(const index_t* rows, index_t n) const override {
+    Buffer<double> all(this->size()), u(n);
+    for (index_t i = 0; i < this->size(); ++i) all[order_[i]] = u_[i];
+    for (index_t i = 0; i < n; ++i) u[i] = all[rows[i]];
+    return sorted_gaussian<T>(u.data(), n, tau_, tol_);
+  }
 
   std::unique_ptr<Importance<double>> widened() const override {
     Buffer<double> u(this->size());
@@ -289,6 +297,13 @@ void SortedGaussian<T>::row_sums(double* r) const {
   });
 }
 
+// The diagonal is taken out here and of what laplacian() hands on: at small τ it is nearly all there is, and would cancel.
+template <class T>
+void SortedGaussian<T>::degrees(double* degree, double* weight) const {
+  row_sums(weight);
+  for (index_t i = 0; i < this->size(); ++i) degree[i] = 2 * (weight[i] - 1);
+}
+
 template <class T>
 void SortedGaussian<T>::matmul(View<const T> y, View<T> out) const {
   const index_t n = this->size(), q = y.cols, p = series_.rank();
@@ -314,9 +329,7 @@ template <class T>
 void SortedGaussian<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const {
   const index_t n = this->size(), d = x.features(), p = series_.rank();
   Buffer<double> weight(n), degree(n);
-  row_sums(weight.data());
-  // The diagonal is taken out of both: at small τ it is nearly all there is, and would cancel.
-  for (index_t i = 0; i < n; ++i) degree[i] = 2 * (weight[i] - 1);
+  degrees(degree.data(), weight.data());
   Buffer<T> sorted(n * d), gathered(crowded_count_ * p * d);
   parallel_for(ceil_div(n, chunk), [&](index_t b, int) {
     x.centered(b * chunk, std::min(chunk, n - b * chunk), order_.data(), sorted.data() + b * chunk * d);

@@ -73,6 +73,23 @@ void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) 
 }
 
 template <class T>
+void TiledImportance<T>::degrees(double* degree, double* weight) const {
+  const index_t n = this->size();
+  row_sums(weight);
+  if (symmetric()) {
+    std::copy_n(weight, n, degree);
+  } else {
+    col_sums(degree);
+  }
+  TileScratch<T> scratch;
+  for (index_t i = 0; i < n; ++i) {
+    T own;  // laplacian() leaves the diagonal out
+    tile({i, 1, i, 1}, &own, 1, scratch);
+    degree[i] += weight[i] - 2 * static_cast<double>(own);
+  }
+}
+
+template <class T>
 void TiledImportance<T>::matmul(View<const T> y, View<T> out) const {
   const index_t n = this->size(), q = y.cols, height = tile_rows(n);
   Buffer<T> packed(n * q);  // whatever the strides of y are

@@ -27,6 +27,7 @@ class TiledImportance : public Importance<T> {
  public:
   void row_sums(double* r) const override { sums(r, false); }
   void col_sums(double* c) const override { sums(c, !symmetric()); }
+  void degrees(double* degree, double* weight) const override;
   void matmul(View<const T> y, View<T> out) const override;
   void laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const override;
   void to_dense(View<T> out) const override;

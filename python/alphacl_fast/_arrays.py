@@ -38,8 +38,13 @@ def is_array(a: Any) -> bool:
     return is_tensor(a) or (isinstance(a, np.ndarray) and not isinstance(a, np.ma.MaskedArray))
 
 
-def operand(name: str, a: Any, *, ndim: tuple[int, ...] = (2,)) -> Operand:
-    """A float32 or float64 array with the given number of axes and at least one sample."""
+def operand(
+    name: str, a: Any, *, ndim: tuple[int, ...] = (2,), samples: str = "sample", empty: bool = False
+) -> Operand:
+    """A float32 or float64 array with the given number of axes and, unless it may be `empty`, at least one row.
+
+    `samples` says what a row holds.
+    """
     if not is_array(a):
         raise TypeError(f"{name}: expected a numpy array or a torch tensor, got {type(a).__name__}")
     tensor = is_tensor(a)
@@ -50,8 +55,8 @@ def operand(name: str, a: Any, *, ndim: tuple[int, ...] = (2,)) -> Operand:
     if array.ndim not in ndim:
         axes = " or ".join(str(n) for n in ndim)
         raise ValueError(f"{name}: expected an array with {axes} axes, got shape {tuple(array.shape)}")
-    if array.shape[0] == 0:
-        raise ValueError(f"{name}: expected at least one sample, got shape {tuple(array.shape)}")
+    if array.shape[0] == 0 and not empty:
+        raise ValueError(f"{name}: expected at least one {samples}, got shape {tuple(array.shape)}")
     return Operand(name, _with_contiguous_rows(array), tensor, requires_grad)
 
 
@@ -69,10 +74,10 @@ def _from_tensor(name: str, t: Any) -> tuple[np.ndarray, bool]:
 
 def _with_contiguous_rows(a: np.ndarray) -> np.ndarray:
     item = a.itemsize
-    rows_contiguous = a.ndim == 1 or a.shape[1] <= 1 or a.strides[1] == item
-    ready = rows_contiguous and a.strides[0] % item == 0 and a.flags.aligned
+    rows_contiguous = a.ndim == 1 or a.shape[-1] <= 1 or a.strides[-1] == item
+    whole = all(stride % item == 0 for stride in a.strides[:2])
     # Not ascontiguousarray, which leaves a contiguous array on a misaligned address where it is.
-    return a if ready else np.require(a, requirements=("C", "A"))
+    return a if rows_contiguous and whole and a.flags.aligned else np.require(a, requirements=("C", "A"))
 
 
 def like(given: Operand, model: Operand, *, shape: bool = True) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from alphacl_fast._arrays import Operand, is_array, like, operand, positive, refuse_grad, result
 from alphacl_fast._backend import maker
 
-__all__ = ["Dense", "Direct", "Gaussian", "Importance", "LowRank", "Uniform"]
+__all__ = ["Dense", "Direct", "Gaussian", "Importance", "LowRank", "NodeGaussian", "Uniform"]
 
 
 class Importance:
@@ -197,12 +197,7 @@ class Gaussian(Importance):
         return operand("features", self.features, ndim=(1, 2))
 
     def _compile(self, data: Operand) -> Any:
-        if self.tol is None:
-            # Far below the documented bound, so that sums over pairs keep the accuracy of their type at any tau.
-            tol = 5e-8 if data.dtype == np.float32 else 1e-15
-        else:
-            tol = 0.5 * min(max(self.tol, 1e-15), 0.1)
-        return maker("gaussian", data.dtype)(data.array, self.tau, tol, self.method)
+        return maker("gaussian", data.dtype)(data.array, self.tau, _sup_error(self.tol, data.dtype), self.method)
 
 
 class Direct(Importance):
@@ -229,6 +224,41 @@ class Direct(Importance):
 
     def _compile(self, data: Operand) -> Any:
         return maker("direct", data.dtype)(data.array, self.p, self.tau, self.normalize)
+
+
+class NodeGaussian:
+    """For node k: α_ij = exp(−(h(w_kᵀx0_i) − h(w_kᵀx0_j))² / (2τ)), each node's own scalar output.
+
+    For the gated functions only, which know the nodes. ``x0``: (N, d), the samples before augmentation; None means x.
+    ``tau`` has the unit of a squared output; ``tol`` bounds the error of an entry of α as in Gaussian.
+    Cost: linear in N per node. Source: poster, "Gaussian".
+    """
+
+    def __init__(self, tau: float, x0: Any = None, *, tol: float | None = None) -> None:
+        if x0 is not None:
+            operand("x0", x0)
+        self.tau = positive("tau", tau)
+        self.x0 = x0
+        self.tol = None if tol is None else positive("tol", tol)
+
+    def inputs(self, x: Operand) -> Operand:
+        """x0, checked against the first view."""
+        if self.x0 is None:
+            return x
+        x0 = operand("x0", self.x0)
+        like(x0, x)
+        return x0
+
+    def sup_error(self, dtype: np.dtype) -> float:
+        """What the compiled code may leave in an entry of α."""
+        return _sup_error(self.tol, dtype)
+
+
+def _sup_error(tol: float | None, dtype: np.dtype) -> float:
+    if tol is None:
+        # Far below the documented bound, so that sums over pairs keep the accuracy of their type at any tau.
+        return 5e-8 if dtype == np.float32 else 1e-15
+    return 0.5 * min(max(tol, 1e-15), 0.1)
 
 
 def compile_for(function: str, alpha: Any, x: Operand) -> Any:

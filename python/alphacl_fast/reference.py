@@ -147,3 +147,46 @@ def energy(f, f_aug, alpha=None, *, dtype=None):
             squares = np.einsum("ijk,ijk->ij", inter, inter) - np.einsum("ik,ik->i", intra, intra)[:, None]
             total += (alpha[rows] * squares).sum()
         return total / f.dtype.type(4 * n * n)
+
+
+def gate(activation, u):
+    """h'(u): 1 for "linear", [u > 0] for "relu", 1 or slope for LeakyReLU, q u^(q−1) for Monomial."""
+    u = np.asarray(u)
+    if activation == "linear":
+        return np.ones_like(u)
+    if activation == "relu":
+        return np.where(np.isnan(u), u, (u > 0).astype(u.dtype))
+    if hasattr(activation, "slope"):
+        return np.where(np.isnan(u), u, np.where(u > 0, 1, activation.slope)).astype(u.dtype)
+    return activation.q * u ** (activation.q - 1)
+
+
+def activate(activation, u):
+    """h(u), with h'(u) u = h(u), or q h(u) for Monomial(q)."""
+    u = np.asarray(u)
+    return u**activation.q if hasattr(activation, "q") else gate(activation, u) * u
+
+
+def gated_outer(x, omega, *, dtype=None):
+    """Σ_i ω_ik x_i x_iᵀ for every k. x: (N, d), omega: (N, K) -> (K, d, d). Cost NKd². Source: poster."""
+    x, omega = _array(x, dtype or np.float64), _array(omega, dtype or np.float64)
+    return np.stack([(x * w[:, None]).T @ x for w in omega.T])
+
+
+def gated_cov(x, x_aug, weights, *, activation="relu", alpha=None, dtype=None):
+    """A(w_k) = C_α[x h'(w_kᵀx)] for every k, each view gated by itself.
+
+    x, x_aug: (N, d), weights: (K, d) -> (K, d, d); alpha as in `contrastive_cov`, or NodeGaussian: Gaussian in the
+    node's own output of x0 (of x where it has none). Cost K N² d². Source: poster, "1-layer nonlinear network".
+    """
+    exact = dtype or np.float64
+    x, x_aug, weights = _array(x, exact), _array(x_aug, exact), _array(weights, exact)
+    nodes = []
+    for w in weights:
+        own = alpha
+        if type(alpha).__name__ == "NodeGaussian":
+            x0 = x if alpha.x0 is None else _array(alpha.x0, exact)
+            own = gaussian(activate(activation, x0 @ w), alpha.tau, dtype=dtype)
+        views = [v * gate(activation, v @ w)[:, None] for v in (x, x_aug)]
+        nodes.append(contrastive_cov(*views, own, dtype=dtype))
+    return np.stack(nodes)

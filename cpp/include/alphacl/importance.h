@@ -19,6 +19,22 @@ class Features {
   virtual void rows(index_t begin, index_t n, T* out) const = 0;
 };
 
+/// Rows of a factor that stand in memory already.
+template <class T>
+class StoredFeatures final : public Features<T> {
+ public:
+  StoredFeatures(index_t size, index_t rank) : rank_(rank), phi_(size * rank) {}
+  index_t rank() const override { return rank_; }
+  void rows(index_t begin, index_t n, T* out) const override {
+    for (index_t e = 0; e < n * rank_; ++e) out[e] = phi_[begin * rank_ + e];
+  }
+  T* row(index_t i) const { return phi_.data() + i * rank_; }
+
+ private:
+  index_t rank_;
+  Buffer<T> phi_;
+};
+
 /// Receives the Laplacian form Σ_i D_i x_i x_iᵀ − Xᵀ(α + αᵀ)X − Σ_i R_i δ_i δ_iᵀ in pieces,
 /// with D = r + c, R = r, r = α1, c = αᵀ1, x centred and δ = x − x'. Terms with j = i may be left out of D and of
 /// α + αᵀ together. A sink is called from serial code and runs in parallel itself.
@@ -47,12 +63,18 @@ class Importance {
   /// r = α1 and c = αᵀ1, in double.
   virtual void row_sums(double* r) const = 0;
   virtual void col_sums(double* c) const = 0;
+  /// D and R as laplacian() uses them, for those who weight the samples otherwise.
+  virtual void degrees(double* degree, double* weight) const = 0;
   /// out = α y, y: N × q.
   virtual void matmul(View<const T> y, View<T> out) const = 0;
+  /// Φ of a low-rank importance α = ΦΦᵀ, null for others.
+  virtual const Features<T>* factor() const { return nullptr; }
   /// Hands the Laplacian form over x to `sink`.
   virtual void laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const = 0;
   /// α itself, N × N.
   virtual void to_dense(View<T> out) const = 0;
+  /// α over the samples rows[0 … n) alone, entry for entry: normalisers and features are those of the whole.
+  virtual std::unique_ptr<Importance<T>> restricted(const index_t* rows, index_t n) const = 0;
   /// The same importance computed in double, from the same arrays.
   virtual std::unique_ptr<Importance<double>> widened() const = 0;
 

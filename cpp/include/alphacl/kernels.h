@@ -63,6 +63,8 @@ struct Kernels {
                double* acc);
   /// sum (cols, double) += the rows of a contiguous block.
   void (*add_block_rows)(const T* block, index_t rows, index_t cols, double* sum);
+  /// out = w · in.
+  void (*scale_row)(const T* in, T w, index_t n, T* out);
   /// out = w · x − 2 y.
   void (*laplacian_row)(const T* x, const T* y, T w, index_t n, T* out);
   /// Σ x_j · y_j in double.
@@ -88,6 +90,11 @@ struct ReadKernels {
   /// sum += x − origin, in double.
   void (*add_offsets)(const S* x, const S* origin, index_t n, double* sum);
   void (*dense_tile)(const DenseTile<T, S>&);
+  /// For r in [0, n), i = rows[r]: writes v = x_i − y_i (or x_i − shift where y is null) and w_r · v as row `first + r`
+  /// of every panel. Row strides in elements.
+  void (*pack_rows)(const S* x, index_t stride_x, const S* y, index_t stride_y, const double* shift,
+                    const index_t* rows, const T* w, index_t n, index_t d, index_t capacity, index_t first, T* plain,
+                    T* weighted);
 };
 
 /// Log-sum-exp of the rows of a radial tile, running: (peak, sum) stand for sum · e^peak. Column `skip + i` of row i
@@ -116,6 +123,34 @@ struct DistanceKernels {
                                  index_t ld);
 };
 
+/// Rows of a panel of a packed symmetric matrix; vectors beside one are padded with zeros to a multiple of it.
+constexpr index_t symmetric_panel = 16;
+
+/// Symmetric matrices of type S. n = d rounded up to a multiple of symmetric_panel.
+template <class S>
+struct PackKernels {
+  /// The lower triangle of A as a square (n² entries) or as the panels of its lower triangle (n (n + 16) / 2).
+  void (*pack_symmetric)(const S* a, index_t stride, index_t d, bool square, S* out);
+  /// The largest magnitude; NaN when anything is not finite.
+  S (*peak_of)(const S* a, index_t count);
+};
+
+/// y = A v of a packed A of type S, computed in T.
+template <class T, class S>
+struct ProductKernels {
+  void (*square_product)(const S* a, index_t n, const T* v, T* y);
+  void (*packed_product)(const S* a, index_t n, const T* v, T* y);
+};
+
+/// Bases of `rows` vectors, ld (a multiple of symmetric_panel) apart.
+template <class T>
+struct BasisKernels {
+  /// h = Q w; returns ‖w‖².
+  double (*project)(const T* basis, index_t ld, index_t rows, const T* w, double* h);
+  /// w −= Qᵀ h; returns the new ‖w‖².
+  double (*subtract)(const T* basis, index_t ld, index_t rows, const double* h, T* w);
+};
+
 struct KernelSet {
   Kernels<float> f;
   Kernels<double> d;
@@ -124,6 +159,13 @@ struct KernelSet {
   ReadKernels<double, double> dd;
   DistanceKernels<float> distance_f;
   DistanceKernels<double> distance_d;
+  PackKernels<float> pack_f;
+  PackKernels<double> pack_d;
+  ProductKernels<float, float> product_ff;
+  ProductKernels<double, float> product_df;
+  ProductKernels<double, double> product_dd;
+  BasisKernels<float> basis_f;
+  BasisKernels<double> basis_d;
   /// Fills n values with e^x for the rate of the machine (benchmarks).
   void (*exp_f)(const float* x, index_t n, float* out);
   void (*exp_d)(const double* x, index_t n, double* out);
@@ -141,5 +183,11 @@ template <class T, class S>
 const ReadKernels<T, S>& read_kernels();
 template <class S>
 const DistanceKernels<S>& distance_kernels();
+template <class S>
+const PackKernels<S>& pack_kernels();
+template <class T, class S>
+const ProductKernels<T, S>& product_kernels();
+template <class T>
+const BasisKernels<T>& basis_kernels();
 
 }  // namespace alphacl

@@ -43,6 +43,9 @@ void transpose(const S* at, index_t ld_at, index_t ni, index_t nj, T* out, index
   for (index_t i0 = 0; i0 < ni; i0 += band) {
     const index_t i1 = i0 + band < ni ? i0 + band : ni, i4 = i0 + (i1 - i0) / 4 * 4;
     for (index_t j = 0; j < nj4; j += 4) {
+      // Rows of α lie pages apart, which the hardware does not prefetch: asked for sixteen rows ahead.
+      for (int k = 0; i0 == 0 && j + 16 < nj4 && k < 4; ++k)
+        for (index_t i = 0; i < ni; i += 16) __builtin_prefetch(at + (j + 16 + k) * ld_at + i);
       for (index_t i = i0; i < i4; i += 4) {
         V r[4];
         for (int k = 0; k < 4; ++k) load4(at + (j + k) * ld_at + i, &r[k]);
@@ -66,6 +69,7 @@ void dense_tile(const DenseTile<T, S>& tile) {
   T* alpha_col = tile.scratch + nj;
   for (index_t j = 0; j < 2 * nj; ++j) tile.scratch[j] = T(0);
   for (index_t i = 0; i < tile.ni; ++i) {
+    for (index_t j = 0; i + 4 < tile.ni && j < nj; j += 16) __builtin_prefetch(tile.a + (i + 4) * tile.ld_a + j);
     const index_t wanted = i + tile.first;
     const index_t begin = wanted < 0 ? 0 : (wanted > nj ? nj : wanted);
     const S* a = tile.a + i * tile.ld_a;

@@ -6,22 +6,22 @@
 
 // The compiler takes vectors wider than the registers apart badly (80 times slower with AVX2): native width only.
 #if defined(__AVX512F__)
-constexpr int gram_rows = 16, vector_bytes = 64;
+constexpr int gram_rows = 16, gram_vector_bytes = 64;
 #elif defined(__AVX2__)
-constexpr int gram_rows = 4, vector_bytes = 32;
+constexpr int gram_rows = 4, gram_vector_bytes = 32;
 #else
-constexpr int gram_rows = 2, vector_bytes = 16;
+constexpr int gram_rows = 2, gram_vector_bytes = 16;
 #endif
 
 template <class T>
 struct Native;
 template <>
 struct Native<float> {
-  typedef float type __attribute__((vector_size(vector_bytes), aligned(4), may_alias));
+  typedef float type __attribute__((vector_size(gram_vector_bytes), aligned(4), may_alias));
 };
 template <>
 struct Native<double> {
-  typedef double type __attribute__((vector_size(vector_bytes), aligned(8), may_alias));
+  typedef double type __attribute__((vector_size(gram_vector_bytes), aligned(8), may_alias));
 };
 
 template <class T>
@@ -49,11 +49,34 @@ void pack_row(const T* x, T w, index_t d, index_t capacity, T* plain, T* weighte
   }
 }
 
+template <class T, class S>
+void pack_rows(const S* x, index_t stride_x, const S* y, index_t stride_y, const double* shift, const index_t* rows,
+               const T* w, index_t n, index_t d, index_t capacity, index_t first, T* plain, T* weighted) {
+  constexpr index_t P = panel_width<T>;
+  for (index_t r = 0; r < n; ++r) {
+    const S* a = x + rows[r] * stride_x;
+    const S* b = y == nullptr ? nullptr : y + rows[r] * stride_y;
+    const T weight = w[r];
+    for (index_t c = 0; c < d; c += P) {
+      const index_t width = d - c < P ? d - c : P;
+      T* p = plain + c * capacity + (first + r) * P;
+      T* q = weighted + c * capacity + (first + r) * P;
+      if (b != nullptr) {
+        for (index_t j = 0; j < width; ++j) p[j] = static_cast<T>(a[c + j]) - static_cast<T>(b[c + j]);
+      } else {
+        for (index_t j = 0; j < width; ++j) p[j] = static_cast<T>(static_cast<double>(a[c + j]) - shift[c + j]);
+      }
+      for (index_t j = width; j < P; ++j) p[j] = T(0);
+      for (index_t j = 0; j < P; ++j) q[j] = weight * p[j];
+    }
+  }
+}
+
 template <class T>
 void gram(const T* plain, const T* weighted, index_t n, index_t capacity, index_t first, index_t last, double* acc) {
   constexpr index_t P = panel_width<T>;
   constexpr index_t rows = gram_rows < P ? gram_rows : P;
-  constexpr index_t vectors = 64 / vector_bytes, lanes = P / vectors;
+  constexpr index_t vectors = 64 / gram_vector_bytes, lanes = P / vectors;
   typedef typename Native<T>::type V;
   for (index_t pb = first; pb < last; ++pb) {
     for (index_t pa = 0; pa <= pb; ++pa, acc += P * P) {

@@ -12,19 +12,32 @@ namespace {
 #include "gram.h"
 #include "radial.h"
 #include "rows.h"
+#include "symmetric.h"
 
 template <class T>
 constexpr Kernels<T> plain_kernels() {
-  return {add_block<T>, panel_width<T>, pack_row<T>,   gram<T>,    add_block_rows<T>, laplacian_row<T>,
+  return {add_block<T>, panel_width<T>, pack_row<T>,   gram<T>,    add_block_rows<T>, scale_row<T>, laplacian_row<T>,
           dot<T, T>,    dot<T, double>, add_scaled<T>, fourier<T>, radial_tile<T, T>, radial_tile<T, double>};
 }
 template <class T, class S>
 constexpr ReadKernels<T, S> reading_kernels() {
-  return {center_row<T, S>, delta_row<T, S>, add_offsets<S>, dense_tile<T, S>};
+  return {center_row<T, S>, delta_row<T, S>, add_offsets<S>, dense_tile<T, S>, pack_rows<T, S>};
 }
 template <class S>
 constexpr DistanceKernels<S> measuring_kernels() {
   return {radial_stats<S>, negative_half_distance<S>};
+}
+template <class S>
+constexpr PackKernels<S> packing_kernels() {
+  return {pack_symmetric<S>, peak_of<S>};
+}
+template <class T, class S>
+constexpr ProductKernels<T, S> multiplying_kernels() {
+  return {square_product<T, S>, packed_product<T, S>};
+}
+template <class T>
+constexpr BasisKernels<T> projecting_kernels() {
+  return {project<T>, subtract<T>};
 }
 
 constexpr KernelSet the_set = {
@@ -35,6 +48,13 @@ constexpr KernelSet the_set = {
     reading_kernels<double, double>(),
     measuring_kernels<float>(),
     measuring_kernels<double>(),
+    packing_kernels<float>(),
+    packing_kernels<double>(),
+    multiplying_kernels<float, float>(),
+    multiplying_kernels<double, float>(),
+    multiplying_kernels<double, double>(),
+    projecting_kernels<float>(),
+    projecting_kernels<double>(),
     exp_values<float>,
     exp_values<double>,
 };

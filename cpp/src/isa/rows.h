@@ -20,6 +20,12 @@ void add_block_rows(const T* block, index_t rows, index_t cols, double* sum) {
 }
 
 template <class T>
+void scale_row(const T* in, T w, index_t n, T* out) {
+#pragma omp simd
+  for (index_t j = 0; j < n; ++j) out[j] = w * in[j];
+}
+
+template <class T>
 void laplacian_row(const T* x, const T* y, T w, index_t n, T* out) {
 #pragma omp simd
   for (index_t j = 0; j < n; ++j) out[j] = w * x[j] - T(2) * y[j];

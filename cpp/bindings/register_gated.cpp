@@ -1,0 +1,65 @@
+#include "alphacl/gated.h"
+
+#include <string>
+
+#include "arrays.h"
+
+namespace alphacl::bindings {
+namespace {
+
+Activation activation(const std::string& name, double parameter) {
+  if (name == "linear") return {Activation::Kind::linear, 0};
+  if (name == "relu") return {Activation::Kind::relu, 0};
+  if (name == "leaky_relu") return {Activation::Kind::leaky_relu, parameter};
+  if (name == "monomial") return {Activation::Kind::monomial, parameter};
+  throw py::value_error("activation: expected linear, relu, leaky_relu or monomial, got " + name);
+}
+
+template <class T>
+void register_for(py::module_& m) {
+  using Array = py::array_t<T>;
+  m.def(
+      "gated_outer",
+      [](const Array& x, const Array& omega, Array& out) {
+        const View<const T> a = view<T>(x), w = view<T>(omega);
+        T* to = out.mutable_data();
+        py::gil_scoped_release release;  // other Python threads run while the core computes
+        gated_outer<T>(a, w, to);
+      },
+      py::arg("x").noconvert(), py::arg("omega").noconvert(), py::arg("out").noconvert());
+  m.def(
+      "gated_cov",
+      [](const Array& x, const Array& x_aug, const Array& weights, const std::string& name, double parameter,
+         const Importance<T>& alpha, Array& out) {
+        const View<const T> a = view<T>(x), b = view<T>(x_aug), w = view<T>(weights);
+        const Activation h = activation(name, parameter);
+        const NodeImportance<T> shared = {&alpha};
+        T* to = out.mutable_data();
+        py::gil_scoped_release release;
+        gated_cov<T>(a, b, w, h, shared, to);
+      },
+      py::arg("x").noconvert(), py::arg("x_aug").noconvert(), py::arg("weights").noconvert(), py::arg("activation"),
+      py::arg("parameter"), py::arg("alpha"), py::arg("out").noconvert());
+  m.def(
+      "gated_cov_node_gaussian",
+      [](const Array& x, const Array& x_aug, const Array& weights, const std::string& name, double parameter,
+         double tau, double tol, const Array& x0, Array& out) {
+        const View<const T> a = view<T>(x), b = view<T>(x_aug), w = view<T>(weights);
+        const Activation h = activation(name, parameter);
+        const NodeImportance<T> own = {nullptr, tau, tol, view<T>(x0)};
+        T* to = out.mutable_data();
+        py::gil_scoped_release release;
+        gated_cov<T>(a, b, w, h, own, to);
+      },
+      py::arg("x").noconvert(), py::arg("x_aug").noconvert(), py::arg("weights").noconvert(), py::arg("activation"),
+      py::arg("parameter"), py::arg("tau"), py::arg("tol"), py::arg("x0").noconvert(), py::arg("out").noconvert());
+}
+
+}  // namespace
+
+void register_gated(py::module_& m) {
+  register_for<float>(m);
+  register_for<double>(m);
+}
+
+}  // namespace alphacl::bindings

@@ -1,0 +1,36 @@
+// A layer of K nodes: every node has its own gated data and its own contrastive covariance.
+#pragma once
+
+#include "alphacl/importance.h"
+
+namespace alphacl {
+
+/// A homogeneous activation h, h(u) = h'(u) u / degree.
+struct Activation {
+  enum class Kind { linear, relu, leaky_relu, monomial };
+  Kind kind = Kind::relu;
+  double parameter = 0;  // slope of a leaky ReLU, exponent of a monomial
+};
+
+/// The importance of every node: shared by all, or Gaussian in each node's own output h(w_kᵀx0_i).
+template <class S>
+struct NodeImportance {
+  const Importance<S>* shared;  // null: Gaussian in the node's output
+  double tau = 1, tol = 0;
+  View<const S> x0 = {nullptr, 0, 0, 0};  // null: x itself
+};
+
+/// out_k (d × d, k-th of K; contiguous) = Σ_i ω_ik x_i x_iᵀ, ω: N × K. Terms of weight 0 cost nothing.
+/// N d² multiply-adds per node; memory a few d² per thread.
+template <class S>
+void gated_outer(View<const S> x, View<const S> omega, S* out);
+
+/// out_k (d × d, k-th of K; contiguous) = A(w_k) = C_α[x h'(w_kᵀx)], weights: K × d.
+/// With g = h'(w_kᵀx), g' = h'(w_kᵀx') the weighted Gram part is
+///   Σ_i [D g² − R g(g − g')] x xᵀ + R g'(g − g') x'x'ᵀ − R g g' (x − x')(x − x')ᵀ,
+/// so that one accumulation of outer products serves every activation and a closed gate costs nothing.
+template <class S>
+void gated_cov(View<const S> x, View<const S> x_aug, View<const S> weights, const Activation& h,
+               const NodeImportance<S>& alpha, S* out);
+
+}  // namespace alphacl

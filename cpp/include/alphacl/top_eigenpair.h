@@ -1,0 +1,230 @@
+// The iteration behind power_iteration: one matrix, seen only through its products.
+//
+// It never multiplies. It says which vector it wants multiplied (`vector`), is told when the product stands in its
+// place (`product`), and answers what comes next. So one core can run one matrix to its end while it is in cache, and
+// the products of many matrices can be computed together, in lock-step, with each matrix stopping on its own.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "alphacl/tridiagonal.h"
+#include "alphacl/view.h"
+
+namespace alphacl {
+
+/// What an iteration waits for: the product of `vector`, a judgement of `candidate`, or nothing any more.
+enum class Wanted { product, judgement, nothing };
+
+struct TopOptions {
+  double tol;        // ‖Av − λv‖ ≤ tol · ‖A‖₂, ‖A‖₂ estimated by the largest ‖Aq‖ of a unit q
+  index_t max_iter;  // products at most, the one that judges the answer included
+  bool lanczos;      // else the power method
+};
+
+/// Ops computes with vectors of T, ld apart: double project(Q, ld, rows, w, h): h = Qw, returns ‖w‖²;
+/// double subtract(Q, ld, rows, h, w): w −= Qᵀh, returns ‖w‖²; void scale(in, ld, factor, out): out = factor · in, also
+/// in place. Entries beyond d are 0.
+template <class T, class Ops>
+class TopEigenpair {
+ public:
+  /// Rows of storage: the basis, the product of its last vector, and one that every basis stays orthogonal to.
+  static index_t rows(index_t basis) { return basis + 2; }
+  /// Doubles of storage.
+  static index_t doubles(index_t basis) { return 5 * (basis + 2); }
+
+  /// `storage`: rows(basis) × ld, of which row 0 holds the vector to stay orthogonal to when `deflate`, and the row
+  /// `start()` the start vector, finite and not 0. basis ≥ 2.
+  TopEigenpair(index_t d, index_t ld, index_t basis, T* storage, double* scalars, Ops ops)
+      : d_(d), ld_(ld), basis_(std::max<index_t>(basis, 2)), storage_(storage), ops_(ops) {
+    alpha_ = scalars;
+    beta_ = alpha_ + basis_ + 2;
+    h_ = beta_ + basis_ + 2;
+    s_ = h_ + basis_ + 2;
+    scratch_ = s_ + basis_ + 2;
+  }
+
+  T* start() const { return row(1); }
+  const T* vector() const { return row(steps_ + 1); }
+  T* product() const { return row(steps_ + 2); }
+  /// What is to be judged: a unit vector up to rounding.
+  const T* candidate() const { return row(1); }
+  index_t products() const { return products_; }
+  bool converged() const { return converged_; }
+  /// A product was not finite.
+  bool failed() const { return failed_; }
+  /// The estimate of ‖A‖₂.
+  double norm() const { return norm_; }
+
+  Wanted begin(const TopOptions& options, bool deflate) {
+    options_ = options;
+    first_ = deflate ? 0 : 1;
+    products_ = 0;
+    if (!deflate) norm_ = 0;  // what is left of A may be nothing beside A
+    shift_ = 0;
+    converged_ = failed_ = false;
+    judged_ = std::numeric_limits<double>::infinity();
+    return restart();
+  }
+
+  /// The product has been written.
+  Wanted receive() {
+    ++products_;
+    const Wanted next = options_.lanczos ? expand() : climb();
+    failed_ = !std::isfinite(norm_);
+    return failed_ ? Wanted::nothing : next;
+  }
+
+  /// The residual ‖Ax − λx‖ and ‖Ax‖ of the candidate, computed apart from the iteration.
+  Wanted judge(double residual, double size) {
+    ++products_;
+    norm_ = std::max(norm_, size);
+    converged_ = residual <= options_.tol * norm_;
+    // Rounding can keep the residual above tol for ever: go on only while it falls.
+    const bool hopeless = !(residual < 0.5 * judged_);
+    judged_ = residual;
+    if (converged_ || hopeless || spent()) return Wanted::nothing;
+    return restart();
+  }
+
+ private:
+  T* row(index_t r) const { return storage_ + r * ld_; }
+  // The judging product is kept back.
+  bool spent() const { return products_ + 1 >= options_.max_iter; }
+  // Less than what is allowed: the candidate is still to be rounded.
+  double target() const { return 0.8 * options_.tol * norm_; }
+
+  // The square of a length that is rounding beside ‖A‖.
+  double negligible() const {
+    const double length = std::numeric_limits<T>::epsilon() * norm_;
+    return length * length;
+  }
+
+  Wanted restart() {
+    steps_ = 0;
+    next_look_ = 12;
+    guess_ = std::numeric_limits<double>::infinity();
+    last_look_ = 0;
+    seen_ = cosine_ = 1;
+    theta_ = residual_ = std::numeric_limits<double>::quiet_NaN();
+    T* v = row(1);
+    double square = ops_.subtract(row(0), ld_, 0, h_, v);
+    for (int pass = 0; pass < 2 && first_ == 0; ++pass) {
+      ops_.project(row(0), ld_, 1, v, h_);
+      square = ops_.subtract(row(0), ld_, 1, h_, v);
+    }
+    ops_.scale(v, ld_, square > 0 ? 1 / std::sqrt(square) : 0, v);
+    return spent() ? Wanted::judgement : Wanted::product;
+  }
+
+  // One step of Lanczos. The last two vectors hold nearly all that the basis has of the product; with them out, one
+  // pass over the whole basis removes rounding only, so that what orthogonality is lost does not multiply.
+  Wanted expand() {
+    T* w = product();
+    const index_t count = steps_ + 2 - first_, near = std::min<index_t>(count, 2);
+    const double before = ops_.project(row(steps_ + 2 - near), ld_, near, w, h_);
+    norm_ = std::max(std::sqrt(before), norm_);  // a NaN stays
+    if (!std::isfinite(norm_)) return Wanted::nothing;
+    alpha_[steps_] = h_[near - 1];
+    double rest, after = ops_.subtract(row(steps_ + 2 - near), ld_, near, h_, w);
+    do {
+      rest = after;
+      ops_.project(row(first_), ld_, count, w, h_);
+      after = ops_.subtract(row(first_), ld_, count, h_, w);
+      alpha_[steps_] += h_[count - 1];
+    } while (after < rest / 64 && after > negligible());
+    const double beta = std::sqrt(after);
+    beta_[steps_++] = beta;
+    const index_t dimension = first_ == 0 ? d_ - 1 : d_;
+    const bool invariant = beta <= target() || after <= negligible();
+    const bool last = invariant || steps_ == dimension || spent();
+    if (last || steps_ == basis_ || steps_ >= next_look_) {
+      const bool good = look(beta, last || steps_ == basis_);
+      if (good || last) return answer();
+      if (steps_ == basis_) {
+        gather();
+        return restart();
+      }
+    }
+    ops_.scale(w, ld_, 1 / beta, w);
+    return Wanted::product;
+  }
+
+  // Whether the top Ritz pair is good enough: its residual is β times the last entry of the eigenvector of T.
+  // Otherwise foretells when to look again, from the fall since the last time.
+  bool look(double beta, bool wanted) {
+    double last;
+    // Between two looks the top rarely rises by more than its residual was.
+    const double top = tridiagonal_top(alpha_, beta_, steps_, guess_, &last);
+    double residual = beta * last;
+    if (wanted || residual <= 4 * target() || last < 1e-6) {
+      tridiagonal_vector(alpha_, beta_, steps_, top, s_, scratch_);
+      residual = beta * s_[steps_ - 1];
+      if (residual <= target()) return true;
+    }
+    const double share = std::max(residual / norm_, std::numeric_limits<double>::min());
+    const double rate = std::log(seen_ / share) / static_cast<double>(steps_ - last_look_);
+    const double ahead = rate > 0 ? std::log(norm_ * share / target()) / rate : 16;
+    guess_ = top + residual;
+    seen_ = share;
+    last_look_ = steps_;
+    // Not too far: the fall quickens.
+    const double furthest = std::min(8.0, 1 + 0.25 * static_cast<double>(steps_));
+    next_look_ = steps_ + static_cast<index_t>(std::clamp(ahead, 1.0, furthest));
+    return false;
+  }
+
+  // row(1) = Σ_j s_j q_j.
+  void gather() {
+    for (index_t j = 1; j < steps_; ++j) s_[j] = -s_[j];
+    ops_.scale(row(1), ld_, s_[0], row(1));
+    ops_.subtract(row(2), ld_, steps_ - 1, s_ + 1, row(1));
+  }
+
+  Wanted answer() {
+    gather();
+    return Wanted::judgement;
+  }
+
+  // One step of the power method on A − σ; σ ≤ 0 is the lowest Ritz value met, so that no negative eigenvalue of A
+  // outgrows the top.
+  Wanted climb() {
+    T *v = row(1), *w = row(2);
+    const double theta_before = theta_, residual_before = residual_;
+    const double square = ops_.project(v, ld_, 1, w, h_);
+    theta_ = h_[0];
+    residual_ = std::sqrt(ops_.subtract(v, ld_, 1, h_, w));
+    norm_ = std::max(std::sqrt(square), norm_);  // a NaN stays
+    if (residual_ <= target() || spent()) return Wanted::judgement;
+    lower_shift(theta_before, residual_before);
+    const double along = theta_ - shift_, minus = -along;
+    ops_.scale(w, ld_, 1 / std::sqrt(ops_.subtract(v, ld_, 1, &minus, w)), v);
+    cosine_ = along / std::hypot(along, residual_);
+    return Wanted::product;
+  }
+
+  // v and the v before span a plane; A's lowest Ritz value there follows from numbers at hand: with r the unit
+  // residual of the v before, v = c v₋ + s r, so θ = c²θ₋ + 2cs‖r₋‖ + s² rᵀAr.
+  void lower_shift(double theta_before, double residual_before) {
+    shift_ = std::min(shift_, theta_);
+    const double c = cosine_, s2 = 1 - c * c;
+    if (!(s2 > 1e-6)) return;
+    const double across = (theta_ - c * c * theta_before - 2 * c * std::sqrt(s2) * residual_before) / s2;
+    const double half = 0.5 * (theta_before - across);
+    const double lowest = 0.5 * (theta_before + across) - std::hypot(half, residual_before);
+    if (lowest >= -1.01 * norm_) shift_ = std::min(shift_, lowest);
+  }
+
+  index_t d_, ld_, basis_;
+  T* storage_;
+  Ops ops_;
+  double *alpha_, *beta_, *h_, *s_, *scratch_;
+  TopOptions options_{};
+  index_t first_ = 1, steps_ = 0, products_ = 0, next_look_ = 0, last_look_ = 0;
+  double norm_ = 0, shift_ = 0, judged_ = 0, seen_ = 1, guess_ = 0;
+  double theta_ = 0, residual_ = 0, cosine_ = 1;  // of the power method's last step
+  bool converged_ = false, failed_ = false;
+};
+
+}  // namespace alphacl

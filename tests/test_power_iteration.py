@@ -1,0 +1,176 @@
+"""power_iteration against LAPACK: planted gaps, hostile spectra, both methods, both dtypes."""
+
+import numpy as np
+import pytest
+from support import DTYPES
+
+import alphacl_fast as acl
+
+TOL = {np.float32: 1e-5, np.float64: 1e-10}
+METHODS = ("lanczos", "power")
+
+
+def with_spectrum(eigenvalues, dtype, seed=0):
+    """A symmetric matrix with these eigenvalues and random eigenvectors."""
+    d = len(eigenvalues)
+    q, _ = np.linalg.qr(np.random.default_rng([seed, d]).standard_normal((d, d)))
+    a = (q * np.asarray(eigenvalues, np.float64)) @ q.T
+    return (0.5 * (a + a.T)).astype(dtype)
+
+
+def planted(d, gap, dtype, seed=0):
+    """Eigenvalues uniform in [−1, 1 − gap] with both ends taken, and 1."""
+    rng = np.random.default_rng([seed, d])
+    eigenvalues = rng.uniform(-1, 1 - gap, d)
+    eigenvalues[-2:] = (1 - gap, 1) if d > 1 else 1
+    return with_spectrum(eigenvalues, dtype, seed)
+
+
+def assert_top(a, found, tol=None, converged=True):
+    """λ, v and the residual of one matrix, checked in float64."""
+    dtype = a.dtype.type
+    tol = TOL[dtype] if tol is None else tol
+    exact = a.astype(np.float64)
+    eigenvalues = np.linalg.eigvalsh(exact)
+    norm = np.abs(eigenvalues).max()
+    v, value = found.eigenvector.astype(np.float64), float(found.eigenvalue)
+    residual = np.linalg.norm(exact @ v - value * v)
+    rounding = 100 * np.finfo(np.float64).eps * norm
+    assert found.eigenvalue.dtype == found.eigenvector.dtype == found.residual.dtype == dtype
+    assert abs(residual - found.residual) <= 1e-6 * residual + rounding
+    assert found.eigenvector[np.argmax(np.abs(v))] > 0
+    assert np.linalg.norm(v) == pytest.approx(1, abs=4 * float(np.finfo(dtype).eps))
+    assert bool(found.converged) == converged
+    if converged:
+        assert residual <= tol * norm * (1 + 1e-9)
+        assert abs(value - eigenvalues[-1]) <= tol * norm
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("d", [1, 2, 3, 15, 16, 17, 31, 33, 64, 65, 128, 257, 512])
+def test_lanczos_against_lapack(d, dtype):
+    for gap in (0.5, 0.1, 1e-2, 1e-3) if d < 512 else (0.1,):
+        a = planted(d, gap, dtype)
+        found = acl.power_iteration(a, gap=True)
+        assert_top(a, found)
+        if d > 1:
+            eigenvalues = np.linalg.eigvalsh(a.astype(np.float64))
+            assert found.gap == pytest.approx(eigenvalues[-1] - eigenvalues[-2], abs=0.01 * TOL[dtype])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("d, gap", [(1, 0.5), (2, 0.1), (3, 0.5), (31, 0.1), (33, 0.5), (128, 0.1), (257, 1e-2)])
+def test_power_against_lapack(d, gap, dtype):
+    a = planted(d, gap, dtype)
+    assert_top(a, acl.power_iteration(a, method="power", max_iter=20_000))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("method", METHODS)
+def test_a_gap_of_a_thousandth_at_512(method, dtype):
+    a = planted(512, 1e-3, dtype)
+    assert_top(a, acl.power_iteration(a, method=method, max_iter=1000 if method == "lanczos" else 40_000))
+
+
+def test_lanczos_needs_far_fewer_products():
+    a = planted(257, 1e-2, np.float64)
+    lanczos, power = (acl.power_iteration(a, method=m, max_iter=20_000).n_iter for m in METHODS)
+    assert 5 * lanczos < power
+
+
+def test_it_starts_again_when_the_basis_is_full():
+    a = with_spectrum(np.cos(np.pi * np.arange(400, 0, -1) / 400), np.float64)
+    found = acl.power_iteration(a, max_iter=10_000)
+    assert found.n_iter > 513
+    assert_top(a, found)
+
+
+SPECTRA = {
+    "larger negative": [-3.0, -1, 0, 0.5, 1],
+    "as large negative": [-1.0, -0.5, 0.2, 0.3, 1],
+    "nearly as large negative": [-0.999, 0.1, 0.2, 0.3, 1],
+    "all negative": [-5.0, -4, -3, -2, -1],
+    "far from zero": [100.0, 100.1, 100.5, 101, 103],
+    "double top": [-1.0, 0, 0.5, 1, 1],
+    "triple top": [-1.0, 0, 1, 1, 1],
+    "multiple of one": [2.0] * 5,
+    "negative multiple of one": [-2.0] * 5,
+    "clustered": [0.0, 0.9, 0.9001, 0.9002, 1.0],
+    "rank one": [0.0, 0, 0, 0, 2],
+    "negative rank one": [-2.0, 0, 0, 0, 0],
+    "zero": [0.0] * 5,
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", SPECTRA)
+@pytest.mark.parametrize("copies", [1, 14])
+def test_hostile_spectra(name, method, dtype, copies):
+    few = SPECTRA[name]
+    eigenvalues = np.concatenate([np.repeat(few[:-2], copies), few[-2:]])
+    for a in (with_spectrum(eigenvalues, dtype), np.diag(eigenvalues).astype(dtype)):
+        # A residual of 1e-5 does not tell eigenvalues apart that differ by 1e-4.
+        tol = 1e-6 if name == "clustered" and dtype == np.float32 else None
+        found = acl.power_iteration(a, method=method, gap=True, max_iter=5000, tol=tol)
+        assert_top(a, found, tol)
+        norm = np.abs(few).max()
+        assert found.gap >= 0
+        assert found.gap == pytest.approx(few[-1] - few[-2], abs=(1e-5 if dtype == np.float32 else 1e-10) * norm)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_one_by_one_has_nothing_to_compete(dtype):
+    found = acl.power_iteration(np.array([[[-3]], [[0]], [[5]]], dtype), gap=True)
+    np.testing.assert_array_equal(found.eigenvalue, [-3, 0, 5])
+    np.testing.assert_array_equal(found.eigenvector, np.ones((3, 1)))
+    np.testing.assert_array_equal(found.residual, 0)
+    np.testing.assert_array_equal(found.gap, np.inf)
+    assert found.converged.all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype, exponents", [(np.float32, (-30, -38, 30, 36)), (np.float64, (-150, -300, 150, 300))])
+@pytest.mark.parametrize("d", [5, 97])
+def test_scale_changes_nothing(d, dtype, exponents, method):
+    a = planted(d, 0.2, dtype)
+    for exponent in exponents:
+        unit = a.dtype.type(10.0**exponent)
+        scaled = acl.power_iteration(a * unit, gap=True, method=method)
+        assert scaled.converged
+        assert float(scaled.eigenvalue) / float(unit) == pytest.approx(1, abs=1e-5)
+        assert float(scaled.gap) / float(unit) == pytest.approx(0.2, abs=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_not_converged_is_a_result(method):
+    a = planted(257, 1e-3, np.float64)
+    for max_iter in (1, 2, 5, 20):
+        found = acl.power_iteration(a, method=method, max_iter=max_iter)
+        assert found.n_iter <= max_iter
+        assert_top(a, found, converged=False)
+
+
+def test_float32_below_what_its_products_give():
+    a = planted(257, 0.05, np.float32)
+    found = acl.power_iteration(a, tol=2e-7)
+    assert_top(a, found, tol=2e-7)
+
+
+def test_a_tolerance_out_of_reach_ends():
+    a = planted(65, 0.05, np.float32)
+    found = acl.power_iteration(a, tol=1e-12)
+    assert found.n_iter < 300
+    assert_top(a, found, converged=False)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_gives_nan(bad, method):
+    a = np.stack([planted(33, 0.2, np.float32)] * 3)
+    a[1, 20, 7] = bad
+    found = acl.power_iteration(a, method=method, gap=True)
+    np.testing.assert_array_equal(found.converged, [True, False, True])
+    for values in (found.eigenvalue, found.eigenvector, found.gap, found.residual):
+        assert np.isnan(values[1]).all()
+        assert np.isfinite(values[::2]).all()
