@@ -71,7 +71,7 @@ def test_an_offset_of_the_data(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("n", "d", "k"), [(1, 1, 1), (33, 3, 70), (700, 129, 2), (3000, 17, 3)])
+@pytest.mark.parametrize("n, d, k", [(1, 1, 1), (33, 3, 70), (700, 129, 2), (3000, 17, 3)])
 def test_gated_outer(n, d, k, dtype):
     x, _ = two_views(n, d, dtype)
     rng = np.random.default_rng([n, d, k])
@@ -144,7 +144,7 @@ def test_nan_in_gives_nan_out():
 
 
 @pytest.mark.parametrize(
-    ("change", "error", "text"),
+    "change, error, text",
     [
         ({"weights": np.zeros((2, 4))}, ValueError, r"weights: expected shape \(K, 3\) for x of .*, got \(2, 4\)"),
         ({"weights": np.zeros((0, 3))}, ValueError, "weights: expected at least one node"),

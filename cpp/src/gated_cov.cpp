@@ -66,7 +66,14 @@ class GatedCov {
  public:
   GatedCov(View<const S> x, View<const S> x_aug, View<const S> weights, const Activation& h,
            const Importance<T>* shared, const NodeImportance<S>& nodes)
-      : x_(x), x_aug_(x_aug), weights_(weights), h_(h), shared_(shared), nodes_(nodes), none_(x.cols, 0.0), mean_(x.cols) {
+      : x_(x),
+        x_aug_(x_aug),
+        weights_(weights),
+        h_(h),
+        shared_(shared),
+        nodes_(nodes),
+        none_(x.cols, 0.0),
+        mean_(x.cols) {
     row_mean(x, mean_.data());
     if (shared_) {
       degree_.resize(x.rows);

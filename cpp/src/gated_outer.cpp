@@ -24,8 +24,7 @@ void gated_outer(View<const S> x, View<const S> omega, S* out) {
   const auto write = [&](index_t k, const double* tiles) {
     S* a = out + k * d * d;
     for (index_t i = 0; i < d; ++i)
-      for (index_t j = i; j < d; ++j)
-        a[i * d + j] = a[j * d + i] = static_cast<S>(tiles[GatedGram<S>::entry(i, j)]);
+      for (index_t j = i; j < d; ++j) a[i * d + j] = a[j * d + i] = static_cast<S>(tiles[GatedGram<S>::entry(i, j)]);
   };
   parallel_for(nodes * groups, [&](index_t task, int worker) {
     const index_t k = task / groups, g = task % groups;

@@ -63,8 +63,8 @@ void weighted_gram(const T* x, index_t d, index_t begin, index_t n, const index_
                    index_t first, index_t last, Scratch<T>& s, double* acc) {
   for (index_t r = 0; r < n; ++r) {
     const double wi = w[order ? order[begin + r] : begin + r];
-    kernels<T>().pack_row(x + r * d, static_cast<T>(sign * wi), d, chunk_rows,
-                          s.plain.data() + r * kernels<T>().panel, s.weighted.data() + r * kernels<T>().panel);
+    kernels<T>().pack_row(x + r * d, static_cast<T>(sign * wi), d, chunk_rows, s.plain.data() + r * kernels<T>().panel,
+                          s.weighted.data() + r * kernels<T>().panel);
   }
   kernels<T>().gram(s.plain.data(), s.weighted.data(), n, chunk_rows, first, last, acc);
 }

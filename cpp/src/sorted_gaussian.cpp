@@ -297,7 +297,8 @@ void SortedGaussian<T>::row_sums(double* r) const {
   });
 }
 
-// The diagonal is taken out here and of what laplacian() hands on: at small τ it is nearly all there is, and would cancel.
+// The diagonal is taken out here and of what laplacian() hands on: at small τ it is nearly all there is, and would
+// cancel.
 template <class T>
 void SortedGaussian<T>::degrees(double* degree, double* weight) const {
   row_sums(weight);

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+
 @dataclass(frozen=True)
 class Operand:
     """A checked argument: `array` shares memory with what was given unless its rows had to be made contiguous."""

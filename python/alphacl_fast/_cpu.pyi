@@ -32,6 +32,35 @@ def gaussian_f32(features: NDArray[np.float32], tau: float, tol: float, method: 
 def gaussian_f64(features: NDArray[np.float64], tau: float, tol: float, method: str) -> Importance_f64: ...
 def contrastive_cov(x: _Float, x_aug: _Float, alpha: _Importance, out: _Float) -> None: ...
 def energy(f: _Float, f_aug: _Float, alpha: _Importance) -> float: ...
+def gated_outer(x: _Float, omega: _Float, out: _Float) -> None: ...
+def gated_cov(
+    x: _Float, x_aug: _Float, weights: _Float, activation: str, parameter: float, alpha: _Importance, out: _Float
+) -> None: ...
+def gated_cov_node_gaussian(
+    x: _Float,
+    x_aug: _Float,
+    weights: _Float,
+    activation: str,
+    parameter: float,
+    tau: float,
+    tol: float,
+    x0: _Float,
+    out: _Float,
+) -> None: ...
+def power_iteration(
+    a: _Float,
+    v0: _Float | None,
+    tol: float,
+    max_iter: int,
+    lanczos: bool,
+    seed: int,
+    eigenvalue: _Float,
+    eigenvector: _Float,
+    gap: _Float | None,
+    residual: _Float,
+    n_iter: NDArray[np.int64],
+    converged: NDArray[np.bool_],
+) -> None: ...
 def build_info() -> dict[str, Any]: ...
 def supported_isas() -> list[str]: ...
 def max_threads() -> int: ...

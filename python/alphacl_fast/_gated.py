@@ -14,7 +14,8 @@ def gated_outer(x: Any, omega: Any, *, out: Any = None) -> Any:
     x : (N, d) float32 or float64; omega : (N, K) like x, any sign; terms of weight 0 cost nothing.
     out : (K, d, d) C-contiguous array or tensor to write to.
 
-    Returns (K, d, d), each exactly symmetric. Summed in double over at most 256 products at a time. NaN in gives NaN out.
+    Returns (K, d, d), each exactly symmetric; sums of 256 products at a time are added in double. NaN in gives NaN out
+    where its weight is not 0.
     Raises TypeError or ValueError naming the argument, what was expected and what came.
     Cost: d² / 2 multiply-adds per weight that is not 0; memory O(d²) per thread beside the result.
     Source: spec "gated outer products"; derived.
@@ -30,9 +31,7 @@ def gated_outer(x: Any, omega: Any, *, out: Any = None) -> Any:
     return answer
 
 
-def gated_cov(
-    x: Any, x_aug: Any, weights: Any, *, activation: Any = "relu", alpha: Any = None, out: Any = None
-) -> Any:
+def gated_cov(x: Any, x_aug: Any, weights: Any, *, activation: Any = "relu", alpha: Any = None, out: Any = None) -> Any:
     """A(w_k) = C_α[x h'(w_kᵀx)], the contrastive covariance of the gated data of each of K nodes.
 
     x, x_aug : (N, d) float32 or float64, two augmented views; each is gated by its own pre-activation.

@@ -16,8 +16,9 @@ namespace {
 
 template <class T>
 constexpr Kernels<T> plain_kernels() {
-  return {add_block<T>, panel_width<T>, pack_row<T>,   gram<T>,    add_block_rows<T>, scale_row<T>, laplacian_row<T>,
-          dot<T, T>,    dot<T, double>, add_scaled<T>, fourier<T>, radial_tile<T, T>, radial_tile<T, double>};
+  return {add_block<T>,          panel_width<T>, pack_row<T>,    gram<T>,       add_block_rows<T>, scale_row<T>,
+          laplacian_row<T>,      dot<T, T>,      dot<T, double>, add_scaled<T>, fourier<T>,        radial_tile<T, T>,
+          radial_tile<T, double>};
 }
 template <class T, class S>
 constexpr ReadKernels<T, S> reading_kernels() {
