@@ -56,7 +56,7 @@ def test_dense_alpha_replaced_by_another_shape():
         acl.contrastive_cov(x, x_aug, alpha)
 
 
-def test_out_that_is_a_negated_view():
+def test_out_that_is_a_negated_torch_view():
     t = torch()
     x = t.randn(6, 3)
     out = t.zeros(3, 3, dtype=t.complex64).conj().imag
