@@ -19,20 +19,20 @@ class TraceSink final : public LaplacianSink<T> {
   explicit TraceSink(const Samples<T>& x) : x_(x) {}
 
   void tiles(index_t begin, index_t end, const index_t* order, const double* degree, const double* weight,
-             const T* y) override {
+             View<const T> y) override {
     pass(begin, end, order, degree, weight, y, nullptr);
   }
 
   void factors(const double* degree, const double* weight, const Features<T>& phi) override {
-    pass(0, x_.size(), nullptr, degree, weight, nullptr, &phi);
+    pass(0, x_.size(), nullptr, degree, weight, {nullptr, 0, 0, 0}, &phi);
   }
 
   double trace() const { return trace_; }
   double positive() const { return positive_; }
 
  private:
-  void pass(index_t begin, index_t end, const index_t* order, const double* degree, const double* weight, const T* y,
-            const Features<T>* phi) {
+  void pass(index_t begin, index_t end, const index_t* order, const double* degree, const double* weight,
+            View<const T> y, const Features<T>* phi) {
     const index_t d = x_.features(), p = phi ? phi->rank() : 0;
     const index_t by_memory = (index_t{1} << 23) / std::max<index_t>(1, p * d);
     const index_t groups = std::max<index_t>(1, std::min({(end - begin) / chunk, by_memory, most_groups}));
@@ -57,7 +57,7 @@ class TraceSink final : public LaplacianSink<T> {
           const double part = degree[order ? order[i + r] : i + r] * dot(row, row, d);
           sum += part;
           positive += std::fabs(part);
-          if (y) sum -= 2 * dot(row, y + (i + r - begin) * d, d);
+          if (y.data) sum -= 2 * dot(row, y.row(i + r - begin), d);
         }
         if (phi) {
           phi->rows(i, n, work.phi.data());

@@ -48,7 +48,7 @@ template <class T>
 class ProductOnly final : public LaplacianSink<T> {
  public:
   ProductOnly(LaplacianSink<T>& sink, index_t n) : sink_(sink), zeros_(n, 0.0) {}
-  void tiles(index_t begin, index_t end, const index_t* order, const double*, const double*, const T* y) override {
+  void tiles(index_t begin, index_t end, const index_t* order, const double*, const double*, View<const T> y) override {
     sink_.tiles(begin, end, order, zeros_.data(), zeros_.data(), y);
   }
   void factors(const double*, const double*, const Features<T>& phi) override {
@@ -207,7 +207,7 @@ class GatedCov {
     const double* tiles = work.gram.finish();
     for (index_t i = 0; i < d; ++i)
       for (index_t j = i; j < d; ++j) {
-        const double entry = tiles[GatedGram<T>::entry(i, j)];
+        const double entry = tiles[UpperTiles<T>::entry(i, j)];
         work.matrix[i * d + j] = entry;
         work.matrix[j * d + i] = entry;
       }

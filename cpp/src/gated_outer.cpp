@@ -10,9 +10,9 @@ template <class S>
 void gated_outer(View<const S> x, View<const S> omega, S* out) {
   const index_t d = x.cols, nodes = omega.cols;
   // Few nodes are cut into groups of rows, whose number depends on the sizes alone.
-  const index_t by_memory = (index_t{1} << 23) / std::max<index_t>(1, nodes * GatedGram<S>::entries(d));
+  const index_t by_memory = (index_t{1} << 23) / std::max<index_t>(1, nodes * UpperTiles<S>::entries(d));
   const index_t groups = std::max<index_t>(1, std::min({64 / nodes, x.rows / 1024, by_memory}));
-  const index_t entries = GatedGram<S>::entries(d);
+  const index_t entries = UpperTiles<S>::entries(d);
   Buffer<double> parts(groups > 1 ? groups * nodes * entries : 0);
   const Buffer<double> shift(d, 0.0);
   struct Work {
@@ -24,7 +24,7 @@ void gated_outer(View<const S> x, View<const S> omega, S* out) {
   const auto write = [&](index_t k, const double* tiles) {
     S* a = out + k * d * d;
     for (index_t i = 0; i < d; ++i)
-      for (index_t j = i; j < d; ++j) a[i * d + j] = a[j * d + i] = static_cast<S>(tiles[GatedGram<S>::entry(i, j)]);
+      for (index_t j = i; j < d; ++j) a[i * d + j] = a[j * d + i] = static_cast<S>(tiles[UpperTiles<S>::entry(i, j)]);
   };
   parallel_for(nodes * groups, [&](index_t task, int worker) {
     const index_t k = task / groups, g = task % groups;

@@ -351,7 +351,7 @@ void SortedGaussian<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) c
       for (index_t e = 0; e < (rows.end - rows.begin) * d; ++e) out[e] -= x_rows[e];
     });
     sink.tiles(begin, chunks_[static_cast<std::size_t>(c1 - 1)].end, order_.data(), degree.data(), weight.data(),
-               y.data());
+               {y.data(), y.size() / d, d, d});
     c0 = c1;
   }
 }

@@ -3,13 +3,16 @@
 #include <algorithm>
 
 #include "alphacl/blas.h"
+#include "alphacl/kernels.h"
+#include "upper_tiles.h"
 
 namespace alphacl {
 namespace {
 
-// Tiles of 256 … 512 × 384: the tile stays in the second-level cache and gemm runs near its best rate.
+// Tiles of 256 … 512 × 384: the tile stays in the second-level cache and multiply_tile runs near the peak.
 // The height depends on N alone, so results do not depend on the number of threads.
 constexpr index_t tile_cols = 384;
+static_assert(tile_cols <= most_multiplied, "a tile is multiplied at once");
 // Rows of a tile lie an odd number of cache lines apart: 24 of them would share eight sets of the first-level cache.
 constexpr index_t tile_stride = tile_cols + 16;
 constexpr index_t blocks_per_panel = 32;
@@ -29,14 +32,22 @@ struct Work {
 template <class T>
 void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const {
   const index_t n = this->size(), d = x.features(), height = tile_rows(n);
-  Buffer<T> centered(n * d);
-  parallel_for(ceil_div(n, height), [&](index_t b, int) {
-    const index_t i0 = b * height;
-    x.centered(i0, std::min(height, n - i0), nullptr, centered.data() + i0 * d);
+  const Kernels<T>& kernel = kernels<T>();
+  const index_t panels = UpperTiles<T>::panels(d), wide = panels * kernel.panel;
+  const index_t stride = n | 1;  // powers of two would share the sets of the first-level cache
+  Buffer<T> packed(panels * stride * kernel.panel);
+  PerWorker<Buffer<T>> rows_of;
+  parallel_for(ceil_div(n, height), [&](index_t b, int worker) {
+    Buffer<T>& row = rows_of[worker];
+    row.resize(d);
+    for (index_t i = b * height; i < std::min(n, (b + 1) * height); ++i) {
+      x.centered(i, 1, nullptr, row.data());
+      kernel.pack_row(row.data(), nullptr, T(1), d, stride, packed.data() + i * kernel.panel, nullptr);
+    }
   });
   Buffer<double> degree(n, 0.0), weight(n, 0.0);
   const index_t panel = blocks_per_panel * height;
-  Buffer<T> y(std::min(panel, n) * d);
+  Buffer<T> y(std::min(panel, n) * wide);
   Buffer<double> parts(std::min(blocks_per_panel, ceil_div(n, height)) * n * (sums_weights() ? 2 : 1));
   PerWorker<Work<T>> works;
 
@@ -49,13 +60,16 @@ void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) 
       const TileSums sums = {parts.data() + b * n, sums_weights() ? parts.data() + (blocks + b) * n : nullptr};
       std::fill(sums.degree + i0, sums.degree + n, 0.0);
       if (sums.weight) std::fill(sums.weight + i0, sums.weight + n, 0.0);
-      T* rows = y.data() + (i0 - begin) * d;
-      std::fill_n(rows, ni * d, T(0));
+      T* rows = y.data() + (i0 - begin) * wide;
+      std::fill_n(rows, ni * wide, T(0));
       for (index_t j0 = i0; j0 < n; j0 += tile_cols) {
         const Tile where = {i0, ni, j0, std::min(tile_cols, n - j0)};
+        const index_t jn = j0 + tile_cols < n ? j0 + tile_cols : i0;
+        Ahead ahead{};
+        const bool may_look = look_ahead({i0, ni, jn, std::min(tile_cols, n - jn)}, ahead);
         if (!half_tile(where, work.entries.data(), tile_stride, sums, work.tile)) continue;
-        gemm<T>(Trans::no, Trans::no, ni, d, where.nj, T(1), work.entries.data(), tile_stride, centered.data() + j0 * d,
-                d, T(1), rows, d);
+        kernel.multiply_tile(work.entries.data(), tile_stride, ni, where.nj, packed.data() + j0 * kernel.panel, stride,
+                             panels, rows, wide, may_look ? &ahead : nullptr);
       }
     });
     parallel_for(ceil_div(n - begin, tile_cols), [&](index_t c, int) {
@@ -68,7 +82,7 @@ void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) 
       }
     });
     weights(begin, end, degree.data(), weight.data());
-    sink.tiles(begin, end, nullptr, degree.data(), weight.data(), y.data());
+    sink.tiles(begin, end, nullptr, degree.data(), weight.data(), {y.data(), end - begin, d, wide});
   }
 }
 

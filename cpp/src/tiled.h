@@ -2,6 +2,7 @@
 #pragma once
 
 #include "alphacl/importance.h"
+#include "alphacl/kernels.h"
 #include "alphacl/threads.h"
 
 namespace alphacl {
@@ -41,6 +42,8 @@ class TiledImportance : public Importance<T> {
   /// False when all of them are 0: then the tile need not be multiplied.
   virtual bool half_tile(const Tile& where, T* out, index_t ld, TileSums sums, TileScratch<T>& scratch) const = 0;
   virtual bool symmetric() const = 0;
+  /// What half_tile will read from memory, if that is worth asking for ahead.
+  virtual bool look_ahead(const Tile&, Ahead&) const { return false; }
   /// Whether half_tile adds to `weight`. Otherwise weights() says what r is once the degrees are known.
   virtual bool sums_weights() const = 0;
   /// weight_i = r_i, the diagonal included; called with weight_i = what half_tile added.

@@ -6,14 +6,14 @@
 namespace alphacl {
 
 /// Collects the Laplacian form as a d × d matrix.
-/// Cost: n d² operations per weighted Gram, 2 n d² with y; memory G d² doubles, G ≤ 64 groups of rows that depend on N
-/// and d alone, so that the same bits come out for any number of threads.
+/// Cost: n d² operations per weighted Gram, twice that with y; memory G d² doubles, G ≤ 64 groups of rows that depend
+/// on N and d alone, so that the same bits come out for any number of threads.
 template <class T>
 class GramSink final : public LaplacianSink<T> {
  public:
   explicit GramSink(const Samples<T>& x);
   void tiles(index_t begin, index_t end, const index_t* order, const double* degree, const double* weight,
-             const T* y) override;
+             View<const T> y) override;
   void factors(const double* degree, const double* weight, const Features<T>& phi) override;
 
   /// out (d × d doubles, exactly symmetric) = scale · what was collected.
@@ -25,15 +25,14 @@ class GramSink final : public LaplacianSink<T> {
  private:
   struct Task;
   void accumulate(index_t begin, index_t end, const Task& task);
+  index_t moment_entries() const;
 
   const Samples<T>& x_;
   index_t groups_ = 0, rank_ = 0, panels_ = 0;
-  Buffer<double> upper_;    // groups × tiles of the upper triangle, panel × panel each: the symmetric part
-  Buffer<double> square_;   // groups × d × d: what came with y, both triangles; its symmetric part counts
-  Buffer<double> moments_;  // groups × p × d: ΦᵀX
-  Buffer<double> signs_;    // d
-  Buffer<double> probes_;   // groups × d
-  bool has_square_ = false;
+  Buffer<double> upper_;    // groups × UpperTiles: the symmetric part
+  Buffer<double> moments_;  // groups × tiles of ΦᵀX, all of Φ for one panel of X after the other
+  Buffer<T> signs_;         // d, padded
+  Buffer<double> probes_;   // groups × d, padded
 };
 
 }  // namespace alphacl

@@ -44,10 +44,10 @@ class LaplacianSink {
   virtual ~LaplacianSink() = default;
 
   /// Samples order[begin … end) (or begin … end): adds D_i x_i x_iᵀ − 2 x_i y_iᵀ − R_i δ_i δ_iᵀ; `degree` and `weight`
-  /// (D and R) are indexed by sample, row 0 of y (row stride d) belongs to `begin`. Only the symmetric part counts,
+  /// (D and R) are indexed by sample, row 0 of y belongs to `begin`. Only the symmetric part counts,
   /// so y = Ux with U + Uᵀ = α + αᵀ will do.
   virtual void tiles(index_t begin, index_t end, const index_t* order, const double* degree, const double* weight,
-                     const T* y) = 0;
+                     View<const T> y) = 0;
 
   /// All samples, for α = ΦΦᵀ: adds Σ D_i x_i x_iᵀ − R_i δ_i δ_iᵀ − 2(ΦᵀX)ᵀ(ΦᵀX).
   virtual void factors(const double* degree, const double* weight, const Features<T>& phi) = 0;

@@ -49,29 +49,51 @@ struct DenseTile {
   T* scratch;         // 2·nj
 };
 
+/// Rows that the Gram kernels take at a time. float32 sums are chains of that length (chains of 2048 left 7e-7), and
+/// what is packed of them stays in the second-level cache.
+constexpr index_t gram_chunk = 128;
+
+constexpr index_t most_multiplied = 512;
+
+/// Memory that is needed next: two blocks of rows, asked for line by line during other work.
+struct Ahead {
+  struct Block {
+    const char* base;
+    index_t rows, stride, lines;  // stride in bytes, lines of 64 bytes per row
+  };
+  Block block[2];
+  index_t current, row, line;
+};
+
 template <class T>
 struct Kernels {
   /// acc (double, row stride ld_acc) += block (T, row stride ld).
   void (*add_block)(double* acc, index_t ld_acc, const T* block, index_t ld, index_t rows, index_t cols);
-  /// Columns of a panel; what gram() needs is packed panel by panel, `capacity` rows each, the last one padded with 0.
+  /// Columns of a panel. What the Gram kernels need is packed panel by panel, row after row, `stride` rows from one
+  /// panel to the next; the last panel is padded with 0.
   index_t panel;
-  /// Writes x and w · x as one row of every panel.
-  void (*pack_row)(const T* x, T w, index_t d, index_t capacity, T* plain, T* weighted);
-  /// For every pair of panels pa ≤ pb, first ≤ pb < last, in that order: acc (panel × panel, double) += the product of
-  /// the n rows of panel pa of `plain`, transposed, with those of panel pb of `weighted`.
-  void (*gram)(const T* plain, const T* weighted, index_t n, index_t capacity, index_t first, index_t last,
-               double* acc);
+  /// Writes x to one row of every panel of `plain` and w · x − y (y may be null) to one of `weighted` (may be null).
+  void (*pack_row)(const T* x, const T* y, T w, index_t d, index_t stride, T* plain, T* weighted);
+  /// For every pair of panels pa ≤ pb, first ≤ pb < last, column by column: acc (panel × panel, double) += the product
+  /// of the n rows of panel pa of `a`, transposed, with those of panel pb of `b`.
+  void (*gram)(const T* a, const T* b, index_t n, index_t stride, index_t first, index_t last, double* acc);
+  /// The same for every pair with pa < panels_a.
+  void (*cross_gram)(const T* a, const T* b, index_t n, index_t stride, index_t panels_a, index_t first, index_t last,
+                     double* acc);
+  /// acc (double) += Σ_r w_r x_r (x_r · signs) over n ≤ gram_chunk packed rows x_r of `count` panels.
+  void (*probe)(const T* panels, index_t n, index_t stride, index_t count, const T* weights, const T* signs,
+                double* acc);
+  /// out (ni × count panels, row stride ld_out) += tile (ni × n, row stride ld) · the n ≤ most_multiplied rows of
+  /// `count` packed panels. `ahead` may be null.
+  void (*multiply_tile)(const T* tile, index_t ld, index_t ni, index_t n, const T* packed, index_t stride,
+                        index_t count, T* out, index_t ld_out, Ahead* ahead);
   /// sum (cols, double) += the rows of a contiguous block.
   void (*add_block_rows)(const T* block, index_t rows, index_t cols, double* sum);
   /// out = w · in.
   void (*scale_row)(const T* in, T w, index_t n, T* out);
-  /// out = w · x − 2 y.
-  void (*laplacian_row)(const T* x, const T* y, T w, index_t n, T* out);
   /// Σ x_j · y_j in double.
   double (*dot)(const T* x, const T* y, index_t n);
   double (*dot_wide)(const T* x, const double* y, index_t n);
-  /// acc += w · x in double.
-  void (*add_scaled)(double w, const T* x, index_t n, double* acc);
   /// Real Fourier features: for a in [0, n): out[a·ld] = c_0, then c_k cos(kθ_a), c_k sin(kθ_a), k = 1..kmax.
   /// |θ| ≤ π. coefficients: kmax + 1.
   void (*fourier)(const double* theta, index_t n, const double* coefficients, index_t kmax, T* out, index_t ld);
@@ -93,7 +115,7 @@ struct ReadKernels {
   /// For r in [0, n), i = rows[r]: writes v = x_i − y_i (or x_i − shift where y is null) and w_r · v as row `first + r`
   /// of every panel. Row strides in elements.
   void (*pack_rows)(const S* x, index_t stride_x, const S* y, index_t stride_y, const double* shift,
-                    const index_t* rows, const T* w, index_t n, index_t d, index_t capacity, index_t first, T* plain,
+                    const index_t* rows, const T* w, index_t n, index_t d, index_t stride, index_t first, T* plain,
                     T* weighted);
 };
 

@@ -35,6 +35,9 @@ class OutOfMemory : public std::runtime_error {
       : std::runtime_error("out of memory: could not allocate " + std::to_string(bytes) + " bytes") {}
 };
 
+/// Uninitialised memory on a cache-line boundary, for free(). Large blocks ask for huge pages, as numpy's do.
+void* allocate(std::size_t bytes);
+
 /// Owned, uninitialised memory on a cache-line boundary.
 template <class T>
 class Buffer {
@@ -63,9 +66,7 @@ class Buffer {
     if (size <= size_ && data_ != nullptr) return;
     const std::size_t most = std::numeric_limits<std::size_t>::max() / 2;
     if (size < 0 || static_cast<std::size_t>(size) > most / sizeof(T)) throw OutOfMemory(most);
-    const std::size_t bytes = (static_cast<std::size_t>(size) * sizeof(T) + 63) / 64 * 64;
-    void* fresh = std::aligned_alloc(64, bytes == 0 ? 64 : bytes);
-    if (fresh == nullptr) throw OutOfMemory(bytes);
+    void* fresh = allocate(static_cast<std::size_t>(size) * sizeof(T));
     std::free(data_);
     data_ = static_cast<T*>(fresh);
     size_ = size;

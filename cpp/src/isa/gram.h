@@ -1,57 +1,48 @@
 // Weighted Gram matrices in register tiles. Included inside the anonymous namespace of kernels.cpp.
 //
 // Rows are packed into panels of P columns (64 bytes), so that a tile of the result, P × P, reads two
-// streams. As many accumulators as the registers hold: 16 rows at once with AVX-512, 4 with AVX2, 2 with SSE.
+// streams.
 // The BLAS's syrk reaches 170 GFLOP/s at d = 256 and 110 at d = 64 on two Zen 4 cores, this 190 and 160.
 
-// The compiler takes vectors wider than the registers apart badly (80 times slower with AVX2): native width only.
-#if defined(__AVX512F__)
-constexpr int gram_rows = 16, gram_vector_bytes = 64;
-#elif defined(__AVX2__)
-constexpr int gram_rows = 4, gram_vector_bytes = 32;
-#else
-constexpr int gram_rows = 2, gram_vector_bytes = 16;
-#endif
-
-template <class T>
-struct Native;
-template <>
-struct Native<float> {
-  typedef float type __attribute__((vector_size(gram_vector_bytes), aligned(4), may_alias));
-};
-template <>
-struct Native<double> {
-  typedef double type __attribute__((vector_size(gram_vector_bytes), aligned(8), may_alias));
-};
+// As many accumulators as the registers hold.
+constexpr int gram_rows = vector_bytes == 64 ? 16 : (vector_bytes == 32 ? 4 : 2);
 
 template <class T>
 constexpr index_t panel_width = 64 / static_cast<index_t>(sizeof(T));
 
 template <class T>
-void pack_row(const T* x, T w, index_t d, index_t capacity, T* plain, T* weighted) {
+void pack_row(const T* x, const T* y, T w, index_t d, index_t stride, T* plain, T* weighted) {
   constexpr index_t P = panel_width<T>;
-  index_t c = 0;
-  for (; c + P <= d; c += P) {
-    T* p = plain + c * capacity;
-    T* q = weighted + c * capacity;
-#pragma omp simd
-    for (index_t j = 0; j < P; ++j) {
-      p[j] = x[c + j];
-      q[j] = w * x[c + j];
-    }
+  if (weighted == nullptr) {
+    for (index_t c = 0; c < d; c += P, plain += P * stride)
+      for (index_t j = 0; j < P; ++j) plain[j] = c + j < d ? x[c + j] : T(0);
+    return;
   }
-  if (c == d) return;
-  T* p = plain + c * capacity;
-  T* q = weighted + c * capacity;
-  for (index_t j = 0; j < P; ++j) {
-    p[j] = c + j < d ? x[c + j] : T(0);
-    q[j] = w * p[j];
+  for (index_t c = 0; c < d; c += P, plain += P * stride, weighted += P * stride) {
+    if (d - c < P) {
+      for (index_t j = 0; j < P; ++j) {
+        plain[j] = c + j < d ? x[c + j] : T(0);
+        weighted[j] = w * plain[j] - (y != nullptr && c + j < d ? y[c + j] : T(0));
+      }
+    } else if (y != nullptr) {
+#pragma omp simd
+      for (index_t j = 0; j < P; ++j) {
+        plain[j] = x[c + j];
+        weighted[j] = w * x[c + j] - y[c + j];
+      }
+    } else {
+#pragma omp simd
+      for (index_t j = 0; j < P; ++j) {
+        plain[j] = x[c + j];
+        weighted[j] = w * x[c + j];
+      }
+    }
   }
 }
 
 template <class T, class S>
 void pack_rows(const S* x, index_t stride_x, const S* y, index_t stride_y, const double* shift, const index_t* rows,
-               const T* w, index_t n, index_t d, index_t capacity, index_t first, T* plain, T* weighted) {
+               const T* w, index_t n, index_t d, index_t stride, index_t first, T* plain, T* weighted) {
   constexpr index_t P = panel_width<T>;
   for (index_t r = 0; r < n; ++r) {
     const S* a = x + rows[r] * stride_x;
@@ -59,8 +50,8 @@ void pack_rows(const S* x, index_t stride_x, const S* y, index_t stride_y, const
     const T weight = w[r];
     for (index_t c = 0; c < d; c += P) {
       const index_t width = d - c < P ? d - c : P;
-      T* p = plain + c * capacity + (first + r) * P;
-      T* q = weighted + c * capacity + (first + r) * P;
+      T* p = plain + c * stride + (first + r) * P;
+      T* q = weighted + c * stride + (first + r) * P;
       if (b != nullptr) {
         for (index_t j = 0; j < width; ++j) p[j] = static_cast<T>(a[c + j]) - static_cast<T>(b[c + j]);
       } else {
@@ -72,31 +63,142 @@ void pack_rows(const S* x, index_t stride_x, const S* y, index_t stride_y, const
   }
 }
 
+// acc += aᵀ b for the n rows of two panels.
 template <class T>
-void gram(const T* plain, const T* weighted, index_t n, index_t capacity, index_t first, index_t last, double* acc) {
+inline void gram_tile(const T* a, const T* b, index_t n, double* acc) {
   constexpr index_t P = panel_width<T>;
   constexpr index_t rows = gram_rows < P ? gram_rows : P;
-  constexpr index_t vectors = 64 / gram_vector_bytes, lanes = P / vectors;
-  typedef typename Native<T>::type V;
-  for (index_t pb = first; pb < last; ++pb) {
-    for (index_t pa = 0; pa <= pb; ++pa, acc += P * P) {
-      for (index_t i0 = 0; i0 < P; i0 += rows) {
-        const T* a = plain + pa * P * capacity + i0;
-        const T* b = weighted + pb * P * capacity;
-        V sums[rows][vectors] = {};
-        for (index_t r = 0; r < n; ++r, a += P, b += P) {
-          V row[vectors];
+  constexpr index_t vectors = 64 / vector_bytes, lanes = P / vectors;
+  typedef typename Wide<T, T>::type V;
+  for (index_t i0 = 0; i0 < P; i0 += rows) {
+    const T *left = a + i0, *right = b;
+    V sums[rows][vectors] = {};
+    for (index_t r = 0; r < n; ++r, left += P, right += P) {
+      V row[vectors];
 #pragma GCC unroll 4
-          for (index_t v = 0; v < vectors; ++v) row[v] = *reinterpret_cast<const V*>(b + v * lanes);
+      for (index_t v = 0; v < vectors; ++v) Wide<T, T>::load(right + v * lanes, &row[v]);
 #pragma GCC unroll 16
-          for (index_t i = 0; i < rows; ++i) {
+      for (index_t i = 0; i < rows; ++i) {
 #pragma GCC unroll 4
-            for (index_t v = 0; v < vectors; ++v) sums[i][v] += a[i] * row[v];
-          }
-        }
-        for (index_t i = 0; i < rows; ++i)
-          for (index_t j = 0; j < P; ++j) acc[(i0 + i) * P + j] += static_cast<double>(sums[i][j / lanes][j % lanes]);
+        for (index_t v = 0; v < vectors; ++v) sums[i][v] += left[i] * row[v];
       }
     }
+    for (index_t i = 0; i < rows; ++i)
+      for (index_t j = 0; j < P; ++j) acc[(i0 + i) * P + j] += static_cast<double>(sums[i][j / lanes][j % lanes]);
+  }
+}
+
+template <class T>
+void gram(const T* a, const T* b, index_t n, index_t stride, index_t first, index_t last, double* acc) {
+  constexpr index_t P = panel_width<T>;
+  for (index_t pb = first; pb < last; ++pb)
+    for (index_t pa = 0; pa <= pb; ++pa, acc += P * P) gram_tile(a + pa * P * stride, b + pb * P * stride, n, acc);
+}
+
+template <class T>
+void cross_gram(const T* a, const T* b, index_t n, index_t stride, index_t panels_a, index_t first, index_t last,
+                double* acc) {
+  constexpr index_t P = panel_width<T>;
+  for (index_t pb = first; pb < last; ++pb)
+    for (index_t pa = 0; pa < panels_a; ++pa, acc += P * P) gram_tile(a + pa * P * stride, b + pb * P * stride, n, acc);
+}
+
+template <class T>
+void probe(const T* panels, index_t n, index_t stride, index_t count, const T* weights, const T* signs, double* acc) {
+  constexpr index_t P = panel_width<T>;
+  T sums[gram_chunk * P] = {}, along[gram_chunk];
+  for (index_t c = 0; c < count; ++c) {
+    const T *rows = panels + c * P * stride, *sign = signs + c * P;
+    for (index_t r = 0; r < n; ++r) {
+#pragma omp simd
+      for (index_t j = 0; j < P; ++j) sums[r * P + j] += rows[r * P + j] * sign[j];
+    }
+  }
+  for (index_t r = 0; r < n; ++r) {
+    T sum = T(0);
+    for (index_t j = 0; j < P; ++j) sum += sums[r * P + j];
+    along[r] = weights[r] * sum;
+  }
+  for (index_t c = 0; c < count; ++c) {
+    const T* rows = panels + c * P * stride;
+    T product[P] = {};
+    for (index_t r = 0; r < n; ++r) {
+#pragma omp simd
+      for (index_t j = 0; j < P; ++j) product[j] += along[r] * rows[r * P + j];
+    }
+    for (index_t j = 0; j < P; ++j) acc[c * P + j] += static_cast<double>(product[j]);
+  }
+}
+
+// out (rows × panels · P) += tile (rows × n) · the panels, while one line of `ahead` is asked for in eight steps.
+template <class T, index_t rows, index_t panels>
+inline void multiply_rows(const T* tile, index_t ld, index_t n, const T* packed, index_t stride, T* out, index_t ld_out,
+                          const char* const* ahead) {
+  constexpr index_t P = panel_width<T>, lanes = Wide<T, T>::lanes, vectors = panels * P / lanes, each = P / lanes;
+  typedef typename Wide<T, T>::type V;
+  V sums[rows][vectors] = {};
+  for (index_t j = 0; j < n; ++j) {
+    if (j % 8 == 0 && ahead != nullptr) __builtin_prefetch(ahead[j / 8], 0, 2);
+    V x[vectors];
+#pragma GCC unroll 8
+    for (index_t v = 0; v < vectors; ++v)
+      Wide<T, T>::load(packed + (v / each * stride + j) * P + v % each * lanes, &x[v]);
+#pragma GCC unroll 8
+    for (index_t i = 0; i < rows; ++i) {
+#pragma GCC unroll 8
+      for (index_t v = 0; v < vectors; ++v) sums[i][v] += tile[i * ld + j] * x[v];
+    }
+  }
+  for (index_t i = 0; i < rows; ++i) {
+    for (index_t v = 0; v < vectors; ++v) {
+      V y;
+      Wide<T, T>::load(out + i * ld_out + v * lanes, &y);
+      Wide<T, T>::store(y + sums[i][v], out + i * ld_out + v * lanes);
+    }
+  }
+}
+
+// The next lines to ask for, one for every eight rows of a panel; null where nothing is wanted.
+inline const char* const* lines_ahead(Ahead* ahead, index_t count, const char** lines) {
+  if (ahead == nullptr) return nullptr;
+  for (index_t l = 0; l < count; ++l) {
+    const Ahead::Block& block = ahead->block[ahead->current];
+    lines[l] = block.base + ahead->row * block.stride + ahead->line * 64;
+    if (++ahead->line < block.lines) continue;
+    ahead->line = 0;
+    if (++ahead->row < block.rows) continue;
+    ahead->row = 0;
+    ahead->current = 1 - ahead->current;
+  }
+  return lines;
+}
+
+template <class T, index_t panels>
+inline void multiply_panels(const T* tile, index_t ld, index_t ni, index_t n, const T* packed, index_t stride, T* out,
+                            index_t ld_out, Ahead* ahead) {
+  constexpr index_t rows = vector_bytes == 64 ? 8 : (vector_bytes == 32 ? 4 : 2);
+  const char* lines[most_multiplied / 8];
+  index_t i = 0;
+  for (; i + rows <= ni; i += rows)
+    multiply_rows<T, rows, panels>(tile + i * ld, ld, n, packed, stride, out + i * ld_out, ld_out,
+                                   lines_ahead(ahead, (n + 7) / 8, lines));
+  for (; i < ni; ++i)
+    multiply_rows<T, 1, panels>(tile + i * ld, ld, n, packed, stride, out + i * ld_out, ld_out, nullptr);
+}
+
+template <class T>
+void multiply_tile(const T* tile, index_t ld, index_t ni, index_t n, const T* packed, index_t stride, index_t count,
+                   T* out, index_t ld_out, Ahead* ahead) {
+  constexpr index_t P = panel_width<T>, together = vector_bytes == 64 ? 2 : 1, band = 32;
+  // A band of the tile stays in the first-level cache.
+  for (index_t i = 0; i < ni; i += band) {
+    const index_t height = ni - i < band ? ni - i : band;
+    const T* from = tile + i * ld;
+    T* to = out + i * ld_out;
+    index_t c = 0;
+    for (; c + together <= count; c += together)
+      multiply_panels<T, together>(from, ld, height, n, packed + c * P * stride, stride, to + c * P, ld_out, ahead);
+    for (; c < count; ++c)
+      multiply_panels<T, 1>(from, ld, height, n, packed + c * P * stride, stride, to + c * P, ld_out, ahead);
   }
 }

@@ -7,18 +7,22 @@
 namespace alphacl {
 namespace {
 
+// vectors.h and dense.h stand before what uses them.
+// clang-format off
+#include "vectors.h"
 #include "dense.h"
 #include "exp.h"
 #include "gram.h"
 #include "radial.h"
 #include "rows.h"
 #include "symmetric.h"
+// clang-format on
 
 template <class T>
 constexpr Kernels<T> plain_kernels() {
-  return {add_block<T>,          panel_width<T>, pack_row<T>,    gram<T>,       add_block_rows<T>, scale_row<T>,
-          laplacian_row<T>,      dot<T, T>,      dot<T, double>, add_scaled<T>, fourier<T>,        radial_tile<T, T>,
-          radial_tile<T, double>};
+  return {add_block<T>,      panel_width<T>,        pack_row<T>,  gram<T>,   cross_gram<T>,  probe<T>,
+          multiply_tile<T>,  add_block_rows<T>,     scale_row<T>, dot<T, T>, dot<T, double>, fourier<T>,
+          radial_tile<T, T>, radial_tile<T, double>};
 }
 template <class T, class S>
 constexpr ReadKernels<T, S> reading_kernels() {

@@ -25,24 +25,12 @@ void scale_row(const T* in, T w, index_t n, T* out) {
   for (index_t j = 0; j < n; ++j) out[j] = w * in[j];
 }
 
-template <class T>
-void laplacian_row(const T* x, const T* y, T w, index_t n, T* out) {
-#pragma omp simd
-  for (index_t j = 0; j < n; ++j) out[j] = w * x[j] - T(2) * y[j];
-}
-
 template <class T, class U>
 double dot(const T* x, const U* y, index_t n) {
   double sum = 0;
 #pragma omp simd reduction(+ : sum)
   for (index_t j = 0; j < n; ++j) sum += static_cast<double>(x[j]) * static_cast<double>(y[j]);
   return sum;
-}
-
-template <class T>
-void add_scaled(double w, const T* x, index_t n, double* acc) {
-#pragma omp simd
-  for (index_t j = 0; j < n; ++j) acc[j] += w * static_cast<double>(x[j]);
 }
 
 template <class T, class S>

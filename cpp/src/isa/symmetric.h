@@ -1,26 +1,7 @@
-// Symmetric matrices and Krylov bases. Included inside the anonymous namespace of kernels.cpp, after dense.h.
+// Symmetric matrices and Krylov bases. Included inside the anonymous namespace of kernels.cpp, after dense.h and
+// vectors.h.
 
-#if defined(__AVX512F__)
-constexpr index_t vector_bytes = 64, rows_at_once = 8;
-#elif defined(__AVX__)
-constexpr index_t vector_bytes = 32, rows_at_once = 4;
-#else
-constexpr index_t vector_bytes = 16, rows_at_once = 4;
-#endif
-
-// As many T as a register holds, and as many S.
-template <class T, class S>
-struct Wide {
-  static constexpr index_t lanes = vector_bytes / static_cast<index_t>(sizeof(T));
-  typedef T type __attribute__((vector_size(vector_bytes)));
-  typedef S source __attribute__((vector_size(lanes * sizeof(S))));
-  static inline void load(const S* p, type* v) {
-    source s;
-    __builtin_memcpy(&s, p, sizeof(s));
-    *v = __builtin_convertvector(s, type);
-  }
-  static inline void store(const type& v, T* p) { __builtin_memcpy(p, &v, sizeof(v)); }
-};
+constexpr index_t rows_at_once = vector_bytes == 64 ? 8 : 4;
 
 // out[0..4) += the sums of the lanes of v[0..4).
 template <class T>

@@ -1,0 +1,25 @@
+// Vectors as wide as the registers. Included inside the anonymous namespace of kernels.cpp.
+//
+// The compiler takes vectors wider than the registers apart badly (80 times slower with AVX2): native width only.
+
+#if defined(__AVX512F__)
+constexpr index_t vector_bytes = 64;
+#elif defined(__AVX__)
+constexpr index_t vector_bytes = 32;
+#else
+constexpr index_t vector_bytes = 16;
+#endif
+
+// As many T as a register holds, and as many S.
+template <class T, class S>
+struct Wide {
+  static constexpr index_t lanes = vector_bytes / static_cast<index_t>(sizeof(T));
+  typedef T type __attribute__((vector_size(vector_bytes)));
+  typedef S source __attribute__((vector_size(lanes * sizeof(S))));
+  static inline void load(const S* p, type* v) {
+    source s;
+    __builtin_memcpy(&s, p, sizeof(s));
+    *v = __builtin_convertvector(s, type);
+  }
+  static inline void store(const type& v, T* p) { __builtin_memcpy(p, &v, sizeof(v)); }
+};

@@ -1,0 +1,22 @@
+#include <sys/mman.h>
+
+#include <algorithm>
+
+#include "alphacl/view.h"
+
+namespace alphacl {
+
+// 8 MB in pages of 4 KiB take 1 to 2 ms to appear, at each call anew.
+void* allocate(std::size_t bytes) {
+  constexpr std::size_t line = 64, huge = std::size_t{1} << 21;
+  const std::size_t alignment = bytes >= huge ? huge : line;
+  const std::size_t rounded = std::max(line, (bytes + line - 1) / line * line);
+  void* fresh = std::aligned_alloc(alignment, rounded);
+  if (fresh == nullptr) throw OutOfMemory(rounded);
+#ifdef MADV_HUGEPAGE
+  if (alignment == huge) madvise(fresh, rounded / huge * huge, MADV_HUGEPAGE);
+#endif
+  return fresh;
+}
+
+}  // namespace alphacl
