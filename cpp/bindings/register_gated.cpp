@@ -1,19 +1,10 @@
 #include "alphacl/gated.h"
 
-#include <string>
-
+#include "activation.h"
 #include "arrays.h"
 
 namespace alphacl::bindings {
 namespace {
-
-Activation activation(const std::string& name, double parameter) {
-  if (name == "linear") return {Activation::Kind::linear, 0};
-  if (name == "relu") return {Activation::Kind::relu, 0};
-  if (name == "leaky_relu") return {Activation::Kind::leaky_relu, parameter};
-  if (name == "monomial") return {Activation::Kind::monomial, parameter};
-  throw py::value_error("activation: expected linear, relu, leaky_relu or monomial, got " + name);
-}
 
 template <class T>
 void register_for(py::module_& m) {

@@ -52,17 +52,6 @@ class ScalarGaussian final : public FactoredImportance<T> {
   double tau_;
 };
 
-// Operations per sample and column: tiles N, one series 2p, sorted blocks 4p_block and a full product more.
-// Measured on two cores: the last pays from p ≈ 2 p_block + 32 on.
-GaussianMethod cheapest(index_t n, double range, double tol) {
-  constexpr double sorted_minimum = 256;
-  const double q = gaussian_reach(tol), rank = 1 + q / 3.14159265358979323846 * (range + q);
-  const double block_rank = 1 + q / 3.14159265358979323846 * 3 * q;
-  const double size = static_cast<double>(n);
-  if (rank <= 2 * block_rank + 32 && 2 * rank <= size) return GaussianMethod::fourier;
-  return size < sorted_minimum ? GaussianMethod::tiles : GaussianMethod::sorted;
-}
-
 }  // namespace
 
 template <class T, class S>

@@ -133,5 +133,13 @@ template <>
 const BasisKernels<double>& basis_kernels<double>() {
   return kernel_set().basis_d;
 }
+template <>
+const NodeKernels<float>& node_kernels<float>() {
+  return kernel_set().node_f;
+}
+template <>
+const NodeKernels<double>& node_kernels<double>() {
+  return kernel_set().node_d;
+}
 
 }  // namespace alphacl

@@ -90,7 +90,7 @@ template <class T>
 void TiledImportance<T>::degrees(double* degree, double* weight) const {
   const index_t n = this->size();
   row_sums(weight);
-  if (symmetric()) {
+  if (this->symmetric()) {
     std::copy_n(weight, n, degree);
   } else {
     col_sums(degree);
@@ -104,7 +104,7 @@ void TiledImportance<T>::degrees(double* degree, double* weight) const {
 }
 
 template <class T>
-void TiledImportance<T>::matmul(View<const T> y, View<T> out) const {
+void TiledImportance<T>::product(View<const T> y, View<T> out, bool of_transpose) const {
   const index_t n = this->size(), q = y.cols, height = tile_rows(n);
   Buffer<T> packed(n * q);  // whatever the strides of y are
   for (index_t i = 0; i < n; ++i) std::copy_n(y.row(i), q, packed.data() + i * q);
@@ -112,12 +112,13 @@ void TiledImportance<T>::matmul(View<const T> y, View<T> out) const {
   parallel_for(ceil_div(n, height), [&](index_t b, int worker) {
     Work<T>& work = works[worker];
     work.entries.resize(height * tile_cols);
-    const index_t i0 = b * height, ni = std::min(height, n - i0);
-    for (index_t j0 = 0; j0 < n; j0 += tile_cols) {
-      const Tile where = {i0, ni, j0, std::min(tile_cols, n - j0)};
+    const index_t k0 = b * height, nk = std::min(height, n - k0);
+    for (index_t l0 = 0; l0 < n; l0 += tile_cols) {
+      const index_t nl = std::min(tile_cols, n - l0);
+      const Tile where = of_transpose ? Tile{l0, nl, k0, nk} : Tile{k0, nk, l0, nl};
       tile(where, work.entries.data(), where.nj, work.tile);
-      gemm<T>(Trans::no, Trans::no, ni, q, where.nj, T(1), work.entries.data(), where.nj, packed.data() + j0 * q, q,
-              j0 == 0 ? T(0) : T(1), out.row(i0), out.stride);
+      gemm<T>(of_transpose ? Trans::yes : Trans::no, Trans::no, nk, q, nl, T(1), work.entries.data(), where.nj,
+              packed.data() + l0 * q, q, l0 == 0 ? T(0) : T(1), out.row(k0), out.stride);
     }
   });
 }

@@ -27,9 +27,10 @@ template <class T>
 class TiledImportance : public Importance<T> {
  public:
   void row_sums(double* r) const override { sums(r, false); }
-  void col_sums(double* c) const override { sums(c, !symmetric()); }
+  void col_sums(double* c) const override { sums(c, !this->symmetric()); }
   void degrees(double* degree, double* weight) const override;
-  void matmul(View<const T> y, View<T> out) const override;
+  void matmul(View<const T> y, View<T> out) const override { product(y, out, false); }
+  void matmul_transposed(View<const T> y, View<T> out) const override { product(y, out, !this->symmetric()); }
   void laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const override;
   void to_dense(View<T> out) const override;
 
@@ -41,7 +42,6 @@ class TiledImportance : public Importance<T> {
   /// Entries of α + αᵀ above the diagonal, 0 elsewhere; adds their row and column sums to `sums`.
   /// False when all of them are 0: then the tile need not be multiplied.
   virtual bool half_tile(const Tile& where, T* out, index_t ld, TileSums sums, TileScratch<T>& scratch) const = 0;
-  virtual bool symmetric() const = 0;
   /// What half_tile will read from memory, if that is worth asking for ahead.
   virtual bool look_ahead(const Tile&, Ahead&) const { return false; }
   /// Whether half_tile adds to `weight`. Otherwise weights() says what r is once the degrees are known.
@@ -50,6 +50,7 @@ class TiledImportance : public Importance<T> {
   virtual void weights(index_t begin, index_t end, const double* degree, double* weight) const = 0;
 
  private:
+  void product(View<const T> y, View<T> out, bool of_transpose) const;
   void sums(double* out, bool of_columns) const;
 };
 

@@ -4,11 +4,11 @@
 ``alphacl_fast.importance``. numpy arrays in give numpy arrays out, torch tensors in give torch tensors out.
 """
 
-from alphacl_fast import activations, importance, reference
+from alphacl_fast import activations, importance, reference, theory
 from alphacl_fast._contrastive_cov import contrastive_cov
 from alphacl_fast._cpu import build_info as _build_info
 from alphacl_fast._energy import energy
-from alphacl_fast._gated import gated_cov, gated_outer
+from alphacl_fast._gated import GatedCovariance, gated_cov, gated_outer
 from alphacl_fast._power_iteration import TopEigenpairs, power_iteration
 from alphacl_fast.activations import LeakyReLU, Monomial
 from alphacl_fast.importance import Dense, Direct, Gaussian, LowRank, NodeGaussian, Uniform
@@ -18,6 +18,7 @@ __version__: str = _build_info()["version"]
 __all__ = [
     "Dense",
     "Direct",
+    "GatedCovariance",
     "Gaussian",
     "LeakyReLU",
     "LowRank",
@@ -34,4 +35,5 @@ __all__ = [
     "importance",
     "power_iteration",
     "reference",
+    "theory",
 ]

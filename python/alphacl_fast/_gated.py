@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import sys
 from typing import Any
 
-from alphacl_fast._arrays import like, operand, refuse_grad, result
-from alphacl_fast._backend import cpu
+import numpy as np
+
+from alphacl_fast._arrays import Operand, like, operand, refuse_grad, result
+from alphacl_fast._backend import cpu, maker
+from alphacl_fast._optional import require
 from alphacl_fast.activations import compiled_form
 from alphacl_fast.importance import NodeGaussian, compile_for
 
@@ -31,6 +35,26 @@ def gated_outer(x: Any, omega: Any, *, out: Any = None) -> Any:
     return answer
 
 
+def checked_layer(
+    function: str, x: Any, x_aug: Any, weights: Any, activation: Any
+) -> tuple[Operand, Operand, Operand, str, float]:
+    """Data, nodes and activation, checked; the activation as the compiled code takes it."""
+    a, b = operand("x", x), operand("x_aug", x_aug)
+    like(b, a)
+    w = _nodes(weights, a)
+    name, parameter = compiled_form(activation)
+    refuse_grad(function, a, b, w)
+    return a, b, w, name, parameter
+
+
+def _nodes(weights: Any, x: Operand) -> Operand:
+    w = operand("weights", weights, samples="node")
+    like(w, x, shape=False)
+    if w.shape[1] != x.shape[1]:
+        raise ValueError(f"weights: expected shape (K, {x.shape[1]}) for x of shape {x.shape}, got {w.shape}")
+    return w
+
+
 def gated_cov(x: Any, x_aug: Any, weights: Any, *, activation: Any = "relu", alpha: Any = None, out: Any = None) -> Any:
     """A(w_k) = C_α[x h'(w_kᵀx)], the contrastive covariance of the gated data of each of K nodes.
 
@@ -45,13 +69,7 @@ def gated_cov(x: Any, x_aug: Any, weights: Any, *, activation: Any = "relu", alp
     importance of rank p, (share · N)²(m + d) for tiles); memory O(N·min(K, 64)) beside data and result.
     Source: poster, "1-layer nonlinear network"; the form with three weighted Gram matrices: derived.
     """
-    a, b, w = operand("x", x), operand("x_aug", x_aug), operand("weights", weights, samples="node")
-    like(b, a)
-    like(w, a, shape=False)
-    if w.shape[1] != a.shape[1]:
-        raise ValueError(f"weights: expected shape (K, {a.shape[1]}) for x of shape {a.shape}, got {w.shape}")
-    name, parameter = compiled_form(activation)
-    refuse_grad("gated_cov", a, b, w)
+    a, b, w, name, parameter = checked_layer("gated_cov", x, x_aug, weights, activation)
     if isinstance(alpha, NodeGaussian):
         x0 = alpha.inputs(a)
         refuse_grad("gated_cov", x0)
@@ -64,3 +82,143 @@ def gated_cov(x: Any, x_aug: Any, weights: Any, *, activation: Any = "relu", alp
     answer, array = result((w.shape[0], a.shape[1], a.shape[1]), a, out)
     cpu().gated_cov(a.array, b.array, w.array, name, parameter, compiled, array)
     return answer
+
+
+class GatedCovariance:
+    """A(w_k) = C_α[x h'(w_kᵀx)] of K nodes, by products alone: nothing of size K·d² is formed.
+
+    2N² A v = Σ_i x_i g_i (D_i a_i − ((α + αᵀ)a)_i − R_i δ_i) + x'_i g'_i R_i δ_i with g = h'(x·w), a = g (x·v), δ = a − a'.
+
+    Arguments as for ``gated_cov``. ``alpha_weights``, (K, d): with NodeGaussian the nodes whose outputs α compares, when
+    they are others than ``weights``: α frozen there. Arrays are kept by reference and must not change while the object lives.
+    Cost: 8NdK operations per product of all nodes; with NodeGaussian 8NpK more for p moments (a cosine series, or
+    sorted blocks per node where tau is small); a shared importance adds its product with K columns. Memory: pre-activations
+    up to 2^26 numbers are kept between products, else computed again; blocks of nodes x N, about 2^24 numbers an array.
+    Worth it where fewer than about d/4 products are needed. Source: spec, "matrix-free A_k v_k"; derived.
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        x_aug: Any,
+        weights: Any,
+        *,
+        activation: Any = "relu",
+        alpha: Any = None,
+        alpha_weights: Any = None,
+    ) -> None:
+        a, b, w, name, parameter = checked_layer("GatedCovariance", x, x_aug, weights, activation)
+        outputs = None
+        if alpha_weights is not None:
+            if not isinstance(alpha, NodeGaussian):
+                raise ValueError("alpha_weights: expected None where alpha does not depend on the nodes")
+            outputs = operand("alpha_weights", alpha_weights, samples="node")
+            like(outputs, w)
+            refuse_grad("GatedCovariance", outputs)
+        self._x, self._weights = a, w
+        self._arguments = (x, x_aug, activation, alpha)
+        self._frozen = outputs is not None
+        self._operator = maker("GatedOperator", a.dtype)(
+            a.array, b.array, w.array, name, parameter, *importance_arguments("GatedCovariance", alpha, a),
+            *(() if outputs is None else (outputs.array,)),
+        )  # fmt: skip
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(K, d, d)."""
+        k, d = self._weights.shape
+        return k, d, d
+
+    @property
+    def dtype(self) -> Any:
+        """float32 or float64, as a numpy or torch dtype like the data's."""
+        return self._arguments[0].dtype
+
+    def matmul(self, v: Any) -> Any:
+        """A(w_k) v_k for all k: (K, d) -> (K, d). NaN in gives NaN out."""
+        vectors = self._vectors(v)
+        answer, array = result(vectors.shape, self._x)
+        self._multiply(vectors.array, np.arange(self.shape[0]), array)
+        return answer
+
+    def quadratic(self, v: Any) -> Any:
+        """v_kᵀ A(w_k) v_k for all k: (K, d) -> (K,). At v = w it is c² C_α[h(wᵀx)]."""
+        vectors = self._vectors(v)
+        products = np.empty(vectors.shape, vectors.dtype)
+        self._multiply(vectors.array, np.arange(self.shape[0]), products)
+        answer, array = result(vectors.shape[:1], self._x)
+        np.einsum("kd,kd->k", vectors.array, products, dtype=np.float64, out=array, casting="same_kind")
+        return answer
+
+    def to_dense(self) -> Any:
+        """The matrices themselves, (K, d, d): by ``gated_cov``, or by d products where α is that of other nodes."""
+        x, x_aug, activation, alpha = self._arguments
+        if not self._frozen:
+            return gated_cov(x, x_aug, self._given_weights(), activation=activation, alpha=alpha)
+        answer, array = result(self.shape, self._x)
+        count, d, _ = self.shape
+        for j in range(d):
+            unit = np.zeros((count, d), self._x.dtype)
+            unit[:, j] = 1
+            column = np.empty_like(unit)
+            self._multiply(unit, np.arange(count), column)
+            array[:, :, j] = column
+        array[...] = 0.5 * (array + array.transpose(0, 2, 1))
+        return answer
+
+    def with_weights(self, weights: Any) -> GatedCovariance:
+        """The same data, activation and importance for other nodes, (K', d)."""
+        w = _nodes(weights, self._x)
+        refuse_grad("GatedCovariance", w)
+        other = object.__new__(GatedCovariance)
+        if self._frozen and w.shape != self._weights.shape:
+            raise ValueError(f"weights: expected shape {self._weights.shape} like alpha_weights, got {w.shape}")
+        other._x, other._weights, other._arguments, other._frozen = self._x, w, self._arguments, self._frozen
+        other._operator = self._operator.with_weights(w.array)
+        return other
+
+    def as_linear_operator(self, k: int) -> Any:
+        """A(w_k) as a scipy.sparse.linalg.LinearOperator, (d, d), symmetric. Needs scipy."""
+        linalg = require("scipy.sparse.linalg", package="scipy")
+        count, d, _ = self.shape
+        if not isinstance(k, (int, np.integer)) or isinstance(k, bool):
+            raise TypeError(f"k: expected the index of a node, got {type(k).__name__}")
+        if not 0 <= k < count:
+            raise ValueError(f"k: expected the index of one of {count} nodes, got {k}")
+        which = np.array([k])
+
+        def product(v: np.ndarray) -> np.ndarray:
+            out = np.empty((1, d), self._x.dtype)
+            self._multiply(np.asarray(v).reshape(1, d).astype(self._x.dtype), which, out)
+            return out[0]
+
+        return linalg.LinearOperator((d, d), matvec=product, rmatvec=product, dtype=self._x.dtype)
+
+    def __repr__(self) -> str:
+        k, d, _ = self.shape
+        return f"GatedCovariance({k} nodes, {d} x {d}, {self._x.shape[0]} samples, {self._x.dtype})"
+
+    def _vectors(self, v: Any) -> Operand:
+        vectors = operand("v", v, samples="node")
+        like(vectors, self._x, shape=False)
+        refuse_grad("GatedCovariance", vectors)
+        if vectors.shape != self._weights.shape:
+            raise ValueError(f"v: expected shape {self._weights.shape} like the weights, got {vectors.shape}")
+        return vectors
+
+    def _multiply(self, v: np.ndarray, which: np.ndarray, out: np.ndarray) -> None:
+        cpu()
+        self._operator.matmul(v, which, out)
+
+    def _given_weights(self) -> Any:
+        array = self._weights.array
+        return sys.modules["torch"].from_numpy(array) if self._x.is_torch else array
+
+
+def importance_arguments(function: str, alpha: Any, x: Operand) -> tuple[Any, ...]:
+    """What the compiled objects of a layer take as importance: one shared by the nodes, or their own Gaussian."""
+    if not isinstance(alpha, NodeGaussian):
+        return (compile_for(function, alpha, x),)
+    x0 = alpha.inputs(x)
+    refuse_grad(function, x0)
+    return None if alpha.x0 is None else x0.array, alpha.tau, alpha.sup_error(x.dtype)

@@ -67,6 +67,9 @@ class Importance {
   virtual void degrees(double* degree, double* weight) const = 0;
   /// out = α y, y: N × q.
   virtual void matmul(View<const T> y, View<T> out) const = 0;
+  /// out = αᵀ y.
+  virtual void matmul_transposed(View<const T> y, View<T> out) const { matmul(y, out); }
+  virtual bool symmetric() const { return true; }
   /// Φ of a low-rank importance α = ΦΦᵀ, null for others.
   virtual const Features<T>* factor() const { return nullptr; }
   /// Hands the Laplacian form over x to `sink`.

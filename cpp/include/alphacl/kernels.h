@@ -173,6 +173,31 @@ struct BasisKernels {
   double (*subtract)(const T* basis, index_t ld, index_t rows, const double* h, T* w);
 };
 
+/// h'(u) as the kernels take it. kind 0: 1; 1: 1 for u > 0, else `parameter`; 2: q u^(q − 1), q = `parameter`.
+struct NodeGate {
+  int kind;
+  double parameter;
+};
+
+/// Harmonics that a series may have.
+constexpr index_t most_series_terms = 192;
+
+/// Rows over the samples of one node.
+template <class T>
+struct NodeKernels {
+  /// out = scale · h'(p) u.
+  void (*gated_row)(const NodeGate& h, const T* p, const T* u, T scale, index_t n, T* out);
+  /// With δ = a − a': a becomes h'(p)(t − rδ) and a' becomes h'(p') rδ. Returns the sum of both.
+  double (*back_row)(const NodeGate& h, const T* p, const T* p_aug, const T* t, const T* r, index_t n, T* a, T* a_aug);
+  /// Σ a t − r (a − a')².
+  double (*form_row)(const T* a, const T* a_aug, const T* t, const T* r, index_t n);
+  /// out (1 + 2·terms) += Σ_i a_i, Σ_i a_i cos kθ_i, Σ_i a_i sin kθ_i, θ = scale (u − origin), |θ| ≤ π; a = 1 where null.
+  void (*series_moments)(const T* u, const T* a, index_t n, double origin, double scale, index_t terms, double* out);
+  /// r = the series with coefficients `ones` at θ, t = 2 (a r − the series with coefficients `moments`), in double.
+  void (*series_laplacian)(const T* u, const T* a, index_t n, double origin, double scale, index_t terms,
+                           const double* ones, const double* moments, T* t, T* r);
+};
+
 struct KernelSet {
   Kernels<float> f;
   Kernels<double> d;
@@ -188,6 +213,8 @@ struct KernelSet {
   ProductKernels<double, double> product_dd;
   BasisKernels<float> basis_f;
   BasisKernels<double> basis_d;
+  NodeKernels<float> node_f;
+  NodeKernels<double> node_d;
   /// Fills n values with e^x for the rate of the machine (benchmarks).
   void (*exp_f)(const float* x, index_t n, float* out);
   void (*exp_d)(const double* x, index_t n, double* out);
@@ -211,5 +238,7 @@ template <class T, class S>
 const ProductKernels<T, S>& product_kernels();
 template <class T>
 const BasisKernels<T>& basis_kernels();
+template <class T>
+const NodeKernels<T>& node_kernels();
 
 }  // namespace alphacl

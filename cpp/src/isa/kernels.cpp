@@ -13,6 +13,7 @@ namespace {
 #include "dense.h"
 #include "exp.h"
 #include "gram.h"
+#include "node.h"
 #include "radial.h"
 #include "rows.h"
 #include "symmetric.h"
@@ -44,6 +45,10 @@ template <class T>
 constexpr BasisKernels<T> projecting_kernels() {
   return {project<T>, subtract<T>};
 }
+template <class T>
+constexpr NodeKernels<T> gating_kernels() {
+  return {gated_row<T>, back_row<T>, form_row<T>, series_moments<T>, series_laplacian<T>};
+}
 
 constexpr KernelSet the_set = {
     plain_kernels<float>(),
@@ -60,6 +65,8 @@ constexpr KernelSet the_set = {
     multiplying_kernels<double, double>(),
     projecting_kernels<float>(),
     projecting_kernels<double>(),
+    gating_kernels<float>(),
+    gating_kernels<double>(),
     exp_values<float>,
     exp_values<double>,
 };

@@ -1,0 +1,236 @@
+// Rows of one node over all samples. Included inside the anonymous namespace of kernels.cpp, after vectors.h.
+
+// h'(u) of the activations, one type each, so that the loops below have no branch.
+struct LinearGate {
+  template <class T>
+  T operator()(T) const {
+    return T(1);
+  }
+};
+template <class T>
+struct LeakyGate {
+  T slope;
+  T operator()(T u) const { return u > T(0) ? T(1) : (u <= T(0) ? slope : u); }  // NaN stays
+};
+template <class T>
+struct PowerGate {
+  int exponent;  // q − 1
+  T factor;      // q
+  T operator()(T u) const {
+    T value = factor, base = u;
+    for (int e = exponent; e > 0; e >>= 1) {
+      if (e & 1) value *= base;
+      base *= base;
+    }
+    return value;
+  }
+};
+
+template <class T, class F>
+inline void with_gate(const NodeGate& h, F&& body) {
+  switch (h.kind) {
+    case 0:
+      return body(LinearGate{});
+    case 1:
+      return body(LeakyGate<T>{static_cast<T>(h.parameter)});
+    default:
+      return body(PowerGate<T>{static_cast<int>(h.parameter) - 1, static_cast<T>(h.parameter)});
+  }
+}
+
+template <class T>
+void gated_row(const NodeGate& h, const T* p, const T* u, T scale, index_t n, T* out) {
+  with_gate<T>(h, [&](auto gate) {
+#pragma omp simd
+    for (index_t i = 0; i < n; ++i) out[i] = scale * gate(p[i]) * u[i];
+  });
+}
+
+template <class T>
+double back_row(const NodeGate& h, const T* p, const T* p_aug, const T* t, const T* r, index_t n, T* a, T* a_aug) {
+  double sum = 0;
+  with_gate<T>(h, [&](auto gate) {
+#pragma omp simd reduction(+ : sum)
+    for (index_t i = 0; i < n; ++i) {
+      const T moved = r[i] * (a[i] - a_aug[i]);
+      const T z = gate(p[i]) * (t[i] - moved), z_aug = gate(p_aug[i]) * moved;
+      a[i] = z;
+      a_aug[i] = z_aug;
+      sum += static_cast<double>(z) + static_cast<double>(z_aug);
+    }
+  });
+  return sum;
+}
+
+template <class T>
+double form_row(const T* a, const T* a_aug, const T* t, const T* r, index_t n) {
+  double sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (index_t i = 0; i < n; ++i) {
+    const double moved = static_cast<double>(a[i]) - static_cast<double>(a_aug[i]);
+    sum += static_cast<double>(a[i]) * static_cast<double>(t[i]) - static_cast<double>(r[i]) * moved * moved;
+  }
+  return sum;
+}
+
+// cos θ and sin θ for |θ| ≤ π by Taylor series at θ/4 and two doublings; float32 does with 1e-10.
+template <class T, class V>
+inline void cosine_and_sine(V theta, V* cosine, V* sine) {
+  const V q = 0.25 * theta, q2 = q * q;
+  V s = {}, v = {};  // v = 1 − cos q keeps its digits under doubling
+  if constexpr (sizeof(T) == 8) {
+    s = s - 7.6471637318198164759e-13;
+    s = s * q2 + 1.6059043836821614599e-10;
+    v = v - 4.7794773323873852974e-14;
+    v = v * q2 + 1.1470745597729724714e-11;
+    v = v * q2 - 2.0876756987868098979e-9;
+  } else {
+    v = v - 2.0876756987868098979e-9;
+  }
+  s = s * q2 - 2.5052108385441718775e-8;
+  s = s * q2 + 2.7557319223985890653e-6;
+  s = s * q2 - 1.9841269841269841270e-4;
+  s = s * q2 + 8.3333333333333333333e-3;
+  s = s * q2 - 1.6666666666666666667e-1;
+  s = s * q2 * q + q;
+  v = v * q2 + 2.7557319223985890653e-7;
+  v = v * q2 - 2.4801587301587301587e-5;
+  v = v * q2 + 1.3888888888888888889e-3;
+  v = v * q2 - 4.1666666666666666667e-2;
+  v = (v * q2 + 0.5) * q2;
+  const V s2 = 2.0 * s * (1.0 - v), v2 = 2.0 * s * s;
+  *sine = 2.0 * s2 * (1.0 - v2);
+  *cosine = 1.0 - 2.0 * s2 * s2;
+}
+
+constexpr index_t series_vectors = 4;  // samples are taken so many vectors at a time
+
+// The harmonics of a block of samples, k after k. Chebyshev's recurrence loses k² ε, which float32 does not see.
+template <class T>
+struct Harmonics {
+  typedef typename Wide<double, T>::type V;
+  static constexpr index_t lanes = Wide<double, T>::lanes, block = series_vectors * lanes;
+  V c1[series_vectors], s1[series_vectors], c[series_vectors], s[series_vectors];
+  V c_before[series_vectors], s_before[series_vectors];
+
+  inline void start(const T* u, double origin, double scale) {
+    for (index_t v = 0; v < series_vectors; ++v) {
+      V x;
+      Wide<double, T>::load(u + v * lanes, &x);
+      cosine_and_sine<T, V>(scale * (x - origin), &c1[v], &s1[v]);
+      c[v] = c1[v];
+      s[v] = s1[v];
+      c_before[v] = V{} + 1.0;
+      s_before[v] = V{};
+    }
+  }
+  inline void next() {
+    for (index_t v = 0; v < series_vectors; ++v) {
+      V cn, sn;
+      if constexpr (sizeof(T) == 8) {
+        cn = c[v] * c1[v] - s[v] * s1[v];
+        sn = s[v] * c1[v] + c[v] * s1[v];
+      } else {
+        const V twice = c1[v] + c1[v];
+        cn = twice * c[v] - c_before[v];
+        sn = twice * s[v] - s_before[v];
+        c_before[v] = c[v];
+        s_before[v] = s[v];
+      }
+      c[v] = cn;
+      s[v] = sn;
+    }
+  }
+};
+
+template <class V>
+inline double lane_sum(const V& v) {
+  double sum = 0;
+  for (unsigned long l = 0; l < sizeof(V) / sizeof(double); ++l) sum += v[l];
+  return sum;
+}
+
+template <class T>
+void series_moments(const T* u, const T* a, index_t n, double origin, double scale, index_t terms, double* out) {
+  typedef Harmonics<T> H;
+  typedef typename H::V V;
+  V sums[1 + 2 * most_series_terms];
+  for (index_t l = 0; l <= 2 * terms; ++l) sums[l] = V{};
+  T u_tail[H::block], a_tail[H::block];
+  for (index_t i = 0; i < n; i += H::block) {
+    const T *from = u + i, *weights = a == nullptr ? nullptr : a + i;
+    if (n - i < H::block || a == nullptr) {
+      for (index_t j = 0; j < H::block; ++j) {
+        const bool inside = i + j < n;
+        u_tail[j] = inside ? u[i + j] : static_cast<T>(origin);
+        a_tail[j] = inside ? (a == nullptr ? T(1) : a[i + j]) : T(0);
+      }
+      from = u_tail;
+      weights = a_tail;
+    }
+    V w[series_vectors];
+    for (index_t v = 0; v < series_vectors; ++v) {
+      Wide<double, T>::load(weights + v * H::lanes, &w[v]);
+      sums[0] += w[v];
+    }
+    H h;
+    h.start(from, origin, scale);
+    for (index_t k = 1; k <= terms; ++k) {
+      V c = w[0] * h.c[0], s = w[0] * h.s[0];
+      for (index_t v = 1; v < series_vectors; ++v) {
+        c += w[v] * h.c[v];
+        s += w[v] * h.s[v];
+      }
+      sums[2 * k - 1] += c;
+      sums[2 * k] += s;
+      h.next();
+    }
+  }
+  for (index_t l = 0; l <= 2 * terms; ++l) out[l] += lane_sum(sums[l]);
+}
+
+template <class T>
+void series_laplacian(const T* u, const T* a, index_t n, double origin, double scale, index_t terms, const double* ones,
+                      const double* moments, T* t, T* r) {
+  typedef Harmonics<T> H;
+  typedef typename H::V V;
+  T u_tail[H::block], a_tail[H::block];
+  for (index_t i = 0; i < n; i += H::block) {
+    const T *from = u + i, *values = a + i;
+    if (n - i < H::block) {
+      for (index_t j = 0; j < H::block; ++j) {
+        u_tail[j] = i + j < n ? u[i + j] : static_cast<T>(origin);
+        a_tail[j] = i + j < n ? a[i + j] : T(0);
+      }
+      from = u_tail;
+      values = a_tail;
+    }
+    V sums[series_vectors], products[series_vectors];
+    for (index_t v = 0; v < series_vectors; ++v) {
+      sums[v] = V{} + ones[0];
+      products[v] = V{} + moments[0];
+    }
+    H h;
+    h.start(from, origin, scale);
+    for (index_t k = 1; k <= terms; ++k) {
+      const double oc = ones[2 * k - 1], os = ones[2 * k], mc = moments[2 * k - 1], ms = moments[2 * k];
+      for (index_t v = 0; v < series_vectors; ++v) {
+        sums[v] += oc * h.c[v];
+        sums[v] += os * h.s[v];
+        products[v] += mc * h.c[v];
+        products[v] += ms * h.s[v];
+      }
+      h.next();
+    }
+    const index_t count = n - i < H::block ? n - i : H::block;
+    double sum[H::block], product[H::block];
+    for (index_t v = 0; v < series_vectors; ++v) {
+      Wide<double, double>::store(sums[v], sum + v * H::lanes);
+      Wide<double, double>::store(products[v], product + v * H::lanes);
+    }
+    for (index_t j = 0; j < count; ++j) {
+      t[i + j] = static_cast<T>(2 * (static_cast<double>(values[j]) * sum[j] - product[j]));
+      r[i + j] = static_cast<T>(sum[j]);
+    }
+  }
+}

@@ -1,0 +1,156 @@
+// The Gaussian importance of one node: of scalars on a line. Private to the core.
+#pragma once
+
+#include <cmath>
+#include <limits>
+#include <memory>
+
+#include "fourier.h"
+
+namespace alphacl {
+
+/// Scratch of one worker, N each.
+template <class T>
+struct LineScratch {
+  Buffer<T> s, a, t, r, product;
+  Buffer<double> sums;
+  void resize(index_t n) {
+    s.resize(n);
+    a.resize(n);
+    t.resize(n);
+    r.resize(n);
+    product.resize(n);
+    sums.resize(n);
+  }
+};
+
+/// What is known of the N outputs s_i of a node: r_i = Σ_j α_ij by a cosine series, or that there is none.
+template <class T>
+class Line {
+ public:
+  /// s: n of the outputs; `rest` more are 0.
+  void set(const T* s, index_t n, index_t rest, double tau, double tol) {
+    double low = rest > 0 ? 0 : std::numeric_limits<double>::infinity(), high = rest > 0 ? 0 : -low, poison = 0;
+    for (index_t i = 0; i < n; ++i) {
+      const double value = static_cast<double>(s[i]);
+      low = std::min(low, value);
+      high = std::max(high, value);
+      poison += value - value;
+    }
+    finite_ = poison == 0;
+    const double inv_sqrt_tau = 1 / std::sqrt(tau), range = (high - low) * inv_sqrt_tau;
+    series_ = finite_ && std::isfinite(range) && cheapest(n + rest, range, tol) == GaussianMethod::fourier;
+    if (!series_) return;
+    const CosineSeries series(range, tol);
+    terms_ = series.terms();
+    // The samples are read as T, and so is the origin that stands for what a block of them lacks.
+    origin_ = static_cast<double>(static_cast<T>(0.5 * low + 0.5 * high));
+    scale_ = series.omega() * inv_sqrt_tau;
+    weights_.resize(1 + 2 * terms_);
+    for (index_t l = 0; l <= 2 * terms_; ++l) weights_[l] = series.weight((l + 1) / 2);
+    ones_.resize(1 + 2 * terms_);
+    moments(s, nullptr, n, ones_.data());
+    for (index_t l = 0; l <= 2 * terms_; ++l) ones_[l] += static_cast<double>(rest) * harmonic(l);
+    for (index_t l = 0; l <= 2 * terms_; ++l) ones_[l] *= weights_[l];
+  }
+
+  bool finite() const { return finite_; }
+  bool series() const { return series_; }
+
+  /// t_i = 2 (a_i r_i − Σ_j α_ij a_j) and r_i of the n outputs s; a = 0 for the others.
+  void laplacian(const T* s, const T* a, index_t n, T* t, T* r) const {
+    double found[1 + 2 * most_series_terms];
+    moments(s, a, n, found);
+    for (index_t l = 0; l <= 2 * terms_; ++l) found[l] *= weights_[l];
+    node_kernels<T>().series_laplacian(s, a, n, origin_, scale_, terms_, ones_.data(), found, t, r);
+  }
+
+  /// r of an output of 0.
+  double sum_at_zero() const {
+    double sum = 0;
+    for (index_t l = 0; l <= 2 * terms_; ++l) sum += ones_[l] * harmonic(l);
+    return sum;
+  }
+
+ private:
+  double harmonic(index_t l) const {
+    const double theta = -scale_ * origin_ * static_cast<double>((l + 1) / 2);
+    return l % 2 == 1 || l == 0 ? std::cos(theta) : std::sin(theta);
+  }
+
+  void moments(const T* s, const T* a, index_t n, double* out) const {
+    std::fill_n(out, 1 + 2 * terms_, 0.0);
+    node_kernels<T>().series_moments(s, a, n, origin_, scale_, terms_, out);
+  }
+
+  bool finite_ = false, series_ = false;
+  index_t terms_ = 0;
+  double origin_ = 0, scale_ = 0;
+  Buffer<double> weights_, ones_;
+};
+
+/// Whether a closed gate means a = 0 and an output of 0: a ReLU whose importance compares its own outputs.
+template <class T>
+bool compact(const NodeGate& h, const T* p, const T* p0) {
+  return h.kind == 1 && h.parameter == 0 && p == p0;
+}
+
+/// The outputs of a node that its importance compares, in scratch.s, those of a closed ReLU left out where they can be:
+/// such samples count in the line as a number only. Returns how many are in; a (may be null) is taken along.
+template <class T>
+index_t gather_outputs(const NodeGate& h, double homogeneity, const T* p, const T* p0, const T* a, index_t n,
+                       LineScratch<T>& scratch) {
+  scratch.resize(n);
+  if (!compact(h, p, p0)) {
+    node_kernels<T>().gated_row(h, p0, p0, static_cast<T>(1 / homogeneity), n, scratch.s.data());
+    return n;
+  }
+  index_t open = 0;
+  for (index_t i = 0; i < n; ++i) {
+    scratch.s[open] = p[i];
+    if (a != nullptr) scratch.a[open] = a[i];
+    open += !(p[i] <= T(0));  // NaN stays
+  }
+  return open;
+}
+
+/// `p`: the pre-activations that open the gates; `p0`: those of the outputs that the importance compares.
+template <class T>
+void set_line(const NodeGate& h, double homogeneity, double tau, double tol, const T* p, const T* p0, index_t n,
+              Line<T>& line, LineScratch<T>& scratch) {
+  const index_t open = gather_outputs<T>(h, homogeneity, p, p0, nullptr, n, scratch);
+  line.set(scratch.s.data(), open, n - open, tau, tol);
+}
+
+/// t and r over all N samples for a node's own Gaussian importance, whose line is set.
+template <class T>
+void own_laplacian(const NodeGate& h, double homogeneity, double tau, double tol, const T* p, const T* p0, const T* a,
+                   index_t n, const Line<T>& line, T* t, T* r, LineScratch<T>& scratch) {
+  if (!line.finite()) {
+    std::fill_n(t, n, std::numeric_limits<T>::quiet_NaN());
+    std::fill_n(r, n, std::numeric_limits<T>::quiet_NaN());
+  } else if (line.series()) {
+    index_t open = gather_outputs(h, homogeneity, p, p0, a, n, scratch);
+    if (!compact(h, p, p0)) return line.laplacian(scratch.s.data(), a, n, t, r);
+    line.laplacian(scratch.s.data(), scratch.a.data(), open, scratch.t.data(), scratch.r.data());
+    const T at_zero = static_cast<T>(line.sum_at_zero());
+    for (index_t i = n; i-- > 0;) {
+      const bool is_open = !(p[i] <= T(0));
+      open -= is_open;
+      t[i] = is_open ? scratch.t[open] : T(0);
+      r[i] = is_open ? scratch.r[open] : at_zero;
+    }
+  } else {
+    scratch.resize(n);
+    node_kernels<T>().gated_row(h, p0, p0, static_cast<T>(1 / homogeneity), n, scratch.s.data());
+    const auto alpha = gaussian<T, T>(View<const T>{scratch.s.data(), n, 1, 1}, tau, tol, GaussianMethod::automatic);
+    alpha->row_sums(scratch.sums.data());
+    alpha->matmul({a, n, 1, 1}, {scratch.product.data(), n, 1, 1});
+    for (index_t i = 0; i < n; ++i) {
+      r[i] = static_cast<T>(scratch.sums[i]);
+      t[i] = static_cast<T>(2 * (static_cast<double>(a[i]) * scratch.sums[i] - static_cast<double>(scratch.product[i])));
+    }
+  }
+}
+
+}  // namespace alphacl

@@ -1,0 +1,189 @@
+"""What the nodes of a one-layer network learn: the local maxima of their contrastive energy."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from alphacl_fast._arrays import Operand, like, operand, positive, refuse_grad
+from alphacl_fast._backend import maker
+from alphacl_fast._gated import GatedCovariance, checked_layer, importance_arguments
+from alphacl_fast._power_iteration import at_least
+from alphacl_fast.importance import NodeGaussian
+
+__all__ = ["LocalMaxima", "find_local_maxima"]
+
+_DEFAULT_TOL = {np.dtype(np.float32): 1e-4, np.dtype(np.float64): 1e-8}
+
+
+class LocalMaxima(NamedTuple):
+    """Where K nodes ended. λ, gap and residual are those of A(w) at the weights returned."""
+
+    weights: Any  # (K, d), of length 1
+    eigenvalue: Any  # (K,) λ = wᵀA(w)w
+    gap: Any  # (K,) λ minus the largest eigenvalue orthogonal to w (negative where w is not the top), or None
+    residual: Any  # (K,) ‖A(w)w − λw‖
+    energy: Any  # (K,) ½ C_α[h(wᵀx)]
+    steps: Any  # (K,) int64
+    converged: Any  # (K,) bool: residual ≤ tol · the largest ‖A(w)w‖ met, or steps raise the energy no more
+    group: Any  # (K,) int64: which maximum, 0 that of the highest energy; −1 for a node that never opens, or is NaN
+
+    @property
+    def num_maxima(self) -> int:
+        """The number of different maxima found."""
+        return int(self.group.max()) + 1
+
+
+def find_local_maxima(
+    x: Any,
+    x_aug: Any,
+    num_nodes: int | None = None,
+    *,
+    activation: Any = "relu",
+    alpha: Any = None,
+    frozen: bool = False,
+    weights0: Any = None,
+    tol: float | None = None,
+    max_iter: int = 500,
+    gap: bool = True,
+    angle: float = 0.1,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> LocalMaxima:
+    """max_{‖w_k‖=1} ½ C_α[h(w_kᵀx)] for each of K independent nodes: w ← (A(w)w + σw)/‖·‖ from random or given starts.
+
+    x, x_aug : (N, d) float32 or float64, two augmented views. num_nodes : K; may be left out when weights0 is given.
+    activation, alpha : as for ``gated_cov``. With NodeGaussian α is computed anew from the outputs at each step, or
+        with ``frozen`` once, at the start.
+    weights0 : (K, d) starts; None draws directions uniformly from ``seed``.
+    tol : a node stops at ‖A(w)w − λw‖ ≤ tol · max ‖A(w)w‖. Default 1e-4 for float32, 1e-8 for float64. It also stops
+        when ten steps in a row raise its energy by nothing: A(w) of gates that switch is piecewise constant, and a maximum of N samples may
+        lie where one of them switches, with a residual of order 1/N that does not vanish.
+    max_iter : steps at most; not converged is a result, not an error.
+    gap : also compute the gap at the end, by Lanczos (some dozens of products more).
+    angle : radians within which two nodes count as the same maximum; up to sign where h is odd (linear, odd powers).
+    progress : a progress bar; None shows one on a terminal when tqdm is installed.
+
+    σ ≥ 0 is raised from 0 until the energy, with the α of the step, does not fall (beyond rounding); where A is
+    indefinite a plain power step could lower it. Each node stops on its own. A node whose gates are all closed stays where it is (λ = 0).
+    Raises TypeError or ValueError naming the argument, what was expected and what came.
+    Cost: 8NdK operations a step, as a product of GatedCovariance; memory about eight arrays of N x block numbers, blocks
+    of 16 to 256 nodes. Source: poster, "local maxima of 1-layer networks"; the line search: derived.
+    """
+    starts = _starts(x, num_nodes, weights0, at_least("seed", seed, 0))
+    a, b, w, name, parameter = checked_layer("find_local_maxima", x, x_aug, starts, activation)
+    tol = _DEFAULT_TOL[a.dtype] if tol is None else positive("tol", tol)
+    max_iter = at_least("max_iter", max_iter, 1)
+    angle = positive("angle", angle)
+    given = importance_arguments("find_local_maxima", alpha, a)
+    count, d = w.shape
+    weights = np.empty((count, d), a.dtype)
+    values, residuals, energies = (np.empty(count, a.dtype) for _ in range(3))
+    steps, converged = np.empty(count, np.int64), np.empty(count, np.bool_)
+    climb_of = maker("Climb", a.dtype)
+    block = climb_of.block(a.shape[0], count)
+    with _bar(count, progress) as bar:
+        for k in range(0, count, block):
+            part = slice(k, min(k + block, count))
+            climb = climb_of(a.array, b.array, w.array[part], name, parameter, *given, bool(frozen), tol)
+            going = part.stop - part.start
+            for _ in range(max_iter):
+                left = climb.step()
+                bar.update(going - left)
+                going = left
+                if going == 0:
+                    break
+            climb.finish()
+            bar.update(going)
+            climb.write(weights[part], values[part], residuals[part], energies[part], steps[part], converged[part])
+    ends = sys.modules["torch"].from_numpy(weights) if a.is_torch else weights
+    gaps = None
+    if gap:
+        alpha_weights = starts if frozen and isinstance(alpha, NodeGaussian) else None
+        layer = GatedCovariance(x, x_aug, ends, activation=activation, alpha=alpha, alpha_weights=alpha_weights)
+        gaps = values - _second_eigenvalues(layer, weights, values)
+    odd = name == "linear" or (name == "monomial" and parameter % 2 == 1)
+    groups = _groups(weights, values, energies, np.cos(angle), odd)
+    found = (values, gaps, residuals, energies, steps, converged, groups)
+    if a.is_torch:
+        found = tuple(None if f is None else sys.modules["torch"].from_numpy(f) for f in found)
+    return LocalMaxima(ends, *found)
+
+
+def _starts(x: Any, num_nodes: Any, weights0: Any, seed: int) -> Any:
+    """(K, d) unit vectors of the kind of x."""
+    model = operand("x", x)
+    if weights0 is not None:
+        given = operand("weights0", weights0, samples="node")
+        like(given, model, shape=False)
+        refuse_grad("find_local_maxima", given)
+        if given.shape[1] != model.shape[1]:
+            raise ValueError(
+                f"weights0: expected shape (K, {model.shape[1]}) for x of shape {model.shape}, got {given.shape}"
+            )
+        if num_nodes is not None and num_nodes != given.shape[0]:
+            raise ValueError(f"num_nodes: expected {given.shape[0]} like weights0, got {num_nodes}")
+        if not (np.isfinite(given.array).all() and given.array.any(axis=1).all()):
+            raise ValueError("weights0: expected finite vectors other than 0")
+        starts = given.array.astype(np.float64)
+    elif num_nodes is None:
+        raise TypeError("num_nodes: expected the number of nodes where weights0 is not given, got None")
+    else:
+        shape = (at_least("num_nodes", num_nodes, 1), model.shape[1])
+        starts = np.random.default_rng(seed).standard_normal(shape)
+    starts /= np.abs(starts).max(axis=1, keepdims=True)  # no square overflows
+    starts = (starts / np.linalg.norm(starts, axis=1, keepdims=True)).astype(model.dtype)
+    return sys.modules["torch"].from_numpy(starts) if model.is_torch else starts
+
+
+def _bar(total: int, progress: bool | None) -> Any:
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return nullcontext(_NoBar())
+    return tqdm(total=total, desc="nodes", unit="node", leave=False, disable=None if progress is None else not progress)
+
+
+class _NoBar:
+    def update(self, count: int) -> None:
+        pass
+
+
+def _second_eigenvalues(layer: GatedCovariance, w: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The largest eigenvalue of PAP on the complement of w, P = I − wwᵀ: of PAP − s wwᵀ, s > 0 large enough."""
+    count, d = w.shape
+    low = 4 * np.abs(values).max(initial=0, where=np.isfinite(values)) + np.finfo(w.dtype).tiny
+
+    def product(v: np.ndarray, which: np.ndarray) -> np.ndarray:
+        axis = w[which]
+        along = np.einsum("kd,kd->k", v, axis)[:, None] * axis
+        out = np.empty_like(v)
+        layer._multiply(v - along, which, out)
+        return out - np.einsum("kd,kd->k", out, axis)[:, None] * axis - low * along
+
+    second, residuals = np.empty(count, w.dtype), np.empty(count, w.dtype)
+    ignored = np.empty((count, d), w.dtype), np.empty(count, np.int64), np.empty(count, np.bool_)
+    vectors, steps, done = ignored
+    maker("power_iteration_of_product", w.dtype)(
+        product, count, d, None, 1e-4, 1000, True, 0, second, vectors, None, residuals, steps, done
+    )
+    return second if d > 1 else np.full_like(second, -np.inf)
+
+
+def _groups(weights: np.ndarray, values: np.ndarray, energies: np.ndarray, cosine: float, odd: bool) -> np.ndarray:
+    """Nodes within the angle of the best node that no group has yet, group by group."""
+    groups = np.full(len(weights), -1, np.int64)
+    left = np.isfinite(energies) & ~((energies == 0) & (values == 0))
+    for group in range(len(weights)):
+        if not left.any():
+            break
+        leader = np.argmax(np.where(left, energies, -np.inf))
+        along = weights @ weights[leader]
+        same = left & ((np.abs(along) if odd else along) >= cosine)
+        same[leader] = True
+        groups[same] = group
+        left &= ~same
+    return groups

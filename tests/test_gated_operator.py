@@ -1,0 +1,212 @@
+"""Gated covariances that are never formed: products against the definition, importances × activations × dtypes."""
+
+import numpy as np
+import pytest
+from support import DTYPES, IMPORTANCES, assert_contract, importance, inside, torch, two_views
+
+import alphacl_fast as acl
+from alphacl_fast import reference
+
+ACTIVATIONS = ("linear", "relu", acl.LeakyReLU(0.1), acl.Monomial(1), acl.Monomial(2), acl.Monomial(3))
+
+
+def _nodes(k, d, dtype, seed=0):
+    w = np.random.default_rng([seed, k, d]).standard_normal((k, d))
+    return inside(w / np.linalg.norm(w, axis=1, keepdims=True), dtype)
+
+
+def _product(matrices, v):
+    return np.einsum("kij,kj->ki", matrices, v)
+
+
+def _check(x, x_aug, w, activation, alpha):
+    dtype = w.dtype
+    v = _nodes(*w.shape, dtype, seed=9)
+    layer = acl.GatedCovariance(x, x_aug, w, activation=activation, alpha=alpha)
+    truth = reference.gated_cov(x, x_aug, w, activation=activation, alpha=alpha)
+
+    def naive():
+        return _product(reference.gated_cov(x, x_aug, w, activation=activation, alpha=alpha, dtype=dtype.type), v)
+
+    products = layer.matmul(v)
+    assert_contract(products, _product(truth, v.astype(np.float64)), naive, dtype)
+    expected = np.einsum("kd,kd->k", v, products, dtype=np.float64)
+    np.testing.assert_allclose(layer.quadratic(v), expected, rtol=1e-6 if dtype == np.float32 else 1e-13, atol=0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=str)
+@pytest.mark.parametrize("name", IMPORTANCES)
+def test_shared_importances(name, activation, dtype):
+    x, x_aug = two_views(150, 7, dtype)
+    _check(x, x_aug, _nodes(3, 7, dtype), activation, importance(name, 150, dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=str)
+@pytest.mark.parametrize("tau", [1e-2, 0.5, 50.0])
+@pytest.mark.parametrize("other_inputs", [False, True])
+def test_node_gaussian(other_inputs, tau, activation, dtype):
+    x, x_aug = two_views(400, 5, dtype, seed=1)
+    x0 = inside(np.random.default_rng(3).standard_normal((400, 5)), dtype) if other_inputs else None
+    _check(x, x_aug, _nodes(2, 5, dtype), activation, acl.NodeGaussian(tau, x0))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [1, 2, 31, 257, 600])
+@pytest.mark.parametrize("d", [1, 3, 33, 129])
+def test_shapes(d, n, dtype):
+    x, x_aug = two_views(n, d, dtype, seed=2)
+    for alpha in (None, acl.NodeGaussian(0.3)):
+        _check(x, x_aug, _nodes(2, d, dtype), "relu", alpha)
+
+
+@pytest.mark.parametrize("alpha", [None, acl.NodeGaussian(0.3)], ids=["uniform", "node gaussian"])
+def test_more_nodes_than_a_block_holds(alpha):
+    """Blocks of nodes, and pre-activations computed again at each product, agree with the ones that are kept."""
+    x, x_aug = two_views(70_000, 2, np.float32)
+    w, v = _nodes(600, 2, np.float32), _nodes(600, 2, np.float32, seed=1)
+    whole = acl.GatedCovariance(x, x_aug, w, alpha=alpha).matmul(v)
+    few = [0, 17, 300, 599]
+    part = acl.GatedCovariance(x, x_aug, w[few], alpha=alpha).matmul(v[few])
+    np.testing.assert_allclose(whole[few], part, rtol=2e-5, atol=1e-7)
+
+
+def test_an_offset_of_linear_nodes_changes_nothing():
+    x, x_aug = two_views(300, 5, np.float32, seed=6)
+    _check(x + np.float32(1e4), x_aug + np.float32(1e4), _nodes(2, 5, np.float32), "linear", acl.NodeGaussian(0.5))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_frozen_importance_of_other_nodes(dtype):
+    """alpha_weights: α is that of their outputs, the gates are those of the weights."""
+    x, x_aug = two_views(120, 4, dtype)
+    w, other = _nodes(2, 4, dtype), _nodes(2, 4, dtype, seed=5)
+    tol = 2e-5 if dtype == np.float32 else 1e-12
+    layer = acl.GatedCovariance(x, x_aug, w, alpha=acl.NodeGaussian(0.5), alpha_weights=other)
+    expected = [
+        reference.gated_cov(
+            x, x_aug, w[k : k + 1], alpha=reference.gaussian(np.maximum(x.astype(np.float64) @ other[k], 0), 0.5)
+        )[0]
+        for k in range(2)
+    ]
+    np.testing.assert_allclose(layer.to_dense(), expected, rtol=tol, atol=tol)
+    moved = layer.with_weights(other)
+    here = acl.GatedCovariance(x, x_aug, other, alpha=acl.NodeGaussian(0.5))
+    np.testing.assert_allclose(moved.to_dense(), here.to_dense(), rtol=tol, atol=tol)
+
+
+def test_with_weights_is_a_new_object_over_the_same_data():
+    x, x_aug = two_views(80, 4, np.float64)
+    w, other = _nodes(3, 4, np.float64), _nodes(5, 4, np.float64, seed=1)
+    for alpha in (None, importance("array", 80, np.float64), acl.NodeGaussian(0.2)):
+        layer = acl.GatedCovariance(x, x_aug, w, alpha=alpha)
+        moved = layer.with_weights(other)
+        assert layer.shape == (3, 4, 4)
+        assert moved.shape == (5, 4, 4)
+        np.testing.assert_array_equal(moved.matmul(other), acl.GatedCovariance(x, x_aug, other, alpha=alpha).matmul(other))
+        np.testing.assert_array_equal(moved.to_dense(), acl.gated_cov(x, x_aug, other, alpha=alpha))
+
+
+def test_linear_operator_of_a_node():
+    linalg = pytest.importorskip("scipy.sparse.linalg", reason="scipy comes with the test extra")
+    x, x_aug = two_views(200, 12, np.float64)
+    w = _nodes(3, 12, np.float64)
+    layer = acl.GatedCovariance(x, x_aug, w)
+    value = linalg.eigsh(layer.as_linear_operator(2), k=1, which="LA")[0][0]
+    assert value == pytest.approx(np.linalg.eigvalsh(layer.to_dense()[2])[-1], rel=1e-10)
+    with pytest.raises(ValueError, match=r"k: expected the index of one of 3 nodes, got 3"):
+        layer.as_linear_operator(3)
+    with pytest.raises(TypeError, match="k: expected the index of a node, got float"):
+        layer.as_linear_operator(1.0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("method", ["lanczos", "power"])
+def test_power_iteration_without_matrices(method, dtype):
+    x, x_aug = two_views(500, 24, dtype)
+    w = _nodes(5, 24, dtype)
+    for alpha in (None, acl.NodeGaussian(0.5)):
+        layer = acl.GatedCovariance(x, x_aug, w, alpha=alpha)
+        found = acl.power_iteration(layer, method=method, gap=True, max_iter=20_000)
+        dense = layer.to_dense().astype(np.float64)
+        values = np.linalg.eigvalsh(dense)
+        tol = 1e-4 if dtype == np.float32 else 1e-9
+        assert found.converged.all()
+        np.testing.assert_allclose(found.eigenvalue, values[:, -1], rtol=tol)
+        np.testing.assert_allclose(found.gap, values[:, -1] - values[:, -2], rtol=0.02 if dtype == np.float32 else 1e-6)
+        residual = _product(dense, found.eigenvector) - found.eigenvalue[:, None] * found.eigenvector
+        assert (np.linalg.norm(residual, axis=1) <= 10 * tol * values[:, -1]).all()
+        again = acl.power_iteration(layer, v0=found.eigenvector)
+        assert (again.n_iter <= 3).all()
+
+
+def test_torch_in_torch_out():
+    t = torch()
+    x, x_aug = (t.from_numpy(np.ascontiguousarray(a)) for a in two_views(60, 5, np.float32))
+    w = t.from_numpy(np.ascontiguousarray(_nodes(2, 5, np.float32)))
+    layer = acl.GatedCovariance(x, x_aug, w, alpha=acl.NodeGaussian(0.4, x0=x))
+    assert layer.dtype == t.float32
+    for answer in (layer.matmul(w), layer.quadratic(w), layer.to_dense(), acl.power_iteration(layer).eigenvector):
+        assert isinstance(answer, t.Tensor)
+    t.testing.assert_close(layer.matmul(w), t.einsum("kij,kj->ki", layer.to_dense(), w), rtol=1e-4, atol=1e-5)
+
+
+def test_nan_stays_in_its_node():
+    x, x_aug = two_views(50, 3, np.float64)
+    w = _nodes(3, 3, np.float64)
+    w[1, 0] = np.nan
+    for alpha in (None, acl.NodeGaussian(0.4)):
+        products = acl.GatedCovariance(x, x_aug, w, alpha=alpha).matmul(np.ones((3, 3)))
+        assert np.isnan(products[1]).all()
+        assert np.isfinite(products[[0, 2]]).all()
+
+
+def test_many_threads_change_no_bit():
+    x, x_aug = two_views(2500, 9, np.float32)
+    w = _nodes(5, 9, np.float32)
+
+    def results(threads):
+        acl._cpu.set_num_threads(threads)
+        products = [
+            acl.GatedCovariance(x, x_aug, w, alpha=a).matmul(w)
+            for a in (None, acl.NodeGaussian(0.3), acl.NodeGaussian(1e-6), acl.Gaussian(x, 2.0))
+        ]
+        maxima = acl.theory.find_local_maxima(x, x_aug, 5, alpha=acl.NodeGaussian(0.3), max_iter=5)
+        return [*products, maxima.weights, maxima.gap]
+
+    before = acl._cpu.build_info()["max_threads"]
+    try:
+        one, three = results(1), results(3)
+    finally:
+        acl._cpu.set_num_threads(before)
+    for a, b in zip(one, three, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_errors():
+    x, x_aug = two_views(20, 3, np.float64)
+    w = _nodes(2, 3, np.float64)
+    layer = acl.GatedCovariance(x, x_aug, w)
+    assert repr(layer) == "GatedCovariance(2 nodes, 3 x 3, 20 samples, float64)"
+    with pytest.raises(ValueError, match=r"v: expected shape \(2, 3\) like the weights, got \(3, 3\)"):
+        layer.matmul(np.ones((3, 3)))
+    with pytest.raises(TypeError, match="v: expected float64 like x, got float32"):
+        layer.quadratic(np.ones((2, 3), np.float32))
+    with pytest.raises(ValueError, match=r"weights: expected shape \(K, 3\) for x of shape \(20, 3\), got \(2, 4\)"):
+        acl.GatedCovariance(x, x_aug, np.ones((2, 4)))
+    with pytest.raises(ValueError, match=r"weights: expected shape \(K, 3\)"):
+        layer.with_weights(np.ones((2, 4)))
+    with pytest.raises(ValueError, match="alpha_weights: expected None where alpha does not depend on the nodes"):
+        acl.GatedCovariance(x, x_aug, w, alpha_weights=w)
+    with pytest.raises(ValueError, match=r"alpha_weights: expected shape \(2, 3\) like weights, got \(1, 3\)"):
+        acl.GatedCovariance(x, x_aug, w, alpha=acl.NodeGaussian(1.0), alpha_weights=w[:1])
+    frozen = acl.GatedCovariance(x, x_aug, w, alpha=acl.NodeGaussian(1.0), alpha_weights=w)
+    with pytest.raises(ValueError, match=r"weights: expected shape \(2, 3\) like alpha_weights, got \(1, 3\)"):
+        frozen.with_weights(w[:1])
+    with pytest.raises(ValueError, match="activation: expected 'linear', 'relu'"):
+        acl.GatedCovariance(x, x_aug, w, activation="tanh")
+    with pytest.raises(ValueError, match="alpha: expected 20 samples like x, got 19"):
+        acl.GatedCovariance(x, x_aug, w, alpha=np.ones((19, 19)))
+    with pytest.raises(ValueError, match=r"v0: expected shape \(2, 3\) for matrices of shape \(2, 3, 3\), got \(1, 3\)"):
+        acl.power_iteration(layer, v0=np.ones((1, 3)))

@@ -1,0 +1,175 @@
+"""theory.find_local_maxima: oracles (f) and (g) of categorical latents, the climb, the groups, the errors."""
+
+import numpy as np
+import pytest
+from support import DTYPES, torch, two_views
+
+import alphacl_fast as acl
+from alphacl_fast import theory
+
+SIX = (0.25, 0.2, 0.18, 0.15, 0.12, 0.1)
+
+
+def _categories(probabilities, copies=100, dtype=np.float64):
+    """x0 ∈ {e_1 … e_M} with exactly these frequencies, without augmentation."""
+    counts = np.round(np.array(probabilities) * copies).astype(int)
+    assert counts.sum() == copies
+    return np.repeat(np.eye(len(counts), dtype=dtype), counts, axis=0)
+
+
+@pytest.mark.parametrize("tau", [None, 0.5])
+def test_categorical_eigenvalues(tau):
+    """Oracle (f): at w = e_m the only eigenvalue is p_m (1 − p_m), times e^(−1/2τ) with the Gaussian."""
+    x = _categories(SIX)
+    alpha = None if tau is None else acl.NodeGaussian(tau)
+    matrices = acl.gated_cov(x, x, np.eye(6), alpha=alpha)
+    found = acl.power_iteration(acl.GatedCovariance(x, x, np.eye(6), alpha=alpha), gap=True)
+    p = np.array(SIX)
+    expected = p * (1 - p) * (1 if tau is None else np.exp(-1 / (2 * tau)))
+    np.testing.assert_allclose(np.linalg.eigvalsh(matrices)[:, -1], expected, rtol=1e-10)
+    np.testing.assert_allclose(np.linalg.eigvalsh(matrices)[:, :-1], 0, atol=1e-13)
+    np.testing.assert_allclose(found.eigenvalue, expected, rtol=1e-10)
+    np.testing.assert_allclose(found.gap, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("activation", "expected"), [("linear", 1), ("relu", 6), (acl.Monomial(2), 12)], ids=str)
+def test_number_of_optima_of_categories(activation, expected, dtype):
+    """Oracle (g): linear nodes have one optimum up to sign, ReLU nodes M, squares 2M (both signs of each)."""
+    x = _categories(SIX, dtype=dtype)
+    found = theory.find_local_maxima(x, x, 200, activation=activation, max_iter=20_000)
+    assert found.converged.all()
+    assert found.num_maxima == expected
+    if expected == 1:
+        return
+    # Each optimum is one category: the others do not move the node.
+    winners = np.abs(found.weights).argmax(axis=1)
+    assert set(winners) == set(range(6))
+
+
+def test_energy_never_falls_where_the_covariance_is_indefinite():
+    """Augmentation stronger than the signal: A has negative eigenvalues larger than its positive ones."""
+    x, x_aug = two_views(300, 6, np.float64, noise=2.0)
+    starts = np.random.default_rng(0).standard_normal((8, 6))
+    for activation in ("linear", "relu", acl.Monomial(2)):
+        layer = acl.GatedCovariance(x, x_aug, starts, activation=activation)
+        assert (np.linalg.eigvalsh(layer.to_dense()).min(axis=1) < 0).all()
+        energies = [
+            theory.find_local_maxima(x, x_aug, weights0=starts, activation=activation, max_iter=m, gap=False).energy
+            for m in range(1, 12)
+        ]
+        assert (np.diff(energies, axis=0) >= -1e-12).all()
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_ends_are_stationary(frozen):
+    """λ, residual, energy and gap against the matrix itself, with the α that the climb used."""
+    x, x_aug = two_views(400, 5, np.float64, noise=0.2)
+    alpha = acl.NodeGaussian(0.7)
+    starts = np.random.default_rng(1).standard_normal((6, 5))
+    starts /= np.linalg.norm(starts, axis=1, keepdims=True)
+    found = theory.find_local_maxima(
+        x, x_aug, weights0=starts, activation=acl.LeakyReLU(0.3), alpha=alpha, frozen=frozen, tol=1e-9, max_iter=5000
+    )
+    w = found.weights
+    layer = acl.GatedCovariance(
+        x, x_aug, w, activation=acl.LeakyReLU(0.3), alpha=alpha, alpha_weights=starts if frozen else None
+    )
+    matrices = layer.to_dense()
+    np.testing.assert_allclose(np.linalg.norm(w, axis=1), 1, rtol=1e-12)
+    np.testing.assert_allclose(found.eigenvalue, np.einsum("ki,kij,kj->k", w, matrices, w), rtol=1e-10)
+    np.testing.assert_allclose(found.energy, found.eigenvalue / 2, rtol=1e-9)
+    residual = np.linalg.norm(np.einsum("kij,kj->ki", matrices, w) - found.eigenvalue[:, None] * w, axis=1)
+    np.testing.assert_allclose(found.residual, residual, atol=1e-12)
+    assert found.converged.sum() >= 4
+    assert (found.residual < 0.05 * found.eigenvalue).all()
+    # The second eigenvalue is the largest of A in the complement of w.
+    for k in range(6):
+        complement = np.eye(5) - np.outer(w[k], w[k])
+        second = np.linalg.eigvalsh(complement @ matrices[k] @ complement)[-1]
+        assert found.gap[k] == pytest.approx(found.eigenvalue[k] - second, abs=0.05 * found.eigenvalue[k])
+
+
+def test_converged_nodes_stand_at_maxima():
+    """No small step in any direction raises the energy by more than second order, though residuals do not vanish."""
+    x, x_aug = two_views(150, 4, np.float64, noise=0.2)
+    found = theory.find_local_maxima(x, x_aug, 6, max_iter=5000)
+    assert found.converged.all()
+    rng = np.random.default_rng(5)
+    for k in range(6):
+        for _ in range(20):
+            moved = found.weights[k] + 0.02 * rng.standard_normal(4)
+            moved /= np.linalg.norm(moved)
+            outputs = (np.maximum(v @ moved, 0)[:, None] for v in (x, x_aug))
+            assert acl.energy(*outputs) <= found.energy[k] * (1 + 1e-4)
+
+
+def test_starts_beside_x0_and_shared_importances():
+    x, x_aug = two_views(150, 4, np.float32, noise=0.2)
+    x0 = (x + x_aug) / 2
+    f = np.ascontiguousarray(x[:, 0])
+    for alpha in (acl.NodeGaussian(0.5, x0), acl.Gaussian(f, 0.5), np.ones((150, 150), np.float32), acl.Direct(x, tau=1.0)):
+        for frozen in (False, True):
+            found = theory.find_local_maxima(x, x_aug, 4, alpha=alpha, frozen=frozen, max_iter=300)
+            assert found.weights.dtype == np.float32
+            assert found.converged.any()
+            assert np.isfinite(found.gap).all()
+            assert (found.energy > 0).all()
+
+
+def test_a_dead_node_stays_and_is_in_no_group():
+    x = np.abs(two_views(60, 3, np.float64)[0])
+    starts = np.array([[1.0, 1, 1], [-1, -1, -1]])
+    found = theory.find_local_maxima(x, x, weights0=starts)
+    np.testing.assert_allclose(found.weights[1], -1 / np.sqrt(3))
+    assert found.eigenvalue[1] == 0
+    assert found.group.tolist() == [0, -1]
+
+
+def test_max_iter_and_seed():
+    x, x_aug = two_views(200, 8, np.float64)
+    short = theory.find_local_maxima(x, x_aug, 5, max_iter=1, gap=False, seed=3)
+    assert short.gap is None
+    assert not short.converged.any()
+    assert (short.steps == 1).all()
+    again = theory.find_local_maxima(x, x_aug, 5, max_iter=1, gap=False, seed=3)
+    np.testing.assert_array_equal(short.weights, again.weights)
+    other = theory.find_local_maxima(x, x_aug, 5, max_iter=1, gap=False, seed=4)
+    assert not np.allclose(short.weights, other.weights)
+
+
+def test_torch_in_torch_out():
+    t = torch()
+    x, x_aug = (t.from_numpy(np.ascontiguousarray(a)) for a in two_views(100, 4, np.float32))
+    found = theory.find_local_maxima(x, x_aug, 3, alpha=acl.NodeGaussian(1.0), frozen=True)
+    assert all(isinstance(part, t.Tensor) for part in found)
+    assert isinstance(found.num_maxima, int)
+
+
+def test_progress_bar_on_demand_only(capsys):
+    pytest.importorskip("tqdm", reason="tqdm comes with the demo and test extras")
+    x, x_aug = two_views(50, 3, np.float64)
+    theory.find_local_maxima(x, x_aug, 2)
+    assert capsys.readouterr().err == ""
+    theory.find_local_maxima(x, x_aug, 2, progress=True)
+    assert "nodes" in capsys.readouterr().err
+
+
+def test_errors():
+    x, x_aug = two_views(20, 3, np.float64)
+    with pytest.raises(TypeError, match="num_nodes: expected the number of nodes where weights0 is not given, got None"):
+        theory.find_local_maxima(x, x_aug)
+    with pytest.raises(ValueError, match="num_nodes: expected an integer of at least 1, got 0"):
+        theory.find_local_maxima(x, x_aug, 0)
+    with pytest.raises(ValueError, match="num_nodes: expected 2 like weights0, got 3"):
+        theory.find_local_maxima(x, x_aug, 3, weights0=np.ones((2, 3)))
+    with pytest.raises(ValueError, match=r"weights0: expected shape \(K, 3\) for x of shape \(20, 3\), got \(2, 4\)"):
+        theory.find_local_maxima(x, x_aug, weights0=np.ones((2, 4)))
+    with pytest.raises(ValueError, match="weights0: expected finite vectors other than 0"):
+        theory.find_local_maxima(x, x_aug, weights0=np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="tol: expected a positive finite number, got 0"):
+        theory.find_local_maxima(x, x_aug, 2, tol=0)
+    with pytest.raises(ValueError, match="angle: expected a positive finite number, got -1"):
+        theory.find_local_maxima(x, x_aug, 2, angle=-1)
+    with pytest.raises(ValueError, match="max_iter: expected an integer of at least 1, got 0"):
+        theory.find_local_maxima(x, x_aug, 2, max_iter=0)
