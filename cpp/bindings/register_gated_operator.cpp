@@ -9,8 +9,7 @@ namespace {
 
 template <class T>
 NodeImportance<T> own_importance(double tau, double tol, const py::object& x0) {
-  return {nullptr, tau, tol,
-          x0.is_none() ? View<const T>{nullptr, 0, 0, 0} : view<T>(py::cast<py::array_t<T>>(x0))};
+  return {nullptr, tau, tol, x0.is_none() ? View<const T>{nullptr, 0, 0, 0} : view<T>(py::cast<py::array_t<T>>(x0))};
 }
 
 // The operator and the climb read the arrays they were made from: they live as long as it does.
@@ -28,24 +27,23 @@ void register_operator(py::module_& m, const std::string& suffix) {
              const View<const T> a = view<T>(x), b = view<T>(x_aug), w = view<T>(weights);
              const Activation h = activation(name, parameter);
              py::gil_scoped_release release;  // other Python threads run while the core computes
-             return std::make_unique<Operator>(a, b, w, h, NodeImportance<T>{&alpha},
-                                               View<const T>{nullptr, 0, 0, 0});
+             return std::make_unique<Operator>(a, b, w, h, NodeImportance<T>{&alpha}, View<const T>{nullptr, 0, 0, 0});
            }),
            py::arg("x").noconvert(), py::arg("x_aug").noconvert(), py::arg("weights").noconvert(),
            py::arg("activation"), py::arg("parameter"), py::arg("alpha"), KeepFirst(), KeepSecond(), KeepAlpha())
-      .def(py::init([](const Array& x, const Array& x_aug, const Array& weights, const std::string& name,
-                       double parameter, const py::object& x0, double tau, double tol,
-                       const py::object& alpha_weights) {
-             const View<const T> a = view<T>(x), b = view<T>(x_aug), w = view<T>(weights);
-             const Activation h = activation(name, parameter);
-             const NodeImportance<T> alpha = own_importance<T>(tau, tol, x0);
-             const View<const T> outputs_of = start_view<T>(alpha_weights);
-             py::gil_scoped_release release;
-             return std::make_unique<Operator>(a, b, w, h, alpha, outputs_of);
-           }),
-           py::arg("x").noconvert(), py::arg("x_aug").noconvert(), py::arg("weights").noconvert(),
-           py::arg("activation"), py::arg("parameter"), py::arg("x0"), py::arg("tau"), py::arg("tol"),
-           py::arg("alpha_weights") = py::none(), KeepFirst(), KeepSecond(), KeepAlpha())
+      .def(
+          py::init([](const Array& x, const Array& x_aug, const Array& weights, const std::string& name,
+                      double parameter, const py::object& x0, double tau, double tol, const py::object& alpha_weights) {
+            const View<const T> a = view<T>(x), b = view<T>(x_aug), w = view<T>(weights);
+            const Activation h = activation(name, parameter);
+            const NodeImportance<T> alpha = own_importance<T>(tau, tol, x0);
+            const View<const T> outputs_of = start_view<T>(alpha_weights);
+            py::gil_scoped_release release;
+            return std::make_unique<Operator>(a, b, w, h, alpha, outputs_of);
+          }),
+          py::arg("x").noconvert(), py::arg("x_aug").noconvert(), py::arg("weights").noconvert(), py::arg("activation"),
+          py::arg("parameter"), py::arg("x0"), py::arg("tau"), py::arg("tol"), py::arg("alpha_weights") = py::none(),
+          KeepFirst(), KeepSecond(), KeepAlpha())
       .def(
           "with_weights",
           [](const Operator& a, const Array& weights) {
@@ -92,8 +90,8 @@ void register_climb(py::module_& m, const std::string& suffix) {
              return std::make_unique<Climb<T>>(a, b, w, h, NodeImportance<T>{&alpha}, ClimbOptions{tol, frozen});
            }),
            py::arg("x").noconvert(), py::arg("x_aug").noconvert(), py::arg("weights").noconvert(),
-           py::arg("activation"), py::arg("parameter"), py::arg("alpha"), py::arg("frozen"), py::arg("tol"), KeepFirst(), KeepSecond(),
-           KeepAlpha())
+           py::arg("activation"), py::arg("parameter"), py::arg("alpha"), py::arg("frozen"), py::arg("tol"),
+           KeepFirst(), KeepSecond(), KeepAlpha())
       .def(py::init([](const Array& x, const Array& x_aug, const Array& weights, const std::string& name,
                        double parameter, const py::object& x0, double tau, double sup_error, bool frozen, double tol) {
              const View<const T> a = view<T>(x), b = view<T>(x_aug), w = view<T>(weights);

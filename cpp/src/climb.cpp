@@ -66,8 +66,10 @@ Climb<T>::Climb(View<const T> x, View<const T> x_aug, View<const T> weights, con
     node.id = node.row = k;
     node.w = s.weights.data() + k * d;
     double square = 0;
-    for (index_t j = 0; j < d; ++j) square += static_cast<double>(weights.row(k)[j]) * static_cast<double>(weights.row(k)[j]);
-    for (index_t j = 0; j < d; ++j) node.w[j] = static_cast<T>(static_cast<double>(weights.row(k)[j]) / std::sqrt(square));
+    for (index_t j = 0; j < d; ++j)
+      square += static_cast<double>(weights.row(k)[j]) * static_cast<double>(weights.row(k)[j]);
+    for (index_t j = 0; j < d; ++j)
+      node.w[j] = static_cast<T>(static_cast<double>(weights.row(k)[j]) / std::sqrt(square));
   }
   for (Buffer<T>* rows : {&s.p, &s.p_aug, &s.next_p, &s.next_p_aug, &s.a, &s.a_aug}) rows->resize(count * n);
   if (s.own_outputs()) s.outputs.resize(count * n);

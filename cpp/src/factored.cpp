@@ -83,7 +83,7 @@ class Restricted final : public FactoredImportance<T> {
 template <class T>
 std::unique_ptr<Importance<T>> FactoredImportance<T>::restricted(const index_t* rows, index_t n) const {
   auto phi = std::make_unique<StoredFeatures<T>>(n, phi_->rank());
-  for (index_t i = 0; i < n; ++i) phi_->rows(rows[i], 1, phi->row(i));
+  phi_->rows_at(rows, n, phi->row(0));
   return std::make_unique<Restricted<T>>(n, std::move(phi));
 }
 

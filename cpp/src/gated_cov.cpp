@@ -3,12 +3,12 @@
 #include <memory>
 #include <vector>
 
-#include "activation.h"
 #include "alphacl/blas.h"
 #include "alphacl/gated.h"
 #include "alphacl/gram.h"
 #include "alphacl/threads.h"
 #include "gated_gram.h"
+#include "layer.h"
 
 namespace alphacl {
 namespace {
@@ -92,13 +92,11 @@ class GatedCov {
       project(x_, ids, block, u_);
       project(x_aug_, ids, block, u_aug_);
       if (!shared_ && nodes_.x0.data) project(nodes_.x0, ids, block, u0_);
-      const auto one = [&](index_t b, int worker) {
+      parallel_for(block, [&](index_t b, int worker) {
         Work& work = works_[worker];
         covariance(b, work);
         deliver(ids[b], work.matrix.data(), work.cancellation);
-      };
-      // One node is one task where there are enough of them; else the work inside a node runs in parallel.
-      parallel_for(block, one);
+      });
     }
   }
 
@@ -160,27 +158,29 @@ class GatedCov {
     const index_t n = x_.rows;
     work.gates.resize(n);
     work.gates_aug.resize(n);
-    work.open.resize(n);
+    work.open.resize(n + 1);
     const T *u = u_.data() + b * n, *u_aug = u_aug_.data() + b * n;
-    bool same = true;
-    for (index_t i = 0; i < n; ++i) {
-      work.gates[i] = gate(h_, u[i]);
-      work.gates_aug[i] = gate(h_, u_aug[i]);
-      same = same && work.gates[i] == work.gates[0] && work.gates_aug[i] == work.gates[0];
-    }
+    const NodeGate h = node_gate(h_);
+    node_kernels<T>().gated_row(h, u, nullptr, T(1), n, work.gates.data());
+    node_kernels<T>().gated_row(h, u_aug, nullptr, T(1), n, work.gates_aug.data());
+    const T first = work.gates[0];
+    index_t others = 0;
+    for (index_t i = 0; i < n; ++i) others += !(work.gates[i] == first) + !(work.gates_aug[i] == first);
+    const bool same = others == 0;
     // One gate for all: the covariance does not depend on a shift, and without its mean the data does not cancel.
-    work.shift = same ? mean_.data() : none_.data();
+    work.shift = same ? mean_.data() : nullptr;
     if (shared_) return;
     work.outputs.resize(n);
     const T* u0 = nodes_.x0.data ? u0_.data() + b * n : u;
-    for (index_t i = 0; i < n; ++i) work.outputs[i] = output(h_, u0[i]);
+    const double degree = h_.kind == Activation::Kind::monomial ? h_.parameter : 1;
+    node_kernels<T>().gated_row(h, u0, u0, static_cast<T>(1 / degree), n, work.outputs.data());
   }
 
   // The three weighted Gram matrices of gated.h.
   void weighted_part(Work& work, const double* degree, const double* weight) {
     const index_t n = x_.rows, d = x_.cols;
-    work.w.resize(n);
-    work.kept.resize(n);
+    work.w.resize(n + 1);
+    work.kept.resize(n + 1);
     work.matrix.resize(d * d);
     work.gram.start(d);
     const T *g = work.gates.data(), *g_aug = work.gates_aug.data();
@@ -188,10 +188,11 @@ class GatedCov {
     const auto add = [&](View<const S> x, View<const S> y, auto&& value) {
       index_t kept = 0;
       for (index_t i = 0; i < n; ++i) {
+        // No branch: gates are as good as random.
         const double w = value(i);
-        if (w == 0) continue;
         work.kept[kept] = i;
-        work.w[kept++] = static_cast<T>(w);
+        work.w[kept] = static_cast<T>(w);
+        kept += w != 0;
       }
       work.gram.add(x, y, work.shift, work.kept.data(), work.w.data(), kept);
     };
@@ -217,8 +218,10 @@ class GatedCov {
   void subtract_product(const Importance<T>& alpha, Work& work) {
     const index_t n = x_.rows, d = x_.cols;
     index_t open = 0;
-    for (index_t i = 0; i < n; ++i)
-      if (work.gates[i] != T(0)) work.open[open++] = i;
+    for (index_t i = 0; i < n; ++i) {
+      work.open[open] = i;
+      open += work.gates[i] != T(0);
+    }
     if (open == 0) return;
     if (const Features<T>* phi = alpha.factor()) {
       subtract_factor(*phi, open, work);
@@ -227,7 +230,7 @@ class GatedCov {
     work.w.resize(open);
     for (index_t r = 0; r < open; ++r) work.w[r] = work.gates[work.open[r]];
     const auto part = alpha.restricted(work.open.data(), open);
-    const GatedSamples<T, S> samples(x_, work.shift, work.open.data(), work.w.data(), open);
+    const GatedSamples<T, S> samples(x_, work.shift ? work.shift : none_.data(), work.open.data(), work.w.data(), open);
     GramSink<T> sink(samples);
     ProductOnly<T> product(sink, open);
     part->laplacian(samples, product);
@@ -247,11 +250,11 @@ class GatedCov {
     std::fill_n(work.sums.data(), p * d, 0.0);
     for (index_t r0 = 0; r0 < open; r0 += rows) {
       const index_t nr = std::min(rows, open - r0);
+      phi.rows_at(work.open.data() + r0, nr, work.phi.data());
       for (index_t r = 0; r < nr; ++r) {
         const index_t i = work.open[r0 + r];
-        phi.rows(i, 1, work.phi.data() + r * p);
         T* row = work.rows_x.data() + r * d;
-        read_kernels<T, S>().center_row(x_.row(i), work.shift, d, row);
+        read_kernels<T, S>().center_row(x_.row(i), work.shift ? work.shift : none_.data(), d, row);
         const T a = work.gates[i];
         if (a == T(1)) continue;
         for (index_t j = 0; j < d; ++j) row[j] *= a;

@@ -9,9 +9,7 @@ namespace {
 constexpr index_t most_numbers = index_t{1} << 24;  // in an array of nodes × N
 constexpr index_t most_kept = index_t{1} << 26;     // pre-activations kept between products
 
-index_t block_of(index_t n, index_t nodes) {
-  return std::min(nodes, std::clamp<index_t>(most_numbers / n, 16, 256));
-}
+index_t block_of(index_t n, index_t nodes) { return std::min(nodes, std::clamp<index_t>(most_numbers / n, 16, 256)); }
 
 }  // namespace
 
@@ -20,6 +18,11 @@ template <class T>
 struct GatedOperator<T>::Kept {
   Buffer<T> p, p_aug, p0;
   std::vector<Line<T>> lines;
+};
+
+template <class T>
+struct GatedOperator<T>::Scratch {
+  Buffer<T> w, rows, u, u_aug, p, p_aug, p0, t;
 };
 
 template <class T>
@@ -85,13 +88,22 @@ void GatedOperator<T>::apply(View<const T> v, const index_t* active, View<T> out
   const index_t n = layer.size(), d = size_;
   const bool own = layer.alpha().shared == nullptr, other = other_outputs();
   const index_t block = block_of(n, std::max<index_t>(1, v.rows));
-  Buffer<T> w(block * d), rows(block * d), u(block * n), u_aug(block * n), p, p_aug, p0, t(own ? 0 : block * n);
-  Buffer<double> sums(block), products(block * d);
+  std::unique_ptr<Scratch> scratch;
+  {
+    const std::lock_guard<std::mutex> lock(spare_mutex_);
+    scratch = std::move(spare_);
+  }
+  if (!scratch) scratch = std::make_unique<Scratch>();
+  auto& [w, rows, u, u_aug, p, p_aug, p0, t] = *scratch;
+  for (Buffer<T>* vectors : {&w, &rows}) vectors->resize(block * d);
+  for (Buffer<T>* lines : {&u, &u_aug}) lines->resize(block * n);
+  if (!own) t.resize(block * n);
   if (!kept_) {
     p.resize(block * n);
     p_aug.resize(block * n);
     if (other) p0.resize(block * n);
   }
+  Buffer<double> sums(block), products(block * d);
   struct Work {
     LineScratch<T> scratch;
     Buffer<T> t, r;
@@ -158,6 +170,8 @@ void GatedOperator<T>::apply(View<const T> v, const index_t* active, View<T> out
     for (index_t i = 0; i < nodes; ++i)
       for (index_t j = 0; j < d; ++j) out.row(first + i)[j] = static_cast<T>(layer.scale() * products[i * d + j]);
   }
+  const std::lock_guard<std::mutex> lock(spare_mutex_);
+  spare_ = std::move(scratch);
 }
 
 template <class T>

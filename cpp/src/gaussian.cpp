@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "alphacl/threads.h"
 #include "factored.h"
 #include "fourier.h"
 #include "sorted_gaussian.h"
@@ -22,6 +23,39 @@ class FourierFeatures final : public Features<T> {
   index_t rank() const override { return series_.rank(); }
   void rows(index_t begin, index_t n, T* out) const override {
     series_.features(u_.data() + begin, n, origin_, inv_sqrt_tau_, out);
+  }
+  void rows_at(const index_t* which, index_t n, T* out) const override {
+    constexpr index_t together = 256;
+    double u[together];
+    for (index_t r = 0; r < n; r += together) {
+      const index_t count = std::min(together, n - r);
+      for (index_t a = 0; a < count; ++a) u[a] = u_[which[r + a]];
+      series_.features(u, count, origin_, inv_sqrt_tau_, out + r * rank());
+    }
+  }
+
+  /// r = Φ(Φᵀ1) without writing Φ; false where the series is too long for that.
+  bool row_sums(double* r) const {
+    const index_t n = u_.size(), terms = series_.terms(), p = rank();
+    if (terms > most_series_terms) return false;
+    constexpr index_t rows = 2048;
+    const index_t groups = ceil_div(n, rows);
+    const double scale = series_.omega() * inv_sqrt_tau_;
+    Buffer<double> parts(groups * p, 0.0), ones(p, 0.0);
+    Buffer<T> u(n);
+    parallel_for(groups, [&](index_t g, int) {
+      const index_t i0 = g * rows, ni = std::min(rows, n - i0);
+      for (index_t i = i0; i < i0 + ni; ++i) u[i] = static_cast<T>(u_[i]);
+      node_kernels<T>().series_moments(u.data() + i0, nullptr, ni, origin_, scale, terms, parts.data() + g * p);
+    });
+    for (index_t g = 0; g < groups; ++g)
+      for (index_t l = 0; l < p; ++l) ones[l] += parts[g * p + l];
+    for (index_t l = 0; l < p; ++l) ones[l] *= series_.weight((l + 1) / 2);
+    parallel_for(groups, [&](index_t g, int) {
+      const index_t i0 = g * rows, ni = std::min(rows, n - i0);
+      node_kernels<T>().series_values(u.data() + i0, ni, origin_, scale, terms, ones.data(), r + i0);
+    });
+    return true;
   }
 
  private:
@@ -43,6 +77,13 @@ class ScalarGaussian final : public FactoredImportance<T> {
  public:
   ScalarGaussian(View<const S> f, double tau, std::unique_ptr<Features<T>> phi)
       : FactoredImportance<T>(f.rows, std::move(phi)), f_(f), tau_(tau) {}
+  ScalarGaussian(View<const S> f, double tau, std::unique_ptr<FourierFeatures<T>> phi)
+      : ScalarGaussian(f, tau, std::unique_ptr<Features<T>>(phi.release())) {
+    fourier_ = static_cast<const FourierFeatures<T>*>(this->factor());
+  }
+  void row_sums(double* r) const override {
+    if (fourier_ == nullptr || !fourier_->row_sums(r)) FactoredImportance<T>::row_sums(r);
+  }
   std::unique_ptr<Importance<double>> widened() const override {
     return gaussian<double, S>(f_, tau_, wide_tolerance, GaussianMethod::automatic);
   }
@@ -50,6 +91,7 @@ class ScalarGaussian final : public FactoredImportance<T> {
  private:
   View<const S> f_;
   double tau_;
+  const FourierFeatures<T>* fourier_ = nullptr;
 };
 
 }  // namespace

@@ -55,9 +55,7 @@ class Layer {
   double homogeneity() const { return h_.kind == Activation::Kind::monomial ? h_.parameter : 1; }
   const NodeImportance<T>& alpha() const { return alpha_; }
   /// x0 of the nodes' own importance, null where x itself serves.
-  View<const T> own_inputs() const {
-    return alpha_.shared == nullptr ? alpha_.x0 : View<const T>{nullptr, 0, 0, 0};
-  }
+  View<const T> own_inputs() const { return alpha_.shared == nullptr ? alpha_.x0 : View<const T>{nullptr, 0, 0, 0}; }
   /// r of the shared importance.
   const T* weight() const { return weight_row_.data(); }
   double scale() const { return 1 / (2.0 * static_cast<double>(size()) * static_cast<double>(size())); }
@@ -67,7 +65,8 @@ class Layer {
     const index_t n = size(), d = features(), rows = tile_rows();
     Buffer<T> offsets(nodes, T(0));
     if (gate_.kind != 0)
-      for (index_t k = 0; k < nodes; ++k) offsets[k] = static_cast<T>(kernels<T>().dot_wide(w + k * d, mean_.data(), d));
+      for (index_t k = 0; k < nodes; ++k)
+        offsets[k] = static_cast<T>(kernels<T>().dot_wide(w + k * d, mean_.data(), d));
     PerWorker<Buffer<T>> tiles;
     parallel_for(ceil_div(n, rows), [&](index_t t, int worker) {
       const index_t i0 = t * rows, ni = std::min(rows, n - i0);

@@ -9,7 +9,7 @@
 
 namespace alphacl {
 
-/// Scratch of one worker, N each.
+/// Scratch of one worker, N each and one that may be read beyond them.
 template <class T>
 struct LineScratch {
   Buffer<T> s, a, t, r, product;
@@ -17,8 +17,8 @@ struct LineScratch {
   void resize(index_t n) {
     s.resize(n);
     a.resize(n);
-    t.resize(n);
-    r.resize(n);
+    t.resize(n + 1);
+    r.resize(n + 1);
     product.resize(n);
     sums.resize(n);
   }
@@ -105,13 +105,7 @@ index_t gather_outputs(const NodeGate& h, double homogeneity, const T* p, const 
     node_kernels<T>().gated_row(h, p0, p0, static_cast<T>(1 / homogeneity), n, scratch.s.data());
     return n;
   }
-  index_t open = 0;
-  for (index_t i = 0; i < n; ++i) {
-    scratch.s[open] = p[i];
-    if (a != nullptr) scratch.a[open] = a[i];
-    open += !(p[i] <= T(0));  // NaN stays
-  }
-  return open;
+  return node_kernels<T>().gather_open(p, a, n, scratch.s.data(), scratch.a.data());
 }
 
 /// `p`: the pre-activations that open the gates; `p0`: those of the outputs that the importance compares.
@@ -130,16 +124,10 @@ void own_laplacian(const NodeGate& h, double homogeneity, double tau, double tol
     std::fill_n(t, n, std::numeric_limits<T>::quiet_NaN());
     std::fill_n(r, n, std::numeric_limits<T>::quiet_NaN());
   } else if (line.series()) {
-    index_t open = gather_outputs(h, homogeneity, p, p0, a, n, scratch);
+    const index_t open = gather_outputs(h, homogeneity, p, p0, a, n, scratch);
     if (!compact(h, p, p0)) return line.laplacian(scratch.s.data(), a, n, t, r);
     line.laplacian(scratch.s.data(), scratch.a.data(), open, scratch.t.data(), scratch.r.data());
-    const T at_zero = static_cast<T>(line.sum_at_zero());
-    for (index_t i = n; i-- > 0;) {
-      const bool is_open = !(p[i] <= T(0));
-      open -= is_open;
-      t[i] = is_open ? scratch.t[open] : T(0);
-      r[i] = is_open ? scratch.r[open] : at_zero;
-    }
+    node_kernels<T>().scatter_open(p, scratch.t.data(), scratch.r.data(), static_cast<T>(line.sum_at_zero()), n, t, r);
   } else {
     scratch.resize(n);
     node_kernels<T>().gated_row(h, p0, p0, static_cast<T>(1 / homogeneity), n, scratch.s.data());
@@ -148,7 +136,8 @@ void own_laplacian(const NodeGate& h, double homogeneity, double tau, double tol
     alpha->matmul({a, n, 1, 1}, {scratch.product.data(), n, 1, 1});
     for (index_t i = 0; i < n; ++i) {
       r[i] = static_cast<T>(scratch.sums[i]);
-      t[i] = static_cast<T>(2 * (static_cast<double>(a[i]) * scratch.sums[i] - static_cast<double>(scratch.product[i])));
+      t[i] =
+          static_cast<T>(2 * (static_cast<double>(a[i]) * scratch.sums[i] - static_cast<double>(scratch.product[i])));
     }
   }
 }

@@ -17,6 +17,10 @@ class Features {
   virtual index_t rank() const = 0;  // p
   /// out (n × p, contiguous): rows begin … begin + n − 1 of Φ.
   virtual void rows(index_t begin, index_t n, T* out) const = 0;
+  /// The same for rows which[0 … n).
+  virtual void rows_at(const index_t* which, index_t n, T* out) const {
+    for (index_t r = 0; r < n; ++r) rows(which[r], 1, out + r * rank());
+  }
 };
 
 /// Rows of a factor that stand in memory already.

@@ -112,8 +112,8 @@ struct ReadKernels {
   /// sum += x − origin, in double.
   void (*add_offsets)(const S* x, const S* origin, index_t n, double* sum);
   void (*dense_tile)(const DenseTile<T, S>&);
-  /// For r in [0, n), i = rows[r]: writes v = x_i − y_i (or x_i − shift where y is null) and w_r · v as row `first + r`
-  /// of every panel. Row strides in elements.
+  /// For r in [0, n), i = rows[r]: writes v = x_i − y_i (where y is null x_i − shift, or x_i) and w_r · v as row `first
+  /// + r` of every panel. Row strides in elements.
   void (*pack_rows)(const S* x, index_t stride_x, const S* y, index_t stride_y, const double* shift,
                     const index_t* rows, const T* w, index_t n, index_t d, index_t stride, index_t first, T* plain,
                     T* weighted);
@@ -185,14 +185,22 @@ constexpr index_t most_series_terms = 192;
 /// Rows over the samples of one node.
 template <class T>
 struct NodeKernels {
-  /// out = scale · h'(p) u.
+  /// out = scale · h'(p) u; u = 1 where null.
   void (*gated_row)(const NodeGate& h, const T* p, const T* u, T scale, index_t n, T* out);
   /// With δ = a − a': a becomes h'(p)(t − rδ) and a' becomes h'(p') rδ. Returns the sum of both.
   double (*back_row)(const NodeGate& h, const T* p, const T* p_aug, const T* t, const T* r, index_t n, T* a, T* a_aug);
   /// Σ a t − r (a − a')².
   double (*form_row)(const T* a, const T* a_aug, const T* t, const T* r, index_t n);
-  /// out (1 + 2·terms) += Σ_i a_i, Σ_i a_i cos kθ_i, Σ_i a_i sin kθ_i, θ = scale (u − origin), |θ| ≤ π; a = 1 where null.
+  /// Packs p and a (may be null) of the samples with p > 0 or NaN; returns how many. Room for n each.
+  index_t (*gather_open)(const T* p, const T* a, index_t n, T* s_open, T* a_open);
+  /// Puts packed t and r back where p > 0 or NaN; t = 0 and r = r_closed elsewhere. One more entry may be read.
+  void (*scatter_open)(const T* p, const T* t_open, const T* r_open, T r_closed, index_t n, T* t, T* r);
+  /// out (1 + 2·terms) += Σ_i a_i, Σ_i a_i cos kθ_i, Σ_i a_i sin kθ_i, θ = scale (u − origin), |θ| ≤ π; a = 1 where
+  /// null.
   void (*series_moments)(const T* u, const T* a, index_t n, double origin, double scale, index_t terms, double* out);
+  /// out = the series with coefficients `ones`, in double.
+  void (*series_values)(const T* u, index_t n, double origin, double scale, index_t terms, const double* ones,
+                        double* out);
   /// r = the series with coefficients `ones` at θ, t = 2 (a r − the series with coefficients `moments`), in double.
   void (*series_laplacian)(const T* u, const T* a, index_t n, double origin, double scale, index_t terms,
                            const double* ones, const double* moments, T* t, T* r);

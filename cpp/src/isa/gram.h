@@ -44,21 +44,48 @@ template <class T, class S>
 void pack_rows(const S* x, index_t stride_x, const S* y, index_t stride_y, const double* shift, const index_t* rows,
                const T* w, index_t n, index_t d, index_t stride, index_t first, T* plain, T* weighted) {
   constexpr index_t P = panel_width<T>;
+  const index_t whole = d / P * P;
   for (index_t r = 0; r < n; ++r) {
     const S* a = x + rows[r] * stride_x;
     const S* b = y == nullptr ? nullptr : y + rows[r] * stride_y;
     const T weight = w[r];
-    for (index_t c = 0; c < d; c += P) {
-      const index_t width = d - c < P ? d - c : P;
-      T* p = plain + c * stride + (first + r) * P;
-      T* q = weighted + c * stride + (first + r) * P;
-      if (b != nullptr) {
-        for (index_t j = 0; j < width; ++j) p[j] = static_cast<T>(a[c + j]) - static_cast<T>(b[c + j]);
-      } else {
-        for (index_t j = 0; j < width; ++j) p[j] = static_cast<T>(static_cast<double>(a[c + j]) - shift[c + j]);
+    T* p = plain + (first + r) * P;
+    T* q = weighted + (first + r) * P;
+    // The rows that count are scattered: the next but three is asked for.
+    if (r + 4 < n)
+      for (index_t c = 0; c < d; c += P) {
+        __builtin_prefetch(x + rows[r + 4] * stride_x + c);
+        if (b != nullptr) __builtin_prefetch(y + rows[r + 4] * stride_y + c);
       }
-      for (index_t j = width; j < P; ++j) p[j] = T(0);
-      for (index_t j = 0; j < P; ++j) q[j] = weight * p[j];
+    index_t c = 0;
+    for (; c < whole; c += P, p += P * stride, q += P * stride) {
+      T v[P];
+      if (b != nullptr) {
+#pragma omp simd
+        for (index_t j = 0; j < P; ++j) v[j] = static_cast<T>(a[c + j]) - static_cast<T>(b[c + j]);
+      } else if (shift != nullptr) {
+#pragma omp simd
+        for (index_t j = 0; j < P; ++j) v[j] = static_cast<T>(static_cast<double>(a[c + j]) - shift[c + j]);
+      } else {
+#pragma omp simd
+        for (index_t j = 0; j < P; ++j) v[j] = static_cast<T>(a[c + j]);
+      }
+#pragma omp simd
+      for (index_t j = 0; j < P; ++j) {
+        p[j] = v[j];
+        q[j] = weight * v[j];
+      }
+    }
+    if (c == d) continue;
+    for (index_t j = 0; j < P; ++j) {
+      p[j] = T(0);
+      if (c + j < d) {
+        if (b != nullptr)
+          p[j] = static_cast<T>(a[c + j]) - static_cast<T>(b[c + j]);
+        else
+          p[j] = static_cast<T>(static_cast<double>(a[c + j]) - (shift != nullptr ? shift[c + j] : 0.0));
+      }
+      q[j] = weight * p[j];
     }
   }
 }

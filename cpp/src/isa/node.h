@@ -41,6 +41,11 @@ inline void with_gate(const NodeGate& h, F&& body) {
 template <class T>
 void gated_row(const NodeGate& h, const T* p, const T* u, T scale, index_t n, T* out) {
   with_gate<T>(h, [&](auto gate) {
+    if (u == nullptr) {
+#pragma omp simd
+      for (index_t i = 0; i < n; ++i) out[i] = scale * gate(p[i]);
+      return;
+    }
 #pragma omp simd
     for (index_t i = 0; i < n; ++i) out[i] = scale * gate(p[i]) * u[i];
   });
@@ -71,6 +76,38 @@ double form_row(const T* a, const T* a_aug, const T* t, const T* r, index_t n) {
     sum += static_cast<double>(a[i]) * static_cast<double>(t[i]) - static_cast<double>(r[i]) * moved * moved;
   }
   return sum;
+}
+
+// Both without branches: gates are as good as random, and a wrong guess costs more than a sample.
+template <class T>
+index_t gather_open(const T* p, const T* a, index_t n, T* s_open, T* a_open) {
+  index_t open = 0;
+  for (index_t i = 0; i < n; ++i) {
+    s_open[open] = p[i];
+    if (a != nullptr) a_open[open] = a[i];
+    open += !(p[i] <= T(0));  // NaN stays
+  }
+  return open;
+}
+
+template <class T>
+void scatter_open(const T* p, const T* t_open, const T* r_open, T r_closed, index_t n, T* t, T* r) {
+  constexpr index_t block = 256;
+  T t_next[block], r_next[block];
+  index_t open = 0;
+  for (index_t i0 = 0; i0 < n; i0 += block) {
+    const index_t count = n - i0 < block ? n - i0 : block;
+    for (index_t i = 0; i < count; ++i) {
+      t_next[i] = t_open[open];
+      r_next[i] = r_open[open];
+      open += !(p[i0 + i] <= T(0));
+    }
+#pragma omp simd
+    for (index_t i = 0; i < count; ++i) {
+      t[i0 + i] = p[i0 + i] <= T(0) ? T(0) : t_next[i];
+      r[i0 + i] = p[i0 + i] <= T(0) ? r_closed : r_next[i];
+    }
+  }
 }
 
 // cos θ and sin θ for |θ| ≤ π by Taylor series at θ/4 and two doublings; float32 does with 1e-10.
@@ -232,5 +269,34 @@ void series_laplacian(const T* u, const T* a, index_t n, double origin, double s
       t[i + j] = static_cast<T>(2 * (static_cast<double>(values[j]) * sum[j] - product[j]));
       r[i + j] = static_cast<T>(sum[j]);
     }
+  }
+}
+
+template <class T>
+void series_values(const T* u, index_t n, double origin, double scale, index_t terms, const double* ones, double* out) {
+  typedef Harmonics<T> H;
+  typedef typename H::V V;
+  T u_tail[H::block];
+  double values[H::block];
+  for (index_t i = 0; i < n; i += H::block) {
+    const index_t count = n - i < H::block ? n - i : H::block;
+    const T* from = u + i;
+    if (count < H::block) {
+      for (index_t j = 0; j < H::block; ++j) u_tail[j] = j < count ? u[i + j] : static_cast<T>(origin);
+      from = u_tail;
+    }
+    V sums[series_vectors];
+    for (index_t v = 0; v < series_vectors; ++v) sums[v] = V{} + ones[0];
+    H h;
+    h.start(from, origin, scale);
+    for (index_t k = 1; k <= terms; ++k) {
+      for (index_t v = 0; v < series_vectors; ++v) {
+        sums[v] += ones[2 * k - 1] * h.c[v];
+        sums[v] += ones[2 * k] * h.s[v];
+      }
+      h.next();
+    }
+    for (index_t v = 0; v < series_vectors; ++v) Wide<double, double>::store(sums[v], values + v * H::lanes);
+    for (index_t j = 0; j < count; ++j) out[i + j] = values[j];
   }
 }
