@@ -51,11 +51,14 @@ def _value(text: str) -> object:
 
 def chosen_cases(wanted: list[str]) -> list[Case]:
     cases = load_cases()
-    by_number = {str(case.number): case for case in cases.values()}
+    by_number: dict[str, list[Case]] = {}
+    for case in cases.values():
+        by_number.setdefault(str(case.number), []).append(case)
     unknown = [name for name in wanted if name not in cases and name not in by_number]
     if unknown:
         raise SystemExit(f"unknown case {unknown[0]!r}; there are {', '.join(cases)}")
-    return [cases.get(name) or by_number[name] for name in wanted] or list(cases.values())
+    chosen = [[cases[name]] if name in cases else by_number[name] for name in wanted]
+    return [case for group in chosen for case in group] or list(cases.values())
 
 
 def main(argv: list[str] | None = None) -> int:

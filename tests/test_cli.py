@@ -20,7 +20,7 @@ from support import torch as import_torch
 from test_datasets import idx, pixels
 
 import alphacl_fast as acl
-from alphacl_fast import _cli, _demo, _info, datasets, reference
+from alphacl_fast import _cli, _demo, _demo_patterns, _info, datasets, reference
 
 INFO_KEYS = (
     "version python system numpy torch compiler build_type isa supported_isas "
@@ -322,3 +322,29 @@ def test_plain_torch_computes_the_same(m):
     alpha = None if m is None else reference.gaussian(features, tau)
     theirs = _demo._plain_torch(torch, *arrays, tau).numpy()
     np.testing.assert_allclose(theirs, reference.contrastive_cov(x, x_aug, alpha), atol=1e-13)
+
+
+def test_demo_learns_one_linear_pattern_and_many_with_relu(capsys, tmp_path):
+    """The poster's claim on the digits, for several seeds."""
+    images = datasets.load_digits()
+    for seed in (0, 1):
+        linear, relu = _demo_patterns.learn("digits", (8, 8), images, seed)
+        assert len(linear.images) == 1
+        assert len(relu.images) >= 10
+        assert (np.diff(relu.energies) <= 0).all()
+        assert relu.nodes.sum() == linear.nodes.sum() == _demo_patterns.NUM_NODES
+        assert linear.energies[0] > relu.energies[0] > 0
+    rows = _demo_patterns.image_rows([linear, relu])
+    assert [len(row.images) for row in rows] == [1, 8, min(8, len(relu.images) - 8)]
+    assert rows[0].images[0].shape == (8, 8)
+
+
+def test_demo_on_patches(tmp_path, monkeypatch, capsys):
+    few = datasets.load_patches(400)
+    monkeypatch.setattr(datasets, "load_patches", lambda seed: few)
+    out = tmp_path / "a.png"
+    assert _cli.main(["demo", "--data", "patches", "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"^patches +linear +300 +\d+ +\d+", text, re.MULTILINE)
+    assert re.search(r"^patches +relu +300 +\d+ +\d+", text, re.MULTILINE)
+    assert out.read_bytes().startswith(b"\x89PNG")

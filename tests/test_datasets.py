@@ -212,3 +212,16 @@ def test_memory_of_views():
 def test_errors_of_two_views(images, arguments, error, message):
     with pytest.raises(error, match=message):
         datasets.two_views(images, **arguments)
+
+
+def test_patches():
+    patches = datasets.load_patches(101, 6, seed=3)
+    assert patches.shape == (101, 36)
+    assert patches.dtype == np.float32
+    assert 0 <= patches.min() < 0.2 < 0.8 < patches.max() <= 1
+    np.testing.assert_array_equal(patches, datasets.load_patches(101, 6, seed=3))
+    assert not np.array_equal(patches, datasets.load_patches(101, 6, seed=4))
+    with pytest.raises(ValueError, match="side: expected an integer from 1 to 427, got 428"):
+        datasets.load_patches(1, 428)
+    with pytest.raises(ValueError, match="count: expected a positive integer, got 0"):
+        datasets.load_patches(0)

@@ -104,7 +104,9 @@ def test_with_weights_is_a_new_object_over_the_same_data():
         moved = layer.with_weights(other)
         assert layer.shape == (3, 4, 4)
         assert moved.shape == (5, 4, 4)
-        np.testing.assert_array_equal(moved.matmul(other), acl.GatedCovariance(x, x_aug, other, alpha=alpha).matmul(other))
+        np.testing.assert_array_equal(
+            moved.matmul(other), acl.GatedCovariance(x, x_aug, other, alpha=alpha).matmul(other)
+        )
         np.testing.assert_array_equal(moved.to_dense(), acl.gated_cov(x, x_aug, other, alpha=alpha))
 
 
@@ -208,5 +210,7 @@ def test_errors():
         acl.GatedCovariance(x, x_aug, w, activation="tanh")
     with pytest.raises(ValueError, match="alpha: expected 20 samples like x, got 19"):
         acl.GatedCovariance(x, x_aug, w, alpha=np.ones((19, 19)))
-    with pytest.raises(ValueError, match=r"v0: expected shape \(2, 3\) for matrices of shape \(2, 3, 3\), got \(1, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"v0: expected shape \(2, 3\) for matrices of shape \(2, 3, 3\), got \(1, 3\)"
+    ):
         acl.power_iteration(layer, v0=np.ones((1, 3)))

@@ -108,7 +108,12 @@ def test_starts_beside_x0_and_shared_importances():
     x, x_aug = two_views(150, 4, np.float32, noise=0.2)
     x0 = (x + x_aug) / 2
     f = np.ascontiguousarray(x[:, 0])
-    for alpha in (acl.NodeGaussian(0.5, x0), acl.Gaussian(f, 0.5), np.ones((150, 150), np.float32), acl.Direct(x, tau=1.0)):
+    for alpha in (
+        acl.NodeGaussian(0.5, x0),
+        acl.Gaussian(f, 0.5),
+        np.ones((150, 150), np.float32),
+        acl.Direct(x, tau=1.0),
+    ):
         for frozen in (False, True):
             found = theory.find_local_maxima(x, x_aug, 4, alpha=alpha, frozen=frozen, max_iter=300)
             assert found.weights.dtype == np.float32
@@ -157,7 +162,9 @@ def test_progress_bar_on_demand_only(capsys):
 
 def test_errors():
     x, x_aug = two_views(20, 3, np.float64)
-    with pytest.raises(TypeError, match="num_nodes: expected the number of nodes where weights0 is not given, got None"):
+    with pytest.raises(
+        TypeError, match="num_nodes: expected the number of nodes where weights0 is not given, got None"
+    ):
         theory.find_local_maxima(x, x_aug)
     with pytest.raises(ValueError, match="num_nodes: expected an integer of at least 1, got 0"):
         theory.find_local_maxima(x, x_aug, 0)

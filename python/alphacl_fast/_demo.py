@@ -1,4 +1,4 @@
-"""`alphacl-fast demo`: contrastive covariances of real images: leading eigenvalues, time, and a picture.
+"""`alphacl-fast demo`: what is learned from real images: contrastive covariances, patterns of nodes, a picture.
 
 A direction that augmentation changes is subtracted from C_α, so the leading eigenvectors are patterns that survive it.
 A Gaussian importance counts only pairs whose features are alike: the pattern that the features measure steps back,
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from alphacl_fast import Gaussian, Uniform, _cpu, contrastive_cov, datasets, energy
+from alphacl_fast import Gaussian, Uniform, _cpu, _demo_patterns, contrastive_cov, datasets, energy
 from alphacl_fast._optional import require
 from alphacl_fast._pictures import ImageRow, write_rows
 
@@ -28,19 +28,21 @@ MAX_DENSE_BYTES = 2**30  # of one N×N float32 array, in plain torch
 NUM_CALLS, CALLS_SECONDS = 3, 1  # timed per case, the first limit that is reached
 NUM_EIGENVALUES = 5  # printed
 NUM_EIGENVECTORS = 8  # drawn
-PICTURE_TITLE = "Leading eigenvectors of the contrastive covariance $C_\\alpha$"
+PICTURE_TITLE = "Leading eigenvectors of the contrastive covariance $C_\\alpha$, and what nodes learn"
 PICTURE_NOTE = (
     "Patterns by which images differ and that augmentation leaves alone. "
-    "Gaussian importance: only pairs alike in the principal components (PC) named count."
+    "Gaussian importance: only pairs alike in the principal components (PC) named count.\n"
+    "Below: the maxima of the energy E that nodes with a linear and a ReLU activation climb to, and how many found each."
 )
 
 
 @dataclass(frozen=True)
 class Views:
-    """Two views of a set of images, (N, d) float32, and the principal components of the images, (N, NUM_COMPONENTS)."""
+    """Images, two views of them, (N, d) float32, and their principal components, (N, NUM_COMPONENTS)."""
 
     title: str
     side: tuple[int, int]
+    images: np.ndarray
     x: np.ndarray
     x_aug: np.ndarray
     components: np.ndarray
@@ -50,7 +52,7 @@ class Views:
         if count >= len(self.x):
             return self
         rows = np.sort(np.random.default_rng(seed).choice(len(self.x), count, replace=False))
-        return Views(self.title, self.side, self.x[rows], self.x_aug[rows], self.components[rows])
+        return Views(self.title, self.side, self.images[rows], self.x[rows], self.x_aug[rows], self.components[rows])
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,10 @@ class Result:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
-        choices=("all", "digits", "fashion"),
+        choices=("all", "digits", "fashion", "patches"),
         default="all",
-        help="scikit-learn's digits, Fashion-MNIST, or all that are installed (default: %(default)s)",
+        help="scikit-learn's digits, Fashion-MNIST, patches of scikit-learn's photographs, or digits and Fashion-MNIST "
+        "as far as they are installed; nodes learn from the first (default: %(default)s)",
     )
     parser.add_argument(
         "--fashion-dir",
@@ -99,20 +102,34 @@ def run(args: argparse.Namespace) -> None:
     torch = _torch(args.threads)
     print(f"Two views of each image: shifts of up to {SHIFT} pixel, noise of {NOISE:g} (seed {args.seed}).\n")
     print(_values_header(), flush=True)
-    results = []
+    results, first = [], None
     # disable=None: a bar on a terminal, none in a pipe.
     with tqdm(leave=False, disable=None, bar_format="{desc} [{elapsed}]") as bar:
         for views in _sets(args, bar):
+            first = first or views
             for case in _cases(views, args.seed):
                 bar.set_description_str(f"{views.title}: {case.importance}")
                 results.append(_result(case, torch))
                 bar.write(_values_row(results[-1]))
+        bar.set_description_str(f"{first.title}: nodes")
+        some = first.sample(_demo_patterns.MAX_IMAGES, args.seed)
+        learned = _demo_patterns.learn(some.title, some.side, some.images, args.seed)
         bar.set_description_str(f"writing {args.out}")
-        write_rows(args.out, PICTURE_TITLE, PICTURE_NOTE, [_image_row(result) for result in results])
-    print(f"\n{_times_table(results)}\n\n{_notes(results, torch)}\n\nThe leading eigenvectors as images: {args.out}")
+        rows = [*map(_image_row, results), *_demo_patterns.image_rows(learned)]
+        write_rows(args.out, PICTURE_TITLE, PICTURE_NOTE, rows)
+    print(f"\n{_times_table(results)}\n\n{_notes(results, torch)}\n\n{_demo_patterns.table(learned)}\n")
+    print(
+        f"patterns: different maxima that {_demo_patterns.NUM_NODES} nodes found from random starts on {len(some.images)} images,\n"
+        "    with noise alone in the two views, whitened and brought to length 1.\n\n"
+        f"The eigenvectors and patterns as images: {args.out}"
+    )
 
 
 def _sets(args: argparse.Namespace, bar: Any) -> Iterator[Views]:
+    if args.data == "patches":
+        bar.set_description_str("reading photographs")
+        yield _views("patches", datasets.load_patches(seed=args.seed), (8, 8), args.seed)
+        return
     if args.data != "fashion":
         bar.set_description_str("reading digits")
         yield _views("digits", datasets.load_digits(), (8, 8), args.seed)
@@ -136,7 +153,7 @@ def _views(title: str, images: np.ndarray, side: tuple[int, int], seed: int) -> 
     # Without augmentation and with uniform importance C_α is the covariance.
     _, directions = _eigenpairs(contrastive_cov(images, images))
     components = (images - images.mean(axis=0)) @ directions[:, :NUM_COMPONENTS].astype(images.dtype)
-    return Views(title, side, x, x_aug, components)
+    return Views(title, side, images, x, x_aug, components)
 
 
 def _cases(views: Views, seed: int) -> Iterator[Case]:

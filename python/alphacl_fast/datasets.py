@@ -15,7 +15,7 @@ import numpy as np
 
 from alphacl_fast._optional import require
 
-__all__ = ["DamagedFileError", "load_digits", "load_fashion_mnist", "read_idx", "two_views"]
+__all__ = ["DamagedFileError", "load_digits", "load_fashion_mnist", "load_patches", "read_idx", "two_views"]
 
 FASHION_MNIST_DIR = Path("/usr/share/datasets/fashion-mnist")
 _FASHION_MNIST_STEMS = {
@@ -57,6 +57,30 @@ def load_fashion_mnist(path: str | os.PathLike | None = None, split: str = "trai
         np.divide(part.reshape(rows.shape), np.float32(255), out=rows)
         first += len(part)
     return images
+
+
+def load_patches(count: int = 20_000, side: int = 8, seed: int = 0) -> np.ndarray:
+    """Grey patches of scikit-learn's two photographs: (count, side²) float32 in [0, 1], half from each, drawn at random.
+
+    Raises ImportError, with the command that installs it, when scikit-learn is missing, ValueError where a patch does
+    not fit. Cost: the result and the photographs (427×640).
+    """
+    require("PIL", package="pillow")
+    photographs = require("sklearn.datasets", package="scikit-learn").load_sample_images().images
+    if not isinstance(count, (int, np.integer)) or count < 1:
+        raise ValueError(f"count: expected a positive integer, got {count}")
+    smallest = min(min(photograph.shape[:2]) for photograph in photographs)
+    if not isinstance(side, (int, np.integer)) or not 1 <= side <= smallest:
+        raise ValueError(f"side: expected an integer from 1 to {smallest}, got {side}")
+    rng = np.random.default_rng(seed)
+    parts = []
+    for index, photograph in enumerate(photographs):
+        grey = photograph.mean(axis=2, dtype=np.float32) / np.float32(255)
+        windows = np.lib.stride_tricks.sliding_window_view(grey, (side, side))
+        wanted = count // 2 + (count % 2 if index == 0 else 0)
+        rows, columns = (rng.integers(0, size, wanted) for size in windows.shape[:2])
+        parts.append(windows[rows, columns].reshape(wanted, side * side))
+    return np.concatenate(parts)
 
 
 def read_idx(path: str | os.PathLike) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alphacl_fast._arrays import Operand, like, operand, positive, refuse_grad
+from alphacl_fast._arrays import like, operand, positive, refuse_grad
 from alphacl_fast._backend import maker
 from alphacl_fast._gated import GatedCovariance, checked_layer, importance_arguments
 from alphacl_fast._power_iteration import at_least

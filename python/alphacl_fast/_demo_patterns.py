@@ -1,0 +1,120 @@
+"""The part of the demo that learns: K nodes climb the energy of real images, once linear and once with a ReLU.
+
+A linear node knows one maximum, the leading eigenvector of C_α, and all K of them find it. A ReLU node sees only the
+images that open its gate, so it has many, and K nodes find many of them.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from alphacl_fast import datasets, theory
+from alphacl_fast._pictures import ImageRow
+
+NUM_NODES = 300
+MAX_IMAGES = 5000
+MAX_STEPS = 1000
+NOISE = 0.1  # of the two views, grey levels from 0 to 1; no shift, which would blur the patterns of small images
+FLATTENED = 0.03  # share of the mean variance that is added before whitening
+PER_ROW = 8  # patterns in a row of the picture
+NUM_ROWS = 2
+LISTED = 5  # energies in the table
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """The different maxima that the nodes of one activation found, the highest energy first."""
+
+    title: str
+    activation: str
+    side: tuple[int, int]
+    images: np.ndarray  # (P, d), the weights in pixels
+    energies: np.ndarray  # (P,)
+    nodes: np.ndarray  # (P,) how many found it
+    converged: int
+    steps: int
+    seconds: float
+
+
+def learn(title: str, side: tuple[int, int], images: np.ndarray, seed: int) -> list[Patterns]:
+    """Linear and ReLU nodes on two noisy, whitened views of images, (N, d) float32; alpha is uniform."""
+    views = datasets.two_views(images.reshape(-1, *side), 0, NOISE, seed)
+    x, x_aug = (view.reshape(images.shape) for view in views)
+    mean = x.mean(axis=0)
+    values, axes = np.linalg.eigh(np.cov(x - mean, rowvar=False))
+    scales = np.sqrt(values + FLATTENED * values.mean())
+    whiten, restore = ((axes * scale) @ axes.T for scale in (1 / scales, scales))
+    first, second = (_contrast(((view - mean) @ whiten).astype(np.float32)) for view in (x, x_aug))
+    learned = []
+    for activation in ("linear", "relu"):
+        start = time.perf_counter()
+        found = theory.find_local_maxima(
+            first, second, NUM_NODES, activation=activation, max_iter=MAX_STEPS, gap=False, seed=seed, progress=False
+        )
+        seconds = time.perf_counter() - start
+        groups = range(found.num_maxima)
+        best = [int(np.argmax(np.where(found.group == g, found.energy, -np.inf))) for g in groups]
+        learned.append(
+            Patterns(
+                title,
+                activation,
+                side,
+                found.weights[best] @ restore,
+                found.energy[best],
+                np.bincount(found.group[found.group >= 0], minlength=len(best)),
+                int(found.converged.sum()),
+                int(found.steps.max()),
+                seconds,
+            )
+        )
+    return learned
+
+
+def _contrast(images: np.ndarray) -> np.ndarray:
+    """Each row with length 1, unless it is 0."""
+    lengths = np.linalg.norm(images, axis=1, keepdims=True)
+    return images / np.where(lengths > 0, lengths, 1)
+
+
+_ROW = "{:<14} {:<10} {:>5} {:>9} {:>10} {:>6} {:>8}  {}"
+
+
+def table(learned: list[Patterns]) -> str:
+    header = _ROW.format(
+        "data set", "activation", "nodes", "patterns", "converged", "steps", "time", "highest energies"
+    )
+    rows = [
+        _ROW.format(
+            p.title,
+            p.activation,
+            NUM_NODES,
+            len(p.images),
+            p.converged,
+            p.steps,
+            f"{p.seconds:.2g} s",
+            " ".join(f"{energy:.4g}" for energy in p.energies[:LISTED]),
+        )
+        for p in learned
+    ]
+    return "\n".join([header, *rows])
+
+
+def image_rows(learned: list[Patterns]) -> list[ImageRow]:
+    """One row of the linear pattern, up to NUM_ROWS of those of the ReLU nodes, each with energy and nodes."""
+    rows = []
+    for p in learned:
+        label = [f"{NUM_NODES} nodes", f"{len(p.images)} pattern{'s' if len(p.images) != 1 else ''}"]
+        for first in range(0, min(len(p.images), PER_ROW * NUM_ROWS), PER_ROW):
+            shown = range(first, min(first + PER_ROW, len(p.images)))
+            rows.append(
+                ImageRow(
+                    f"{p.title}, {p.activation}",
+                    label if first == 0 else [],
+                    [p.images[k].reshape(p.side) for k in shown],
+                    [f"E = {p.energies[k]:.3g}, {p.nodes[k]}×" for k in shown],
+                )
+            )
+    return rows
