@@ -77,14 +77,15 @@ def short(records: list[dict]) -> str:
         percent = f"{ours['percent_of_floor']:.0f} %" if ours["seconds"] else "–"
         error = f"{ours['rel_error']:.0e}" if ours["seconds"] else "–"
         memory = bytes_text(ours["peak_extra_bytes"])
-        peer, twin = (_times(fastest(group, role), role) for role in (PEER, TWIN))
+        peer, twin = (_times(group, role) for role in (PEER, TWIN))
         rows.append((size_text(ours), seconds_text(ours["median_seconds"]), percent, peer, twin, memory, error))
     return markdown(header, rows) + "\n\n" + footer(records)
 
 
-def _times(record: dict | None, role: str) -> str:
+def _times(group: list[dict], role: str) -> str:
+    record = fastest(group, role)
     if record is None:
-        return "none finishes" if role == PEER else "–"
+        return "none finishes" if any(r["role"] == role for r in group) else "–"
     name = f" ({record['provider']})" if role == PEER else ""
     return ratio_text(record).replace(" (", "× (", 1) + name
 

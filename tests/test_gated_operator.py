@@ -164,6 +164,20 @@ def test_nan_stays_in_its_node():
         assert np.isfinite(products[[0, 2]]).all()
 
 
+def test_no_features():
+    empty = np.empty((5, 0))
+    for alpha in (None, acl.NodeGaussian(0.4)):
+        layer = acl.GatedCovariance(empty, empty, np.empty((2, 0)), alpha=alpha)
+        assert layer.matmul(np.empty((2, 0))).shape == (2, 0)
+        np.testing.assert_array_equal(layer.quadratic(np.empty((2, 0))), 0)
+
+
+def test_powers_without_end():
+    x, x_aug = two_views(20, 3, np.float64)
+    layer = acl.GatedCovariance(x / 10, x_aug / 10, _nodes(1, 3, np.float64), activation=acl.Monomial(2**40))
+    np.testing.assert_array_equal(layer.matmul(np.ones((1, 3))), 0)
+
+
 def test_many_threads_change_no_bit():
     x, x_aug = two_views(2500, 9, np.float32)
     w = _nodes(5, 9, np.float32)

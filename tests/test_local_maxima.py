@@ -33,7 +33,7 @@ def test_categorical_eigenvalues(tau):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("activation", "expected"), [("linear", 1), ("relu", 6), (acl.Monomial(2), 12)], ids=str)
+@pytest.mark.parametrize("activation, expected", [("linear", 1), ("relu", 6), (acl.Monomial(2), 12)], ids=str)
 def test_number_of_optima_of_categories(activation, expected, dtype):
     """Oracle (g): linear nodes have one optimum up to sign, ReLU nodes M, squares 2M (both signs of each)."""
     x = _categories(SIX, dtype=dtype)
@@ -166,6 +166,8 @@ def test_errors():
         TypeError, match="num_nodes: expected the number of nodes where weights0 is not given, got None"
     ):
         theory.find_local_maxima(x, x_aug)
+    with pytest.raises(ValueError, match=r"x: expected at least one feature, got shape \(20, 0\)"):
+        theory.find_local_maxima(x[:, :0], x_aug[:, :0], 2)
     with pytest.raises(ValueError, match="num_nodes: expected an integer of at least 1, got 0"):
         theory.find_local_maxima(x, x_aug, 0)
     with pytest.raises(ValueError, match="num_nodes: expected 2 like weights0, got 3"):

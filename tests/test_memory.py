@@ -39,12 +39,18 @@ ALPHAS = {
     "gaussian scalar, tiny tau": "acl.Gaussian(z[:, 0], 1e-7)",
     "low rank": "acl.LowRank(z)",
     "uniform": "None",
+    "nodes": "acl.NodeGaussian(0.3)",
+    "nodes, tiny tau": "acl.NodeGaussian(1e-7)",
 }
+LAYER = "x, y, np.eye(4, 16, dtype=np.float32), alpha=alpha"
 CALLS = {
     "contrastive_cov": "acl.contrastive_cov(x, y, alpha)",
     "energy": "acl.energy(x, y, alpha)",
     "matmul": "alpha.matmul(x)",
     "row_sums": "alpha.row_sums()",
+    "gated_cov": f"acl.gated_cov({LAYER})",
+    "products": f"acl.GatedCovariance({LAYER}).matmul(np.eye(4, 16, dtype=np.float32))",
+    "maxima": "acl.theory.find_local_maxima(x, y, 4, alpha=alpha, max_iter=3)",
 }
 N = 3000
 INPUT = 4 * (16 + 16 + 8)  # bytes of one sample
@@ -56,7 +62,12 @@ def _growth(n, alpha, call):
 
 @pytest.mark.parametrize(
     "alpha, call",
-    [(alpha, call) for alpha in ALPHAS for call in ("contrastive_cov", "energy")]
+    [(alpha, call) for alpha in ALPHAS if "nodes" not in alpha for call in ("contrastive_cov", "energy")]
+    + [
+        (alpha, call)
+        for alpha in ("uniform", "nodes", "nodes, tiny tau")
+        for call in ("gated_cov", "products", "maxima")
+    ]
     + [("gaussian", "matmul"), ("gaussian", "row_sums"), ("direct", "matmul"), ("gaussian scalar", "matmul")],
 )
 def test_four_times_the_samples_take_about_four_times_the_memory(alpha, call):

@@ -63,6 +63,7 @@ class Layer {
   /// u (nodes × N) = W dataᵀ, w: nodes × d.
   void project(View<const T> data, const T* w, index_t nodes, T* u) const {
     const index_t n = size(), d = features(), rows = tile_rows();
+    if (d == 0) return static_cast<void>(std::fill_n(u, nodes * n, T(0)));
     Buffer<T> offsets(nodes, T(0));
     if (gate_.kind != 0)
       for (index_t k = 0; k < nodes; ++k)
@@ -79,6 +80,7 @@ class Layer {
   /// out (nodes × d) = z x + z' x', z: nodes × N with `sums` the sums of both rows of a node.
   void back(const T* z, const T* z_aug, const double* sums, index_t nodes, double* out) const {
     const index_t n = size(), d = features(), rows = tile_rows(), tiles = ceil_div(n, rows);
+    if (d == 0) return;
     const index_t by_memory = (index_t{1} << 24) / std::max<index_t>(1, nodes * d);
     const index_t groups = std::max<index_t>(1, std::min<index_t>({32, by_memory, tiles}));
     Buffer<T> parts(groups * nodes * d);
@@ -133,7 +135,9 @@ class Layer {
  private:
   static constexpr index_t block = 64;
 
-  index_t tile_rows() const { return std::clamp<index_t>((index_t{1} << 17) / features() / 16 * 16, 64, 512); }
+  index_t tile_rows() const {
+    return std::clamp<index_t>((index_t{1} << 17) / std::max<index_t>(1, features()) / 16 * 16, 64, 512);
+  }
 
   const T* read(View<const T> data, index_t i0, index_t ni, Buffer<T>& tile) const {
     const index_t d = features();

@@ -1,5 +1,6 @@
 """Compiled CPU kernels. Private: the public functions are those of the package."""
 
+from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
@@ -61,6 +62,92 @@ def power_iteration(
     n_iter: NDArray[np.int64],
     converged: NDArray[np.bool_],
 ) -> None: ...
+def power_iteration_of_product_f32(
+    product: Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.float32]],
+    count: int,
+    size: int,
+    v0: NDArray[np.float32] | None,
+    tol: float,
+    max_iter: int,
+    lanczos: bool,
+    seed: int,
+    eigenvalue: NDArray[np.float32],
+    eigenvector: NDArray[np.float32],
+    gap: NDArray[np.float32] | None,
+    residual: NDArray[np.float32],
+    n_iter: NDArray[np.int64],
+    converged: NDArray[np.bool_],
+) -> None: ...
+def power_iteration_of_product_f64(
+    product: Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]],
+    count: int,
+    size: int,
+    v0: NDArray[np.float64] | None,
+    tol: float,
+    max_iter: int,
+    lanczos: bool,
+    seed: int,
+    eigenvalue: NDArray[np.float64],
+    eigenvector: NDArray[np.float64],
+    gap: NDArray[np.float64] | None,
+    residual: NDArray[np.float64],
+    n_iter: NDArray[np.int64],
+    converged: NDArray[np.bool_],
+) -> None: ...
+
+class _GatedOperator:
+    # The importance: one shared by the nodes, or x0 (None: x), tau, tol and the weights whose outputs it compares.
+    def __init__(
+        self, x: _Float, x_aug: _Float, weights: _Float, activation: str, parameter: float, *importance: Any
+    ) -> None: ...
+    def with_weights(self, weights: _Float) -> _GatedOperator: ...
+    def matmul(self, v: _Float, active: NDArray[np.int64], out: _Float) -> None: ...
+    def power_iteration(
+        self,
+        v0: _Float | None,
+        tol: float,
+        max_iter: int,
+        lanczos: bool,
+        seed: int,
+        eigenvalue: _Float,
+        eigenvector: _Float,
+        gap: _Float | None,
+        residual: _Float,
+        n_iter: NDArray[np.int64],
+        converged: NDArray[np.bool_],
+    ) -> None: ...
+
+@final
+class GatedOperator_f32(_GatedOperator): ...
+
+@final
+class GatedOperator_f64(_GatedOperator): ...
+
+class _Climb:
+    # The importance as above, without the weights; then frozen and tol.
+    def __init__(
+        self, x: _Float, x_aug: _Float, weights: _Float, activation: str, parameter: float, *importance: Any
+    ) -> None: ...
+    def step(self) -> int: ...
+    def finish(self) -> None: ...
+    def write(
+        self,
+        weights: _Float,
+        eigenvalue: _Float,
+        residual: _Float,
+        energy: _Float,
+        steps: NDArray[np.int64],
+        converged: NDArray[np.bool_],
+    ) -> None: ...
+    @staticmethod
+    def block(n: int, nodes: int) -> int: ...
+
+@final
+class Climb_f32(_Climb): ...
+
+@final
+class Climb_f64(_Climb): ...
+
 def build_info() -> dict[str, Any]: ...
 def supported_isas() -> list[str]: ...
 def max_threads() -> int: ...

@@ -32,7 +32,7 @@ PICTURE_TITLE = "Leading eigenvectors of the contrastive covariance $C_\\alpha$,
 PICTURE_NOTE = (
     "Patterns by which images differ and that augmentation leaves alone. "
     "Gaussian importance: only pairs alike in the principal components (PC) named count.\n"
-    "Below: the maxima of the energy E that nodes with a linear and a ReLU activation climb to, and how many found each."
+    "Below: the maxima of the energy E to which linear and ReLU nodes climb, and how many nodes found each."
 )
 
 
@@ -119,7 +119,8 @@ def run(args: argparse.Namespace) -> None:
         write_rows(args.out, PICTURE_TITLE, PICTURE_NOTE, rows)
     print(f"\n{_times_table(results)}\n\n{_notes(results, torch)}\n\n{_demo_patterns.table(learned)}\n")
     print(
-        f"patterns: different maxima that {_demo_patterns.NUM_NODES} nodes found from random starts on {len(some.images)} images,\n"
+        f"patterns: different maxima that {_demo_patterns.NUM_NODES} nodes found from random starts "
+        f"on {len(some.images)} images,\n"
         "    with noise alone in the two views, whitened and brought to length 1.\n\n"
         f"The eigenvectors and patterns as images: {args.out}"
     )

@@ -87,14 +87,17 @@ def gated_cov(x: Any, x_aug: Any, weights: Any, *, activation: Any = "relu", alp
 class GatedCovariance:
     """A(w_k) = C_α[x h'(w_kᵀx)] of K nodes, by products alone: nothing of size K·d² is formed.
 
-    2N² A v = Σ_i x_i g_i (D_i a_i − ((α + αᵀ)a)_i − R_i δ_i) + x'_i g'_i R_i δ_i with g = h'(x·w), a = g (x·v), δ = a − a'.
+    2N² A v = Σ_i x_i g_i (D_i a_i − ((α + αᵀ)a)_i − R_i δ_i) + x'_i g'_i R_i δ_i
+    with g = h'(x·w), a = g (x·v), δ = a − a'; what has a prime belongs to the other view.
 
-    Arguments as for ``gated_cov``. ``alpha_weights``, (K, d): with NodeGaussian the nodes whose outputs α compares, when
-    they are others than ``weights``: α frozen there. Arrays are kept by reference and must not change while the object lives.
+    Arguments as for ``gated_cov``. ``alpha_weights``, (K, d): with NodeGaussian the nodes whose outputs α compares,
+    when they are others than ``weights``: α frozen there. Arrays are kept by reference and must not change while the
+    object lives.
     Cost: 8NdK operations per product of all nodes; with NodeGaussian 8NpK more for p moments (a cosine series, or
-    sorted blocks per node where tau is small); a shared importance adds its product with K columns. Memory: pre-activations
-    up to 2^26 numbers are kept between products, else computed again; blocks of nodes x N, about 2^24 numbers an array.
-    Worth it where fewer than about d/4 products are needed. Source: spec, "matrix-free A_k v_k"; derived.
+    sorted blocks per node where tau is small); a shared importance adds its product with K columns.
+    Memory: pre-activations up to 2^26 numbers are kept between products, else computed again; blocks of nodes x N,
+    about 2^24 numbers an array. Worth it where fewer than about d/4 products are needed.
+    Source: spec, "matrix-free A_k v_k"; derived.
     """
 
     def __init__(

@@ -60,7 +60,7 @@ def load_fashion_mnist(path: str | os.PathLike | None = None, split: str = "trai
 
 
 def load_patches(count: int = 20_000, side: int = 8, seed: int = 0) -> np.ndarray:
-    """Grey patches of scikit-learn's two photographs: (count, side²) float32 in [0, 1], half from each, drawn at random.
+    """Grey patches of scikit-learn's two photographs: (count, side²) float32 in [0, 1], half from each, at random.
 
     Raises ImportError, with the command that installs it, when scikit-learn is missing, ValueError where a patch does
     not fit. Cost: the result and the photographs (427×640).

@@ -60,17 +60,18 @@ def find_local_maxima(
         with ``frozen`` once, at the start.
     weights0 : (K, d) starts; None draws directions uniformly from ``seed``.
     tol : a node stops at ‖A(w)w − λw‖ ≤ tol · max ‖A(w)w‖. Default 1e-4 for float32, 1e-8 for float64. It also stops
-        when ten steps in a row raise its energy by nothing: A(w) of gates that switch is piecewise constant, and a maximum of N samples may
-        lie where one of them switches, with a residual of order 1/N that does not vanish.
+        when ten steps in a row raise its energy by nothing: A(w) of gates that switch is piecewise constant, and a
+        maximum of N samples may lie where one of them switches, with a residual of order 1/N that does not vanish.
     max_iter : steps at most; not converged is a result, not an error.
     gap : also compute the gap at the end, by Lanczos (some dozens of products more).
     angle : radians within which two nodes count as the same maximum; up to sign where h is odd (linear, odd powers).
     progress : a progress bar; None shows one on a terminal when tqdm is installed.
 
     σ ≥ 0 is raised from 0 until the energy, with the α of the step, does not fall (beyond rounding); where A is
-    indefinite a plain power step could lower it. Each node stops on its own. A node whose gates are all closed stays where it is (λ = 0).
+    indefinite a plain power step could lower it. Each node stops on its own. A node whose gates are all closed stays
+    where it is (λ = 0).
     Raises TypeError or ValueError naming the argument, what was expected and what came.
-    Cost: 8NdK operations a step, as a product of GatedCovariance; memory about eight arrays of N x block numbers, blocks
+    Cost: 8NdK operations a step, as a product of GatedCovariance; memory: about eight arrays of N x block, blocks
     of 16 to 256 nodes. Source: poster, "local maxima of 1-layer networks"; the line search: derived.
     """
     starts = _starts(x, num_nodes, weights0, at_least("seed", seed, 0))
@@ -116,6 +117,8 @@ def find_local_maxima(
 def _starts(x: Any, num_nodes: Any, weights0: Any, seed: int) -> Any:
     """(K, d) unit vectors of the kind of x."""
     model = operand("x", x)
+    if model.shape[1] == 0:
+        raise ValueError(f"x: expected at least one feature, got shape {model.shape}")
     if weights0 is not None:
         given = operand("weights0", weights0, samples="node")
         like(given, model, shape=False)

@@ -34,7 +34,9 @@ inline void with_gate(const NodeGate& h, F&& body) {
     case 1:
       return body(LeakyGate<T>{static_cast<T>(h.parameter)});
     default:
-      return body(PowerGate<T>{static_cast<int>(h.parameter) - 1, static_cast<T>(h.parameter)});
+      // Powers beyond a billion are 0, ±1 or infinite, and no int.
+      return body(
+          PowerGate<T>{static_cast<int>(h.parameter < 1e9 ? h.parameter : 1e9) - 1, static_cast<T>(h.parameter)});
   }
 }
 
