@@ -111,7 +111,7 @@ void Climb<T>::judge(std::vector<Node*>& nodes) {
     Node& node = *nodes[static_cast<std::size_t>(i)];
     const T *p = s.p.data() + node.row * n, *p_aug = s.p_aug.data() + node.row * n;
     T *a = s.a.data() + i * n, *a_aug = s.a_aug.data() + i * n;
-    const T *t = s.t.data() + i * n, *r = layer.weight();
+    const T *t = s.own() ? nullptr : s.t.data() + i * n, *r = layer.weight();
     if (s.own()) {
       open(i);
       work.t.resize(n);
@@ -217,7 +217,7 @@ void Climb<T>::climb(const std::vector<Node*>& nodes) {
       const index_t i = pending[static_cast<std::size_t>(q)];
       Node& node = *nodes[static_cast<std::size_t>(i)];
       T *a = s.a.data() + q * n, *a_aug = s.a_aug.data() + q * n;
-      const T *t = s.t.data() + q * n, *r = layer.weight();
+      const T *t = s.own() ? nullptr : s.t.data() + q * n, *r = layer.weight();
       if (s.own()) {
         open(q);
         work.t.resize(n);

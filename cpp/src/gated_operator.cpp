@@ -146,7 +146,7 @@ void GatedOperator<T>::apply(View<const T> v, const index_t* active, View<T> out
       Work& work = works[worker];
       const T *here = from(p, kept.p, i), *there = from(p_aug, kept.p_aug, i);
       T *a = u.data() + i * n, *a_aug = u_aug.data() + i * n;
-      const T *t_row = t.data() + i * n, *r_row = layer.weight();
+      const T *t_row = own ? nullptr : t.data() + i * n, *r_row = layer.weight();
       if (own) {
         open(i);
         work.t.resize(n);
