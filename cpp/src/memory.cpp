@@ -11,8 +11,8 @@ void* allocate(std::size_t bytes) {
   constexpr std::size_t line = 64, huge = std::size_t{1} << 21;
   const std::size_t alignment = bytes >= huge ? huge : line;
   const std::size_t rounded = std::max(line, (bytes + line - 1) / line * line);
-  void* fresh = std::aligned_alloc(alignment, rounded);
-  if (fresh == nullptr) throw OutOfMemory(rounded);
+  void* fresh = nullptr;  // not aligned_alloc, which may refuse sizes that are no multiple of the alignment
+  if (posix_memalign(&fresh, alignment, rounded) != 0) throw OutOfMemory(rounded);
 #ifdef MADV_HUGEPAGE
   if (alignment == huge) madvise(fresh, rounded / huge * huge, MADV_HUGEPAGE);
 #endif
