@@ -114,7 +114,7 @@ if first != 0:
     run_python(FORK.format(before=nested), OMP_NUM_THREADS="4")
 
 
-def test_the_child_says_that_it_runs_on_one_thread():
+def test_a_forked_child_says_that_it_runs_on_one_thread():
     code = """
 import os
 import warnings

@@ -6,6 +6,7 @@ void register_importance(pybind11::module_& m);
 void register_contrastive_cov(pybind11::module_& m);
 void register_gated(pybind11::module_& m);
 void register_gated_operator(pybind11::module_& m);
+void register_pairs(pybind11::module_& m);
 void register_power_iteration(pybind11::module_& m);
 void register_runtime(pybind11::module_& m);
 }  // namespace alphacl::bindings
@@ -18,5 +19,6 @@ PYBIND11_MODULE(_cpu, m, pybind11::mod_gil_not_used()) {
   register_contrastive_cov(m);
   register_gated(m);
   register_gated_operator(m);
+  register_pairs(m);
   register_power_iteration(m);
 }

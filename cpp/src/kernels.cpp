@@ -134,6 +134,14 @@ const BasisKernels<double>& basis_kernels<double>() {
   return kernel_set().basis_d;
 }
 template <>
+const PairKernels<float>& pair_kernels<float>() {
+  return kernel_set().pair_f;
+}
+template <>
+const PairKernels<double>& pair_kernels<double>() {
+  return kernel_set().pair_d;
+}
+template <>
 const NodeKernels<float>& node_kernels<float>() {
   return kernel_set().node_f;
 }

@@ -87,6 +87,9 @@ struct Kernels {
   /// `count` packed panels. `ahead` may be null.
   void (*multiply_tile)(const T* tile, index_t ld, index_t ni, index_t n, const T* packed, index_t stride,
                         index_t count, T* out, index_t ld_out, Ahead* ahead);
+  /// The same for the transpose of a tile (n × ni).
+  void (*multiply_transposed)(const T* tile, index_t ld, index_t ni, index_t n, const T* packed, index_t stride,
+                              index_t count, T* out, index_t ld_out);
   /// sum (cols, double) += the rows of a contiguous block.
   void (*add_block_rows)(const T* block, index_t rows, index_t cols, double* sum);
   /// out = w · in.
@@ -206,6 +209,62 @@ struct NodeKernels {
                            const double* ones, const double* moments, T* t, T* r);
 };
 
+/// ψ of a pair loss, and what it is taken of: x_ij = offset_i + t_ij.
+enum class PairForm {
+  exponential,  // e^x; in log-sum-exp form
+  hinge,        // [x]₊
+  logistic,     // 1/(1 + e^−x)
+  softplus,     // log(1 + e^x)
+  square,       // ½ [x]₊²
+};
+
+/// One tile of scores t_ij = scale · min(f_i·g_j − half_i − half_j, ceiling), and what is made of it.
+template <class T>
+struct PairTile {
+  T* tile;  // ni × nj products f_i·g_j, row stride ld; overwritten
+  index_t ld;
+  index_t ni, nj;
+  const T *half_i, *half_j;  // ½‖f‖² for distances, else zeros
+  T scale, ceiling;
+  index_t skip;   // column skip + i of row i, the pair of a sample with itself, is left out
+  index_t first;  // row i starts at column max(0, i + first); what lies before is written as 0
+  PairForm form;
+  T* scratch;  // 4·nj
+};
+
+/// Log-sum-exp of rows and columns, running: (peak, sum) stand for sum · e^peak. Columns may be null.
+template <class T>
+struct PairLogSums {
+  T *row_peak, *col_peak;
+  double *row_sum, *col_sum;
+};
+
+/// Σ_j ψ(row_i + t_ij) is added to row_sum_i, and Σ_i ψ(col_j + t_ij) to col_sum_j. Columns may be null.
+template <class T>
+struct PairSums {
+  const T *row, *col;
+  double *row_sum, *col_sum;
+};
+
+/// The tile becomes row_weight_i ψ'(row_i + t_ij) + col_weight_j ψ'(col_j + t_ij). Columns may be null.
+/// e^x: row and col are the logarithms of the normalisers, or, when `shared`, weights are those beside
+/// e^(t_ij − shift) and row and col are not read.
+template <class T>
+struct PairWeights {
+  const T *row, *col, *row_weight, *col_weight;
+  bool shared;
+  T shift;
+  double *sum_i, *sum_j;  // += sums of the tile's rows and columns, or null
+  double *own_i, *own_j;  // += sums over the row of the first term, over the column of the second; null with sum_i
+};
+
+template <class T>
+struct PairKernels {
+  void (*log_sums)(const PairTile<T>&, const PairLogSums<T>&);
+  void (*sums)(const PairTile<T>&, const PairSums<T>&);
+  void (*weights)(const PairTile<T>&, const PairWeights<T>&);
+};
+
 struct KernelSet {
   Kernels<float> f;
   Kernels<double> d;
@@ -223,6 +282,8 @@ struct KernelSet {
   BasisKernels<double> basis_d;
   NodeKernels<float> node_f;
   NodeKernels<double> node_d;
+  PairKernels<float> pair_f;
+  PairKernels<double> pair_d;
   /// Fills n values with e^x for the rate of the machine (benchmarks).
   void (*exp_f)(const float* x, index_t n, float* out);
   void (*exp_d)(const double* x, index_t n, double* out);
@@ -248,5 +309,7 @@ template <class T>
 const BasisKernels<T>& basis_kernels();
 template <class T>
 const NodeKernels<T>& node_kernels();
+template <class T>
+const PairKernels<T>& pair_kernels();
 
 }  // namespace alphacl

@@ -62,7 +62,6 @@ void transpose(const S* at, index_t ld_at, index_t ni, index_t nj, T* out, index
 
 template <class T, class S>
 void dense_tile(const DenseTile<T, S>& tile) {
-  constexpr index_t flush_rows = 64;
   const index_t nj = tile.nj;
   transpose<T, S>(tile.at, tile.ld_at, tile.ni, nj, tile.out, tile.ld_out);
   T* beta_col = tile.scratch;

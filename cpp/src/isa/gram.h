@@ -158,7 +158,8 @@ void probe(const T* panels, index_t n, index_t stride, index_t count, const T* w
 }
 
 // out (rows × panels · P) += tile (rows × n) · the panels, while one line of `ahead` is asked for in eight steps.
-template <class T, index_t rows, index_t panels>
+// `across`: the tile is given as its transpose, n × rows.
+template <class T, bool across, index_t rows, index_t panels>
 inline void multiply_rows(const T* tile, index_t ld, index_t n, const T* packed, index_t stride, T* out, index_t ld_out,
                           const char* const* ahead) {
   constexpr index_t P = panel_width<T>, lanes = Wide<T, T>::lanes, vectors = panels * P / lanes, each = P / lanes;
@@ -172,8 +173,9 @@ inline void multiply_rows(const T* tile, index_t ld, index_t n, const T* packed,
       Wide<T, T>::load(packed + (v / each * stride + j) * P + v % each * lanes, &x[v]);
 #pragma GCC unroll 8
     for (index_t i = 0; i < rows; ++i) {
+      const T entry = across ? tile[j * ld + i] : tile[i * ld + j];
 #pragma GCC unroll 8
-      for (index_t v = 0; v < vectors; ++v) sums[i][v] += tile[i * ld + j] * x[v];
+      for (index_t v = 0; v < vectors; ++v) sums[i][v] += entry * x[v];
     }
   }
   for (index_t i = 0; i < rows; ++i) {
@@ -200,32 +202,46 @@ inline const char* const* lines_ahead(Ahead* ahead, index_t count, const char** 
   return lines;
 }
 
-template <class T, index_t panels>
+template <class T, bool across, index_t panels>
 inline void multiply_panels(const T* tile, index_t ld, index_t ni, index_t n, const T* packed, index_t stride, T* out,
                             index_t ld_out, Ahead* ahead) {
   constexpr index_t rows = vector_bytes == 64 ? 8 : (vector_bytes == 32 ? 4 : 2);
+  const index_t step = across ? 1 : ld;
   const char* lines[most_multiplied / 8];
   index_t i = 0;
   for (; i + rows <= ni; i += rows)
-    multiply_rows<T, rows, panels>(tile + i * ld, ld, n, packed, stride, out + i * ld_out, ld_out,
-                                   lines_ahead(ahead, (n + 7) / 8, lines));
+    multiply_rows<T, across, rows, panels>(tile + i * step, ld, n, packed, stride, out + i * ld_out, ld_out,
+                                           lines_ahead(ahead, (n + 7) / 8, lines));
   for (; i < ni; ++i)
-    multiply_rows<T, 1, panels>(tile + i * ld, ld, n, packed, stride, out + i * ld_out, ld_out, nullptr);
+    multiply_rows<T, across, 1, panels>(tile + i * step, ld, n, packed, stride, out + i * ld_out, ld_out, nullptr);
+}
+
+template <class T, bool across>
+void multiply_bands(const T* tile, index_t ld, index_t ni, index_t n, const T* packed, index_t stride, index_t count,
+                    T* out, index_t ld_out, Ahead* ahead) {
+  constexpr index_t P = panel_width<T>, together = vector_bytes == 64 ? 2 : 1, band = 32;
+  // A band of the tile stays in the first-level cache.
+  for (index_t i = 0; i < ni; i += band) {
+    const index_t height = ni - i < band ? ni - i : band;
+    const T* from = tile + (across ? i : i * ld);
+    T* to = out + i * ld_out;
+    index_t c = 0;
+    for (; c + together <= count; c += together)
+      multiply_panels<T, across, together>(from, ld, height, n, packed + c * P * stride, stride, to + c * P, ld_out,
+                                           ahead);
+    for (; c < count; ++c)
+      multiply_panels<T, across, 1>(from, ld, height, n, packed + c * P * stride, stride, to + c * P, ld_out, ahead);
+  }
 }
 
 template <class T>
 void multiply_tile(const T* tile, index_t ld, index_t ni, index_t n, const T* packed, index_t stride, index_t count,
                    T* out, index_t ld_out, Ahead* ahead) {
-  constexpr index_t P = panel_width<T>, together = vector_bytes == 64 ? 2 : 1, band = 32;
-  // A band of the tile stays in the first-level cache.
-  for (index_t i = 0; i < ni; i += band) {
-    const index_t height = ni - i < band ? ni - i : band;
-    const T* from = tile + i * ld;
-    T* to = out + i * ld_out;
-    index_t c = 0;
-    for (; c + together <= count; c += together)
-      multiply_panels<T, together>(from, ld, height, n, packed + c * P * stride, stride, to + c * P, ld_out, ahead);
-    for (; c < count; ++c)
-      multiply_panels<T, 1>(from, ld, height, n, packed + c * P * stride, stride, to + c * P, ld_out, ahead);
-  }
+  multiply_bands<T, false>(tile, ld, ni, n, packed, stride, count, out, ld_out, ahead);
+}
+
+template <class T>
+void multiply_transposed(const T* tile, index_t ld, index_t ni, index_t n, const T* packed, index_t stride,
+                         index_t count, T* out, index_t ld_out) {
+  multiply_bands<T, true>(tile, ld, ni, n, packed, stride, count, out, ld_out, nullptr);
 }

@@ -14,6 +14,7 @@ namespace {
 #include "exp.h"
 #include "gram.h"
 #include "node.h"
+#include "pairs.h"
 #include "radial.h"
 #include "rows.h"
 #include "symmetric.h"
@@ -22,7 +23,7 @@ namespace {
 template <class T>
 constexpr Kernels<T> plain_kernels() {
   return {add_block<T>,      panel_width<T>,        pack_row<T>,  gram<T>,   cross_gram<T>,  probe<T>,
-          multiply_tile<T>,  add_block_rows<T>,     scale_row<T>, dot<T, T>, dot<T, double>, fourier<T>,
+          multiply_tile<T>, multiply_transposed<T>, add_block_rows<T>,     scale_row<T>, dot<T, T>, dot<T, double>, fourier<T>,
           radial_tile<T, T>, radial_tile<T, double>};
 }
 template <class T, class S>
@@ -50,6 +51,10 @@ constexpr NodeKernels<T> gating_kernels() {
   return {gated_row<T>,    back_row<T>,       form_row<T>,      gather_open<T>,
           scatter_open<T>, series_moments<T>, series_values<T>, series_laplacian<T>};
 }
+template <class T>
+constexpr PairKernels<T> pairing_kernels() {
+  return {pair_log_sums<T>, pair_sums<T>, pair_weights<T>};
+}
 
 constexpr KernelSet the_set = {
     plain_kernels<float>(),
@@ -68,6 +73,8 @@ constexpr KernelSet the_set = {
     projecting_kernels<double>(),
     gating_kernels<float>(),
     gating_kernels<double>(),
+    pairing_kernels<float>(),
+    pairing_kernels<double>(),
     exp_values<float>,
     exp_values<double>,
 };

@@ -24,7 +24,6 @@ void exponents(const S* dot, S half_i, const S* half_j, index_t begin, index_t n
 
 template <class T, class S>
 bool radial_tile(const RadialTile<T, S>& tile) {
-  constexpr index_t flush_rows = 64;  // columns are summed in T over so many rows, then in double
   S* t = tile.scratch_s;
   T* column = tile.scratch_t;
   const index_t nj = tile.nj;

@@ -23,3 +23,6 @@ struct Wide {
   }
   static inline void store(const type& v, T* p) { __builtin_memcpy(p, &v, sizeof(v)); }
 };
+
+// Columns of a tile are summed in its type over so many rows, then in double.
+constexpr index_t flush_rows = 64;

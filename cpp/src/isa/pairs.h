@@ -1,0 +1,291 @@
+// Tiles of pair losses. Included inside the anonymous namespace of kernels.cpp, after exp.h.
+
+template <class T>
+constexpr T minus_infinity = -static_cast<T>(__builtin_inf());
+
+// Logarithms of sums may lie so far apart that e^(t − the largest) still keeps what counts of the smallest: what is
+// lost is below e^−27 of it (float), e^−108 (double).
+template <class T>
+constexpr T widest_shared = sizeof(T) == 4 ? T(60) : T(600);
+
+// log(1 + u) for 0 ≤ u ≤ 1: 2 artanh(s), s = u/(2 + u) ≤ 1/3, by its series.
+template <class T>
+inline T log_one_plus(T u) {
+  constexpr int terms = sizeof(T) == 4 ? 7 : 16;
+  const T s = u / (T(2) + u), square = s * s;
+  T sum = T(1) / T(2 * terms + 1);
+#pragma GCC unroll 16
+  for (int k = terms - 1; k >= 0; --k) sum = sum * square + T(1) / T(2 * k + 1);
+  return T(2) * s * sum;
+}
+
+// ψ and ψ'. e^−|x| cannot overflow.
+struct Hinge {
+  template <class T>
+  static inline T value(T x) {
+    return x < T(0) ? T(0) : x;
+  }
+  template <class T>
+  static inline T slope(T x) {
+    return x > T(0) ? T(1) : (x <= T(0) ? T(0) : x);  // NaN stays
+  }
+};
+struct Logistic {
+  template <class T>
+  static inline T value(T x) {
+    const T e = exp_value(x < T(0) ? x : -x), part = T(1) / (T(1) + e);
+    return x < T(0) ? e * part : part;
+  }
+  template <class T>
+  static inline T slope(T x) {
+    const T e = exp_value(x < T(0) ? x : -x), part = T(1) / (T(1) + e);
+    return e * part * part;
+  }
+};
+struct Softplus {
+  template <class T>
+  static inline T value(T x) {
+    const T e = exp_value(x < T(0) ? x : -x);
+    return (x < T(0) ? T(0) : x) + log_one_plus(e);
+  }
+  template <class T>
+  static inline T slope(T x) {
+    return Logistic::value(x);
+  }
+};
+struct Square {
+  template <class T>
+  static inline T value(T x) {
+    return T(0.5) * Hinge::value(x) * Hinge::value(x);
+  }
+  template <class T>
+  static inline T slope(T x) {
+    return Hinge::value(x);
+  }
+};
+
+template <class T>
+inline index_t first_column(const PairTile<T>& tile, index_t i) {
+  const index_t wanted = i + tile.first;
+  return wanted < 0 ? 0 : (wanted > tile.nj ? tile.nj : wanted);
+}
+
+// Scores of row i from column `begin` on, in place; its pair with itself becomes `self`, NaN stays.
+template <class T>
+inline T* scores(const PairTile<T>& tile, index_t i, index_t begin, T self) {
+  T* t = tile.tile + i * tile.ld;
+  const T half = tile.half_i[i], ceiling = tile.ceiling, scale = tile.scale;
+  const T* half_j = tile.half_j;
+#pragma omp simd
+  for (index_t j = begin; j < tile.nj; ++j) {
+    const T s = t[j] - (half + half_j[j]);
+    t[j] = scale * (s > ceiling ? ceiling : s);
+  }
+  const index_t own = tile.skip + i;
+  if (own >= begin && own < tile.nj && t[own] == t[own]) t[own] = self;
+  return t;
+}
+
+// (peak, sum) += (base, part), with peak the larger of itself and `seen`.
+template <class T>
+inline void merge(T seen, T base, double part, T* peak, double* sum) {
+  const T top = seen > *peak ? seen : *peak;
+  // −inf − (−inf) would be NaN: nothing has been seen yet.
+  const double from = top == minus_infinity<T> ? 0 : static_cast<double>(top);
+  *sum = *sum * exp_value(static_cast<double>(*peak) - from) + part * exp_value(static_cast<double>(base) - from);
+  *peak = top;
+}
+
+
+template <class T>
+inline void flush(T* column, index_t nj, double* sum) {
+#pragma omp simd
+  for (index_t j = 0; j < nj; ++j) {
+    sum[j] += static_cast<double>(column[j]);
+    column[j] = T(0);
+  }
+}
+
+template <class T>
+void pair_log_sums(const PairTile<T>& tile, const PairLogSums<T>& out) {
+  const index_t nj = tile.nj;
+  const bool both = out.col_peak != nullptr;
+  T* col_top = tile.scratch;  // of this tile
+  T* column = tile.scratch + nj;
+  for (index_t j = 0; j < nj; ++j) col_top[j] = minus_infinity<T>;
+  T highest = minus_infinity<T>, lowest = -minus_infinity<T>;
+  constexpr index_t most_rows = 512;
+  T row_top[most_rows];
+  for (index_t i = 0; i < tile.ni; ++i) {
+    const T* t = scores(tile, i, 0, minus_infinity<T>);
+    T top = minus_infinity<T>;
+    if (both) {
+#pragma omp simd reduction(max : top)
+      for (index_t j = 0; j < nj; ++j) {
+        top = t[j] > top ? t[j] : top;
+        col_top[j] = t[j] > col_top[j] ? t[j] : col_top[j];
+      }
+    } else {
+#pragma omp simd reduction(max : top)
+      for (index_t j = 0; j < nj; ++j) top = t[j] > top ? t[j] : top;
+    }
+    row_top[i] = top;
+    highest = top > highest ? top : highest;
+    const T reached = top > out.row_peak[i] ? top : out.row_peak[i];
+    if (reached != minus_infinity<T>) lowest = reached < lowest ? reached : lowest;
+  }
+  for (index_t j = 0; both && j < nj; ++j) {
+    const T reached = col_top[j] > out.col_peak[j] ? col_top[j] : out.col_peak[j];
+    if (reached != minus_infinity<T>) lowest = reached < lowest ? reached : lowest;
+  }
+  const bool shared = highest - lowest <= widest_shared<T>;
+  double* col_sum = reinterpret_cast<double*>(tile.scratch + 2 * nj);
+  if (both) {
+    for (index_t j = 0; j < nj; ++j) {
+      column[j] = T(0);
+      col_sum[j] = 0;
+    }
+  }
+  for (index_t i = 0; i < tile.ni; ++i) {
+    const T* t = tile.tile + i * tile.ld;
+    const T wanted = shared ? highest : row_top[i], base = wanted == minus_infinity<T> ? T(0) : wanted;
+    T sum = T(0);
+    if (!both) {
+#pragma omp simd reduction(+ : sum)
+      for (index_t j = 0; j < nj; ++j) sum += exp_value(t[j] - base);
+    } else if (shared) {
+#pragma omp simd reduction(+ : sum)
+      for (index_t j = 0; j < nj; ++j) {
+        const T e = exp_value(t[j] - base);
+        sum += e;
+        column[j] += e;
+      }
+    } else {
+#pragma omp simd reduction(+ : sum)
+      for (index_t j = 0; j < nj; ++j) {
+        sum += exp_value(t[j] - base);
+        const T top = col_top[j] == minus_infinity<T> ? T(0) : col_top[j];
+        column[j] += exp_value(t[j] - top);
+      }
+    }
+    merge(row_top[i], base, static_cast<double>(sum), &out.row_peak[i], &out.row_sum[i]);
+    if (both && (i % flush_rows == flush_rows - 1 || i == tile.ni - 1)) flush(column, nj, col_sum);
+  }
+  for (index_t j = 0; both && j < nj; ++j) {
+    const T wanted = shared ? highest : col_top[j], base = wanted == minus_infinity<T> ? T(0) : wanted;
+    merge(col_top[j], base, col_sum[j], &out.col_peak[j], &out.col_sum[j]);
+  }
+}
+
+template <class Form, class T>
+void sums_of(const PairTile<T>& tile, const PairSums<T>& out) {
+  const index_t nj = tile.nj;
+  T* column = tile.scratch;
+  for (index_t j = 0; j < nj; ++j) column[j] = T(0);
+  for (index_t i = 0; i < tile.ni; ++i) {
+    // e^−inf, and so every ψ here, is 0.
+    const T* t = scores(tile, i, 0, minus_infinity<T>);
+    const T offset = out.row[i];
+    T sum = T(0);
+    if (out.col == nullptr) {
+#pragma omp simd reduction(+ : sum)
+      for (index_t j = 0; j < nj; ++j) sum += Form::value(offset + t[j]);
+    } else {
+      const T* offset_j = out.col;
+#pragma omp simd reduction(+ : sum)
+      for (index_t j = 0; j < nj; ++j) {
+        sum += Form::value(offset + t[j]);
+        column[j] += Form::value(offset_j[j] + t[j]);
+      }
+    }
+    out.row_sum[i] += static_cast<double>(sum);
+    if (out.col != nullptr && (i % flush_rows == flush_rows - 1 || i == tile.ni - 1)) flush(column, nj, out.col_sum);
+  }
+}
+
+template <class T>
+void pair_sums(const PairTile<T>& tile, const PairSums<T>& out) {
+  switch (tile.form) {
+    case PairForm::hinge: return sums_of<Hinge>(tile, out);
+    case PairForm::logistic: return sums_of<Logistic>(tile, out);
+    case PairForm::softplus: return sums_of<Softplus>(tile, out);
+    case PairForm::square: return sums_of<Square>(tile, out);
+    case PairForm::exponential: return;  // pair_log_sums
+  }
+}
+
+// e^x, x = t − the logarithm of a normaliser.
+struct Exponential {
+  template <class T>
+  static inline T slope(T x) {
+    return exp_value(x);
+  }
+};
+
+template <class Form, bool shared, class T>
+void weights_of(const PairTile<T>& tile, const PairWeights<T>& out) {
+  const index_t nj = tile.nj;
+  T *column = tile.scratch, *own = tile.scratch + nj;
+  for (index_t j = 0; j < 2 * nj; ++j) column[j] = T(0);
+  // A logarithm is subtracted, an offset added.
+  constexpr T sign = __is_same(Form, Exponential) ? T(-1) : T(1);
+  for (index_t i = 0; i < tile.ni; ++i) {
+    const index_t begin = first_column(tile, i);
+    T* t = scores(tile, i, begin, minus_infinity<T>);
+    for (index_t j = 0; j < begin; ++j) t[j] = T(0);
+    const T offset = sign * (shared ? out.shift : out.row[i]), weight = out.row_weight[i];
+    T sum = T(0), first = T(0);
+    if (out.col_weight == nullptr) {
+#pragma omp simd reduction(+ : sum)
+      for (index_t j = begin; j < nj; ++j) {
+        const T w = weight * Form::slope(offset + t[j]);
+        t[j] = w;
+        sum += w;
+        column[j] += w;
+      }
+      first = sum;
+    } else if (shared) {
+      const T* weight_j = out.col_weight;
+#pragma omp simd reduction(+ : sum, first)
+      for (index_t j = begin; j < nj; ++j) {
+        const T e = Form::slope(offset + t[j]), here = weight * e, there = weight_j[j] * e, w = here + there;
+        t[j] = w;
+        sum += w;
+        first += here;
+        column[j] += w;
+        own[j] += there;
+      }
+    } else {
+      const T *weight_j = out.col_weight, *offset_j = out.col;
+#pragma omp simd reduction(+ : sum, first)
+      for (index_t j = begin; j < nj; ++j) {
+        const T here = weight * Form::slope(offset + t[j]);
+        const T there = weight_j[j] * Form::slope(sign * offset_j[j] + t[j]), w = here + there;
+        t[j] = w;
+        sum += w;
+        first += here;
+        column[j] += w;
+        own[j] += there;
+      }
+    }
+    if (out.sum_i == nullptr) continue;
+    out.sum_i[i] += static_cast<double>(sum);
+    if (out.own_i != nullptr) out.own_i[i] += static_cast<double>(first);
+    if (i % flush_rows == flush_rows - 1 || i == tile.ni - 1) {
+      if (out.sum_j != nullptr) flush(column, nj, out.sum_j);
+      if (out.own_j != nullptr) flush(own, nj, out.own_j);
+    }
+  }
+}
+
+template <class T>
+void pair_weights(const PairTile<T>& tile, const PairWeights<T>& out) {
+  switch (tile.form) {
+    case PairForm::exponential:
+      return out.shared ? weights_of<Exponential, true>(tile, out) : weights_of<Exponential, false>(tile, out);
+    case PairForm::hinge: return weights_of<Hinge, false>(tile, out);
+    case PairForm::logistic: return weights_of<Logistic, false>(tile, out);
+    case PairForm::softplus: return weights_of<Softplus, false>(tile, out);
+    case PairForm::square: return weights_of<Square, false>(tile, out);
+  }
+}

@@ -1,0 +1,94 @@
+#include "pair_scores.h"
+
+namespace alphacl {
+
+template <class T>
+template <class S>
+void PairSide<T>::fill(View<const S> f, const double* shift, bool halves, bool products) {
+  const Kernels<T>& kernel = kernels<T>();
+  const index_t panel = kernel.panel;
+  n_ = f.rows;
+  m_ = f.cols;
+  panels_ = ceil_div(m_, panel);
+  stride_ = n_ | 1;  // powers of two would share the sets of the first-level cache
+  rows_.resize(n_ * m_);
+  half_.resize(n_);
+  const index_t groups = ceil_div(n_, panel);
+  samples_.resize(groups * panel * m_);
+  if (products) packed_.resize(panels_ * stride_ * panel);
+  const Buffer<double> zero(m_, 0.0);
+  parallel_for(ceil_div(groups, 16), [&](index_t c, int) {
+    for (index_t g = c * 16; g < std::min(groups, (c + 1) * 16); ++g) {
+      T* columns = samples_.data() + g * panel * m_;
+      const index_t count = std::min(panel, n_ - g * panel);
+      for (index_t r = 0; r < count; ++r) {
+        const index_t i = g * panel + r;
+        T* row = rows_.data() + i * m_;
+        read_kernels<T, S>().center_row(f.row(i), shift ? shift : zero.data(), m_, row);
+        half_[i] = halves ? static_cast<T>(0.5 * kernel.dot(row, row, m_)) : T(0);
+        if (products) kernel.pack_row(row, nullptr, T(1), m_, stride_, packed_.data() + i * panel, nullptr);
+      }
+      for (index_t k = 0; k < m_; ++k)
+        for (index_t r = 0; r < panel; ++r)
+          columns[k * panel + r] = r < count ? rows_[(g * panel + r) * m_ + k] : T(0);
+    }
+  });
+}
+
+template <class T>
+void PairSide<T>::products(index_t i0, index_t ni, const PairSide& right, index_t j0, index_t nj, T* out,
+                           index_t ld) const {
+  const Kernels<T>& kernel = kernels<T>();
+  const index_t panel = kernel.panel, count = ceil_div(nj, panel);
+  for (index_t i = 0; i < ni; ++i) std::fill_n(out + i * ld, count * panel, T(0));
+  for (index_t k = 0; k < m_; k += most_multiplied)
+    kernel.multiply_tile(row(i0) + k, m_, ni, std::min(most_multiplied, m_ - k),
+                         right.samples_.data() + j0 * m_ + k * panel, m_, count, out, ld, nullptr);
+}
+
+template <class T>
+void PairSide<T>::apply(const T* tile, index_t ld, index_t ni, index_t j0, index_t n, bool transposed, T* out) const {
+  const Kernels<T>& kernel = kernels<T>();
+  const T* packed = packed_.data() + j0 * kernel.panel;
+  if (transposed) {
+    kernel.multiply_transposed(tile, ld, ni, n, packed, stride_, panels_, out, width());
+  } else {
+    kernel.multiply_tile(tile, ld, ni, n, packed, stride_, panels_, out, width(), nullptr);
+  }
+}
+
+std::vector<std::vector<BlockPair>> pair_rounds(index_t a, index_t b) {
+  std::vector<std::vector<BlockPair>> rounds;
+  if (b > 0) {
+    for (index_t shift = 0; shift < std::max(a, b); ++shift) {
+      rounds.emplace_back();
+      for (index_t i = 0; i < std::min(a, b); ++i) {
+        const index_t other = (i + shift) % std::max(a, b);
+        rounds.back().push_back(a <= b ? BlockPair{i, other} : BlockPair{other, i});
+      }
+    }
+    return rounds;
+  }
+  // The last of an even number of players stays, the others walk round; an odd number gets one who does not play.
+  const index_t players = a + a % 2;
+  for (index_t round = 0; round + 1 < players; ++round) {
+    rounds.emplace_back();
+    for (index_t k = 0; k < players / 2; ++k) {
+      index_t p = k == 0 ? players - 1 : (round + k) % (players - 1);
+      index_t q = (round + players - 1 - k) % (players - 1);
+      if (p > q) std::swap(p, q);
+      if (q < a) rounds.back().push_back({p, q});
+    }
+  }
+  rounds.emplace_back();
+  for (index_t i = 0; i < a; ++i) rounds.back().push_back({i, i});
+  return rounds;
+}
+
+template class PairSide<float>;
+template class PairSide<double>;
+template void PairSide<float>::fill<float>(View<const float>, const double*, bool, bool);
+template void PairSide<double>::fill<float>(View<const float>, const double*, bool, bool);
+template void PairSide<double>::fill<double>(View<const double>, const double*, bool, bool);
+
+}  // namespace alphacl

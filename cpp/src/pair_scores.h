@@ -1,0 +1,63 @@
+// Tiles of scores between blocks of samples, and the order in which blocks meet. Private to the core.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "alphacl/kernels.h"
+#include "alphacl/threads.h"
+#include "alphacl/view.h"
+
+namespace alphacl {
+
+/// Features as the kernels read them: rows, panels of 64 bytes of samples (for scores), panels of features (for
+/// products).
+template <class T>
+class PairSide {
+ public:
+  /// f − shift (shift may be null), and ½‖f‖² where `halves`, else zeros. `products`: panels of features too.
+  template <class S>
+  void fill(View<const S> f, const double* shift, bool halves, bool products);
+
+  index_t size() const { return n_; }
+  index_t features() const { return m_; }
+  index_t panels() const { return panels_; }
+  index_t width() const { return panels_ * kernels<T>().panel; }
+  const T* row(index_t i) const { return rows_.data() + i * m_; }
+  const T* half(index_t i) const { return half_.data() + i; }
+
+  /// out (ni × nj, row stride ld, rounded up to whole panels) = products of samples i0 … with samples j0 … of `right`.
+  void products(index_t i0, index_t ni, const PairSide& right, index_t j0, index_t nj, T* out, index_t ld) const;
+  /// out (ni × width) += tile (ni × n, or transposed) · the samples j0 … .
+  void apply(const T* tile, index_t ld, index_t ni, index_t j0, index_t n, bool transposed, T* out) const;
+
+ private:
+  index_t n_ = 0, m_ = 0, panels_ = 0, stride_ = 0;
+  Buffer<T> rows_, half_, samples_, packed_;
+};
+
+/// Samples of a block. Depends on the sizes alone: results do not depend on the number of threads.
+inline index_t pair_block(index_t n) { return std::clamp<index_t>(ceil_div(ceil_div(n, 32), 32) * 32, 64, 256); }
+/// Rows of a tile lie an odd number of cache lines apart.
+constexpr index_t pair_stride = 256 + 16;
+
+struct BlockPair {
+  index_t left, right;
+};
+
+/// Rounds of pairs of blocks, such that no block is met twice in a round: those of a round may run at once and
+/// write to both blocks. Within one set (b = 0): every unordered pair once, by the circle method, and each block with
+/// itself.
+std::vector<std::vector<BlockPair>> pair_rounds(index_t a, index_t b);
+
+template <class Body>
+void for_block_pairs(index_t a, index_t b, Body&& body) {
+  for (const auto& round : pair_rounds(a, b))
+    parallel_for(static_cast<index_t>(round.size()),
+                 [&](index_t task, int worker) { body(round[static_cast<std::size_t>(task)], worker); });
+}
+
+/// Where float products leave too large an error in scale · ½‖f_i − f_j‖² (centred, largest ‖f‖² = `largest`).
+inline bool needs_double(double largest, double scale) { return !(1.5 * largest * scale * 6e-8 <= 2e-6); }
+
+}  // namespace alphacl

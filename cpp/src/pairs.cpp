@@ -1,0 +1,343 @@
+#include "alphacl/pairs.h"
+
+#include <cmath>
+#include <limits>
+
+#include "alphacl/samples.h"
+#include "pair_scores.h"
+
+namespace alphacl {
+namespace {
+
+constexpr double inf = std::numeric_limits<double>::infinity();
+
+// The pairs of one problem in the type T that its scores are computed in.
+template <class T>
+class Scores {
+ public:
+  template <class S>
+  Scores(const Pairs<S>& pairs, const double* shift, bool products)
+      : scale_(static_cast<T>(pairs.scale)),
+        ceiling_(pairs.distances ? T(0) : static_cast<T>(inf)),
+        one_set_(pairs.right.data == nullptr),
+        skip_(one_set_ || pairs.skip_diagonal) {
+    left_.fill(pairs.left, shift, pairs.distances, products);
+    if (!one_set_) right_.fill(pairs.right, nullptr, false, products);
+  }
+
+  const PairSide<T>& left() const { return left_; }
+  const PairSide<T>& right() const { return one_set_ ? left_ : right_; }
+  bool one_set() const { return one_set_; }
+
+  struct Work {
+    Buffer<T> tile, scratch;
+  };
+
+  /// body(tile, i0, j0, work) for every tile of scores, those of a round at once; tiles on the diagonal of one set come
+  /// whole, of the others one of two.
+  template <class Body>
+  void for_tiles(PairForm form, Body&& body) const {
+    const index_t n = left_.size(), k = right().size();
+    const index_t height = pair_block(n), width = pair_block(k);
+    PerWorker<Work> works;
+    for_block_pairs(ceil_div(n, height), one_set_ ? 0 : ceil_div(k, width), [&](const BlockPair& pair, int worker) {
+      Work& work = works[worker];
+      work.tile.resize(256 * pair_stride);
+      work.scratch.resize(4 * 256);
+      const index_t i0 = pair.left * height, ni = std::min(height, n - i0);
+      const index_t j0 = pair.right * width, nj = std::min(width, k - j0);
+      left_.products(i0, ni, right(), j0, nj, work.tile.data(), pair_stride);
+      PairTile<T> tile;
+      tile.tile = work.tile.data();
+      tile.ld = pair_stride;
+      tile.ni = ni;
+      tile.nj = nj;
+      tile.half_i = left_.half(i0);
+      tile.half_j = right().half(j0);
+      tile.scale = scale_;
+      tile.ceiling = ceiling_;
+      tile.skip = skip_ ? i0 - j0 : nj;
+      tile.first = -ni;
+      tile.form = form;
+      tile.scratch = work.scratch.data();
+      body(tile, i0, j0);
+    });
+  }
+
+ private:
+  T scale_, ceiling_;
+  bool one_set_, skip_;
+  PairSide<T> left_, right_;
+};
+
+// What weighs the pairs of one side: ψ' is taken at at_i + t_ij (e^x: e^(t_ij − at_i)).
+template <class T>
+struct Side {
+  Buffer<T> at, weight;           // weight: of e^(t − at), or of ψ'
+  Buffer<T> relative;             // of e^(t − top of the block)
+  Buffer<double> highest, lowest;  // of each block
+
+  void logarithms(index_t n, const double* lse, const double* a) {
+    const index_t height = pair_block(n), blocks = ceil_div(n, height);
+    at.resize(n);
+    weight.resize(n);
+    relative.resize(n);
+    highest.resize(blocks);
+    lowest.resize(blocks);
+    for (index_t b = 0; b < blocks; ++b) {
+      double top = -inf, bottom = inf;
+      for (index_t i = b * height; i < std::min(n, (b + 1) * height); ++i) {
+        if (!std::isfinite(lse[i])) continue;
+        top = std::max(top, lse[i]);
+        bottom = std::min(bottom, lse[i]);
+      }
+      top = top == -inf ? 0 : static_cast<double>(static_cast<T>(top));
+      highest[b] = top;
+      lowest[b] = std::min(bottom, top);
+      for (index_t i = b * height; i < std::min(n, (b + 1) * height); ++i) {
+        // A sample without partners has the logarithm −inf and no pair to weigh.
+        const double own = lse[i] == -inf ? top : lse[i], w = lse[i] == -inf ? 0 : a[i];
+        at[i] = static_cast<T>(own);
+        weight[i] = static_cast<T>(w * std::exp(static_cast<double>(at[i]) - own));
+        relative[i] = static_cast<T>(w * std::exp(top - own));
+      }
+    }
+  }
+
+  void offsets(index_t n, const double* offset, const double* a) {
+    at.resize(n);
+    weight.resize(n);
+    for (index_t i = 0; i < n; ++i) {
+      at[i] = static_cast<T>(offset[i]);
+      weight[i] = static_cast<T>(a[i]);
+    }
+  }
+};
+
+// e^(t − shift) serves both sides of a tile where their logarithms are no further apart than that.
+template <class T>
+constexpr double widest_shared = sizeof(T) == 4 ? 60 : 600;
+
+/// Sums over pairs of weights times features.
+template <class T>
+struct Products {
+  Buffer<T> left, right;        // Σ_j w_ij g_j and Σ_i w_ij f_i, rows of width()
+  Buffer<double> degree;        // Σ_j w_ij; of one set only
+  Buffer<double> own;           // Σ_j of the first of both terms of w_ij
+};
+
+template <class T>
+Products<T> weighted_products(const Scores<T>& scores, PairForm form, const Side<T>& rows, const Side<T>* cols) {
+  const index_t n = scores.left().size(), k = scores.right().size();
+  const index_t width = scores.left().width();
+  const bool one = scores.one_set(), exponential = form == PairForm::exponential;
+  Products<T> out;
+  out.left = Buffer<T>(n * width, T(0));
+  if (!one) out.right = Buffer<T>(k * width, T(0));
+  out.degree = Buffer<double>(n, 0.0);
+  out.own = Buffer<double>(n, 0.0);
+  Buffer<double> unused(one ? 0 : k, 0.0);
+  PerWorker<Buffer<T>> both;
+  scores.for_tiles(form, [&](const PairTile<T>& tile, index_t i0, index_t j0) {
+    const bool diagonal = one && i0 == j0;
+    PairWeights<T> w{};
+    w.row = rows.at.data() + i0;
+    w.row_weight = rows.weight.data() + i0;
+    if (cols != nullptr) {
+      w.col = cols->at.data() + j0;
+      w.col_weight = cols->weight.data() + j0;
+    }
+    T scaled[2 * 256];
+    if (exponential) {
+      const index_t bi = i0 / pair_block(n), bj = j0 / pair_block(k);
+      double top = rows.highest[bi], bottom = rows.lowest[bi];
+      if (cols != nullptr) {
+        top = std::max(top, cols->highest[bj]);
+        bottom = std::min(bottom, cols->lowest[bj]);
+      }
+      w.shared = top - bottom <= widest_shared<T>;
+      if (w.shared) {
+        w.shift = static_cast<T>(top);
+        const T of_row = static_cast<T>(std::exp(top - rows.highest[bi]));
+        for (index_t i = 0; i < tile.ni; ++i) scaled[i] = of_row * rows.relative[i0 + i];
+        w.row_weight = scaled;
+        if (cols != nullptr) {
+          const T of_col = static_cast<T>(std::exp(top - cols->highest[bj]));
+          for (index_t j = 0; j < tile.nj; ++j) scaled[256 + j] = of_col * cols->relative[j0 + j];
+          w.col_weight = scaled + 256;
+        }
+      }
+    }
+    w.sum_i = out.degree.data() + i0;
+    w.own_i = out.own.data() + i0;
+    if (one && !diagonal) {
+      w.sum_j = out.degree.data() + j0;
+      w.own_j = out.own.data() + j0;
+    }
+    pair_kernels<T>().weights(tile, w);
+    scores.right().apply(tile.tile, tile.ld, tile.ni, j0, tile.nj, false, out.left.data() + i0 * width);
+    if (diagonal) return;
+    T* other = one ? out.left.data() : out.right.data();
+    scores.left().apply(tile.tile, tile.ld, tile.nj, i0, tile.ni, true, other + j0 * width);
+  });
+  return out;
+}
+
+template <class T>
+void log_sums(const Scores<T>& scores, double* rows, double* cols) {
+  const index_t n = scores.left().size(), k = scores.right().size();
+  const T lowest = -static_cast<T>(inf);
+  const bool one = scores.one_set();
+  Buffer<T> peak(n, lowest), col_peak(cols && !one ? k : 0, lowest);
+  Buffer<double> sum(n, 0.0), col_sum(cols && !one ? k : 0, 0.0);
+  scores.for_tiles(PairForm::exponential, [&](const PairTile<T>& tile, index_t i0, index_t j0) {
+    PairLogSums<T> out = {peak.data() + i0, nullptr, sum.data() + i0, nullptr};
+    if (one && i0 != j0) {
+      out.col_peak = peak.data() + j0;
+      out.col_sum = sum.data() + j0;
+    } else if (!one && cols) {
+      out.col_peak = col_peak.data() + j0;
+      out.col_sum = col_sum.data() + j0;
+    }
+    pair_kernels<T>().log_sums(tile, out);
+  });
+  // log 0 of a sample without partners is −inf.
+  for (index_t i = 0; i < n; ++i) rows[i] = sum[i] == 0 ? -inf : static_cast<double>(peak[i]) + std::log(sum[i]);
+  if (cols == nullptr) return;
+  for (index_t j = 0; j < k; ++j)
+    cols[j] = one ? rows[j] : (col_sum[j] == 0 ? -inf : static_cast<double>(col_peak[j]) + std::log(col_sum[j]));
+}
+
+template <class T>
+void sums(const Scores<T>& scores, PairForm form, const double* offset, double* rows) {
+  const index_t n = scores.left().size();
+  const bool one = scores.one_set();
+  Buffer<T> at(n);
+  for (index_t i = 0; i < n; ++i) {
+    at[i] = static_cast<T>(offset[i]);
+    rows[i] = 0;
+  }
+  scores.for_tiles(form, [&](const PairTile<T>& tile, index_t i0, index_t j0) {
+    PairSums<T> out = {at.data() + i0, nullptr, rows + i0, nullptr};
+    if (one && i0 != j0) {
+      out.col = at.data() + j0;
+      out.col_sum = rows + j0;
+    }
+    pair_kernels<T>().sums(tile, out);
+  });
+}
+
+struct Spread {
+  Buffer<double> mean;
+  double largest;  // ‖f − mean‖²
+};
+
+template <class S>
+Spread spread(View<const S> f) {
+  Spread found = {Buffer<double>(f.cols), 0};
+  row_mean(f, found.mean.data());
+  Buffer<double> row(f.cols);
+  for (index_t i = 0; i < f.rows; ++i) {
+    read_kernels<double, S>().center_row(f.row(i), found.mean.data(), f.cols, row.data());
+    found.largest = std::max(found.largest, kernels<double>().dot(row.data(), row.data(), f.cols));
+  }
+  return found;
+}
+
+// Calls body with the scores in the type that is exact enough: products of float features give scores with an error
+// of about 1e-7 ‖f‖² scale. Scores of inner products are as exact as their users' own.
+template <class S, class Body>
+void with_scores(const Pairs<S>& pairs, bool exact, bool products, Body&& body) {
+  Spread centre{Buffer<double>(), 0};
+  if (pairs.distances) centre = spread(pairs.left);
+  const double* mean = pairs.distances ? centre.mean.data() : nullptr;
+  if (exact || !std::isfinite(static_cast<float>(pairs.scale)) ||
+      (pairs.distances && needs_double(centre.largest, pairs.scale))) {
+    body(Scores<double>(pairs, mean, products));
+  } else {
+    body(Scores<S>(pairs, mean, products));
+  }
+}
+
+// grad = scale (w f − degree f), centred f; false where float sums cancel too much.
+template <class T, class S>
+bool write(const Pairs<S>& pairs, const Scores<T>& scores, const Products<T>& products, View<S> left, View<S> right) {
+  const index_t m = left.cols, width = scores.left().width();
+  double minuend = 0, difference = 0;
+  for (index_t i = 0; i < left.rows; ++i) {
+    const T *sum = products.left.data() + i * width, *f = scores.left().row(i);
+    const double degree = pairs.distances ? products.degree[i] : 0;
+    for (index_t c = 0; c < m; ++c) {
+      const double own = degree * static_cast<double>(f[c]), g = static_cast<double>(sum[c]) - own;
+      minuend += own * own;
+      difference += g * g;
+      left.row(i)[c] = static_cast<S>(pairs.scale * g);
+    }
+  }
+  for (index_t j = 0; right.data && j < right.rows; ++j)
+    for (index_t c = 0; c < m; ++c)
+      right.row(j)[c] = static_cast<S>(pairs.scale * static_cast<double>(products.right[j * width + c]));
+  // As for the covariance: beyond this ratio the work is done in double.
+  return sizeof(T) == 8 || !(minuend > 64 * difference);
+}
+
+}  // namespace
+
+template <class S>
+void pair_log_sums(const Pairs<S>& pairs, double* rows, double* cols) {
+  with_scores(pairs, false, false, [&](const auto& scores) { log_sums(scores, rows, cols); });
+}
+
+template <class S>
+void pair_sums(const Pairs<S>& pairs, PairForm form, const double* offset, double* rows) {
+  with_scores(pairs, form == PairForm::hinge, false,
+              [&](const auto& scores) { sums(scores, form, offset, rows); });
+}
+
+template <class S>
+void pair_log_sums_gradient(const Pairs<S>& pairs, const double* rows, const double* cols, const double* a,
+                            const double* b, View<S> left, View<S> right) {
+  bool done = false;
+  const auto gradient = [&](const auto& scores) {
+    using T = std::decay_t<decltype(*scores.left().row(0))>;
+    Side<T> of_rows, of_cols;
+    of_rows.logarithms(scores.left().size(), rows, a);
+    const Side<T>* other = scores.one_set() ? &of_rows : nullptr;
+    if (!scores.one_set() && b != nullptr) {
+      of_cols.logarithms(scores.right().size(), cols, b);
+      other = &of_cols;
+    }
+    done = write(pairs, scores, weighted_products(scores, PairForm::exponential, of_rows, other), left, right);
+  };
+  with_scores(pairs, false, true, gradient);
+  if (!done) with_scores(pairs, true, true, gradient);
+}
+
+template <class S>
+void pair_sums_gradient(const Pairs<S>& pairs, PairForm form, const double* offset, const double* a, View<S> left,
+                        View<S> right, double* offsets) {
+  bool done = false;
+  const auto gradient = [&](const auto& scores) {
+    using T = std::decay_t<decltype(*scores.left().row(0))>;
+    Side<T> side;
+    side.offsets(scores.left().size(), offset, a);
+    const Products<T> products = weighted_products(scores, form, side, scores.one_set() ? &side : nullptr);
+    std::copy_n(products.own.data(), scores.left().size(), offsets);
+    done = write(pairs, scores, products, left, right);
+  };
+  with_scores(pairs, form == PairForm::hinge, true, gradient);
+  if (!done) with_scores(pairs, true, true, gradient);
+}
+
+#define ALPHACL_PAIRS(S)                                                                                          \
+  template void pair_log_sums<S>(const Pairs<S>&, double*, double*);                                              \
+  template void pair_log_sums_gradient<S>(const Pairs<S>&, const double*, const double*, const double*,           \
+                                          const double*, View<S>, View<S>);                                       \
+  template void pair_sums<S>(const Pairs<S>&, PairForm, const double*, double*);                                  \
+  template void pair_sums_gradient<S>(const Pairs<S>&, PairForm, const double*, const double*, View<S>, View<S>, \
+                                      double*);
+ALPHACL_PAIRS(float)
+ALPHACL_PAIRS(double)
+#undef ALPHACL_PAIRS
+
+}  // namespace alphacl
