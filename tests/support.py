@@ -92,6 +92,14 @@ IMPORTANCES = {
     "gaussian_scalar": lambda rng, n, dtype: acl.Gaussian(_normal(rng, dtype, n), 0.3),
     "gaussian": lambda rng, n, dtype: acl.Gaussian(_normal(rng, dtype, n, 5), 2.0),
     "direct": lambda rng, n, dtype: acl.Direct(_normal(rng, dtype, n, 4)),
+    "off_diagonal": lambda rng, n, dtype: acl.Uniform(diagonal=False),
+    "square_regularized": lambda rng, n, dtype: acl.SquareRegularized(_normal(rng, dtype, n, 3), 0.7),
+    "pair_logistic": lambda rng, n, dtype: acl.importance.PairImportance(
+        _normal(rng, dtype, n, 4), 1.3, "logistic", rng.standard_normal(n), rng.uniform(0, 2, n)
+    ),
+    "pair_exponential": lambda rng, n, dtype: acl.importance.PairImportance(
+        _normal(rng, dtype, n, 6), 2.0, "exponential", rng.standard_normal(n), rng.uniform(0, 2, n)
+    ),
     "direct_raw": lambda rng, n, dtype: acl.Direct(_normal(rng, dtype, n, 2), p=2, tau=1.0, normalize=False),
 }
 

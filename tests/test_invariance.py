@@ -6,7 +6,7 @@ from support import DTYPES, IMPORTANCES, importance, relative_error, two_views
 
 import alphacl_fast as acl
 
-NONNEGATIVE = ("none", "uniform", "gaussian_scalar", "gaussian", "direct", "direct_raw")
+NONNEGATIVE = ("none", "uniform", "gaussian_scalar", "gaussian", "direct", "direct_raw", "pair_logistic", "pair_exponential")
 CLOSE = {np.float32: 1e-5, np.float64: 1e-12}
 
 
@@ -22,6 +22,11 @@ def _permuted(alpha, order):
         return acl.LowRank(alpha.phi[order])
     if isinstance(alpha, acl.Gaussian):
         return acl.Gaussian(alpha.features[order], alpha.tau)
+    if isinstance(alpha, acl.SquareRegularized):
+        return acl.SquareRegularized(alpha.features[order], alpha.tau)
+    if isinstance(alpha, acl.importance.PairImportance):
+        rows = (alpha.offset[order], alpha.weight[order])
+        return acl.importance.PairImportance(alpha.features[order], alpha.scale, alpha.form, *rows)
     return acl.Direct(alpha.features[order], alpha.p, alpha.tau, normalize=alpha.normalize)
 
 

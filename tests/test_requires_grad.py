@@ -1,4 +1,4 @@
-"""A tensor that requires grad is refused, with the way out in the text, unless gradients are off."""
+"""What has no derivative refuses tensors that require grad, with the way out in the text, unless gradients are off."""
 
 import numpy as np
 import pytest
@@ -16,17 +16,18 @@ def _inputs():
 
 
 CALLS = {
-    "x": lambda x, y, z: acl.contrastive_cov(x.requires_grad_(), y),
-    "x_aug": lambda x, y, z: acl.contrastive_cov(x, y.requires_grad_()),
+    "x": lambda x, y, z: acl.contrastive_cov(x.requires_grad_(), y, out=z),
+    "x_aug": lambda x, y, z: acl.contrastive_cov(x, y.requires_grad_(), out=z),
     "alpha": lambda x, y, z: acl.contrastive_cov(x, y, z.requires_grad_()),
-    "f": lambda x, y, z: acl.energy(x.requires_grad_(), y),
-    "f_aug": lambda x, y, z: acl.energy(x, y.requires_grad_()),
+    "weights": lambda x, y, z: acl.gated_cov(x, y, z.requires_grad_()),
+    "alpha beside x": lambda x, y, z: acl.contrastive_cov(x.requires_grad_(), y, z.requires_grad_()),
+    "features beside f": lambda x, y, z: acl.energy(x.requires_grad_(), y, acl.Gaussian(z.requires_grad_(), 1.0)),
     "Dense": lambda x, y, z: acl.contrastive_cov(x, y, acl.Dense(z.requires_grad_())),
     "LowRank": lambda x, y, z: acl.contrastive_cov(x, y, acl.LowRank(z.requires_grad_())),
     "Gaussian": lambda x, y, z: acl.energy(x, y, acl.Gaussian(z.requires_grad_(), 1.0)),
     "Direct": lambda x, y, z: acl.energy(x, y, acl.Direct(z.requires_grad_())),
     "matmul": lambda x, y, z: acl.Gaussian(z, 1.0).matmul(y.requires_grad_()),
-    "not a leaf": lambda x, y, z: acl.contrastive_cov(x.requires_grad_() * 2, y),
+    "not a leaf": lambda x, y, z: acl.contrastive_cov(x.requires_grad_() * 2, y, out=z),
 }
 
 

@@ -25,6 +25,11 @@ def _to_torch(alpha):
         return acl.LowRank(torch.tensor(alpha.phi))
     if isinstance(alpha, acl.Gaussian):
         return acl.Gaussian(torch.tensor(alpha.features), alpha.tau)
+    if isinstance(alpha, acl.SquareRegularized):
+        return acl.SquareRegularized(torch.tensor(alpha.features), alpha.tau)
+    if isinstance(alpha, acl.importance.PairImportance):
+        f = torch.tensor(alpha.features)
+        return acl.importance.PairImportance(f, alpha.scale, alpha.form, alpha.offset, alpha.weight)
     return acl.Direct(torch.tensor(alpha.features), alpha.p, alpha.tau, normalize=alpha.normalize)
 
 
@@ -45,7 +50,7 @@ def test_tensors_give_the_bits_of_arrays(name, dtype):
     assert e.item() == float(acl.energy(x, x_aug, alpha))
 
 
-@pytest.mark.parametrize("name", [name for name in IMPORTANCES if name not in ("none", "uniform", "array")])
+@pytest.mark.parametrize("name", [name for name in IMPORTANCES if name not in ("none", "uniform", "off_diagonal", "array")])
 def test_methods_of_an_importance_over_tensors(name):
     alpha = importance(name, 50, np.float32)
     over_tensors = _to_torch(alpha)

@@ -25,6 +25,16 @@ void register_for(py::module_& m) {
         return energy<T>(a, b, alpha);
       },
       py::arg("f").noconvert(), py::arg("f_aug").noconvert(), py::arg("alpha"));
+  m.def(
+      "laplacian_product",
+      [](const Array& x, const Array& x_aug, const Importance<T>& alpha, Array& grad, Array& grad_aug) {
+        const View<const T> a = view<T>(x), b = view<T>(x_aug);
+        const View<T> to = mutable_view<T>(grad), to_aug = mutable_view<T>(grad_aug);
+        py::gil_scoped_release release;
+        laplacian_product<T>(a, b, alpha, to, to_aug);
+      },
+      py::arg("x").noconvert(), py::arg("x_aug").noconvert(), py::arg("alpha"), py::arg("grad").noconvert(),
+      py::arg("grad_aug").noconvert());
 }
 
 }  // namespace

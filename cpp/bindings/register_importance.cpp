@@ -66,7 +66,7 @@ void register_for(py::module_& m, const std::string& suffix) {
           return dense<T, T>(a);
         },
         py::arg("alpha").noconvert(), KeepFirst());
-  m.def(("uniform" + suffix).c_str(), &uniform<T>, py::arg("size"), Released());
+  m.def(("uniform" + suffix).c_str(), &uniform<T>, py::arg("size"), py::arg("diagonal"), Released());
   m.def(("low_rank" + suffix).c_str(),
         [](const Array& phi) {
           const View<const T> f = view<T>(phi);

@@ -96,11 +96,38 @@ void register_for(py::module_& m) {
       py::arg("grad_right"), py::arg("grad_offset").noconvert());
 }
 
+template <class T>
+void register_importances(py::module_& m, const std::string& suffix) {
+  m.def(
+      ("pair" + suffix).c_str(),
+      [](const py::array_t<T>& features, double scale, const std::string& form, const Doubles& offset,
+         const Doubles& weight) {
+        const View<const T> f = view<T>(features);
+        const PairForm how = form_named(form);
+        const double *o = offset.data(), *a = weight.data();
+        py::gil_scoped_release release;
+        return pair_importance<T, T>(f, scale, how, o, a);
+      },
+      py::arg("features").noconvert(), py::arg("scale"), py::arg("form"), py::arg("offset").noconvert(),
+      py::arg("weight").noconvert(), py::keep_alive<0, 1>());  // reads the features as long as it lives
+  m.def(
+      "simplex_thresholds",
+      [](const py::array_t<T>& features, double tau, Doubles& out) {
+        const View<const T> f = view<T>(features);
+        double* mu = out.mutable_data();
+        py::gil_scoped_release release;
+        simplex_thresholds<T>(f, tau, mu);
+      },
+      py::arg("features").noconvert(), py::arg("tau"), py::arg("out").noconvert());
+}
+
 }  // namespace
 
 void register_pairs(py::module_& m) {
   register_for<float>(m);
   register_for<double>(m);
+  register_importances<float>(m, "_f32");
+  register_importances<double>(m, "_f64");
 }
 
 }  // namespace alphacl::bindings

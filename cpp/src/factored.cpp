@@ -34,7 +34,35 @@ template <class T>
 class Uniform final : public FactoredImportance<T> {
  public:
   explicit Uniform(index_t size) : FactoredImportance<T>(size, std::make_unique<Ones<T>>()) {}
-  std::unique_ptr<Importance<double>> widened() const override { return uniform<double>(this->size()); }
+  std::unique_ptr<Importance<double>> widened() const override { return uniform<double>(this->size(), true); }
+};
+
+// α = 1 − I. β = α + αᵀ and D keep their diagonals in laplacian(), where they cancel.
+template <class T>
+class OffDiagonal final : public FactoredImportance<T> {
+ public:
+  explicit OffDiagonal(index_t size) : FactoredImportance<T>(size, std::make_unique<Ones<T>>()) {}
+
+  void row_sums(double* r) const override { std::fill_n(r, this->size(), static_cast<double>(this->size() - 1)); }
+  void degrees(double* degree, double* weight) const override {
+    std::fill_n(degree, this->size(), 2 * static_cast<double>(this->size()));
+    row_sums(weight);
+  }
+  void matmul(View<const T> y, View<T> out) const override {
+    FactoredImportance<T>::matmul(y, out);
+    for (index_t i = 0; i < y.rows; ++i)
+      for (index_t j = 0; j < y.cols; ++j) out.row(i)[j] -= y.row(i)[j];
+  }
+  void to_dense(View<T> out) const override {
+    for (index_t i = 0; i < out.rows; ++i)
+      for (index_t j = 0; j < out.cols; ++j) out.row(i)[j] = i == j ? T(0) : T(1);
+  }
+  std::unique_ptr<Importance<T>> restricted(const index_t*, index_t n) const override {
+    return std::make_unique<OffDiagonal>(n);
+  }
+  std::unique_ptr<Importance<double>> widened() const override {
+    return std::make_unique<OffDiagonal<double>>(this->size());
+  }
 };
 
 template <class T, class S>
@@ -176,7 +204,8 @@ void FactoredImportance<T>::to_dense(View<T> out) const {
 }
 
 template <class T>
-std::unique_ptr<Importance<T>> uniform(index_t size) {
+std::unique_ptr<Importance<T>> uniform(index_t size, bool diagonal) {
+  if (!diagonal) return std::make_unique<OffDiagonal<T>>(size);
   return std::make_unique<Uniform<T>>(size);
 }
 
@@ -187,8 +216,8 @@ std::unique_ptr<Importance<T>> low_rank(View<const S> phi) {
 
 template class FactoredImportance<float>;
 template class FactoredImportance<double>;
-template std::unique_ptr<Importance<float>> uniform<float>(index_t);
-template std::unique_ptr<Importance<double>> uniform<double>(index_t);
+template std::unique_ptr<Importance<float>> uniform<float>(index_t, bool);
+template std::unique_ptr<Importance<double>> uniform<double>(index_t, bool);
 template std::unique_ptr<Importance<float>> low_rank<float, float>(View<const float>);
 template std::unique_ptr<Importance<double>> low_rank<double, double>(View<const double>);
 template std::unique_ptr<Importance<double>> low_rank<double, float>(View<const float>);

@@ -4,7 +4,7 @@ namespace alphacl {
 
 template <class T>
 template <class S>
-void PairSide<T>::fill(View<const S> f, const double* shift, bool halves, bool products) {
+void PairSide<T>::fill(View<const S> f, const double* shift, Scoring scoring, bool products) {
   const Kernels<T>& kernel = kernels<T>();
   const index_t panel = kernel.panel;
   n_ = f.rows;
@@ -14,6 +14,8 @@ void PairSide<T>::fill(View<const S> f, const double* shift, bool halves, bool p
   rows_.resize(n_ * m_);
   half_.resize(n_);
   const index_t groups = ceil_div(n_, panel);
+  differences_ = scoring == Scoring::differences;
+  if (differences_) given_.resize(n_ * m_);
   samples_.resize(groups * panel * m_);
   if (products) packed_.resize(panels_ * stride_ * panel);
   const Buffer<double> zero(m_, 0.0);
@@ -25,10 +27,14 @@ void PairSide<T>::fill(View<const S> f, const double* shift, bool halves, bool p
         const index_t i = g * panel + r;
         T* row = rows_.data() + i * m_;
         read_kernels<T, S>().center_row(f.row(i), shift ? shift : zero.data(), m_, row);
-        half_[i] = halves ? static_cast<T>(0.5 * kernel.dot(row, row, m_)) : T(0);
+        half_[i] = scoring == Scoring::distances ? static_cast<T>(0.5 * kernel.dot(row, row, m_)) : T(0);
         if (products) kernel.pack_row(row, nullptr, T(1), m_, stride_, packed_.data() + i * panel, nullptr);
       }
-      for (index_t k = 0; k < m_; ++k)
+      for (index_t i = g * panel; differences_ && i < g * panel + count; ++i) {
+        for (index_t k = 0; k < m_; ++k)
+          samples_[k * n_ + i] = given_[i * m_ + k] = static_cast<T>(f.row(i)[k]);
+      }
+      for (index_t k = 0; !differences_ && k < m_; ++k)
         for (index_t r = 0; r < panel; ++r)
           columns[k * panel + r] = r < count ? rows_[(g * panel + r) * m_ + k] : T(0);
     }
@@ -40,6 +46,11 @@ void PairSide<T>::products(index_t i0, index_t ni, const PairSide& right, index_
                            index_t ld) const {
   const Kernels<T>& kernel = kernels<T>();
   const index_t panel = kernel.panel, count = ceil_div(nj, panel);
+  if (differences_) {
+    distance_kernels<T>().negative_half_distance(given_.data() + i0 * m_, ni, m_, right.samples_.data() + j0,
+                                                 right.n_, nj, out, ld);
+    return;
+  }
   for (index_t i = 0; i < ni; ++i) std::fill_n(out + i * ld, count * panel, T(0));
   for (index_t k = 0; k < m_; k += most_multiplied)
     kernel.multiply_tile(row(i0) + k, m_, ni, std::min(most_multiplied, m_ - k),
@@ -87,8 +98,8 @@ std::vector<std::vector<BlockPair>> pair_rounds(index_t a, index_t b) {
 
 template class PairSide<float>;
 template class PairSide<double>;
-template void PairSide<float>::fill<float>(View<const float>, const double*, bool, bool);
-template void PairSide<double>::fill<float>(View<const float>, const double*, bool, bool);
-template void PairSide<double>::fill<double>(View<const double>, const double*, bool, bool);
+template void PairSide<float>::fill<float>(View<const float>, const double*, Scoring, bool);
+template void PairSide<double>::fill<float>(View<const float>, const double*, Scoring, bool);
+template void PairSide<double>::fill<double>(View<const double>, const double*, Scoring, bool);
 
 }  // namespace alphacl

@@ -10,14 +10,33 @@
 
 namespace alphacl {
 
+/// What a score is made of: inner products, distances from centred inner products, distances from differences.
+enum class Scoring { products, distances, differences };
+
+/// The scoring that keeps scale · ½‖f_i − f_j‖² exact enough, and whether float products do (centred features,
+/// largest ‖f‖² = `largest`). Products err by about 1.5 ε ‖f‖².
+struct Precision {
+  bool wide;
+  Scoring scoring;
+};
+template <class S>
+Precision distance_precision(double largest, double scale) {
+  constexpr bool single = sizeof(S) == 4;
+  const double error = 1.5 * largest * scale;
+  if (single && error * 6e-8 <= 2e-6) return {false, Scoring::distances};
+  // Features that are not finite take the product path: the centring makes all scores NaN there.
+  return {single, error * 1.1e-16 <= (single ? 5e-7 : 2e-13) || !(error < 1e300) ? Scoring::distances
+                                                                               : Scoring::differences};
+}
+
 /// Features as the kernels read them: rows, panels of 64 bytes of samples (for scores), panels of features (for
 /// products).
 template <class T>
 class PairSide {
  public:
-  /// f − shift (shift may be null), and ½‖f‖² where `halves`, else zeros. `products`: panels of features too.
+  /// f − shift (shift may be null). `products`: panels of features too.
   template <class S>
-  void fill(View<const S> f, const double* shift, bool halves, bool products);
+  void fill(View<const S> f, const double* shift, Scoring scoring, bool products);
 
   index_t size() const { return n_; }
   index_t features() const { return m_; }
@@ -26,14 +45,17 @@ class PairSide {
   const T* row(index_t i) const { return rows_.data() + i * m_; }
   const T* half(index_t i) const { return half_.data() + i; }
 
-  /// out (ni × nj, row stride ld, rounded up to whole panels) = products of samples i0 … with samples j0 … of `right`.
+  /// out (ni × nj, row stride ld, rounded up to whole panels) = products of samples i0 … with samples j0 … of `right`,
+  /// from which half() is taken; or −½‖f_i − f_j‖² where they are scored by differences.
   void products(index_t i0, index_t ni, const PairSide& right, index_t j0, index_t nj, T* out, index_t ld) const;
   /// out (ni × width) += tile (ni × n, or transposed) · the samples j0 … .
   void apply(const T* tile, index_t ld, index_t ni, index_t j0, index_t n, bool transposed, T* out) const;
 
  private:
   index_t n_ = 0, m_ = 0, panels_ = 0, stride_ = 0;
+  bool differences_ = false;
   Buffer<T> rows_, half_, samples_, packed_;
+  Buffer<T> given_;  // as given, for differences; samples_ is their transpose then
 };
 
 /// Samples of a block. Depends on the sizes alone: results do not depend on the number of threads.
@@ -56,8 +78,5 @@ void for_block_pairs(index_t a, index_t b, Body&& body) {
     parallel_for(static_cast<index_t>(round.size()),
                  [&](index_t task, int worker) { body(round[static_cast<std::size_t>(task)], worker); });
 }
-
-/// Where float products leave too large an error in scale · ½‖f_i − f_j‖² (centred, largest ‖f‖² = `largest`).
-inline bool needs_double(double largest, double scale) { return !(1.5 * largest * scale * 6e-8 <= 2e-6); }
 
 }  // namespace alphacl

@@ -16,13 +16,13 @@ template <class T>
 class Scores {
  public:
   template <class S>
-  Scores(const Pairs<S>& pairs, const double* shift, bool products)
+  Scores(const Pairs<S>& pairs, const double* shift, Scoring scoring, bool products)
       : scale_(static_cast<T>(pairs.scale)),
         ceiling_(pairs.distances ? T(0) : static_cast<T>(inf)),
         one_set_(pairs.right.data == nullptr),
         skip_(one_set_ || pairs.skip_diagonal) {
-    left_.fill(pairs.left, shift, pairs.distances, products);
-    if (!one_set_) right_.fill(pairs.right, nullptr, false, products);
+    left_.fill(pairs.left, shift, scoring, products);
+    if (!one_set_) right_.fill(pairs.right, nullptr, Scoring::products, products);
   }
 
   const PairSide<T>& left() const { return left_; }
@@ -244,18 +244,21 @@ Spread spread(View<const S> f) {
   return found;
 }
 
-// Calls body with the scores in the type that is exact enough: products of float features give scores with an error
-// of about 1e-7 ‖f‖² scale. Scores of inner products are as exact as their users' own.
+// Calls body with the scores in the type that is exact enough, or in double where `exact`. Scores of inner products
+// are as exact as their users' own.
 template <class S, class Body>
 void with_scores(const Pairs<S>& pairs, bool exact, bool products, Body&& body) {
   Spread centre{Buffer<double>(), 0};
-  if (pairs.distances) centre = spread(pairs.left);
+  Precision precision = {false, Scoring::products};
+  if (pairs.distances) {
+    centre = spread(pairs.left);
+    precision = distance_precision<S>(centre.largest, pairs.scale);
+  }
   const double* mean = pairs.distances ? centre.mean.data() : nullptr;
-  if (exact || !std::isfinite(static_cast<float>(pairs.scale)) ||
-      (pairs.distances && needs_double(centre.largest, pairs.scale))) {
-    body(Scores<double>(pairs, mean, products));
+  if (exact || precision.wide || !std::isfinite(static_cast<float>(pairs.scale))) {
+    body(Scores<double>(pairs, mean, precision.scoring, products));
   } else {
-    body(Scores<S>(pairs, mean, products));
+    body(Scores<S>(pairs, mean, precision.scoring, products));
   }
 }
 

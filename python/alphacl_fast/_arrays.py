@@ -34,6 +34,12 @@ def is_tensor(a: Any) -> bool:
     return torch is not None and isinstance(a, torch.Tensor)
 
 
+def is_traced(a: Any) -> bool:
+    """Whether torch.compile is looking: then nothing may be read from memory, and operators check for themselves."""
+    torch = sys.modules.get("torch")
+    return torch is not None and torch.compiler.is_compiling() and isinstance(a, torch.Tensor)
+
+
 def is_array(a: Any) -> bool:
     """Whether `a` is a numpy array (not a masked one, whose mask would be lost) or a torch tensor."""
     return is_tensor(a) or (isinstance(a, np.ndarray) and not isinstance(a, np.ma.MaskedArray))
@@ -96,7 +102,7 @@ def _kind(a: Operand) -> str:
 
 
 def refuse_grad(function: str, *operands: Operand) -> None:
-    """Nothing here is differentiable; a result cut off from its graph in silence would be wrong."""
+    """What has no derivative refuses: a result cut off from its graph in silence would be wrong."""
     for a in operands:
         if a.requires_grad:
             raise RuntimeError(

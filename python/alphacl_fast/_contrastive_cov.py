@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from alphacl_fast._arrays import like, operand, refuse_grad, result
+from alphacl_fast._arrays import is_traced, like, operand, refuse_grad, result
 from alphacl_fast._backend import cpu
-from alphacl_fast.importance import compile_for
+from alphacl_fast._optional import torch_ops as _torch_ops
+from alphacl_fast.importance import check, compile_for
 
 
 def contrastive_cov(x: Any, x_aug: Any, alpha: Any = None, *, out: Any = None) -> Any:
@@ -15,15 +16,22 @@ def contrastive_cov(x: Any, x_aug: Any, alpha: Any = None, *, out: Any = None) -
     out : (d, d) C-contiguous array or tensor to write to; may overlap the inputs.
 
     Returns C, (d, d), of the inputs' kind and dtype, exactly symmetric, in the unit of x squared. The sum runs over all
-    i and j; NaN in gives NaN out. Not differentiable: tensors that require grad are refused.
+    i and j; NaN in gives NaN out. Differentiable once in torch with respect to x and x_aug; α is a constant there
+    (stop gradient), and tensors in it that require grad are refused.
 
     Raises TypeError or ValueError naming the argument, what was expected and what came.
     Cost: 2Nd² multiply-adds for uniform α, N²d + 4Nd² for tiles; memory O(Nd + d²), never N².
     Source: poster, "contrastive covariance"; Laplacian form and shift: derived.
     """
+    if is_traced(x):
+        return _torch_ops().contrastive_cov(x, x_aug, alpha)
     a, b = operand("x", x), operand("x_aug", x_aug)
     like(b, a)
-    refuse_grad("contrastive_cov", a, b)
+    if out is not None:
+        refuse_grad("contrastive_cov(out=...)", a, b)
+    elif a.requires_grad or b.requires_grad:
+        check("contrastive_cov", alpha, a)
+        return _torch_ops().contrastive_cov(x, x_aug, alpha)
     answer, array = result((a.shape[1],) * 2, a, out)
     cpu().contrastive_cov(a.array, b.array, compile_for("contrastive_cov", alpha, a), array)
     return answer

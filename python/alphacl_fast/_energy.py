@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from alphacl_fast._arrays import like, operand, refuse_grad, result
+from alphacl_fast._arrays import is_traced, like, operand, result
 from alphacl_fast._backend import cpu
-from alphacl_fast.importance import compile_for
+from alphacl_fast._optional import torch_ops as _torch_ops
+from alphacl_fast.importance import check, compile_for
 
 
 def energy(f: Any, f_aug: Any, alpha: Any = None) -> Any:
@@ -16,14 +17,19 @@ def energy(f: Any, f_aug: Any, alpha: Any = None) -> Any:
     alpha : an importance over the N samples, or an (N, N) array; None is uniform (α = 1).
 
     Returns a scalar of the inputs' kind and dtype (a numpy scalar or a 0-d tensor), in the unit of f squared; training
-    in α-CL maximises it. NaN in gives NaN out. Not differentiable: tensors that require grad are refused.
+    in α-CL maximises it. NaN in gives NaN out. Differentiable once in torch with respect to f and f_aug; α is a constant
+    there (stop gradient), and tensors in it that require grad are refused.
 
     Raises TypeError or ValueError naming the argument, what was expected and what came.
     Cost: O(Nm) for uniform α, N²m multiply-adds for tiles; memory O(Nm). Source: poster, "α-CL".
     """
+    if is_traced(f):
+        return _torch_ops().energy(f, f_aug, alpha)
     a, b = operand("f", f), operand("f_aug", f_aug)
     like(b, a)
-    refuse_grad("energy", a, b)
+    if a.requires_grad or b.requires_grad:
+        check("energy", alpha, a)
+        return _torch_ops().energy(f, f_aug, alpha)
     value = cpu().energy(a.array, b.array, compile_for("energy", alpha, a))
     answer, array = result((), a)
     with np.errstate(over="ignore"):  # a value beyond float32 is inf, as a sum of the inputs would be

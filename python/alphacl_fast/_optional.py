@@ -20,3 +20,11 @@ def require(module: str, *, package: str | None = None, extra: str = "demo") -> 
             f"{package} is needed here and cannot be imported ({error}): "
             f"install it with  pip install 'alphacl-fast[{extra}]'"
         ) from error
+
+
+def torch_ops() -> ModuleType:
+    """What is registered with torch; imports torch."""
+    # An import statement, not `require`: torch.compile looks through this function.
+    from alphacl_fast import _torch_ops
+
+    return _torch_ops

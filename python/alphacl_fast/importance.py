@@ -9,10 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from alphacl_fast._arrays import Operand, is_array, like, operand, positive, refuse_grad, result
-from alphacl_fast._backend import maker
+from alphacl_fast._arrays import Operand, is_array, is_traced, like, operand, positive, refuse_grad, result
+from alphacl_fast._backend import cpu, maker
 
-__all__ = ["Dense", "Direct", "Gaussian", "Importance", "LowRank", "NodeGaussian", "Uniform"]
+__all__ = [
+    "Dense",
+    "Direct",
+    "Gaussian",
+    "Importance",
+    "LowRank",
+    "NodeGaussian",
+    "PairImportance",
+    "SquareRegularized",
+    "Uniform",
+]
 
 
 class Importance:
@@ -90,18 +100,19 @@ class Importance:
 
 
 class Uniform(Importance):
-    """α_ij = 1.
+    """α_ij = 1; α_ii = 0 unless ``diagonal``.
 
     ``size`` is needed only to use the importance on its own; the operations take it from their data.
     Cost: O(N d²) for a covariance. Source: poster; spec "uniform".
     """
 
-    def __init__(self, size: int | None = None) -> None:
+    def __init__(self, size: int | None = None, *, diagonal: bool = True) -> None:
         if size is not None and (not isinstance(size, (int, np.integer)) or isinstance(size, bool)):
             raise TypeError(f"size: expected a number of samples, got {type(size).__name__}")
         if size is not None and size < 1:
             raise ValueError(f"size: expected at least one sample, got {size}")
         self.size = size
+        self.diagonal = bool(diagonal)
 
     def _data(self) -> np.ndarray:
         if self.size is None:
@@ -117,7 +128,7 @@ class Uniform(Importance):
         return model
 
     def _compile(self, data: Operand) -> Any:
-        return maker("uniform", data.dtype)(data.shape[0])
+        return maker("uniform", data.dtype)(data.shape[0], self.diagonal)
 
 
 class Dense(Importance):
@@ -166,7 +177,25 @@ class LowRank(Importance):
         return maker("low_rank", data.dtype)(data.array)
 
 
-class Gaussian(Importance):
+class _OfFeatures(Importance):
+    """Base of the importances made from features of the samples: (N, m) or (N,)."""
+
+    def __init__(self, features: Any) -> None:
+        self.features = features
+        if not is_traced(features):
+            self._operand()
+
+    def _data(self) -> Any:
+        return self.features
+
+    def _operand(self) -> Operand:
+        f = operand("features", self.features, ndim=(1, 2))
+        if f.array.ndim == 2 and f.shape[1] == 0:
+            raise ValueError(f"features: expected at least one feature, got shape {f.shape}")
+        return f
+
+
+class Gaussian(_OfFeatures):
     """α_ij = exp(−‖f_i − f_j‖² / (2τ)), f = features: (N, m) or (N,); diagonal 1.
 
     ``tau`` has the unit of a squared feature. ``tol`` bounds the error of an entry of α (default 1e-6 for float32,
@@ -178,29 +207,21 @@ class Gaussian(Importance):
     """
 
     def __init__(self, features: Any, tau: float, *, tol: float | None = None, method: str = "auto") -> None:
-        f = operand("features", features, ndim=(1, 2))
-        if f.array.ndim == 2 and f.shape[1] == 0:
-            raise ValueError(f"features: expected at least one feature, got shape {f.shape}")
+        super().__init__(features)
         if method not in ("auto", "tiles", "fourier", "sorted"):
             raise ValueError(f"method: expected auto, tiles, fourier or sorted, got {method!r}")
-        if method in ("fourier", "sorted") and f.array.ndim == 2 and f.shape[1] != 1:
-            raise ValueError(f"method: expected auto or tiles for features of shape {f.shape}, got {method!r}")
-        self.features = features
+        shape = tuple(features.shape)
+        if method in ("fourier", "sorted") and len(shape) == 2 and shape[1] != 1:
+            raise ValueError(f"method: expected auto or tiles for features of shape {shape}, got {method!r}")
         self.tau = positive("tau", tau)
         self.tol = None if tol is None else positive("tol", tol)
         self.method = method
-
-    def _data(self) -> Any:
-        return self.features
-
-    def _operand(self) -> Operand:
-        return operand("features", self.features, ndim=(1, 2))
 
     def _compile(self, data: Operand) -> Any:
         return maker("gaussian", data.dtype)(data.array, self.tau, _sup_error(self.tol, data.dtype), self.method)
 
 
-class Direct(Importance):
+class Direct(_OfFeatures):
     """α_ij = exp(−d_ij^p / τ), d_ij² = ½‖f_i − f_j‖², diagonal 0; divided by its row sum when ``normalize``.
 
     f = features: (N, m) or (N,); ``tau`` has the unit of d^p. Cost: N²(m + d) + ½N² exponentials (N²m and as many
@@ -208,22 +229,60 @@ class Direct(Importance):
     """
 
     def __init__(self, features: Any, p: float = 4, tau: float = 0.5, *, normalize: bool = True) -> None:
-        f = operand("features", features, ndim=(1, 2))
-        if f.array.ndim == 2 and f.shape[1] == 0:
-            raise ValueError(f"features: expected at least one feature, got shape {f.shape}")
-        self.features = features
+        super().__init__(features)
         self.p = positive("p", p)
         self.tau = positive("tau", tau)
         self.normalize = bool(normalize)
 
-    def _data(self) -> Any:
-        return self.features
-
-    def _operand(self) -> Operand:
-        return operand("features", self.features, ndim=(1, 2))
-
     def _compile(self, data: Operand) -> Any:
         return maker("direct", data.dtype)(data.array, self.p, self.tau, self.normalize)
+
+
+class SquareRegularized(_OfFeatures):
+    """Rows are Euclidean projections on the simplex: α_ij = [μ_i − d_ij²]₊/τ with Σ_j α_ij = 1, diagonal 0.
+
+    d_ij² = ½‖f_i − f_j‖², f = features: (N, m) or (N,); ``tau`` has the unit of a squared feature. α_i minimises
+    Σ_j α_ij d_ij² + (τ/2) Σ_j α_ij² over the simplex; μ_i is exact (active sets), from its row alone.
+    Cost: N²m for the thresholds and N²(m + d) for an operation, memory O(N(m + d)). Source: P1, square
+    regularisation; the projection there is off by one, here rows sum to 1.
+    """
+
+    def __init__(self, features: Any, tau: float) -> None:
+        super().__init__(features)
+        self.tau = positive("tau", tau)
+
+    def _compile(self, data: Operand) -> Any:
+        thresholds = np.empty(data.shape[0])
+        cpu().simplex_thresholds(data.array, self.tau, thresholds)
+        # [μ/τ − d²/τ]₊ is the slope of ½[·]₊².
+        ones = np.ones(data.shape[0])
+        return maker("pair", data.dtype)(data.array, 1 / self.tau, "square", thresholds / self.tau, ones)
+
+
+class PairImportance(_OfFeatures):
+    """α_ij = w_i ψ'(o_i − s·d_ij²), d_ij² = ½‖f_i − f_j‖², diagonal 0: the importance of a pair loss.
+
+    form: "exponential" (o_i minus the logarithm of a normaliser), "hinge", "logistic", "softplus" or "square", the ψ;
+    offset o and weight w: (N,) float64 numpy arrays; scale s > 0. ``losses.<Loss>.importance`` makes it.
+    Cost: N²(m + d) and N² exponentials, memory O(N(m + d)). Source: P1, Theorem 1.
+    """
+
+    def __init__(self, features: Any, scale: float, form: str, offset: np.ndarray, weight: np.ndarray) -> None:
+        super().__init__(features)
+        self.scale = positive("scale", scale)
+        forms = ("exponential", "hinge", "logistic", "softplus", "square")
+        if form not in forms:
+            raise ValueError(f"form: expected one of {', '.join(forms)}, got {form!r}")
+        for name, a in (("offset", offset), ("weight", weight)):
+            if not isinstance(a, np.ndarray) or a.dtype != np.float64 or a.shape != (len(features),):
+                got = f"{a.dtype} {a.shape}" if isinstance(a, np.ndarray) else type(a).__name__
+                raise ValueError(f"{name}: expected a float64 numpy array of shape ({len(features)},), got {got}")
+        self.form = form
+        self.offset = np.ascontiguousarray(offset)
+        self.weight = np.ascontiguousarray(weight)
+
+    def _compile(self, data: Operand) -> Any:
+        return maker("pair", data.dtype)(data.array, self.scale, self.form, self.offset, self.weight)
 
 
 class NodeGaussian:
@@ -261,8 +320,8 @@ def _sup_error(tol: float | None, dtype: np.dtype) -> float:
     return 0.5 * min(max(tol, 1e-15), 0.1)
 
 
-def compile_for(function: str, alpha: Any, x: Operand) -> Any:
-    """The compiled importance over the samples of `x`; None is uniform, a bare array is Dense."""
+def check(function: str, alpha: Any, x: Operand) -> tuple[Any, Operand]:
+    """The importance that `alpha` means and its data, fit for the samples of `x`. None is uniform, an array Dense."""
     if alpha is None:
         alpha = Uniform()
     elif is_array(alpha):
@@ -276,4 +335,10 @@ def compile_for(function: str, alpha: Any, x: Operand) -> Any:
         if named.shape[0] != x.shape[0]:
             raise ValueError(f"alpha: expected {x.shape[0]} samples like {x.name}, got {named.shape[0]}")
         refuse_grad(function, data)
-    return alpha._compile(data)
+    return alpha, data
+
+
+def compile_for(function: str, alpha: Any, x: Operand) -> Any:
+    """The compiled importance over the samples of `x`."""
+    found, data = check(function, alpha, x)
+    return found._compile(data)

@@ -94,8 +94,48 @@ def direct(features, p=4, tau=0.5, normalize=True, *, dtype=None):
     return alpha
 
 
+def square_regularized(features, tau, *, dtype=None):
+    """Rows of −d_ij²/τ, j ≠ i, projected on the simplex by sorting: α_ij = [μ_i − d_ij²]₊/τ, rows sum to 1.
+
+    features: (N,) or (N, m) -> (N, N), diagonal 0; a single sample has no pair, its row is 0. Cost N²(m + log N).
+    Source: P1.
+    """
+    features = _array(features, dtype or np.float64)
+    n, tau = len(features), features.dtype.type(tau)
+    d2 = _squared_distances(features) / 2
+    alpha = np.zeros_like(d2)
+    for i in range(n if n > 1 else 0):
+        others = np.delete(d2[i], i)
+        ordered = np.sort(others)
+        sums = np.cumsum(ordered) + tau
+        count = np.arange(1, n)
+        active = max(1, np.count_nonzero(ordered * count < sums))
+        row = np.maximum(sums[active - 1] / active - others, 0) / tau
+        alpha[i] = np.insert(row, i, 0)
+    return _spoil_non_finite(alpha, features)
+
+
+def pair(features, scale, form, offset, weight, *, dtype=None):
+    """α_ij = w_i ψ'(o_i − s d_ij²), d_ij² = ½‖f_i − f_j‖², α_ii = 0. (N,) or (N, m) -> (N, N). Source: P1."""
+    features = _array(features, dtype or np.float64)
+    x = _array(offset, features.dtype)[:, None] - features.dtype.type(scale) * _squared_distances(features) / 2
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        slope = {
+            "exponential": np.exp,
+            "hinge": lambda x: (x > 0).astype(x.dtype),
+            "logistic": lambda x: np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))) ** 2,
+            "softplus": lambda x: np.where(x < 0, np.exp(-np.abs(x)), 1) / (1 + np.exp(-np.abs(x))),
+            "square": lambda x: np.maximum(x, 0),
+        }[form](x)
+    alpha = _array(weight, features.dtype)[:, None] * slope
+    np.fill_diagonal(alpha, 0)
+    return _spoil_non_finite(alpha, features)
+
+
 _FROM_OBJECT = {
-    "Uniform": lambda a, n, dtype: uniform(n, dtype=dtype),
+    "Uniform": lambda a, n, dtype: uniform(n, dtype=dtype) * (1 if a.diagonal else 1 - np.eye(n)),
+    "SquareRegularized": lambda a, n, dtype: square_regularized(a.features, a.tau, dtype=dtype),
+    "PairImportance": lambda a, n, dtype: pair(a.features, a.scale, a.form, a.offset, a.weight, dtype=dtype),
     "Dense": lambda a, n, dtype: dense(a.alpha, dtype=dtype),
     "LowRank": lambda a, n, dtype: low_rank(a.phi, dtype=dtype),
     "Gaussian": lambda a, n, dtype: gaussian(a.features, a.tau, dtype=dtype),

@@ -15,4 +15,16 @@ void contrastive_cov(View<const S> x, View<const S> x_aug, const Importance<S>& 
 template <class S>
 double energy(View<const S> f, View<const S> f_aug, const Importance<S>& alpha);
 
+/// What the derivatives of both are made of: grad_i = Σ_j (α_ij + α_ji)(x_i − x_j) − r_i (x_i − x'_i) and
+/// grad_aug_i = r_i (x_i − x'_i), r = α1. Two products α y, one where α is symmetric; memory O(N d).
+template <class S>
+void laplacian_product(View<const S> x, View<const S> x_aug, const Importance<S>& alpha, View<S> grad,
+                       View<S> grad_aug);
+template <>
+void laplacian_product<float>(View<const float>, View<const float>, const Importance<float>&, View<float>,
+                              View<float>);
+template <>
+void laplacian_product<double>(View<const double>, View<const double>, const Importance<double>&, View<double>,
+                               View<double>);
+
 }  // namespace alphacl

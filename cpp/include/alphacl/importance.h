@@ -96,9 +96,9 @@ class Importance {
 template <class T, class S>
 std::unique_ptr<Importance<T>> dense(View<const S> alpha);
 
-/// α = 1 for every pair.
+/// α = 1 for every pair; for those of a sample with itself only where `diagonal`, else 0.
 template <class T>
-std::unique_ptr<Importance<T>> uniform(index_t size);
+std::unique_ptr<Importance<T>> uniform(index_t size, bool diagonal);
 
 /// α = ΦΦᵀ, Φ: N × p. Time O(N p d), memory O(p d).
 template <class T, class S>

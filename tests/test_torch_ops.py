@@ -1,0 +1,225 @@
+"""What torch asks of operators: opcheck, gradcheck, compile, autocast, half precision, learned scales."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+from support import torch as import_torch
+
+import alphacl_fast as acl
+
+torch = import_torch()
+losses = acl.losses
+ops = torch.ops.alphacl_fast
+
+
+def _features(n, m, dtype=torch.float64, seed=0):
+    return torch.randn(n, m, dtype=dtype, generator=torch.Generator().manual_seed(seed + n))
+
+
+def _arguments():
+    z, k, scale = _features(9, 4), _features(7, 4), torch.tensor(1.7, dtype=torch.float64)
+    rows, cols = ops.pair_log_sums(z, None, scale, True, False, False)
+    both = ops.pair_log_sums(z, k, scale, False, False, True)
+    offset, ones = _features(9, 1)[:, 0], torch.ones(9, dtype=torch.float64)
+    direct = ("Direct", [z], [4.0, 0.5, 1.0])
+    return {
+        "pair_log_sums": [
+            (z, None, scale, True, False, False),
+            (z.float(), k.float(), scale, False, False, True),
+            (z, z + 1, scale, False, True, False),
+        ],
+        "pair_log_sums_backward": [
+            (ones, cols, z, None, scale, rows, cols, True, False, False),
+            (ones, both[1], z, k, scale, *both, False, False, True),
+        ],
+        "pair_sums": [
+            (z, None, offset, scale, form, True, False) for form in ("hinge", "logistic", "softplus", "square")
+        ]
+        + [(z, k, offset, scale, "softplus", False, False)],
+        "pair_sums_backward": [
+            (ones, z, None, offset, scale, "logistic", True, False),
+            (ones, z, k, offset, scale, "softplus", False, False),
+        ],
+        "contrastive_cov": [(z, z + 1, *direct), (z.float(), z.float(), "Uniform", [], [0.0, 1.0])],
+        "energy": [(z, z + 1, *direct), (z, z + 1, "Gaussian", [z[:, 0]], [0.5, 0.0, 0.0])],
+        "laplacian": [(z, z + 1, *direct), (z, z + 1, "LowRank", [k.new_ones(9, 2)], [])],
+    }
+
+
+@pytest.mark.parametrize("name", sorted(_arguments()))
+def test_opcheck(name):
+    for arguments in _arguments()[name]:
+        torch.library.opcheck(getattr(ops, name).default, arguments)
+
+
+_ONE, _TWO, _SIX = _features(6, 1)[:, 0], _features(6, 2), _features(6, 6)
+
+
+def _scalar(value):
+    return torch.tensor(value, dtype=torch.float64, requires_grad=True)
+
+
+DIFFERENTIABLE = {
+    "InfoNCE": (lambda z, k: losses.InfoNCE()(z, k, "none"), 0),
+    "DCL": (lambda z, k: losses.InfoNCE(0.3, 0.0)(z, k, "none"), 0),
+    "MINE": (lambda z, k: losses.MINE()(z, k, "none"), 0),
+    "Triplet": (lambda z, k: losses.Triplet(3.0)(z, k, "none"), 0),
+    "SoftTriplet": (lambda z, k: losses.SoftTriplet(0.5, 0.1)(z, k, "none"), 0),
+    "NTuplet": (lambda z, k: losses.NTuplet()(z, k, "none"), 0),
+    "LiftedStructured": (lambda z, k: losses.LiftedStructured(1.0)(z, k, "none"), 0),
+    "ModifiedTriplet": (lambda z, k: losses.ModifiedTriplet(0.7)(z, k, "none"), 0),
+    "Quadratic": (lambda z, k: losses.Quadratic()(z, k, "none"), 0),
+    "nt_xent": (lambda z, k, t: losses.nt_xent(z, k, temperature=t, reduction="none"), 1),
+    "info_nce": (lambda z, k, t: losses.info_nce(z, k, temperature=t, reduction="none"), 1),
+    "info_nce_symmetric": (lambda z, k, t: losses.info_nce(z, k, temperature=t, symmetric=True), 1),
+    "info_nce_negatives": (lambda z, k, t: losses.info_nce(z, k, k[:3], temperature=t, reduction="none"), 1),
+    "clip_loss": (losses.clip_loss, 1),
+    "siglip_loss": (losses.siglip_loss, 2),
+    "contrastive_cov": (lambda z, k: acl.contrastive_cov(z, k, acl.Direct(_TWO)), 0),
+    "contrastive_cov_uniform": (lambda z, k: acl.contrastive_cov(z, k), 0),
+    "energy": (lambda z, k: acl.energy(z, k, acl.Gaussian(_ONE, 0.8)), 0),
+    "energy_dense": (lambda z, k: acl.energy(z, k, _SIX), 0),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_gradcheck(name):
+    function, scalars = DIFFERENTIABLE[name]
+    inputs = [_features(6, 3, seed=s).requires_grad_() for s in (1, 2)] + [_scalar(0.7), _scalar(-0.4)][:scalars]
+    assert torch.autograd.gradcheck(function, inputs)
+
+
+def test_scale_of_distances_has_a_gradient():
+    from alphacl_fast import _torch_ops
+
+    def sums(z, scale):
+        return _torch_ops.pair_log_sums(z + 100, scale=scale, distances=True)[0]
+
+    def pointwise(z, offset, scale):
+        return _torch_ops.pair_sums(z, offset=offset, scale=scale, form="square", distances=True)
+
+    z = _features(6, 3).requires_grad_()
+    assert torch.autograd.gradcheck(sums, (z, _scalar(0.6)))
+    assert torch.autograd.gradcheck(pointwise, (z, _features(6, 1)[:, 0].add(4).requires_grad_(), _scalar(0.6)))
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_compiled_whole(name):
+    """torch.compile without a graph break gives the same value and gradients."""
+    function, scalars = DIFFERENTIABLE[name]
+
+    def run(f):
+        inputs = [_features(6, 3, seed=s).requires_grad_() for s in (1, 2)] + [_scalar(0.7), _scalar(-0.4)][:scalars]
+        value = f(*inputs)
+        return value, torch.autograd.grad(value.sum(), inputs)
+
+    torch.compiler.reset()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own
+        value, gradients = run(torch.compile(function, fullgraph=True, backend="aot_eager"))
+    expected, expected_gradients = run(function)
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(gradients, expected_gradients)
+
+
+HALF = {
+    "InfoNCE": lambda z, k: losses.InfoNCE()(z, k),
+    "Triplet": lambda z, k: losses.Triplet(1.0)(z, k),
+    "Quadratic": lambda z, k: losses.Quadratic()(z, k),
+    "alpha_cl": lambda z, k: losses.alpha_cl_loss(z, k, lambda a, b: acl.Direct(a)),
+    "nt_xent": lambda z, k: losses.nt_xent(z, k),
+    "info_nce": lambda z, k: losses.info_nce(z, k, k[:5]),
+    "info_nce_paired": lambda z, k: losses.info_nce(z, k, torch.stack([k, k], 1)),
+    "clip_loss": lambda z, k: losses.clip_loss(z, k, 2.0),
+    "siglip_loss": lambda z, k: losses.siglip_loss(z, k, 2.0, -1.0),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", HALF)
+def test_half_precision_is_computed_in_float32(name, dtype):
+    z, k = (_features(40, 8, seed=s).to(dtype).requires_grad_() for s in (1, 2))
+    value = HALF[name](z, k)
+    assert value.dtype == torch.float32
+    value.backward()
+    assert z.grad.dtype == dtype
+    wide = [t.detach().float().requires_grad_() for t in (z, k)]
+    expected = HALF[name](*wide)
+    expected.backward()
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(z.grad, wide[0].grad.to(dtype))
+
+
+@pytest.mark.parametrize("name", HALF)
+def test_autocast_changes_nothing(name):
+    z, k = (_features(40, 8, torch.float32, seed=s).requires_grad_() for s in (1, 2))
+    expected = torch.autograd.grad(HALF[name](z, k), z)[0]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        value = HALF[name](z, k)
+    assert value.dtype == torch.float32
+    torch.testing.assert_close(torch.autograd.grad(value, z)[0], expected)
+
+
+@pytest.mark.parametrize("wanted", ["z", "k"])
+@pytest.mark.parametrize("name", HALF)
+def test_gradient_only_where_it_is_asked_for(name, wanted):
+    z, k = _features(20, 4, seed=1), _features(20, 4, seed=2)
+    (z if wanted == "z" else k).requires_grad_()
+    value = HALF[name](z, k)
+    assert value.requires_grad
+    value.backward()
+    assert ((z if wanted == "z" else k).grad != 0).any()
+    with torch.no_grad():
+        assert not HALF[name](z, k).requires_grad
+
+
+@pytest.mark.parametrize("name", ["InfoNCE", "Triplet", "nt_xent", "siglip_loss", "alpha_cl"])
+def test_a_second_derivative_is_refused_in_words(name):
+    z, k = (_features(10, 4, seed=s).requires_grad_() for s in (1, 2))
+    (gradient,) = torch.autograd.grad(HALF[name](z, k), z, create_graph=True)
+    with pytest.raises(RuntimeError, match="differentiable once"):
+        gradient.sum().backward()
+
+
+def test_saved_for_backward_is_linear_in_the_batch():
+    z = _features(600, 5).requires_grad_()
+    sizes = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: (sizes.append(t.numel()), t)[1], lambda t: t):
+        for name in HALF:
+            HALF[name](z, z + 1)
+    assert max(sizes) <= 600 * 5 * 2
+
+
+def test_a_learned_temperature_moves():
+    z, k = _features(30, 5), _features(30, 5, seed=3)
+    scale, bias = _scalar(math.log(10)), _scalar(-10.0)
+    temperature = torch.nn.Parameter(torch.tensor(0.2))
+    total = losses.siglip_loss(z, k, scale.exp(), bias) + losses.nt_xent(z, k, temperature=temperature)
+    total.backward()
+    assert temperature.grad.dtype == torch.float32
+    assert all(t.grad is not None and t.grad.isfinite() and t.grad != 0 for t in (scale, bias, temperature))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gradients_of_the_sums_are_those_of_the_literal_form(dtype):
+    rng = np.random.default_rng(5)
+    x, x_aug, f = (torch.from_numpy(rng.standard_normal((150, 6)).astype(dtype) + 50) for _ in range(3))
+    x.requires_grad_()
+    x_aug.requires_grad_()
+    m = torch.from_numpy(rng.standard_normal((6, 6)))
+    importances = [None, acl.Direct(f), acl.Gaussian(f[:, 0], 0.3), acl.Gaussian(f, 3.0), acl.LowRank(f - 50)]
+    importances += [acl.SquareRegularized(f, 1.0), acl.Dense(f @ f.T / 2500), losses.MINE().importance(f, x.detach())]
+    for alpha in importances:
+        dense = torch.from_numpy(acl.reference.dense_alpha(alpha, 150))
+        wide = [t.detach().double().requires_grad_() for t in (x, x_aug)]
+        inter, intra = wide[0][:, None] - wide[0][None], wide[0] - wide[1]
+        c = torch.einsum("ij,ija,ijb->ab", dense, inter, inter) - torch.einsum("i,ia,ib->ab", dense.sum(1), intra, intra)
+        exact = torch.autograd.grad((c * m).sum() / (2 * 150**2), wide, retain_graph=True)
+        ours = torch.autograd.grad((acl.contrastive_cov(x, x_aug, alpha).double() * m).sum(), (x, x_aug))
+        exact += torch.autograd.grad(c.trace() / (4 * 150**2), wide)
+        ours += torch.autograd.grad(acl.energy(x, x_aug, alpha), (x, x_aug))
+        for mine, truth in zip(ours, exact, strict=True):
+            error = (mine.double() - truth).norm() / truth.norm()
+            assert error < (2e-5 if dtype == np.float32 else 1e-11), type(alpha).__name__
