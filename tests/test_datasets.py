@@ -225,3 +225,66 @@ def test_patches():
         datasets.load_patches(1, 428)
     with pytest.raises(ValueError, match="count: expected a positive integer, got 0"):
         datasets.load_patches(0)
+
+
+def write_cifar10(folder, batches=(3, 2), test=4):
+    """Small files in CIFAR-10's binary format; returns images and labels of both splits."""
+    rng = np.random.default_rng(3)
+    found = {"train": [], "test": []}
+    names = [(f"data_batch_{k + 1}.bin", n, "train") for k, n in enumerate(batches)] + [
+        ("test_batch.bin", test, "test")
+    ]
+    for name, count, split in names:
+        images, labels = rng.integers(0, 256, (count, 3, 32, 32), np.uint8), rng.integers(0, 10, count, np.uint8)
+        (folder / name).write_bytes(b"".join(bytes([y]) + x.tobytes() for x, y in zip(images, labels, strict=True)))
+        found[split].append((images, labels))
+    return {split: [np.concatenate(part) for part in zip(*parts, strict=True)] for split, parts in found.items()}
+
+
+def test_cifar10(tmp_path):
+    written = write_cifar10(tmp_path)
+    for split, (images, labels) in written.items():
+        x, y = datasets.read_cifar10(tmp_path, split)
+        np.testing.assert_array_equal(x, images)
+        np.testing.assert_array_equal(y, labels)
+        assert y.dtype == np.int64
+
+
+def test_stl10(tmp_path):
+    rng = np.random.default_rng(4)
+    images = rng.integers(0, 256, (3, 3, 96, 96), np.uint8)
+    for split in ("train", "unlabeled"):
+        (tmp_path / f"{split}_X.bin").write_bytes(images.transpose(0, 1, 3, 2).tobytes())
+    (tmp_path / "train_y.bin").write_bytes(bytes([1, 10, 4]))
+    x, y = datasets.read_stl10(tmp_path)
+    np.testing.assert_array_equal(x, images)
+    np.testing.assert_array_equal(y, [0, 9, 3])
+    assert datasets.read_stl10(tmp_path, "unlabeled")[1] is None
+
+
+@pytest.mark.parametrize(
+    "read, files, split, kind, text",
+    [
+        ("read_cifar10", {}, "train", FileNotFoundError, "CIFAR-10: no file data_batch_1.bin in"),
+        ("read_cifar10", {}, "all", ValueError, "split: expected 'train' or 'test', got 'all'"),
+        ("read_cifar10", {"test_batch.bin": b"1" * 99}, "test", ValueError, "expected records of 3073 bytes, got 99"),
+        ("read_cifar10", {"test_batch.bin": b""}, "test", ValueError, "expected records of 3073 bytes, got 0"),
+        ("read_cifar10", {"test_batch.bin": b"\x0a" * 3073}, "test", ValueError, "expected labels from 0 to 9, got 10"),
+        ("read_stl10", {}, "train", FileNotFoundError, "STL-10: no file train_X.bin in"),
+        ("read_stl10", {}, "all", ValueError, "split: expected 'train', 'test' or 'unlabeled', got 'all'"),
+        ("read_stl10", {"train_X.bin": b"1" * 9}, "train", ValueError, "expected images of 27648 bytes, got 9"),
+        ("read_stl10", {"train_X.bin": b"1" * 27648}, "train", FileNotFoundError, "STL-10: no file train_y.bin in"),
+        (
+            "read_stl10",
+            {"train_X.bin": b"1" * 27648, "train_y.bin": b"\x0b"},
+            "train",
+            ValueError,
+            "expected 1 labels from 1 to 10, got 1 bytes",
+        ),
+    ],
+)
+def test_published_formats_that_are_damaged_or_missing(tmp_path, read, files, split, kind, text):
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(kind, match=text):
+        getattr(datasets, read)(tmp_path, split)

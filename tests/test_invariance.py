@@ -6,7 +6,16 @@ from support import DTYPES, IMPORTANCES, importance, relative_error, two_views
 
 import alphacl_fast as acl
 
-NONNEGATIVE = ("none", "uniform", "gaussian_scalar", "gaussian", "direct", "direct_raw", "pair_logistic", "pair_exponential")
+NONNEGATIVE = (
+    "none",
+    "uniform",
+    "gaussian_scalar",
+    "gaussian",
+    "direct",
+    "direct_raw",
+    "pair_logistic",
+    "pair_exponential",
+)
 CLOSE = {np.float32: 1e-5, np.float64: 1e-12}
 
 

@@ -78,7 +78,7 @@ def _check(ours, literal, tensors, seed=0, known_to=0.0):
     naive = None
 
     def rounded(k):
-        """The literal formula in the dtype of the data. In float64 it is the truth: there, at inputs of other rounding."""
+        """The literal formula in the dtype of the data; in float64, where it is the truth, at inputs rounded otherwise."""
         nonlocal naive
         if naive is None:
             inputs = [t.detach().clone() for t in tensors]
@@ -88,8 +88,8 @@ def _check(ours, literal, tensors, seed=0, known_to=0.0):
             naive = _with_gradients(literal, [t.requires_grad_() for t in inputs], weight)
         return naive[k].detach().numpy()
 
-    for k, (mine, truth) in enumerate(zip(_with_gradients(ours, tensors, weight), exact, strict=True)):
-        mine, truth = mine.detach().numpy(), truth.detach().numpy()
+    for k, results in enumerate(zip(_with_gradients(ours, tensors, weight), exact, strict=True)):
+        mine, truth = (result.detach().numpy() for result in results)
         if known_to == 0 or not np.linalg.norm(mine - truth) <= known_to * np.linalg.norm(truth):
             assert_contract(mine, truth, lambda k=k: rounded(k), dtype)
 
@@ -179,7 +179,9 @@ def test_rows_whose_sums_lie_far_apart():
     z[:30] = z[0] + 1e-3 * z[:30]
     z[60:] *= 12
     for dtype in (np.float32, np.float64):
-        tensors = [torch.tensor(a.astype(dtype), requires_grad=True) for a in (z, z + 0.1 * rng.standard_normal(z.shape))]
+        tensors = [
+            torch.tensor(a.astype(dtype), requires_grad=True) for a in (z, z + 0.1 * rng.standard_normal(z.shape))
+        ]
         _check(
             lambda a, b: losses.InfoNCE(0.05, 0.0)(a, b, "none"),
             lambda a, b: _info_nce(*_scores(a, b), 0.05, 0.0),
@@ -324,10 +326,52 @@ def test_modules_are_the_functions():
 # The packages whose conventions these are.
 
 
-def test_equal_to_lightly():
-    lightly = pytest.importorskip("lightly.loss", reason="lightly is not installed", exc_type=ImportError)
+def test_nt_xent_equals_pytorch_metric_learning():
+    from pytorch_metric_learning.losses import NTXentLoss, SelfSupervisedLoss
+
     a, b = _views(50, 8, np.float32)
-    torch.testing.assert_close(losses.nt_xent(a, b, temperature=0.3), lightly.NTXentLoss(temperature=0.3)(a, b))
+    theirs = SelfSupervisedLoss(NTXentLoss(temperature=0.3))
+    expected = torch.autograd.grad(theirs(a, b), (a, b))
+    ours = losses.nt_xent(a, b, temperature=0.3)
+    torch.testing.assert_close(ours, theirs(a, b))
+    torch.testing.assert_close(torch.autograd.grad(ours, (a, b)), expected)
+
+
+@pytest.mark.parametrize("mode", ["none", "unpaired", "paired"])
+def test_info_nce_equals_info_nce_pytorch(mode):
+    from info_nce import InfoNCE
+
+    q, k = _views(50, 8, np.float32)
+    shape = {"none": None, "unpaired": (30, 8), "paired": (50, 7, 8)}[mode]
+    bad = None if shape is None else torch.from_numpy(np.random.default_rng(1).standard_normal(shape, np.float32))
+    theirs = InfoNCE(temperature=0.2, negative_mode="paired" if mode == "paired" else "unpaired")(q, k, bad)
+    ours = losses.info_nce(q, k, bad, temperature=0.2)
+    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(torch.autograd.grad(ours, (q, k)), torch.autograd.grad(theirs, (q, k)))
+
+
+def _lightly_nt_xent(a, b, temperature):
+    """The formula of lightly's NTXentLoss without a memory bank, which is not installed beside a CPU build of torch."""
+    a, b = _unit(a), _unit(b)
+    n, diagonal = len(a), ~torch.eye(len(a), dtype=torch.bool)
+    same, other = (a @ a.T / temperature)[diagonal].view(n, -1), (b @ b.T / temperature)[diagonal].view(n, -1)
+    across = a @ b.T / temperature
+    logits = torch.cat([torch.cat([across, same], 1), torch.cat([across.T, other], 1)])
+    return torch.nn.functional.cross_entropy(logits, torch.arange(n).repeat(2))
+
+
+def _open_clip_siglip(image, text, scale, bias):
+    """The formula of open_clip's SigLipLoss."""
+    logits = scale * image @ text.T + bias
+    labels = 2 * torch.eye(len(image), dtype=image.dtype) - torch.ones_like(logits)
+    return -torch.nn.functional.logsigmoid(labels * logits).sum() / len(image)
+
+
+def test_nt_xent_and_siglip_follow_lightly_and_open_clip():
+    a, b = _views(40, 6, np.float64)
+    torch.testing.assert_close(losses.nt_xent(a, b, temperature=0.3), _lightly_nt_xent(a, b, 0.3))
+    a, b = _unit(a), _unit(b)
+    torch.testing.assert_close(losses.siglip_loss(a, b, 10.0, -10.0), _open_clip_siglip(a, b, 10.0, -10.0))
 
 
 # α-CL as training.
@@ -411,7 +455,7 @@ def test_simplex_projection_of_duplicates():
 
 
 @pytest.mark.parametrize(
-    ("call", "kind", "text"),
+    "call, kind, text",
     [
         (lambda z: losses.InfoNCE(0.0), ValueError, "tau: expected a positive finite number, got 0"),
         (lambda z: losses.InfoNCE(eps=-1.0), ValueError, "eps: expected a number that is not negative, got -1"),
@@ -422,18 +466,34 @@ def test_simplex_projection_of_duplicates():
         (lambda z: losses.MINE()(z, z[:3]), ValueError, r"z_aug: expected shape \(8, 4\) like z, got shape \(3, 4\)"),
         (lambda z: losses.MINE()(z, z.float()), TypeError, "z_aug: expected torch.float64 like z, got torch.float32"),
         (lambda z: losses.MINE()(z.long(), z), TypeError, "z: expected float32, float64, bfloat16 or float16, got"),
-        (lambda z: losses.MINE()(z[:0], z[:0]), ValueError, r"z: expected 2 axes, none of them empty, got shape \(0, 4"),
+        (
+            lambda z: losses.MINE()(z[:0], z[:0]),
+            ValueError,
+            r"z: expected 2 axes, none of them empty, got shape \(0, 4",
+        ),
         (lambda z: losses.MINE()(z[0], z[0]), ValueError, r"z: expected 2 axes, none of them empty, got shape \(4,\)"),
         (lambda z: losses.MINE()(z, z, "max"), ValueError, "reduction: expected mean, sum or none, got 'max'"),
-        (lambda z: losses.MINE()(z.to("meta"), z), TypeError, "z: META tensor given but this build has no META backend"),
+        (
+            lambda z: losses.MINE()(z.to("meta"), z),
+            TypeError,
+            "z: META tensor given but this build has no META backend",
+        ),
         (lambda z: losses.alpha_cl_loss(z, z, None, "none"), ValueError, "reduction: expected mean or sum, got 'none'"),
         (lambda z: losses.alpha_cl_loss(z, z, "direct"), TypeError, "alpha: expected an importance or an"),
-        (lambda z: losses.nt_xent(z, z, temperature=-1.0), ValueError, "temperature: expected a positive finite number"),
+        (
+            lambda z: losses.nt_xent(z, z, temperature=-1.0),
+            ValueError,
+            "temperature: expected a positive finite number",
+        ),
         (lambda z: losses.nt_xent(z, z, temperature=z), ValueError, "temperature: expected a scalar, got shape"),
         (lambda z: losses.clip_loss(z, z, "x"), TypeError, "logit_scale: expected a number, got str"),
         (lambda z: losses.info_nce(z, z, z[:, :2]), ValueError, "negative_keys: expected 4 features like query"),
         (lambda z: losses.info_nce(z, z, z[:2, None]), ValueError, "negative_keys: expected 8 rows like query"),
-        (lambda z: losses.info_nce(z, z, z, symmetric=True), ValueError, "symmetric: expected False where negative_keys"),
+        (
+            lambda z: losses.info_nce(z, z, z, symmetric=True),
+            ValueError,
+            "symmetric: expected False where negative_keys",
+        ),
         (lambda z: acl.SquareRegularized(z, 0), ValueError, "tau: expected a positive finite number"),
         (
             lambda z: acl.importance.PairImportance(z, 1.0, "cubic", np.ones(8), np.ones(8)),

@@ -50,7 +50,9 @@ def test_tensors_give_the_bits_of_arrays(name, dtype):
     assert e.item() == float(acl.energy(x, x_aug, alpha))
 
 
-@pytest.mark.parametrize("name", [name for name in IMPORTANCES if name not in ("none", "uniform", "off_diagonal", "array")])
+@pytest.mark.parametrize(
+    "name", [name for name in IMPORTANCES if name not in ("none", "uniform", "off_diagonal", "array")]
+)
 def test_methods_of_an_importance_over_tensors(name):
     alpha = importance(name, 50, np.float32)
     over_tensors = _to_torch(alpha)

@@ -98,18 +98,17 @@ void register_for(py::module_& m) {
 
 template <class T>
 void register_importances(py::module_& m, const std::string& suffix) {
-  m.def(
-      ("pair" + suffix).c_str(),
-      [](const py::array_t<T>& features, double scale, const std::string& form, const Doubles& offset,
-         const Doubles& weight) {
-        const View<const T> f = view<T>(features);
-        const PairForm how = form_named(form);
-        const double *o = offset.data(), *a = weight.data();
-        py::gil_scoped_release release;
-        return pair_importance<T, T>(f, scale, how, o, a);
-      },
-      py::arg("features").noconvert(), py::arg("scale"), py::arg("form"), py::arg("offset").noconvert(),
-      py::arg("weight").noconvert(), py::keep_alive<0, 1>());  // reads the features as long as it lives
+  m.def(("pair" + suffix).c_str(),
+        [](const py::array_t<T>& features, double scale, const std::string& form, const Doubles& offset,
+           const Doubles& weight) {
+          const View<const T> f = view<T>(features);
+          const PairForm how = form_named(form);
+          const double *o = offset.data(), *a = weight.data();
+          py::gil_scoped_release release;
+          return pair_importance<T, T>(f, scale, how, o, a);
+        },
+        py::arg("features").noconvert(), py::arg("scale"), py::arg("form"), py::arg("offset").noconvert(),
+        py::arg("weight").noconvert(), py::keep_alive<0, 1>());  // reads the features as long as it lives
   m.def(
       "simplex_thresholds",
       [](const py::array_t<T>& features, double tau, Doubles& out) {

@@ -23,8 +23,8 @@ struct Rows {
   Buffer<S> at, weight;
 
   template <class F>
-  void fill(View<const F> f, const double* mean, Scoring scoring, const Kernel& kernel, const std::vector<double>& offset,
-            const std::vector<double>& a) {
+  void fill(View<const F> f, const double* mean, Scoring scoring, const Kernel& kernel,
+            const std::vector<double>& offset, const std::vector<double>& a) {
     side.fill(f, mean, scoring, false);
     at.resize(f.rows);
     weight.resize(f.rows);
@@ -114,8 +114,7 @@ class PairImportance final : public TiledImportance<T> {
     Buffer<F> features;
   };
 
-  void make(const Tile& w, T* out, index_t ld, index_t first, TileSums sums, bool both,
-            TileScratch<T>& scratch) const {
+  void make(const Tile& w, T* out, index_t ld, index_t first, TileSums sums, bool both, TileScratch<T>& scratch) const {
     if (wide_) {
       fill_tile(in_double_, w, out, ld, first, sums, both, scratch.wide);
     } else {
@@ -230,8 +229,8 @@ void simplex_thresholds(View<const S> f, double tau, double* mu) {
   });
 }
 
-#define ALPHACL_PAIR_IMPORTANCE(T, S)                                                                              \
-  template std::unique_ptr<Importance<T>> pair_importance<T, S>(View<const S>, double, PairForm, const double*,    \
+#define ALPHACL_PAIR_IMPORTANCE(T, S)                                                                           \
+  template std::unique_ptr<Importance<T>> pair_importance<T, S>(View<const S>, double, PairForm, const double*, \
                                                                 const double*);
 ALPHACL_PAIR_IMPORTANCE(float, float)
 ALPHACL_PAIR_IMPORTANCE(double, double)

@@ -31,12 +31,10 @@ void PairSide<T>::fill(View<const S> f, const double* shift, Scoring scoring, bo
         if (products) kernel.pack_row(row, nullptr, T(1), m_, stride_, packed_.data() + i * panel, nullptr);
       }
       for (index_t i = g * panel; differences_ && i < g * panel + count; ++i) {
-        for (index_t k = 0; k < m_; ++k)
-          samples_[k * n_ + i] = given_[i * m_ + k] = static_cast<T>(f.row(i)[k]);
+        for (index_t k = 0; k < m_; ++k) samples_[k * n_ + i] = given_[i * m_ + k] = static_cast<T>(f.row(i)[k]);
       }
       for (index_t k = 0; !differences_ && k < m_; ++k)
-        for (index_t r = 0; r < panel; ++r)
-          columns[k * panel + r] = r < count ? rows_[(g * panel + r) * m_ + k] : T(0);
+        for (index_t r = 0; r < panel; ++r) columns[k * panel + r] = r < count ? rows_[(g * panel + r) * m_ + k] : T(0);
     }
   });
 }
@@ -47,8 +45,8 @@ void PairSide<T>::products(index_t i0, index_t ni, const PairSide& right, index_
   const Kernels<T>& kernel = kernels<T>();
   const index_t panel = kernel.panel, count = ceil_div(nj, panel);
   if (differences_) {
-    distance_kernels<T>().negative_half_distance(given_.data() + i0 * m_, ni, m_, right.samples_.data() + j0,
-                                                 right.n_, nj, out, ld);
+    distance_kernels<T>().negative_half_distance(given_.data() + i0 * m_, ni, m_, right.samples_.data() + j0, right.n_,
+                                                 nj, out, ld);
     return;
   }
   for (index_t i = 0; i < ni; ++i) std::fill_n(out + i * ld, count * panel, T(0));

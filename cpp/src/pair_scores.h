@@ -25,8 +25,8 @@ Precision distance_precision(double largest, double scale) {
   const double error = 1.5 * largest * scale;
   if (single && error * 6e-8 <= 2e-6) return {false, Scoring::distances};
   // Features that are not finite take the product path: the centring makes all scores NaN there.
-  return {single, error * 1.1e-16 <= (single ? 5e-7 : 2e-13) || !(error < 1e300) ? Scoring::distances
-                                                                               : Scoring::differences};
+  return {single,
+          error * 1.1e-16 <= (single ? 5e-7 : 2e-13) || !(error < 1e300) ? Scoring::distances : Scoring::differences};
 }
 
 /// Features as the kernels read them: rows, panels of 64 bytes of samples (for scores), panels of features (for

@@ -73,8 +73,8 @@ class Scores {
 // What weighs the pairs of one side: ψ' is taken at at_i + t_ij (e^x: e^(t_ij − at_i)).
 template <class T>
 struct Side {
-  Buffer<T> at, weight;           // weight: of e^(t − at), or of ψ'
-  Buffer<T> relative;             // of e^(t − top of the block)
+  Buffer<T> at, weight;            // weight: of e^(t − at), or of ψ'
+  Buffer<T> relative;              // of e^(t − top of the block)
   Buffer<double> highest, lowest;  // of each block
 
   void logarithms(index_t n, const double* lse, const double* a) {
@@ -121,9 +121,9 @@ constexpr double widest_shared = sizeof(T) == 4 ? 60 : 600;
 /// Sums over pairs of weights times features.
 template <class T>
 struct Products {
-  Buffer<T> left, right;        // Σ_j w_ij g_j and Σ_i w_ij f_i, rows of width()
-  Buffer<double> degree;        // Σ_j w_ij; of one set only
-  Buffer<double> own;           // Σ_j of the first of both terms of w_ij
+  Buffer<T> left, right;  // Σ_j w_ij g_j and Σ_i w_ij f_i, rows of width()
+  Buffer<double> degree;  // Σ_j w_ij; of one set only
+  Buffer<double> own;     // Σ_j of the first of both terms of w_ij
 };
 
 template <class T>
@@ -293,8 +293,7 @@ void pair_log_sums(const Pairs<S>& pairs, double* rows, double* cols) {
 
 template <class S>
 void pair_sums(const Pairs<S>& pairs, PairForm form, const double* offset, double* rows) {
-  with_scores(pairs, form == PairForm::hinge, false,
-              [&](const auto& scores) { sums(scores, form, offset, rows); });
+  with_scores(pairs, form == PairForm::hinge, false, [&](const auto& scores) { sums(scores, form, offset, rows); });
 }
 
 template <class S>
@@ -332,12 +331,12 @@ void pair_sums_gradient(const Pairs<S>& pairs, PairForm form, const double* offs
   if (!done) with_scores(pairs, true, true, gradient);
 }
 
-#define ALPHACL_PAIRS(S)                                                                                          \
-  template void pair_log_sums<S>(const Pairs<S>&, double*, double*);                                              \
-  template void pair_log_sums_gradient<S>(const Pairs<S>&, const double*, const double*, const double*,           \
-                                          const double*, View<S>, View<S>);                                       \
-  template void pair_sums<S>(const Pairs<S>&, PairForm, const double*, double*);                                  \
-  template void pair_sums_gradient<S>(const Pairs<S>&, PairForm, const double*, const double*, View<S>, View<S>, \
+#define ALPHACL_PAIRS(S)                                                                                               \
+  template void pair_log_sums<S>(const Pairs<S>&, double*, double*);                                                   \
+  template void pair_log_sums_gradient<S>(const Pairs<S>&, const double*, const double*, const double*, const double*, \
+                                          View<S>, View<S>);                                                           \
+  template void pair_sums<S>(const Pairs<S>&, PairForm, const double*, double*);                                       \
+  template void pair_sums_gradient<S>(const Pairs<S>&, PairForm, const double*, const double*, View<S>, View<S>,       \
                                       double*);
 ALPHACL_PAIRS(float)
 ALPHACL_PAIRS(double)

@@ -107,9 +107,7 @@ _register(
 def _pair_sums(left, right, offset, scale, form, distances, skip_diagonal):
     rows, to_rows = _new(left.shape[0])
     other = None if right is None else _array(right)
-    cpu().pair_sums(
-        _array(left), other, float(scale), distances, skip_diagonal, form, _doubles(offset), to_rows
-    )
+    cpu().pair_sums(_array(left), other, float(scale), distances, skip_diagonal, form, _doubles(offset), to_rows)
     return rows
 
 

@@ -15,7 +15,16 @@ import numpy as np
 
 from alphacl_fast._optional import require
 
-__all__ = ["DamagedFileError", "load_digits", "load_fashion_mnist", "load_patches", "read_idx", "two_views"]
+__all__ = [
+    "DamagedFileError",
+    "load_digits",
+    "load_fashion_mnist",
+    "load_patches",
+    "read_cifar10",
+    "read_idx",
+    "read_stl10",
+    "two_views",
+]
 
 FASHION_MNIST_DIR = Path("/usr/share/datasets/fashion-mnist")
 _FASHION_MNIST_STEMS = {
@@ -106,6 +115,56 @@ def read_idx(path: str | os.PathLike) -> np.ndarray:
         sizes = "×".join(map(str, shape))
         raise DamagedFileError(f"{path}: {fault}: expected {sizes} = {expected} values, got {got}")
     return np.frombuffer(content, np.uint8, expected, header).reshape(shape)
+
+
+def read_cifar10(folder: str | os.PathLike, split: str = "train") -> tuple[np.ndarray, np.ndarray]:
+    """CIFAR-10 in its published binary format: images (N, 3, 32, 32) uint8 and labels (N,) int64, 0 to 9.
+
+    folder: the unpacked cifar-10-batches-bin. "train" reads data_batch_1.bin to _5.bin as far as they are there, "test"
+    test_batch.bin. A record is one byte of label and 3072 of pixels, red, green and blue planes row by row.
+    """
+    names = {"train": [f"data_batch_{k}.bin" for k in range(1, 6)], "test": ["test_batch.bin"]}
+    if split not in names:
+        raise ValueError(f"split: expected 'train' or 'test', got {split!r}")
+    paths = [path for name in names[split] if (path := Path(folder) / name).is_file()]
+    if not paths:
+        raise FileNotFoundError(f"CIFAR-10: no file {names[split][0]} in {folder}")
+    parts = []
+    for path in paths:
+        content = np.frombuffer(path.read_bytes(), np.uint8)
+        if content.size == 0 or content.size % 3073:
+            raise DamagedFileError(f"{path}: expected records of 3073 bytes, got {content.size} bytes")
+        parts.append(content.reshape(-1, 3073))
+    records = np.concatenate(parts)
+    if records[:, 0].max() > 9:
+        raise DamagedFileError(f"{folder}: expected labels from 0 to 9, got {records[:, 0].max()}")
+    return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0].astype(np.int64)
+
+
+def read_stl10(folder: str | os.PathLike, split: str = "train") -> tuple[np.ndarray, np.ndarray | None]:
+    """STL-10 in its published binary format: images (N, 3, 96, 96) uint8 and labels (N,) int64, 0 to 9.
+
+    folder: the unpacked stl10_binary. split "train", "test" or "unlabeled", whose labels are None. Files hold each
+    image as red, green and blue planes column by column, and labels from 1 to 10.
+    """
+    if split not in ("train", "test", "unlabeled"):
+        raise ValueError(f"split: expected 'train', 'test' or 'unlabeled', got {split!r}")
+    path = Path(folder) / f"{split}_X.bin"
+    if not path.is_file():
+        raise FileNotFoundError(f"STL-10: no file {path.name} in {folder}")
+    content = np.frombuffer(path.read_bytes(), np.uint8)
+    if content.size == 0 or content.size % (3 * 96 * 96):
+        raise DamagedFileError(f"{path}: expected images of {3 * 96 * 96} bytes, got {content.size} bytes")
+    images = content.reshape(-1, 3, 96, 96).transpose(0, 1, 3, 2)
+    if split == "unlabeled":
+        return images, None
+    path = Path(folder) / f"{split}_y.bin"
+    if not path.is_file():
+        raise FileNotFoundError(f"STL-10: no file {path.name} in {folder}")
+    labels = np.frombuffer(path.read_bytes(), np.uint8)
+    if labels.size != len(images) or labels.min() < 1 or labels.max() > 10:
+        raise DamagedFileError(f"{path}: expected {len(images)} labels from 1 to 10, got {labels.size} bytes")
+    return images, labels.astype(np.int64) - 1
 
 
 def two_views(images: np.ndarray, shift: int = 1, noise: float = 0.1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

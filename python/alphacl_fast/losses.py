@@ -265,8 +265,8 @@ def alpha_cl_loss(z: Any, z_aug: Any, importance: Any, reduction: str = "mean") 
     """Σ_ij α_ij (d_i² − d_ij²) = −2N² E_{sg(α)}[z] ("sum"), or that over N ("mean"): α-CL's energy, to be minimised.
 
     z, z_aug : (N, m) features of both views. importance : an importance over the N samples, an (N, N) tensor, or a
-    function of (z, z_aug) that returns one (a loss's ``importance`` is one); α is held constant, so a function is called
-    with detached features. With a loss's own α the gradient is the loss's (P1, Theorem 1). reduction : "mean" or "sum".
+    function of (z, z_aug) that returns one (a loss's ``importance`` is one); α is held constant, so a function is
+    called with detached features. With a loss's own α the gradient is the loss's (P1, Theorem 1). reduction : "mean" or "sum".
 
     Cost: that of the importance; memory O(N m). Source: P1, α-CL; the scale: derived.
     """
@@ -328,10 +328,10 @@ def _dots(a: Any, b: Any) -> Any:
 def nt_xent(z1: Any, z2: Any, *, temperature: Any = 0.5, normalize: bool = True, reduction: str = "mean") -> Any:
     """SimCLR's NT-Xent: −log [e^{s_i,i'} / Σ_{j≠i} e^{s_ij}] over the 2N rows of both views, s = cosine / temperature.
 
-    z1, z2 : (N, m) features of the two views; rows are normalised unless told otherwise. temperature : a number > 0 or a
-    scalar tensor, which may require grad. reduction : "mean" over 2N, "sum", or "none": (2N,), first those of z1.
-    Equal to lightly's NTXentLoss and pytorch-metric-learning's. Cost: 8N²m operations forward and 8N²m + 2N² exponentials
-    in all; memory O(N m). Source: SimCLR (arXiv 2002.05709).
+    z1, z2 : (N, m) features of the two views; rows are normalised unless told otherwise. temperature : a number > 0 or
+    a scalar tensor, which may require grad. reduction : "mean" over 2N, "sum", or "none": (2N,), first those of z1.
+    Equal to lightly's NTXentLoss and pytorch-metric-learning's. Cost: 4N²m operations forward, 12N²m for the
+    gradient, 2N² exponentials each; memory O(N m). Source: SimCLR (arXiv 2002.05709).
     """
     _features("z1", z1)
     _features("z2", z2, ("z1", z1))
@@ -361,8 +361,8 @@ def info_nce(
 ) -> Any:
     """−log [e^{q_i·k_i/T} / (e^{q_i·k_i/T} + Σ_j e^{q_i·n_j/T})]: InfoNCE with keys.
 
-    query, positive_key : (N, m). negative_keys : None takes the other positive keys; (M, m) serves all queries ("unpaired");
-    (N, M, m) gives each query its own ("paired", M dot products per query in plain torch). symmetric : the mean of both
+    query, positive_key : (N, m). negative_keys : None takes the other positive keys; (M, m) serves all queries
+    ("unpaired"); (N, M, m) gives each query its own ("paired", M dot products per query in plain torch). symmetric : the mean of both
     directions, without negative_keys only. Rows are normalised unless told otherwise. temperature : a number > 0 or a
     scalar tensor, which may require grad. Equal to info-nce-pytorch's. Cost: 2NMm operations forward, 6NMm for the
     gradient; memory O((N + M) m). Source: CPC (arXiv 1807.03748).
@@ -422,8 +422,8 @@ def clip_loss(image_features: Any, text_features: Any, logit_scale: Any) -> Any:
 def siglip_loss(image_features: Any, text_features: Any, logit_scale: Any, logit_bias: Any) -> Any:
     """SigLIP's loss: −(1/N) Σ_ij log σ(y_ij (logit_scale · image_i·text_j + logit_bias)), y_ij = 1 at i = j, else −1.
 
-    image_features, text_features : (N, m), normalised by the caller as in open_clip. logit_scale, logit_bias : numbers or
-    scalar tensors, which may require grad. Returns a scalar, equal to open_clip.SigLipLoss's. Cost and memory as
+    image_features, text_features : (N, m), normalised by the caller as in open_clip. logit_scale, logit_bias : numbers
+    or scalar tensors, which may require grad. Returns a scalar, equal to open_clip.SigLipLoss's. Cost and memory as
     clip_loss. Source: SigLIP (arXiv 2303.15343).
     """
     _features("image_features", image_features)

@@ -21,8 +21,7 @@ template <class S>
 void laplacian_product(View<const S> x, View<const S> x_aug, const Importance<S>& alpha, View<S> grad,
                        View<S> grad_aug);
 template <>
-void laplacian_product<float>(View<const float>, View<const float>, const Importance<float>&, View<float>,
-                              View<float>);
+void laplacian_product<float>(View<const float>, View<const float>, const Importance<float>&, View<float>, View<float>);
 template <>
 void laplacian_product<double>(View<const double>, View<const double>, const Importance<double>&, View<double>,
                                View<double>);

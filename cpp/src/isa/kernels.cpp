@@ -22,9 +22,9 @@ namespace {
 
 template <class T>
 constexpr Kernels<T> plain_kernels() {
-  return {add_block<T>,      panel_width<T>,        pack_row<T>,  gram<T>,   cross_gram<T>,  probe<T>,
-          multiply_tile<T>, multiply_transposed<T>, add_block_rows<T>,     scale_row<T>, dot<T, T>, dot<T, double>, fourier<T>,
-          radial_tile<T, T>, radial_tile<T, double>};
+  return {add_block<T>,     panel_width<T>,         pack_row<T>,           gram<T>,      cross_gram<T>, probe<T>,
+          multiply_tile<T>, multiply_transposed<T>, add_block_rows<T>,     scale_row<T>, dot<T, T>,     dot<T, double>,
+          fourier<T>,       radial_tile<T, T>,      radial_tile<T, double>};
 }
 template <class T, class S>
 constexpr ReadKernels<T, S> reading_kernels() {

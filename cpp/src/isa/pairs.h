@@ -96,7 +96,6 @@ inline void merge(T seen, T base, double part, T* peak, double* sum) {
   *peak = top;
 }
 
-
 template <class T>
 inline void flush(T* column, index_t nj, double* sum) {
 #pragma omp simd
@@ -206,11 +205,16 @@ void sums_of(const PairTile<T>& tile, const PairSums<T>& out) {
 template <class T>
 void pair_sums(const PairTile<T>& tile, const PairSums<T>& out) {
   switch (tile.form) {
-    case PairForm::hinge: return sums_of<Hinge>(tile, out);
-    case PairForm::logistic: return sums_of<Logistic>(tile, out);
-    case PairForm::softplus: return sums_of<Softplus>(tile, out);
-    case PairForm::square: return sums_of<Square>(tile, out);
-    case PairForm::exponential: return;  // pair_log_sums
+    case PairForm::hinge:
+      return sums_of<Hinge>(tile, out);
+    case PairForm::logistic:
+      return sums_of<Logistic>(tile, out);
+    case PairForm::softplus:
+      return sums_of<Softplus>(tile, out);
+    case PairForm::square:
+      return sums_of<Square>(tile, out);
+    case PairForm::exponential:
+      return;  // pair_log_sums
   }
 }
 
@@ -283,9 +287,13 @@ void pair_weights(const PairTile<T>& tile, const PairWeights<T>& out) {
   switch (tile.form) {
     case PairForm::exponential:
       return out.shared ? weights_of<Exponential, true>(tile, out) : weights_of<Exponential, false>(tile, out);
-    case PairForm::hinge: return weights_of<Hinge, false>(tile, out);
-    case PairForm::logistic: return weights_of<Logistic, false>(tile, out);
-    case PairForm::softplus: return weights_of<Softplus, false>(tile, out);
-    case PairForm::square: return weights_of<Square, false>(tile, out);
+    case PairForm::hinge:
+      return weights_of<Hinge, false>(tile, out);
+    case PairForm::logistic:
+      return weights_of<Logistic, false>(tile, out);
+    case PairForm::softplus:
+      return weights_of<Softplus, false>(tile, out);
+    case PairForm::square:
+      return weights_of<Square, false>(tile, out);
   }
 }

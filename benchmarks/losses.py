@@ -1,0 +1,55 @@
+"""What the cases of losses share: two views of features of length 1, and gradients in float64."""
+
+import numpy as np
+
+from benchmarks.truth import blocks
+
+
+def make(sizes, rng):
+    """Rows of length 1; the second view is the first plus noise, normalised again."""
+    z = rng.standard_normal((sizes["N"], sizes["m"]), dtype=sizes["dtype"])
+    z /= np.linalg.norm(z, axis=1, keepdims=True)
+    z_aug = z + rng.standard_normal(z.shape, dtype=sizes["dtype"]) * z.dtype.type(0.3 / np.sqrt(sizes["m"]))
+    z_aug /= np.linalg.norm(z_aug, axis=1, keepdims=True)
+    return {"z": z, "z_aug": z_aug}, {}
+
+
+def info_nce_gradient(inputs, sizes) -> np.ndarray:
+    """∇_z of the mean InfoNCE(τ, ε = 1) in float64, block by block."""
+    z, z_aug = (inputs[name].astype(np.float64) for name in ("z", "z_aug"))
+    n, tau = len(z), sizes["tau"]
+    half, own = 0.5 * (z * z).sum(1), 0.5 * ((z - z_aug) ** 2).sum(1)
+
+    def exps(rows):
+        e = np.exp((z[rows] @ z.T - half[rows, None] - half) / tau)
+        e[np.arange(len(e)), np.arange(rows.start, rows.stop)] = 0
+        return e
+
+    sums = np.concatenate([exps(rows).sum(1) for rows in blocks(n)])
+    weight = 1 / (1 + np.exp(-own / tau) / sums)
+    relative = weight / sums
+    out = weight[:, None] * (z - z_aug)
+    for rows in blocks(n):
+        beta = exps(rows) * (relative[rows, None] + relative)
+        out[rows] += beta @ z - beta.sum(1)[:, None] * z[rows]
+    return out / n
+
+
+def nt_xent_gradient(inputs, sizes) -> np.ndarray:
+    """∇_{z} of the mean NT-Xent over both views in float64; features are normalised again, as the loss does."""
+    first, second = (inputs[name].astype(np.float64) for name in ("z", "z_aug"))
+    length = np.linalg.norm(first, axis=1, keepdims=True)
+    both = np.concatenate([first / length, second / np.linalg.norm(second, axis=1, keepdims=True)])
+    n, tau = len(first), sizes["tau"]
+
+    def exps(rows):
+        e = np.exp((both[rows] @ both.T - 1) / tau)
+        e[np.arange(len(e)), np.arange(rows.start, rows.stop)] = 0
+        return e
+
+    sums = np.concatenate([exps(rows).sum(1) for rows in blocks(2 * n)])
+    out = np.empty_like(first)
+    for rows in blocks(n):
+        out[rows] = (exps(rows) * (1 / sums[rows, None] + 1 / sums)) @ both - 2 * both[n:][rows]
+    unit = both[:n]
+    return (out - (out * unit).sum(1, keepdims=True) * unit) / (2 * n * tau * length)
