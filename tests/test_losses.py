@@ -78,7 +78,7 @@ def _check(ours, literal, tensors, seed=0, known_to=0.0):
     naive = None
 
     def rounded(k):
-        """The literal formula in the dtype of the data; in float64, where it is the truth, at inputs rounded otherwise."""
+        """The literal formula in the dtype of the data; in float64, the truth's own, at inputs rounded otherwise."""
         nonlocal naive
         if naive is None:
             inputs = [t.detach().clone() for t in tensors]

@@ -266,7 +266,8 @@ def alpha_cl_loss(z: Any, z_aug: Any, importance: Any, reduction: str = "mean") 
 
     z, z_aug : (N, m) features of both views. importance : an importance over the N samples, an (N, N) tensor, or a
     function of (z, z_aug) that returns one (a loss's ``importance`` is one); α is held constant, so a function is
-    called with detached features. With a loss's own α the gradient is the loss's (P1, Theorem 1). reduction : "mean" or "sum".
+    called with detached features. With a loss's own α the gradient is the loss's (P1, Theorem 1).
+    reduction : "mean" or "sum".
 
     Cost: that of the importance; memory O(N m). Source: P1, α-CL; the scale: derived.
     """
@@ -362,10 +363,11 @@ def info_nce(
     """−log [e^{q_i·k_i/T} / (e^{q_i·k_i/T} + Σ_j e^{q_i·n_j/T})]: InfoNCE with keys.
 
     query, positive_key : (N, m). negative_keys : None takes the other positive keys; (M, m) serves all queries
-    ("unpaired"); (N, M, m) gives each query its own ("paired", M dot products per query in plain torch). symmetric : the mean of both
-    directions, without negative_keys only. Rows are normalised unless told otherwise. temperature : a number > 0 or a
-    scalar tensor, which may require grad. Equal to info-nce-pytorch's. Cost: 2NMm operations forward, 6NMm for the
-    gradient; memory O((N + M) m). Source: CPC (arXiv 1807.03748).
+    ("unpaired"); (N, M, m) gives each query its own ("paired", M dot products per query in plain torch).
+    symmetric : the mean of both directions, without negative_keys only. Rows are normalised unless told otherwise.
+    temperature : a number > 0 or a scalar tensor, which may require grad. Equal to info-nce-pytorch's.
+
+    Cost: 2NMm operations forward, 6NMm for the gradient; memory O((N + M) m). Source: CPC (arXiv 1807.03748).
     """
     _features("query", query)
     _features("positive_key", positive_key, ("query", query))
