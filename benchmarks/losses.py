@@ -53,3 +53,17 @@ def nt_xent_gradient(inputs, sizes) -> np.ndarray:
         out[rows] = (exps(rows) * (1 / sums[rows, None] + 1 / sums)) @ both - 2 * both[n:][rows]
     unit = both[:n]
     return (out - (out * unit).sum(1, keepdims=True) * unit) / (2 * n * tau * length)
+
+
+def info_nce_keys_gradient(inputs, sizes) -> np.ndarray:
+    """∇_query of the mean InfoNCE with the other positive keys as negatives, in float64; both normalised again."""
+    query, key = (inputs[name].astype(np.float64) for name in ("z", "z_aug"))
+    length = np.linalg.norm(query, axis=1, keepdims=True)
+    query /= length
+    key /= np.linalg.norm(key, axis=1, keepdims=True)
+    n, tau = len(query), sizes["tau"]
+    out = -key
+    for rows in blocks(n):
+        e = np.exp((query[rows] @ key.T - 1) / tau)
+        out[rows] += e @ key / e.sum(1, keepdims=True)
+    return (out - (out * query).sum(1, keepdims=True) * query) / (n * tau * length)

@@ -37,7 +37,7 @@ def gradient_of(make_loss: Callable[[Sizes], Callable], compiled: bool = False) 
         z, z_aug = (torch.from_numpy(inputs[name]).requires_grad_() for name in ("z", "z_aug"))
         loss = make_loss(sizes)
         loss = torch.compile(loss) if compiled else loss
-        return torch.autograd.grad(loss(z, z_aug), (z, z_aug))[0].numpy
+        return lambda: torch.autograd.grad(loss(z, z_aug), (z, z_aug))[0].numpy()
 
     return prepare
 
@@ -45,6 +45,20 @@ def gradient_of(make_loss: Callable[[Sizes], Callable], compiled: bool = False) 
 def _metric_learning(sizes: Sizes) -> Callable:
     losses = importlib.import_module("pytorch_metric_learning.losses")
     return losses.SelfSupervisedLoss(losses.NTXentLoss(temperature=sizes["tau"]))
+
+
+def _keys(sizes: Sizes) -> Callable:
+    def loss(query, positive):
+        torch = importlib.import_module("torch")
+        unit = torch.nn.functional.normalize
+        logits = unit(query, dim=1) @ unit(positive, dim=1).T / sizes["tau"]
+        return torch.nn.functional.cross_entropy(logits, torch.arange(len(query)))
+
+    return loss
+
+
+def _info_nce_pytorch(sizes: Sizes) -> Callable:
+    return importlib.import_module("info_nce").InfoNCE(temperature=sizes["tau"])
 
 
 def _keops(inputs: Inputs, sizes: Sizes) -> Callable:
@@ -135,4 +149,9 @@ NT_XENT = (
         ("torch", "pytorch_metric_learning"),
         sweep_to=1024,
     ),
+)
+KEYS = (
+    Provider("torch", PEER, gradient_of(_keys), ("torch",), sweep_to=8192),
+    Provider("torch.compile", PEER, gradient_of(_keys, compiled=True), ("torch",), compiles="full", sweep_to=0),
+    Provider("info-nce-pytorch", PEER, gradient_of(_info_nce_pytorch), ("torch", "info_nce"), sweep_to=8192),
 )
