@@ -7,7 +7,7 @@ from benchmarks.peers import loss_peers
 
 
 def work(sizes):
-    """8 N² m: the scores twice, as they are not kept, and the weights applied to keys and to queries; 2 N² exponentials."""
+    """8 N² m: the scores twice, as none is kept, and the weights applied to keys and queries; 2 N² exponentials."""
     n, m = sizes["N"], sizes["m"]
     return Work(8.0 * n * n * m, item_bytes(sizes) * 4.0 * n * m, exps=2.0 * n * n)
 

@@ -37,7 +37,12 @@ def gradient_of(make_loss: Callable[[Sizes], Callable], compiled: bool = False) 
         z, z_aug = (torch.from_numpy(inputs[name]).requires_grad_() for name in ("z", "z_aug"))
         loss = make_loss(sizes)
         loss = torch.compile(loss) if compiled else loss
-        return lambda: torch.autograd.grad(loss(z, z_aug), (z, z_aug))[0].numpy()
+
+        def call() -> np.ndarray:
+            gradient, _ = torch.autograd.grad(loss(z, z_aug), (z, z_aug))
+            return gradient.numpy()
+
+        return call
 
     return prepare
 
