@@ -16,6 +16,13 @@ PairForm form_named(const std::string& name) {
   throw py::value_error("form: expected exponential, hinge, logistic, softplus or square, got " + name);
 }
 
+// Of sums of ψ itself; those of e^x are pair_log_sums.
+PairForm summed_form(const std::string& name) {
+  const PairForm form = form_named(name);
+  if (form == PairForm::exponential) throw py::value_error("form: expected hinge, logistic, softplus or square");
+  return form;
+}
+
 using Doubles = py::array_t<double>;
 
 template <class T>
@@ -70,7 +77,7 @@ void register_for(py::module_& m) {
       [](const Array& left, const py::object& right, double scale, bool distances, bool skip_diagonal,
          const std::string& form, const Doubles& offset, Doubles& rows) {
         const Pairs<T> pairs = pairs_of<T>(left, right, scale, distances, skip_diagonal);
-        const PairForm how = form_named(form);
+        const PairForm how = summed_form(form);
         const double* o = offset.data();
         double* r = rows.mutable_data();
         py::gil_scoped_release release;
@@ -84,7 +91,7 @@ void register_for(py::module_& m) {
          const std::string& form, const Doubles& offset, const Doubles& a, Array& grad_left,
          const py::object& grad_right, Doubles& grad_offset) {
         const Pairs<T> pairs = pairs_of<T>(left, right, scale, distances, skip_diagonal);
-        const PairForm how = form_named(form);
+        const PairForm how = summed_form(form);
         const double *o = offset.data(), *of_rows = a.data();
         const View<T> to_left = mutable_view<T>(grad_left), to_right = gradient_of<T>(grad_right);
         double* to_offset = grad_offset.mutable_data();

@@ -188,24 +188,23 @@ void log_sums(const Scores<T>& scores, double* rows, double* cols) {
   const index_t n = scores.left().size(), k = scores.right().size();
   const T lowest = -static_cast<T>(inf);
   const bool one = scores.one_set();
-  Buffer<T> peak(n, lowest), col_peak(cols && !one ? k : 0, lowest);
-  Buffer<double> sum(n, 0.0), col_sum(cols && !one ? k : 0, 0.0);
+  Buffer<T> peak(n, lowest), col_peak(cols ? k : 0, lowest);
+  Buffer<double> sum(n, 0.0), col_sum(cols ? k : 0, 0.0);
   scores.for_tiles(PairForm::exponential, [&](const PairTile<T>& tile, index_t i0, index_t j0) {
     PairLogSums<T> out = {peak.data() + i0, nullptr, sum.data() + i0, nullptr};
     if (one && i0 != j0) {
       out.col_peak = peak.data() + j0;
       out.col_sum = sum.data() + j0;
-    } else if (!one && cols) {
+    } else if (cols) {
       out.col_peak = col_peak.data() + j0;
       out.col_sum = col_sum.data() + j0;
     }
     pair_kernels<T>().log_sums(tile, out);
   });
   // log 0 of a sample without partners is −inf.
-  for (index_t i = 0; i < n; ++i) rows[i] = sum[i] == 0 ? -inf : static_cast<double>(peak[i]) + std::log(sum[i]);
-  if (cols == nullptr) return;
-  for (index_t j = 0; j < k; ++j)
-    cols[j] = one ? rows[j] : (col_sum[j] == 0 ? -inf : static_cast<double>(col_peak[j]) + std::log(col_sum[j]));
+  const auto logarithm = [](T top, double of) { return of == 0 ? -inf : static_cast<double>(top) + std::log(of); };
+  for (index_t i = 0; i < n; ++i) rows[i] = logarithm(peak[i], sum[i]);
+  for (index_t j = 0; cols && j < k; ++j) cols[j] = logarithm(col_peak[j], col_sum[j]);
 }
 
 template <class T>
@@ -305,7 +304,7 @@ void pair_log_sums_gradient(const Pairs<S>& pairs, const double* rows, const dou
     Side<T> of_rows, of_cols;
     of_rows.logarithms(scores.left().size(), rows, a);
     const Side<T>* other = scores.one_set() ? &of_rows : nullptr;
-    if (!scores.one_set() && b != nullptr) {
+    if (b != nullptr) {
       of_cols.logarithms(scores.right().size(), cols, b);
       other = &of_cols;
     }

@@ -20,18 +20,19 @@ struct Pairs {
   bool skip_diagonal;  // leaves i = j out where there is a right
 };
 
-/// rows_i = log Σ_j e^{t_ij}, cols_j = log Σ_i e^{t_ij} (may be null; without a right they are the same).
+/// rows_i = log Σ_j e^{t_ij}, cols_j = log Σ_i e^{t_ij} (may be null, and is without a right:
+/// there they are the rows).
 /// 2NMm operations and NM exponentials, half of both without a right; memory O((N + M) m).
 template <class S>
 void pair_log_sums(const Pairs<S>& pairs, double* rows, double* cols);
 
-/// Gradient of Σ_i a_i rows_i + Σ_j b_j cols_j (b null: rows only) with respect to the features.
+/// Gradient of Σ_i a_i rows_i + Σ_j b_j cols_j (cols and b null: rows only) with respect to the features.
 /// 4NMm operations more than pair_log_sums, without a right half of that.
 template <class S>
 void pair_log_sums_gradient(const Pairs<S>& pairs, const double* rows, const double* cols, const double* a,
                             const double* b, View<S> left, View<S> right);
 
-/// rows_i = Σ_j ψ(offset_i + t_ij).
+/// rows_i = Σ_j ψ(offset_i + t_ij); ψ any form but e^x, whose sums are pair_log_sums.
 template <class S>
 void pair_sums(const Pairs<S>& pairs, PairForm form, const double* offset, double* rows);
 
