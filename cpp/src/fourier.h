@@ -57,15 +57,32 @@ class CosineSeries {
   /// out (n × p): features of the points u, Φ(u)·Φ(v) = exp(−(u − v)²/(2τ)); u − origin at most half a period.
   template <class T>
   void features(const double* u, index_t n, double origin, double inv_sqrt_tau, T* out) const {
-    double theta[256];
-    for (index_t i = 0; i < n; i += 256) {
-      const index_t count = std::min<index_t>(256, n - i);
-      for (index_t a = 0; a < count; ++a) theta[a] = omega_ * ((u[i + a] - origin) * inv_sqrt_tau);
+    const auto point = [u](index_t i) { return u[i]; };
+    for_phases(n, origin, inv_sqrt_tau, point, [&](const double* theta, index_t i, index_t count) {
       kernels<T>().fourier(theta, count, coefficients_.data(), terms_, out + i * rank(), rank());
-    }
+    });
+  }
+  /// out (p × n, row stride ld): the same of the points u[which[i]], transposed.
+  template <class T>
+  void columns(const double* u, const index_t* which, index_t n, double origin, double inv_sqrt_tau, T* out,
+               index_t ld) const {
+    const auto point = [u, which](index_t i) { return u[which[i]]; };
+    for_phases(n, origin, inv_sqrt_tau, point, [&](const double* theta, index_t i, index_t count) {
+      kernels<T>().fourier_columns(theta, count, coefficients_.data(), terms_, out + i, ld);
+    });
   }
 
  private:
+  template <class P, class F>
+  void for_phases(index_t n, double origin, double inv_sqrt_tau, P&& point, F&& visit) const {
+    double theta[256];
+    for (index_t i = 0; i < n; i += 256) {
+      const index_t count = std::min<index_t>(256, n - i);
+      for (index_t a = 0; a < count; ++a) theta[a] = omega_ * ((point(i + a) - origin) * inv_sqrt_tau);
+      visit(theta, i, count);
+    }
+  }
+
   double omega_ = 0;
   index_t terms_ = 0;
   Buffer<double> coefficients_;

@@ -7,7 +7,6 @@
 #include "alphacl/gated.h"
 #include "alphacl/gram.h"
 #include "alphacl/threads.h"
-#include "gated_gram.h"
 #include "layer.h"
 
 namespace alphacl {
@@ -20,43 +19,77 @@ constexpr index_t chunk = 512;
 // features errors of 3e-7 of it were seen.
 constexpr double largest_cancellation = 3;
 
-// Rows `rows` of x times their gates, as samples of a covariance.
+// Gated data of one node, x_s h'(wᵀx_s) and x'_s h'(wᵀx'_s) with s = rows[r] (r where null); gates are indexed by s.
 template <class T, class S>
 class GatedSamples final : public Samples<T> {
  public:
-  GatedSamples(View<const S> x, const double* shift, const index_t* rows, const T* gates, index_t n)
-      : Samples<T>(n, x.cols), x_(x), shift_(shift), rows_(rows), gates_(gates) {}
+  GatedSamples(View<const S> x, View<const S> x_aug, const double* shift, const T* gates, const T* gates_aug,
+               const index_t* rows, index_t n)
+      : Samples<T>(n, x.cols),
+        x_(x),
+        x_aug_(x_aug),
+        shift_(shift),
+        narrow_shift_(x.cols),
+        gates_(gates),
+        gates_aug_(gates_aug),
+        rows_(rows) {
+    for (index_t j = 0; j < x.cols; ++j) narrow_shift_[j] = static_cast<T>(shift[j]);
+  }
 
   void centered(index_t begin, index_t n, const index_t* order, T* out) const override {
+    for (index_t r = begin; r < begin + n; ++r, out += x_.cols) gated(x_, gates_, sample(order ? order[r] : r), out);
+  }
+  void deltas(index_t begin, index_t n, const index_t* order, T* out) const override {
+    Buffer<T> other(x_.cols);
+    centered(begin, n, order, out);
     for (index_t r = begin; r < begin + n; ++r, out += x_.cols) {
-      const index_t s = order ? order[r] : r;
-      read_kernels<T, S>().center_row(x_.row(rows_[s]), shift_, x_.cols, out);
-      for (index_t j = 0; j < x_.cols; ++j) out[j] *= gates_[s];
+      gated(x_aug_, gates_aug_, sample(order ? order[r] : r), other.data());
+      for (index_t j = 0; j < x_.cols; ++j) out[j] -= other[j];
     }
   }
-  void deltas(index_t, index_t n, const index_t*, T* out) const override { std::fill_n(out, n * x_.cols, T(0)); }
+  void pack(const PackedPairs<T>& q) const override {
+    index_t rows[gram_chunk];
+    T plain[gram_chunk];
+    for (index_t r = 0; r < q.n; ++r) {
+      const index_t s = rows[r] = sample(q.rows[r]);
+      plain[r] = gates_[s];
+      q.a[r] *= gates_[s];
+      q.c[r] *= gates_[s];
+      q.b[r] *= gates_aug_[s];
+      q.e[r] *= gates_aug_[s];
+    }
+    read_kernels<T, S>().pack_pairs({x_.data, x_aug_.data, x_.stride, x_aug_.stride, narrow_shift_.data(), rows, q.a,
+                                     q.b, q.c, q.e, plain, q.n, x_.cols, q.stride, q.u, q.v, q.plain});
+  }
 
  private:
-  View<const S> x_;
+  index_t sample(index_t r) const { return rows_ ? rows_[r] : r; }
+  void gated(View<const S> data, const T* gates, index_t s, T* out) const {
+    read_kernels<T, S>().center_row(data.row(s), shift_, data.cols, out);
+    for (index_t j = 0; j < data.cols; ++j) out[j] *= gates[s];
+  }
+
+  View<const S> x_, x_aug_;
   const double* shift_;
+  Buffer<T> narrow_shift_;
+  const T *gates_, *gates_aug_;
   const index_t* rows_;
-  const T* gates_;
 };
 
-// Passes a Laplacian form on without its weighted Gram parts: −Xᵀ(α + αᵀ)X is left.
+// Passes of a Laplacian form only −Xᵀ(α + αᵀ)X on.
 template <class T>
 class ProductOnly final : public LaplacianSink<T> {
  public:
-  ProductOnly(LaplacianSink<T>& sink, index_t n) : sink_(sink), zeros_(n, 0.0) {}
+  explicit ProductOnly(GramSink<T>& sink, index_t n) : sink_(sink), zeros_(n, 0.0) {}
   void tiles(index_t begin, index_t end, const index_t* order, const double*, const double*, View<const T> y) override {
-    sink_.tiles(begin, end, order, zeros_.data(), zeros_.data(), y);
+    sink_.products(begin, end, order, y);
   }
   void factors(const double*, const double*, const Features<T>& phi) override {
     sink_.factors(zeros_.data(), zeros_.data(), phi);
   }
 
  private:
-  LaplacianSink<T>& sink_;
+  GramSink<T>& sink_;
   Buffer<double> zeros_;
 };
 
@@ -75,6 +108,7 @@ class GatedCov {
         none_(x.cols, 0.0),
         mean_(x.cols) {
     row_mean(x, mean_.data());
+    for (index_t j = 0; j < x.cols; ++j) mean_[j] = static_cast<T>(mean_[j]);
     if (shared_) {
       degree_.resize(x.rows);
       weight_.resize(x.rows);
@@ -86,26 +120,32 @@ class GatedCov {
   template <class F>
   void run(const std::vector<index_t>& nodes, F&& deliver) {
     const index_t count = static_cast<index_t>(nodes.size());
+    groups_ = std::max<index_t>(1, GramSink<T>::most_groups / count);
     for (index_t first = 0; first < count; first += nodes_per_block) {
       const index_t block = std::min(nodes_per_block, count - first);
       const index_t* ids = nodes.data() + first;
       project(x_, ids, block, u_);
       project(x_aug_, ids, block, u_aug_);
       if (!shared_ && nodes_.x0.data) project(nodes_.x0, ids, block, u0_);
-      parallel_for(block, [&](index_t b, int worker) {
+      const auto node = [&](index_t b, int worker) {
         Work& work = works_[worker];
         covariance(b, work);
         deliver(ids[b], work.matrix.data(), work.cancellation);
-      });
+      };
+      // Few nodes go one after the other, each in parallel.
+      if (block >= groups_) {
+        parallel_for(block, node);
+      } else {
+        for (index_t b = 0; b < block; ++b) node(b, 0);
+      }
     }
   }
 
  private:
   struct Work {
-    GatedGram<T> gram;
-    Buffer<T> gates, gates_aug, outputs, w, phi, rows_x, moments;
-    Buffer<index_t> open, kept;
-    Buffer<double> degree, weight, matrix, product, sums;
+    Buffer<T> gates, gates_aug, outputs;
+    Buffer<index_t> rows;
+    Buffer<double> degree, weight, matrix, product;
     const double* shift = nullptr;
     double cancellation = 0;
   };
@@ -144,21 +184,38 @@ class GatedCov {
       degree = work.degree.data();
       weight = work.weight.data();
     }
-    weighted_part(work, degree, weight);
-    double before = 0, after = 0;
-    for (index_t e = 0; e < d * d; ++e) before += work.matrix[e] * work.matrix[e];
-    subtract_product(*alpha, work);
-    for (index_t e = 0; e < d * d; ++e) after += work.matrix[e] * work.matrix[e];
-    work.cancellation = std::sqrt(before / after);
+    // Samples whose gates are closed in both views cost nothing. No branch: gates are as good as random.
+    work.rows.resize(n + 1);
+    const auto list = [&](auto&& open) {
+      index_t count = 0;
+      for (index_t i = 0; i < n; ++i) {
+        work.rows[count] = i;
+        count += open(i);
+      }
+      return count;
+    };
+    const T *g = work.gates.data(), *g_aug = work.gates_aug.data();
+    const index_t open = list([=](index_t i) { return !(g[i] == T(0)) | !(g_aug[i] == T(0)); });
+    const GatedSamples<T, S> samples(x_, x_aug_, work.shift, g, g_aug, nullptr, n);
+    GramSink<T> sink(samples, groups_);
+    const Features<T>* phi = alpha->factor();
+    sink.pairs(work.rows.data(), open, degree, weight, phi);
+    work.matrix.resize(d * d);
     const double scale = 1 / (2.0 * static_cast<double>(n) * static_cast<double>(n));
-    for (index_t e = 0; e < d * d; ++e) work.matrix[e] *= scale;
+    const double before = scale * sink.finish(scale, work.matrix.data());
+    if (phi == nullptr) {
+      const index_t first = list([=](index_t i) { return !(g[i] == T(0)); });
+      subtract_product(*alpha, first, scale, work);
+    }
+    double after = 0;
+    for (index_t e = 0; e < d * d; ++e) after += work.matrix[e] * work.matrix[e];
+    work.cancellation = before / std::sqrt(after);
   }
 
   void open_gates(index_t b, Work& work) {
     const index_t n = x_.rows;
     work.gates.resize(n);
     work.gates_aug.resize(n);
-    work.open.resize(n + 1);
     const T *u = u_.data() + b * n, *u_aug = u_aug_.data() + b * n;
     const NodeGate h = node_gate(h_);
     node_kernels<T>().gated_row(h, u, nullptr, T(1), n, work.gates.data());
@@ -168,7 +225,7 @@ class GatedCov {
     for (index_t i = 0; i < n; ++i) others += !(work.gates[i] == first) + !(work.gates_aug[i] == first);
     const bool same = others == 0;
     // One gate for all: the covariance does not depend on a shift, and without its mean the data does not cancel.
-    work.shift = same ? mean_.data() : nullptr;
+    work.shift = same ? mean_.data() : none_.data();
     if (shared_) return;
     work.outputs.resize(n);
     const T* u0 = nodes_.x0.data ? u0_.data() + b * n : u;
@@ -176,102 +233,26 @@ class GatedCov {
     node_kernels<T>().gated_row(h, u0, u0, static_cast<T>(1 / degree), n, work.outputs.data());
   }
 
-  // The three weighted Gram matrices of gated.h.
-  void weighted_part(Work& work, const double* degree, const double* weight) {
-    const index_t n = x_.rows, d = x_.cols;
-    work.w.resize(n + 1);
-    work.kept.resize(n + 1);
-    work.matrix.resize(d * d);
-    work.gram.start(d);
-    const T *g = work.gates.data(), *g_aug = work.gates_aug.data();
-    const View<const S> none = {nullptr, 0, 0, 0};
-    const auto add = [&](View<const S> x, View<const S> y, auto&& value) {
-      index_t kept = 0;
-      for (index_t i = 0; i < n; ++i) {
-        // No branch: gates are as good as random.
-        const double w = value(i);
-        work.kept[kept] = i;
-        work.w[kept] = static_cast<T>(w);
-        kept += w != 0;
-      }
-      work.gram.add(x, y, work.shift, work.kept.data(), work.w.data(), kept);
-    };
-    add(x_, none, [&](index_t i) {
-      const double a = g[i], c = g_aug[i];
-      return degree[i] * a * a - weight[i] * a * (a - c);
-    });
-    add(x_aug_, none, [&](index_t i) {
-      const double a = g[i], c = g_aug[i];
-      return weight[i] * c * (a - c);
-    });
-    add(x_, x_aug_, [&](index_t i) { return -weight[i] * static_cast<double>(g[i]) * static_cast<double>(g_aug[i]); });
-    const double* tiles = work.gram.finish();
-    for (index_t i = 0; i < d; ++i)
-      for (index_t j = i; j < d; ++j) {
-        const double entry = tiles[UpperTiles<T>::entry(i, j)];
-        work.matrix[i * d + j] = entry;
-        work.matrix[j * d + i] = entry;
-      }
-  }
-
-  // matrix −= X̃ᵀ(α + αᵀ)X̃ over the samples whose gate is open.
-  void subtract_product(const Importance<T>& alpha, Work& work) {
-    const index_t n = x_.rows, d = x_.cols;
-    index_t open = 0;
-    for (index_t i = 0; i < n; ++i) {
-      work.open[open] = i;
-      open += work.gates[i] != T(0);
-    }
-    if (open == 0) return;
-    if (const Features<T>* phi = alpha.factor()) {
-      subtract_factor(*phi, open, work);
-      return;
-    }
-    work.w.resize(open);
-    for (index_t r = 0; r < open; ++r) work.w[r] = work.gates[work.open[r]];
-    const auto part = alpha.restricted(work.open.data(), open);
-    const GatedSamples<T, S> samples(x_, work.shift ? work.shift : none_.data(), work.open.data(), work.w.data(), open);
-    GramSink<T> sink(samples);
-    ProductOnly<T> product(sink, open);
+  // matrix −= scale · X̃ᵀ(α + αᵀ)X̃ over the samples work.rows[0 … n), whose gates are open.
+  void subtract_product(const Importance<T>& alpha, index_t n, double scale, Work& work) {
+    if (n == 0) return;
+    const index_t d = x_.cols;
+    const auto part = alpha.restricted(work.rows.data(), n);
+    const GatedSamples<T, S> samples(x_, x_aug_, work.shift, work.gates.data(), work.gates_aug.data(),
+                                     work.rows.data(), n);
+    GramSink<T> sink(samples, groups_);
+    ProductOnly<T> product(sink, n);
     part->laplacian(samples, product);
     work.product.resize(d * d);
-    sink.finish(1, work.product.data());
+    sink.finish(scale, work.product.data());
     for (index_t e = 0; e < d * d; ++e) work.matrix[e] += work.product[e];
-  }
-
-  // For α = ΦΦᵀ: 2 (ΦᵀX̃)ᵀ(ΦᵀX̃).
-  void subtract_factor(const Features<T>& phi, index_t open, Work& work) {
-    constexpr index_t rows = 256;
-    const index_t d = x_.cols, p = phi.rank();
-    work.phi.resize(rows * p);
-    work.rows_x.resize(rows * d);
-    work.moments.resize(p * d);
-    work.sums.resize(p * d);
-    std::fill_n(work.sums.data(), p * d, 0.0);
-    for (index_t r0 = 0; r0 < open; r0 += rows) {
-      const index_t nr = std::min(rows, open - r0);
-      phi.rows_at(work.open.data() + r0, nr, work.phi.data());
-      for (index_t r = 0; r < nr; ++r) {
-        const index_t i = work.open[r0 + r];
-        T* row = work.rows_x.data() + r * d;
-        read_kernels<T, S>().center_row(x_.row(i), work.shift ? work.shift : none_.data(), d, row);
-        const T a = work.gates[i];
-        if (a == T(1)) continue;
-        for (index_t j = 0; j < d; ++j) row[j] *= a;
-      }
-      gemm<T>(Trans::yes, Trans::no, p, d, nr, T(1), work.phi.data(), p, work.rows_x.data(), d, T(0),
-              work.moments.data(), d);
-      kernels<T>().add_block(work.sums.data(), d, work.moments.data(), d, p, d);
-    }
-    syrk<double>(d, p, -2.0, work.sums.data(), d, 1.0, work.matrix.data(), d);
-    for (index_t i = 0; i < d; ++i)
-      for (index_t j = i; j < d; ++j) work.matrix[j * d + i] = work.matrix[i * d + j];
   }
 
   View<const S> x_, x_aug_, weights_;
   Activation h_;
   const Importance<T>* shared_;
   NodeImportance<S> nodes_;
+  index_t groups_ = 1;
   Buffer<double> none_, mean_, degree_, weight_;
   Buffer<T> u_, u_aug_, u0_;
   PerWorker<Work> works_;

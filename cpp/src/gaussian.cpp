@@ -34,6 +34,10 @@ class FourierFeatures final : public Features<T> {
     }
   }
 
+  void columns(const index_t* which, index_t n, T* out, index_t ld) const override {
+    series_.columns(u_.data(), which, n, origin_, inv_sqrt_tau_, out, ld);
+  }
+
   /// r = Φ(Φᵀ1) without writing Φ; false where the series is too long for that.
   bool row_sums(double* r) const {
     const index_t n = u_.size(), terms = series_.terms(), p = rank();

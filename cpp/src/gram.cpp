@@ -12,7 +12,6 @@ namespace alphacl {
 namespace {
 
 constexpr index_t accumulator_bytes = index_t{1} << 26;  // of all groups together
-constexpr index_t most_groups = 64;
 constexpr index_t widest_block = 512;
 // Rows from one packed panel to the next. Odd: powers of two apart they would share the sets of the first-level cache.
 constexpr index_t packed_stride = gram_chunk + 1;
@@ -20,7 +19,7 @@ constexpr index_t packed_stride = gram_chunk + 1;
 index_t group_count(index_t n, index_t d) {
   const index_t by_memory = accumulator_bytes / std::max<index_t>(1, d * d * static_cast<index_t>(sizeof(double)));
   const index_t by_rows = n / std::max<index_t>(1024, 2 * d);
-  return std::max<index_t>(1, std::min({most_groups, by_memory, by_rows}));
+  return std::max<index_t>(1, std::min(by_memory, by_rows));
 }
 
 // A sign for every feature from the bits of a multiplicative hash.
@@ -39,110 +38,173 @@ index_t block_count(index_t d) { return d <= widest_block ? 1 : ceil_div(d, wide
 
 }  // namespace
 
+// What a worker packs.
 template <class T>
-struct GramSink<T>::Task {
-  const index_t* order;
-  const double* degree;
-  const double* weight;
-  View<const T> y;
-  const Features<T>* phi;
+struct GramSink<T>::Scratch {
+  Buffer<T> row, a, b, plain, weights, phi, product;
 };
 
-namespace {
-
+// Rows of u and v that wait for their product.
 template <class T>
-struct Scratch {
-  Buffer<T> row, a, b, weights, phi, packed_phi;
+struct GramSink<T>::Entries {
+  index_t count = 0;
+  index_t rows[gram_chunk];
+  T a[gram_chunk], b[gram_chunk], c[gram_chunk], e[gram_chunk], degree[gram_chunk];
+
+  // u = a x + b x', v = ½ (c x + e x').
+  void add(index_t row, double u, double u_aug, double v, double v_aug, double of_degree) {
+    rows[count] = row;
+    a[count] = static_cast<T>(u);
+    b[count] = static_cast<T>(u_aug);
+    c[count] = static_cast<T>(0.5 * v);
+    e[count] = static_cast<T>(0.5 * v_aug);
+    degree[count++] = static_cast<T>(std::fabs(of_degree));
+  }
+
+  // D x xᵀ − R δδᵀ: one row, or two where it is definite.
+  void add(index_t row, double d, double r) {
+    if (r == 0) {
+      add(row, 1, 0, d, 0, d);
+    } else if (d == 0 || (d < 0) != (r < 0)) {
+      add(row, 1, 0, d, 0, d);
+      add(row, 1, -1, -r, r, 0);
+    } else {
+      const double s = std::sqrt(r / d);
+      add(row, 1 - s, s, d * (1 + s), -d * s, d);
+    }
+  }
 };
 
-}  // namespace
-
 template <class T>
-GramSink<T>::GramSink(const Samples<T>& x) : x_(x) {
+GramSink<T>::GramSink(const Samples<T>& x, index_t at_most) : x_(x) {
   const index_t d = x.features();
-  groups_ = group_count(x.size(), d);
+  groups_ = std::min(at_most, group_count(x.size(), d));
   panels_ = UpperTiles<T>::panels(d);
+  wide_ = panels_ * kernels<T>().panel;
   upper_.resize(groups_ * UpperTiles<T>::entries(d));
   zero(upper_, groups_);
-  const index_t padded = panels_ * kernels<T>().panel;
-  probes_ = Buffer<double>(groups_ * padded, 0.0);
-  signs_ = Buffer<T>(padded, T(0));
+  probes_ = Buffer<double>(groups_ * wide_, 0.0);
+  signs_ = Buffer<T>(wide_, T(0));
   for (index_t j = 0; j < d; ++j) signs_[j] = random_sign<T>(j);
+}
+
+// body(group, its rows [i, end), the columns of tiles [first, last), scratch) for every group and block of columns.
+template <class T>
+template <class F>
+void GramSink<T>::for_groups(index_t groups, index_t n, F&& body) {
+  const index_t blocks = block_count(x_.features()), panel = kernels<T>().panel;
+  PerWorker<Scratch> scratches;
+  parallel_for(groups * blocks, [&](index_t t, int worker) {
+    Scratch& s = scratches[worker];
+    s.row.resize(x_.features());
+    s.a.resize(packed_stride * panels_ * panel);
+    s.b.resize(packed_stride * panels_ * panel);
+    s.weights.resize(gram_chunk);
+    const index_t g = t / blocks, b = t % blocks;
+    body(g, n * g / groups, n * (g + 1) / groups, panels_ * b / blocks, panels_ * (b + 1) / blocks, s);
+  });
 }
 
 template <class T>
 void GramSink<T>::tiles(index_t begin, index_t end, const index_t* order, const double* degree, const double* weight,
                         View<const T> y) {
-  accumulate(begin, end, {order, degree, weight, y, nullptr});
-}
-
-template <class T>
-void GramSink<T>::factors(const double* degree, const double* weight, const Features<T>& phi) {
-  rank_ = phi.rank();
-  moments_.resize(groups_ * moment_entries());
-  zero(moments_, groups_);
-  accumulate(0, x_.size(), {nullptr, degree, weight, {nullptr, 0, 0, 0}, &phi});
-}
-
-template <class T>
-index_t GramSink<T>::moment_entries() const {
-  const index_t panel = kernels<T>().panel;
-  return UpperTiles<T>::panels(rank_) * panels_ * panel * panel;
-}
-
-template <class T>
-void GramSink<T>::accumulate(index_t begin, index_t end, const Task& task) {
   const Kernels<T>& kernel = kernels<T>();
-  const index_t d = x_.features(), blocks = block_count(d), p = rank_, panel = kernel.panel;
-  const index_t panels_phi = UpperTiles<T>::panels(p);
-  PerWorker<Scratch<T>> scratches;
-  parallel_for(groups_ * blocks, [&](index_t t, int worker) {
-    Scratch<T>& s = scratches[worker];
-    const index_t g = t / blocks, b = t % blocks;
-    const index_t first = panels_ * b / blocks, last = panels_ * (b + 1) / blocks;
-    const index_t stop = begin + (end - begin) * (g + 1) / groups_;
-    s.row.resize(d);
-    s.a.resize(packed_stride * panels_ * panel);
-    s.b.resize(packed_stride * panels_ * panel);
-    s.weights.resize(gram_chunk);
-    if (task.phi) {
-      s.phi.resize(gram_chunk * p);
-      s.packed_phi.resize(2 * packed_stride * panels_phi * panel);
-    }
+  const index_t d = x_.features(), panel = kernel.panel;
+  for_groups(groups_, end - begin, [&](index_t g, index_t i, index_t stop, index_t first, index_t last, Scratch& s) {
     double* upper = upper_.data() + g * UpperTiles<T>::entries(d) + UpperTiles<T>::before(first);
-    double* probes = probes_.data() + g * panels_ * panel;
-    double* moments = moments_.data() + g * moment_entries() + first * panels_phi * panel * panel;
-    for (index_t i = begin + (end - begin) * g / groups_; i < stop; i += gram_chunk) {
+    for (; i < stop; i += gram_chunk) {
       const index_t n = std::min(gram_chunk, stop - i);
       for (index_t r = 0; r < n; ++r) {
-        const double w = task.degree[task.order ? task.order[i + r] : i + r];
+        const double w = degree[order ? order[begin + i + r] : begin + i + r];
         s.weights[r] = static_cast<T>(std::fabs(w));
-        x_.centered(i + r, 1, task.order, s.row.data());
-        // With y half of D: x zᵀ + z xᵀ for z = ½ D x − y is what has to be added.
-        kernel.pack_row(s.row.data(), task.y.data ? task.y.row(i + r - begin) : nullptr,
-                        static_cast<T>(task.y.data ? 0.5 * w : w), d, packed_stride, s.a.data() + r * panel,
+        x_.centered(begin + i + r, 1, order, s.row.data());
+        // x zᵀ + z xᵀ for z = ½ D x − y is what has to be added.
+        kernel.pack_row(s.row.data(), y.row(i + r), static_cast<T>(0.5 * w), d, packed_stride, s.a.data() + r * panel,
                         s.b.data() + r * panel);
       }
-      if (b == 0) kernel.probe(s.a.data(), n, packed_stride, panels_, s.weights.data(), signs_.data(), probes);
-      kernel.gram(s.a.data(), s.b.data(), n, packed_stride, first, last, upper);
-      if (task.y.data) kernel.gram(s.b.data(), s.a.data(), n, packed_stride, first, last, upper);
-      if (task.phi) {
-        T* packed = s.packed_phi.data();
-        task.phi->rows(i, n, s.phi.data());
-        for (index_t r = 0; r < n; ++r)
-          kernel.pack_row(s.phi.data() + r * p, nullptr, T(1), p, packed_stride, packed + r * panel,
-                          packed + (packed_stride * panels_phi + r) * panel);
-        kernel.cross_gram(packed, s.a.data(), n, packed_stride, panels_phi, first, last, moments);
-      }
+      if (first == 0)
+        kernel.probe(s.a.data(), n, packed_stride, panels_, s.weights.data(), signs_.data(),
+                     probes_.data() + g * wide_);
+      kernel.pair_gram(s.a.data(), s.b.data(), n, packed_stride, first, last, upper);
       for (index_t r = 0; r < n; ++r) {
-        const double w = task.weight[task.order ? task.order[i + r] : i + r];
-        x_.deltas(i + r, 1, task.order, s.row.data());
+        const double w = weight[order ? order[begin + i + r] : begin + i + r];
+        x_.deltas(begin + i + r, 1, order, s.row.data());
         kernel.pack_row(s.row.data(), nullptr, static_cast<T>(-w), d, packed_stride, s.a.data() + r * panel,
                         s.b.data() + r * panel);
       }
       kernel.gram(s.a.data(), s.b.data(), n, packed_stride, first, last, upper);
     }
   });
+}
+
+template <class T>
+void GramSink<T>::products(index_t begin, index_t end, const index_t* order, View<const T> y) {
+  const Kernels<T>& kernel = kernels<T>();
+  const index_t d = x_.features(), panel = kernel.panel;
+  for_groups(groups_, end - begin, [&](index_t g, index_t i, index_t stop, index_t first, index_t last, Scratch& s) {
+    double* upper = upper_.data() + g * UpperTiles<T>::entries(d) + UpperTiles<T>::before(first);
+    for (; i < stop; i += gram_chunk) {
+      const index_t n = std::min(gram_chunk, stop - i);
+      for (index_t r = 0; r < n; ++r) {
+        x_.centered(begin + i + r, 1, order, s.row.data());
+        kernel.pack_row(s.row.data(), y.row(i + r), T(0), d, packed_stride, s.a.data() + r * panel,
+                        s.b.data() + r * panel);
+      }
+      kernel.pair_gram(s.a.data(), s.b.data(), n, packed_stride, first, last, upper);
+    }
+  });
+}
+
+template <class T>
+void GramSink<T>::factors(const double* degree, const double* weight, const Features<T>& phi) {
+  pairs(nullptr, x_.size(), degree, weight, &phi);
+}
+
+template <class T>
+void GramSink<T>::pairs(const index_t* rows, index_t n, const double* degree, const double* weight,
+                        const Features<T>* phi) {
+  const index_t panel = kernels<T>().panel;
+  index_t groups = groups_;
+  if (phi) {
+    rank_ = phi->rank();
+    const index_t bytes = std::max<index_t>(1, rank_ * wide_ * static_cast<index_t>(sizeof(double)));
+    groups = moment_groups_ = std::clamp<index_t>(accumulator_bytes / bytes, 1, groups_);
+    moments_ = Buffer<double>(groups * rank_ * wide_);
+    zero(moments_, groups);
+  }
+  for_groups(groups, n, [&](index_t g, index_t i, index_t stop, index_t first, index_t last, Scratch& s) {
+    s.plain.resize(packed_stride * panels_ * panel);
+    s.phi.resize(gram_chunk * rank_);
+    s.product.resize(rank_ * (last - first) * panel);
+    Entries entries;
+    for (; i < stop; ++i) {
+      const index_t row = rows ? rows[i] : i;
+      entries.add(row, degree[row], weight[row]);
+      if (entries.count >= gram_chunk - 1) flush(entries, phi, g, first, last, s);
+    }
+    if (entries.count > 0) flush(entries, phi, g, first, last, s);
+  });
+}
+
+template <class T>
+void GramSink<T>::flush(Entries& entries, const Features<T>* phi, index_t g, index_t first, index_t last, Scratch& s) {
+  const Kernels<T>& kernel = kernels<T>();
+  const index_t n = entries.count, panel = kernel.panel, columns = (last - first) * panel;
+  x_.pack({entries.rows, entries.a, entries.b, entries.c, entries.e, n, packed_stride, s.a.data(), s.b.data(),
+           s.plain.data()});
+  if (first == 0)
+    kernel.probe(s.plain.data(), n, packed_stride, panels_, entries.degree, signs_.data(), probes_.data() + g * wide_);
+  kernel.pair_gram(s.a.data(), s.b.data(), n, packed_stride, first, last,
+                   upper_.data() + g * UpperTiles<T>::entries(x_.features()) + UpperTiles<T>::before(first));
+  if (phi) {
+    phi->columns(entries.rows, n, s.phi.data(), gram_chunk);
+    std::fill_n(s.product.data(), rank_ * columns, T(0));
+    kernel.multiply_tile(s.phi.data(), gram_chunk, rank_, n, s.plain.data() + first * panel * packed_stride,
+                         packed_stride, last - first, s.product.data(), columns, nullptr);
+    kernel.add_block(moments_.data() + g * rank_ * wide_ + first * panel, wide_, s.product.data(), columns, rank_,
+                     columns);
+  }
+  entries.count = 0;
 }
 
 template <class T>
@@ -158,8 +220,9 @@ double GramSink<T>::minuend() const {
 }
 
 template <class T>
-void GramSink<T>::finish(double scale, double* out) const {
+double GramSink<T>::finish(double scale, double* out) const {
   const index_t d = x_.features(), panel = kernels<T>().panel, tiles = UpperTiles<T>::entries(d);
+  Buffer<double> squares(panels_, 0.0);
   parallel_for(panels_, [&](index_t pb, int) {
     Buffer<double> tile(panel * panel);
     for (index_t pa = 0; pa <= pb; ++pa) {
@@ -168,28 +231,29 @@ void GramSink<T>::finish(double scale, double* out) const {
         const double* part = upper_.data() + g * tiles + UpperTiles<T>::before(pb) + pa * panel * panel;
         for (index_t e = 0; e < panel * panel; ++e) tile[e] += part[e];
       }
-      for (index_t a = pa * panel; a < std::min(d, (pa + 1) * panel); ++a)
-        for (index_t b = std::max(a, pb * panel); b < std::min(d, (pb + 1) * panel); ++b)
-          out[a * d + b] = tile[a % panel * panel + b % panel];
-    }
-  });
-  if (rank_ > 0) {
-    const index_t panels_phi = UpperTiles<T>::panels(rank_);
-    Buffer<double> moments(rank_ * d);  // ΦᵀX
-    for (index_t l = 0; l < rank_; ++l) {
-      for (index_t j = 0; j < d; ++j) {
-        const index_t e = ((j / panel * panels_phi + l / panel) * panel + l % panel) * panel + j % panel;
-        double sum = 0;
-        for (index_t g = 0; g < groups_; ++g) sum += moments_[g * moment_entries() + e];
-        moments[l * d + j] = sum;
+      for (index_t a = pa * panel; a < std::min(d, (pa + 1) * panel); ++a) {
+        for (index_t b = std::max(a, pb * panel); b < std::min(d, (pb + 1) * panel); ++b) {
+          double entry = tile[a % panel * panel + b % panel];
+          if (pa == pb) entry = 0.5 * (entry + tile[b % panel * panel + a % panel]);
+          out[a * d + b] = entry;
+          squares[pb] += (a == b ? 1 : 2) * entry * entry;
+        }
       }
     }
-    syrk<double>(d, rank_, -2.0, moments.data(), d, 1.0, out, d);
+  });
+  double square = 0;
+  for (index_t pb = 0; pb < panels_; ++pb) square += squares[pb];
+  if (rank_ > 0) {
+    Buffer<double> moments(rank_ * wide_, 0.0);  // ΦᵀX
+    for (index_t g = 0; g < moment_groups_; ++g)
+      for (index_t e = 0; e < rank_ * wide_; ++e) moments[e] += moments_[g * rank_ * wide_ + e];
+    syrk<double>(d, rank_, -2.0, moments.data(), wide_, 1.0, out, d);
   }
   parallel_for(panels_, [&](index_t pa, int) {
     for (index_t a = pa * panel; a < std::min(d, (pa + 1) * panel); ++a)
       for (index_t b = a; b < d; ++b) out[b * d + a] = out[a * d + b] *= scale;
   });
+  return std::sqrt(square);
 }
 
 template class GramSink<float>;

@@ -27,8 +27,15 @@ void row_mean(View<const S> x, double* mean) {
 
 template <class T, class S>
 SamplesOf<T, S>::SamplesOf(View<const S> x, View<const S> x_aug)
-    : Samples<T>(x.rows, x.cols), x_(x), x_aug_(x_aug), shift_(x.cols) {
+    : Samples<T>(x.rows, x.cols),
+      x_(x),
+      x_aug_(x_aug),
+      shift_(x.cols),
+      narrow_shift_(x.cols),
+      ones_(gram_chunk, T(1)) {
   row_mean(x, shift_.data());
+  // As a number of type T it is subtracted in T without another rounding.
+  for (index_t j = 0; j < x.cols; ++j) shift_[j] = narrow_shift_[j] = static_cast<T>(shift_[j]);
 }
 
 template <class T, class S>
@@ -45,6 +52,12 @@ void SamplesOf<T, S>::deltas(index_t begin, index_t n, const index_t* order, T* 
     const index_t i = order ? order[r] : r;
     read(x_.row(i), x_aug_.row(i), x_.cols, out);
   }
+}
+
+template <class T, class S>
+void SamplesOf<T, S>::pack(const PackedPairs<T>& q) const {
+  read_kernels<T, S>().pack_pairs({x_.data, x_aug_.data, x_.stride, x_aug_.stride, narrow_shift_.data(), q.rows, q.a,
+                                   q.b, q.c, q.e, ones_.data(), q.n, x_.cols, q.stride, q.u, q.v, q.plain});
 }
 
 template void row_mean<float>(View<const float>, double*);

@@ -6,31 +6,43 @@
 namespace alphacl {
 
 /// Collects the Laplacian form as a d × d matrix.
-/// Cost: n d² operations per weighted Gram, twice that with y; memory G d² doubles, G ≤ 64 groups of rows that depend
-/// on N and d alone, so that the same bits come out for any number of threads.
+/// D x xᵀ − R δδᵀ = D sym(u vᵀ) with u = x − sδ, v = x + sδ, s² = R/D (½ where α is symmetric): one product in place of
+/// two weighted Grams. Cost: 2 n d² operations for that, n d² more with y; memory G d²/2 doubles for G ≤ 64 groups of
+/// rows that depend on N and d alone, so that the same bits come out for any number of threads.
 template <class T>
 class GramSink final : public LaplacianSink<T> {
  public:
-  explicit GramSink(const Samples<T>& x);
+  static constexpr index_t most_groups = 64;
+
+  explicit GramSink(const Samples<T>& x, index_t at_most = most_groups);
   void tiles(index_t begin, index_t end, const index_t* order, const double* degree, const double* weight,
              View<const T> y) override;
   void factors(const double* degree, const double* weight, const Features<T>& phi) override;
 
-  /// out (d × d doubles, exactly symmetric) = scale · what was collected.
-  void finish(double scale, double* out) const;
+  /// Samples rows[0 … n) (the first n where null): adds Σ D_i x_i x_iᵀ − R_i δ_i δ_iᵀ, and −2(ΦᵀX)ᵀ(ΦᵀX) over them where
+  /// phi is given; then D and R have the same sign everywhere.
+  void pairs(const index_t* rows, index_t n, const double* degree, const double* weight, const Features<T>* phi);
+  /// Adds −(x_i y_iᵀ + y_i x_iᵀ) for i in [begin, end), row 0 of y belonging to `begin`.
+  void products(index_t begin, index_t end, const index_t* order, View<const T> y);
+
+  /// out (d × d doubles, exactly symmetric) = scale · what was collected. Returns the norm ‖·‖_F of that without
+  /// (ΦᵀX)ᵀ(ΦᵀX) and `scale`.
+  double finish(double scale, double* out) const;
   /// An estimate of ‖Σ |D_i| x_i x_iᵀ‖_F, the size of what the Laplacian form subtracts from: the norm of its product
   /// with one vector of random signs.
   double minuend() const;
 
  private:
-  struct Task;
-  void accumulate(index_t begin, index_t end, const Task& task);
-  index_t moment_entries() const;
+  struct Scratch;
+  struct Entries;
+  template <class F>
+  void for_groups(index_t groups, index_t n, F&& body);
+  void flush(Entries& entries, const Features<T>* phi, index_t g, index_t first, index_t last, Scratch& s);
 
   const Samples<T>& x_;
-  index_t groups_ = 0, rank_ = 0, panels_ = 0;
-  Buffer<double> upper_;    // groups × UpperTiles: the symmetric part
-  Buffer<double> moments_;  // groups × tiles of ΦᵀX, all of Φ for one panel of X after the other
+  index_t groups_ = 0, moment_groups_ = 0, rank_ = 0, panels_ = 0, wide_ = 0;
+  Buffer<double> upper_;    // groups × UpperTiles
+  Buffer<double> moments_;  // moment_groups × p × d (padded): ΦᵀX
   Buffer<T> signs_;         // d, padded
   Buffer<double> probes_;   // groups × d, padded
 };

@@ -21,6 +21,14 @@ class Features {
   virtual void rows_at(const index_t* which, index_t n, T* out) const {
     for (index_t r = 0; r < n; ++r) rows(which[r], 1, out + r * rank());
   }
+  /// The same transposed: out (p × n, row stride ld).
+  virtual void columns(const index_t* which, index_t n, T* out, index_t ld) const {
+    Buffer<T> row(rank());
+    for (index_t r = 0; r < n; ++r) {
+      rows(which[r], 1, row.data());
+      for (index_t l = 0; l < rank(); ++l) out[l * ld + r] = row[l];
+    }
+  }
 };
 
 /// Rows of a factor that stand in memory already.

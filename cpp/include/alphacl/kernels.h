@@ -77,9 +77,8 @@ struct Kernels {
   /// For every pair of panels pa ≤ pb, first ≤ pb < last, column by column: acc (panel × panel, double) += the product
   /// of the n rows of panel pa of `a`, transposed, with those of panel pb of `b`.
   void (*gram)(const T* a, const T* b, index_t n, index_t stride, index_t first, index_t last, double* acc);
-  /// The same for every pair with pa < panels_a.
-  void (*cross_gram)(const T* a, const T* b, index_t n, index_t stride, index_t panels_a, index_t first, index_t last,
-                     double* acc);
+  /// The same for uᵀv + vᵀu. Tiles pa = pb get 2 uᵀv: their symmetric part alone is right.
+  void (*pair_gram)(const T* u, const T* v, index_t n, index_t stride, index_t first, index_t last, double* acc);
   /// acc (double) += Σ_r w_r x_r (x_r · signs) over n ≤ gram_chunk packed rows x_r of `count` panels.
   void (*probe)(const T* panels, index_t n, index_t stride, index_t count, const T* weights, const T* signs,
                 double* acc);
@@ -100,9 +99,26 @@ struct Kernels {
   /// Real Fourier features: for a in [0, n): out[a·ld] = c_0, then c_k cos(kθ_a), c_k sin(kθ_a), k = 1..kmax.
   /// |θ| ≤ π. coefficients: kmax + 1.
   void (*fourier)(const double* theta, index_t n, const double* coefficients, index_t kmax, T* out, index_t ld);
+  /// The same transposed: feature l of sample a goes to out[l·ld + a].
+  void (*fourier_columns)(const double* theta, index_t n, const double* coefficients, index_t kmax, T* out, index_t ld);
   /// Whether any entry of the tile is not 0.
   bool (*radial_tile)(const RadialTile<T, T>&);
   bool (*radial_tile_wide)(const RadialTile<T, double>&);
+};
+
+/// Two views of n samples, x_r − shift and x'_r − shift in row rows[r] of both arrays, and what becomes of them:
+/// u_r = a_r x_r + b_r x'_r, v_r = c_r x_r + e_r x'_r and, where `plain` is given, p_r x_r, each packed as row r of its
+/// panels.
+template <class T, class S>
+struct PairRows {
+  const S *x, *x_aug;
+  index_t stride_x, stride_aug;
+  const T* shift;  // d
+  const index_t* rows;
+  const T *a, *b, *c, *e, *p;
+  index_t n, d;
+  index_t stride;
+  T *u, *v, *plain;
 };
 
 /// Kernels that read data of type S and compute in T.
@@ -120,6 +136,7 @@ struct ReadKernels {
   void (*pack_rows)(const S* x, index_t stride_x, const S* y, index_t stride_y, const double* shift,
                     const index_t* rows, const T* w, index_t n, index_t d, index_t stride, index_t first, T* plain,
                     T* weighted);
+  void (*pack_pairs)(const PairRows<T, S>&);
 };
 
 /// Log-sum-exp of the rows of a radial tile, running: (peak, sum) stand for sum · e^peak. Column `skip + i` of row i

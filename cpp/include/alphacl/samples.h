@@ -5,6 +5,17 @@
 
 namespace alphacl {
 
+/// Rows of panels (kernels.h) made of samples rows[r], r < n: u_r = a_r x + b_r x', v_r = c_r x + e_r x' and x itself
+/// (`plain`, may be null), x and x' less their shift.
+template <class T>
+struct PackedPairs {
+  const index_t* rows;
+  T *a, *b, *c, *e;  // may be overwritten
+  index_t n;
+  index_t stride;  // rows from one panel to the next
+  T *u, *v, *plain;
+};
+
 /// Rows of x minus a common shift, and rows of x − x', computed in T whatever the type in memory is.
 /// The contrastive covariance depends on differences only; with the mean taken out the Laplacian form does not
 /// cancel when the data has an offset.
@@ -20,6 +31,7 @@ class Samples {
   virtual void centered(index_t begin, index_t n, const index_t* order, T* out) const = 0;
   /// The same for x[i] − x'[i].
   virtual void deltas(index_t begin, index_t n, const index_t* order, T* out) const = 0;
+  virtual void pack(const PackedPairs<T>& pairs) const = 0;
 
  protected:
   Samples(index_t size, index_t features) : size_(size), features_(features) {}
@@ -35,10 +47,12 @@ class SamplesOf final : public Samples<T> {
   SamplesOf(View<const S> x, View<const S> x_aug);
   void centered(index_t begin, index_t n, const index_t* order, T* out) const override;
   void deltas(index_t begin, index_t n, const index_t* order, T* out) const override;
+  void pack(const PackedPairs<T>& pairs) const override;
 
  private:
   View<const S> x_, x_aug_;
   Buffer<double> shift_;
+  Buffer<T> narrow_shift_, ones_;
 };
 
 /// The mean of the rows in double: the first row plus the mean offset from it, so that constant data gives exactly

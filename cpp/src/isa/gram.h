@@ -90,16 +90,62 @@ void pack_rows(const S* x, index_t stride_x, const S* y, index_t stride_y, const
   }
 }
 
-// acc += aᵀ b for the n rows of two panels.
+template <class T, class S>
+void pack_pairs(const PairRows<T, S>& q) {
+  constexpr index_t P = panel_width<T>, lanes = Wide<T, S>::lanes;
+  typedef typename Wide<T, S>::type V;
+  const index_t whole = q.d / P * P;
+  for (index_t r = 0; r < q.n; ++r) {
+    const S *x = q.x + q.rows[r] * q.stride_x, *y = q.x_aug + q.rows[r] * q.stride_aug;
+    const T a = q.a[r], b = q.b[r], c = q.c[r], e = q.e[r], p = q.p[r];
+    // Rows may be scattered: the next but three is asked for.
+    if (r + 4 < q.n) {
+      const S *x_ahead = q.x + q.rows[r + 4] * q.stride_x, *y_ahead = q.x_aug + q.rows[r + 4] * q.stride_aug;
+      for (index_t j = 0; j < q.d; j += P) {
+        __builtin_prefetch(x_ahead + j);
+        __builtin_prefetch(y_ahead + j);
+      }
+    }
+    T *u = q.u + r * P, *v = q.v + r * P, *plain = q.plain == nullptr ? nullptr : q.plain + r * P;
+    index_t j = 0;
+    for (; j < whole; j += P) {
+      for (index_t l = 0; l < P; l += lanes) {
+        V first, second, shift;
+        Wide<T, S>::load(x + j + l, &first);
+        Wide<T, S>::load(y + j + l, &second);
+        Wide<T, T>::load(q.shift + j + l, &shift);
+        first -= shift;
+        second -= shift;
+        Wide<T, T>::store(a * first + b * second, u + l);
+        Wide<T, T>::store(c * first + e * second, v + l);
+        if (plain != nullptr) Wide<T, T>::store(p * first, plain + l);
+      }
+      u += P * q.stride;
+      v += P * q.stride;
+      if (plain != nullptr) plain += P * q.stride;
+    }
+    if (j == q.d) continue;
+    for (index_t l = 0; l < P; ++l) {
+      const bool inside = j + l < q.d;
+      const T first = inside ? static_cast<T>(x[j + l]) - q.shift[j + l] : T(0);
+      const T second = inside ? static_cast<T>(y[j + l]) - q.shift[j + l] : T(0);
+      u[l] = inside ? a * first + b * second : T(0);
+      v[l] = inside ? c * first + e * second : T(0);
+      if (plain != nullptr) plain[l] = inside ? p * first : T(0);
+    }
+  }
+}
+
+// Rows i0 … of a tile of the result, in registers.
 template <class T>
-inline void gram_tile(const T* a, const T* b, index_t n, double* acc) {
-  constexpr index_t P = panel_width<T>;
-  constexpr index_t rows = gram_rows < P ? gram_rows : P;
-  constexpr index_t vectors = 64 / vector_bytes, lanes = P / vectors;
+struct GramTile {
+  static constexpr index_t P = panel_width<T>, rows = gram_rows < P ? gram_rows : P;
+  static constexpr index_t vectors = 64 / vector_bytes, lanes = P / vectors;
   typedef typename Wide<T, T>::type V;
-  for (index_t i0 = 0; i0 < P; i0 += rows) {
-    const T *left = a + i0, *right = b;
-    V sums[rows][vectors] = {};
+  V sums[rows][vectors];
+
+  // += aᵀ b for the n rows of two panels.
+  inline __attribute__((always_inline)) void add(const T* left, const T* right, index_t n) {
     for (index_t r = 0; r < n; ++r, left += P, right += P) {
       V row[vectors];
 #pragma GCC unroll 4
@@ -110,24 +156,39 @@ inline void gram_tile(const T* a, const T* b, index_t n, double* acc) {
         for (index_t v = 0; v < vectors; ++v) sums[i][v] += left[i] * row[v];
       }
     }
-    for (index_t i = 0; i < rows; ++i)
-      for (index_t j = 0; j < P; ++j) acc[(i0 + i) * P + j] += static_cast<double>(sums[i][j / lanes][j % lanes]);
   }
-}
+  inline __attribute__((always_inline)) void flush(double factor, double* acc) const {
+    for (index_t i = 0; i < rows; ++i)
+      for (index_t j = 0; j < P; ++j) acc[i * P + j] += factor * static_cast<double>(sums[i][j / lanes][j % lanes]);
+  }
+};
 
 template <class T>
 void gram(const T* a, const T* b, index_t n, index_t stride, index_t first, index_t last, double* acc) {
-  constexpr index_t P = panel_width<T>;
+  typedef GramTile<T> Tile;
+  constexpr index_t P = Tile::P;
   for (index_t pb = first; pb < last; ++pb)
-    for (index_t pa = 0; pa <= pb; ++pa, acc += P * P) gram_tile(a + pa * P * stride, b + pb * P * stride, n, acc);
+    for (index_t pa = 0; pa <= pb; ++pa)
+      for (index_t i0 = 0; i0 < P; i0 += Tile::rows, acc += Tile::rows * P) {
+        Tile tile = {};
+        tile.add(a + pa * P * stride + i0, b + pb * P * stride, n);
+        tile.flush(1, acc);
+      }
 }
 
 template <class T>
-void cross_gram(const T* a, const T* b, index_t n, index_t stride, index_t panels_a, index_t first, index_t last,
-                double* acc) {
-  constexpr index_t P = panel_width<T>;
+void pair_gram(const T* u, const T* v, index_t n, index_t stride, index_t first, index_t last, double* acc) {
+  typedef GramTile<T> Tile;
+  constexpr index_t P = Tile::P;
   for (index_t pb = first; pb < last; ++pb)
-    for (index_t pa = 0; pa < panels_a; ++pa, acc += P * P) gram_tile(a + pa * P * stride, b + pb * P * stride, n, acc);
+    for (index_t pa = 0; pa <= pb; ++pa)
+      for (index_t i0 = 0; i0 < P; i0 += Tile::rows, acc += Tile::rows * P) {
+        const index_t left = pa * P * stride + i0, right = pb * P * stride;
+        Tile tile = {};
+        tile.add(u + left, v + right, n);
+        if (pa < pb) tile.add(v + left, u + right, n);
+        tile.flush(pa < pb ? 1 : 2, acc);
+      }
 }
 
 template <class T>
