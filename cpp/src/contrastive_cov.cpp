@@ -19,7 +19,7 @@ struct Covariance {
 template <class T>
 Covariance covariance(const Samples<T>& x, const Importance<T>& alpha) {
   const index_t d = x.features();
-  GramSink<T> sink(x);
+  GramSink<T> sink(x, true);
   alpha.laplacian(x, sink);
   Covariance result = {Buffer<double>(d * d), 0};
   sink.finish(1, result.matrix.data());

@@ -23,17 +23,19 @@ constexpr double largest_cancellation = 3;
 template <class T, class S>
 class GatedSamples final : public Samples<T> {
  public:
+  /// shift: d, or null for none.
   GatedSamples(View<const S> x, View<const S> x_aug, const double* shift, const T* gates, const T* gates_aug,
                const index_t* rows, index_t n)
       : Samples<T>(n, x.cols),
         x_(x),
         x_aug_(x_aug),
-        shift_(shift),
-        narrow_shift_(x.cols),
+        shift_(x.cols, 0.0),
         gates_(gates),
         gates_aug_(gates_aug),
         rows_(rows) {
-    for (index_t j = 0; j < x.cols; ++j) narrow_shift_[j] = static_cast<T>(shift[j]);
+    if (shift == nullptr) return;
+    narrow_shift_.resize(x.cols);
+    for (index_t j = 0; j < x.cols; ++j) shift_[j] = narrow_shift_[j] = static_cast<T>(shift[j]);
   }
 
   void centered(index_t begin, index_t n, const index_t* order, T* out) const override {
@@ -61,16 +63,19 @@ class GatedSamples final : public Samples<T> {
     read_kernels<T, S>().pack_pairs({x_.data, x_aug_.data, x_.stride, x_aug_.stride, narrow_shift_.data(), rows, q.a,
                                      q.b, q.c, q.e, plain, q.n, x_.cols, q.stride, q.u, q.v, q.plain});
   }
+  RowsAhead ahead(const index_t* rows, index_t first, index_t n) const override {
+    return rows_ahead(x_, x_aug_, rows, first, rows_ ? 0 : n);
+  }
 
  private:
   index_t sample(index_t r) const { return rows_ ? rows_[r] : r; }
   void gated(View<const S> data, const T* gates, index_t s, T* out) const {
-    read_kernels<T, S>().center_row(data.row(s), shift_, data.cols, out);
+    read_kernels<T, S>().center_row(data.row(s), shift_.data(), data.cols, out);
     for (index_t j = 0; j < data.cols; ++j) out[j] *= gates[s];
   }
 
   View<const S> x_, x_aug_;
-  const double* shift_;
+  Buffer<double> shift_;
   Buffer<T> narrow_shift_;
   const T *gates_, *gates_aug_;
   const index_t* rows_;
@@ -105,10 +110,8 @@ class GatedCov {
         h_(h),
         shared_(shared),
         nodes_(nodes),
-        none_(x.cols, 0.0),
         mean_(x.cols) {
     row_mean(x, mean_.data());
-    for (index_t j = 0; j < x.cols; ++j) mean_[j] = static_cast<T>(mean_[j]);
     if (shared_) {
       degree_.resize(x.rows);
       weight_.resize(x.rows);
@@ -197,7 +200,7 @@ class GatedCov {
     const T *g = work.gates.data(), *g_aug = work.gates_aug.data();
     const index_t open = list([=](index_t i) { return !(g[i] == T(0)) | !(g_aug[i] == T(0)); });
     const GatedSamples<T, S> samples(x_, x_aug_, work.shift, g, g_aug, nullptr, n);
-    GramSink<T> sink(samples, groups_);
+    GramSink<T> sink(samples, false, groups_);
     const Features<T>* phi = alpha->factor();
     sink.pairs(work.rows.data(), open, degree, weight, phi);
     work.matrix.resize(d * d);
@@ -225,7 +228,7 @@ class GatedCov {
     for (index_t i = 0; i < n; ++i) others += !(work.gates[i] == first) + !(work.gates_aug[i] == first);
     const bool same = others == 0;
     // One gate for all: the covariance does not depend on a shift, and without its mean the data does not cancel.
-    work.shift = same ? mean_.data() : none_.data();
+    work.shift = same ? mean_.data() : nullptr;
     if (shared_) return;
     work.outputs.resize(n);
     const T* u0 = nodes_.x0.data ? u0_.data() + b * n : u;
@@ -240,7 +243,7 @@ class GatedCov {
     const auto part = alpha.restricted(work.rows.data(), n);
     const GatedSamples<T, S> samples(x_, x_aug_, work.shift, work.gates.data(), work.gates_aug.data(),
                                      work.rows.data(), n);
-    GramSink<T> sink(samples, groups_);
+    GramSink<T> sink(samples, false, groups_);
     ProductOnly<T> product(sink, n);
     part->laplacian(samples, product);
     work.product.resize(d * d);
@@ -253,7 +256,7 @@ class GatedCov {
   const Importance<T>* shared_;
   NodeImportance<S> nodes_;
   index_t groups_ = 1;
-  Buffer<double> none_, mean_, degree_, weight_;
+  Buffer<double> mean_, degree_, weight_;
   Buffer<T> u_, u_aug_, u0_;
   PerWorker<Work> works_;
 };

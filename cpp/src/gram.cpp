@@ -65,6 +65,9 @@ struct GramSink<T>::Entries {
   void add(index_t row, double d, double r) {
     if (r == 0) {
       add(row, 1, 0, d, 0, d);
+    } else if (d == 2 * r) {  // α is symmetric
+      constexpr double s = 0.70710678118654752440;
+      add(row, 1 - s, s, d * (1 + s), -d * s, d);
     } else if (d == 0 || (d < 0) != (r < 0)) {
       add(row, 1, 0, d, 0, d);
       add(row, 1, -1, -r, r, 0);
@@ -76,13 +79,14 @@ struct GramSink<T>::Entries {
 };
 
 template <class T>
-GramSink<T>::GramSink(const Samples<T>& x, index_t at_most) : x_(x) {
+GramSink<T>::GramSink(const Samples<T>& x, bool probed, index_t at_most) : x_(x), probed_(probed) {
   const index_t d = x.features();
   groups_ = std::min(at_most, group_count(x.size(), d));
   panels_ = UpperTiles<T>::panels(d);
   wide_ = panels_ * kernels<T>().panel;
   upper_.resize(groups_ * UpperTiles<T>::entries(d));
   zero(upper_, groups_);
+  if (!probed) return;
   probes_ = Buffer<double>(groups_ * wide_, 0.0);
   signs_ = Buffer<T>(wide_, T(0));
   for (index_t j = 0; j < d; ++j) signs_[j] = random_sign<T>(j);
@@ -122,10 +126,10 @@ void GramSink<T>::tiles(index_t begin, index_t end, const index_t* order, const 
         kernel.pack_row(s.row.data(), y.row(i + r), static_cast<T>(0.5 * w), d, packed_stride, s.a.data() + r * panel,
                         s.b.data() + r * panel);
       }
-      if (first == 0)
+      if (probed_ && first == 0)
         kernel.probe(s.a.data(), n, packed_stride, panels_, s.weights.data(), signs_.data(),
                      probes_.data() + g * wide_);
-      kernel.pair_gram(s.a.data(), s.b.data(), n, packed_stride, first, last, upper);
+      kernel.pair_gram(s.a.data(), s.b.data(), n, packed_stride, first, last, upper, nullptr);
       for (index_t r = 0; r < n; ++r) {
         const double w = weight[order ? order[begin + i + r] : begin + i + r];
         x_.deltas(begin + i + r, 1, order, s.row.data());
@@ -150,7 +154,7 @@ void GramSink<T>::products(index_t begin, index_t end, const index_t* order, Vie
         kernel.pack_row(s.row.data(), y.row(i + r), T(0), d, packed_stride, s.a.data() + r * panel,
                         s.b.data() + r * panel);
       }
-      kernel.pair_gram(s.a.data(), s.b.data(), n, packed_stride, first, last, upper);
+      kernel.pair_gram(s.a.data(), s.b.data(), n, packed_stride, first, last, upper, nullptr);
     }
   });
 }
@@ -180,22 +184,24 @@ void GramSink<T>::pairs(const index_t* rows, index_t n, const double* degree, co
     for (; i < stop; ++i) {
       const index_t row = rows ? rows[i] : i;
       entries.add(row, degree[row], weight[row]);
-      if (entries.count >= gram_chunk - 1) flush(entries, phi, g, first, last, s);
+      if (entries.count < gram_chunk - 1 && i + 1 < stop) continue;
+      const index_t next = i + 1, left = std::min(gram_chunk, stop - next);
+      RowsAhead ahead = x_.ahead(rows ? rows + next : nullptr, next, left);
+      flush(entries, ahead, phi, g, first, last, s);
     }
-    if (entries.count > 0) flush(entries, phi, g, first, last, s);
   });
 }
 
 template <class T>
-void GramSink<T>::flush(Entries& entries, const Features<T>* phi, index_t g, index_t first, index_t last, Scratch& s) {
+void GramSink<T>::flush(Entries& entries, RowsAhead& ahead, const Features<T>* phi, index_t g, index_t first, index_t last, Scratch& s) {
   const Kernels<T>& kernel = kernels<T>();
   const index_t n = entries.count, panel = kernel.panel, columns = (last - first) * panel;
   x_.pack({entries.rows, entries.a, entries.b, entries.c, entries.e, n, packed_stride, s.a.data(), s.b.data(),
-           s.plain.data()});
-  if (first == 0)
+           phi || probed_ ? s.plain.data() : nullptr});
+  if (probed_ && first == 0)
     kernel.probe(s.plain.data(), n, packed_stride, panels_, entries.degree, signs_.data(), probes_.data() + g * wide_);
   kernel.pair_gram(s.a.data(), s.b.data(), n, packed_stride, first, last,
-                   upper_.data() + g * UpperTiles<T>::entries(x_.features()) + UpperTiles<T>::before(first));
+                   upper_.data() + g * UpperTiles<T>::entries(x_.features()) + UpperTiles<T>::before(first), &ahead);
   if (phi) {
     phi->columns(entries.rows, n, s.phi.data(), gram_chunk);
     std::fill_n(s.product.data(), rank_ * columns, T(0));

@@ -14,7 +14,7 @@ class GramSink final : public LaplacianSink<T> {
  public:
   static constexpr index_t most_groups = 64;
 
-  explicit GramSink(const Samples<T>& x, index_t at_most = most_groups);
+  GramSink(const Samples<T>& x, bool probed, index_t at_most = most_groups);
   void tiles(index_t begin, index_t end, const index_t* order, const double* degree, const double* weight,
              View<const T> y) override;
   void factors(const double* degree, const double* weight, const Features<T>& phi) override;
@@ -28,7 +28,7 @@ class GramSink final : public LaplacianSink<T> {
   /// out (d × d doubles, exactly symmetric) = scale · what was collected. Returns the norm ‖·‖_F of that without
   /// (ΦᵀX)ᵀ(ΦᵀX) and `scale`.
   double finish(double scale, double* out) const;
-  /// An estimate of ‖Σ |D_i| x_i x_iᵀ‖_F, the size of what the Laplacian form subtracts from: the norm of its product
+  /// Where probed, an estimate of ‖Σ |D_i| x_i x_iᵀ‖_F, the size of what the Laplacian form subtracts from: the norm of its product
   /// with one vector of random signs.
   double minuend() const;
 
@@ -37,9 +37,10 @@ class GramSink final : public LaplacianSink<T> {
   struct Entries;
   template <class F>
   void for_groups(index_t groups, index_t n, F&& body);
-  void flush(Entries& entries, const Features<T>* phi, index_t g, index_t first, index_t last, Scratch& s);
+  void flush(Entries& entries, RowsAhead& ahead, const Features<T>* phi, index_t g, index_t first, index_t last, Scratch& s);
 
   const Samples<T>& x_;
+  bool probed_;
   index_t groups_ = 0, moment_groups_ = 0, rank_ = 0, panels_ = 0, wide_ = 0;
   Buffer<double> upper_;    // groups × UpperTiles
   Buffer<double> moments_;  // moment_groups × p × d (padded): ΦᵀX

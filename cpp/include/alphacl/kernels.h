@@ -65,6 +65,15 @@ struct Ahead {
   index_t current, row, line;
 };
 
+/// The same for n rows of each of two arrays, rows[r] or, where null, first + r.
+struct RowsAhead {
+  const char* base[2];
+  index_t stride[2];  // in bytes
+  const index_t* rows;
+  index_t first, n, lines;
+  index_t row, line;  // what is asked for next
+};
+
 template <class T>
 struct Kernels {
   /// acc (double, row stride ld_acc) += block (T, row stride ld).
@@ -77,8 +86,9 @@ struct Kernels {
   /// For every pair of panels pa ≤ pb, first ≤ pb < last, column by column: acc (panel × panel, double) += the product
   /// of the n rows of panel pa of `a`, transposed, with those of panel pb of `b`.
   void (*gram)(const T* a, const T* b, index_t n, index_t stride, index_t first, index_t last, double* acc);
-  /// The same for uᵀv + vᵀu. Tiles pa = pb get 2 uᵀv: their symmetric part alone is right.
-  void (*pair_gram)(const T* u, const T* v, index_t n, index_t stride, index_t first, index_t last, double* acc);
+  /// The same for uᵀv + vᵀu. Tiles pa = pb get 2 uᵀv: their symmetric part alone is right. `ahead` may be null.
+  void (*pair_gram)(const T* u, const T* v, index_t n, index_t stride, index_t first, index_t last, double* acc,
+                    RowsAhead* ahead);
   /// acc (double) += Σ_r w_r x_r (x_r · signs) over n ≤ gram_chunk packed rows x_r of `count` panels.
   void (*probe)(const T* panels, index_t n, index_t stride, index_t count, const T* weights, const T* signs,
                 double* acc);
@@ -106,14 +116,14 @@ struct Kernels {
   bool (*radial_tile_wide)(const RadialTile<T, double>&);
 };
 
-/// Two views of n samples, x_r − shift and x'_r − shift in row rows[r] of both arrays, and what becomes of them:
+/// Two views of n samples, x_r − shift and x'_r − shift in row rows[r] of both arrays (no shift where null):
 /// u_r = a_r x_r + b_r x'_r, v_r = c_r x_r + e_r x'_r and, where `plain` is given, p_r x_r, each packed as row r of its
 /// panels.
 template <class T, class S>
 struct PairRows {
   const S *x, *x_aug;
   index_t stride_x, stride_aug;
-  const T* shift;  // d
+  const T* shift;
   const index_t* rows;
   const T *a, *b, *c, *e, *p;
   index_t n, d;

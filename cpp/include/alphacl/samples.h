@@ -1,6 +1,7 @@
 // The two augmented views of N samples, as the operations read them: centred rows and differences.
 #pragma once
 
+#include "alphacl/kernels.h"
 #include "alphacl/view.h"
 
 namespace alphacl {
@@ -32,6 +33,8 @@ class Samples {
   /// The same for x[i] − x'[i].
   virtual void deltas(index_t begin, index_t n, const index_t* order, T* out) const = 0;
   virtual void pack(const PackedPairs<T>& pairs) const = 0;
+  /// Where pack() will read samples rows[0 … n), or first … first + n − 1 where null.
+  virtual RowsAhead ahead(const index_t* rows, index_t first, index_t n) const = 0;
 
  protected:
   Samples(index_t size, index_t features) : size_(size), features_(features) {}
@@ -39,6 +42,15 @@ class Samples {
  private:
   index_t size_, features_;
 };
+
+/// Rows of both views, to be asked for.
+template <class S>
+RowsAhead rows_ahead(View<const S> x, View<const S> x_aug, const index_t* rows, index_t first, index_t n) {
+  const index_t bytes = static_cast<index_t>(sizeof(S));
+  return {{reinterpret_cast<const char*>(x.data), reinterpret_cast<const char*>(x_aug.data)},
+          {x.stride * bytes, x_aug.stride * bytes},
+          rows, first, n, ceil_div(x.cols * bytes, 64), 0, 0};
+}
 
 /// Samples that stand in memory as S.
 template <class T, class S>
@@ -48,6 +60,9 @@ class SamplesOf final : public Samples<T> {
   void centered(index_t begin, index_t n, const index_t* order, T* out) const override;
   void deltas(index_t begin, index_t n, const index_t* order, T* out) const override;
   void pack(const PackedPairs<T>& pairs) const override;
+  RowsAhead ahead(const index_t* rows, index_t first, index_t n) const override {
+    return rows_ahead(x_, x_aug_, rows, first, n);
+  }
 
  private:
   View<const S> x_, x_aug_;

@@ -90,49 +90,67 @@ void pack_rows(const S* x, index_t stride_x, const S* y, index_t stride_y, const
   }
 }
 
-template <class T, class S>
-void pack_pairs(const PairRows<T, S>& q) {
+template <class T, class S, bool shifted, bool with_plain>
+void pack_pair_rows(const PairRows<T, S>& q) {
   constexpr index_t P = panel_width<T>, lanes = Wide<T, S>::lanes;
   typedef typename Wide<T, S>::type V;
   const index_t whole = q.d / P * P;
   for (index_t r = 0; r < q.n; ++r) {
     const S *x = q.x + q.rows[r] * q.stride_x, *y = q.x_aug + q.rows[r] * q.stride_aug;
-    const T a = q.a[r], b = q.b[r], c = q.c[r], e = q.e[r], p = q.p[r];
-    // Rows may be scattered: the next but three is asked for.
-    if (r + 4 < q.n) {
-      const S *x_ahead = q.x + q.rows[r + 4] * q.stride_x, *y_ahead = q.x_aug + q.rows[r + 4] * q.stride_aug;
-      for (index_t j = 0; j < q.d; j += P) {
-        __builtin_prefetch(x_ahead + j);
-        __builtin_prefetch(y_ahead + j);
-      }
-    }
-    T *u = q.u + r * P, *v = q.v + r * P, *plain = q.plain == nullptr ? nullptr : q.plain + r * P;
+    const T a = q.a[r], b = q.b[r], c = q.c[r], e = q.e[r], p = with_plain ? q.p[r] : T(0);
+    T *u = q.u + r * P, *v = q.v + r * P, *plain = with_plain ? q.plain + r * P : nullptr;
     index_t j = 0;
     for (; j < whole; j += P) {
+#pragma GCC unroll 4
       for (index_t l = 0; l < P; l += lanes) {
-        V first, second, shift;
+        V first, second;
         Wide<T, S>::load(x + j + l, &first);
         Wide<T, S>::load(y + j + l, &second);
-        Wide<T, T>::load(q.shift + j + l, &shift);
-        first -= shift;
-        second -= shift;
+        if constexpr (shifted) {
+          V shift;
+          Wide<T, T>::load(q.shift + j + l, &shift);
+          first -= shift;
+          second -= shift;
+        }
         Wide<T, T>::store(a * first + b * second, u + l);
         Wide<T, T>::store(c * first + e * second, v + l);
-        if (plain != nullptr) Wide<T, T>::store(p * first, plain + l);
+        if constexpr (with_plain) Wide<T, T>::store(p * first, plain + l);
       }
       u += P * q.stride;
       v += P * q.stride;
-      if (plain != nullptr) plain += P * q.stride;
+      if constexpr (with_plain) plain += P * q.stride;
     }
     if (j == q.d) continue;
     for (index_t l = 0; l < P; ++l) {
       const bool inside = j + l < q.d;
-      const T first = inside ? static_cast<T>(x[j + l]) - q.shift[j + l] : T(0);
-      const T second = inside ? static_cast<T>(y[j + l]) - q.shift[j + l] : T(0);
+      const T shift = inside && shifted ? q.shift[j + l] : T(0);
+      const T first = inside ? static_cast<T>(x[j + l]) - shift : T(0);
+      const T second = inside ? static_cast<T>(y[j + l]) - shift : T(0);
       u[l] = inside ? a * first + b * second : T(0);
       v[l] = inside ? c * first + e * second : T(0);
-      if (plain != nullptr) plain[l] = inside ? p * first : T(0);
+      if constexpr (with_plain) plain[l] = inside ? p * first : T(0);
     }
+  }
+}
+
+template <class T, class S>
+void pack_pairs(const PairRows<T, S>& q) {
+  if (q.plain != nullptr) {
+    q.shift != nullptr ? pack_pair_rows<T, S, true, true>(q) : pack_pair_rows<T, S, false, true>(q);
+  } else {
+    q.shift != nullptr ? pack_pair_rows<T, S, true, false>(q) : pack_pair_rows<T, S, false, false>(q);
+  }
+}
+
+// Asks for the next `count` lines.
+inline void ask_ahead(RowsAhead& ahead, index_t count) {
+  for (; count > 0 && ahead.row < ahead.n; --count) {
+    const index_t row = ahead.rows != nullptr ? ahead.rows[ahead.row] : ahead.first + ahead.row;
+    __builtin_prefetch(ahead.base[0] + row * ahead.stride[0] + ahead.line * 64, 0, 2);
+    __builtin_prefetch(ahead.base[1] + row * ahead.stride[1] + ahead.line * 64, 0, 2);
+    if (++ahead.line < ahead.lines) continue;
+    ahead.line = 0;
+    ++ahead.row;
   }
 }
 
@@ -177,12 +195,16 @@ void gram(const T* a, const T* b, index_t n, index_t stride, index_t first, inde
 }
 
 template <class T>
-void pair_gram(const T* u, const T* v, index_t n, index_t stride, index_t first, index_t last, double* acc) {
+void pair_gram(const T* u, const T* v, index_t n, index_t stride, index_t first, index_t last, double* acc,
+               RowsAhead* ahead) {
   typedef GramTile<T> Tile;
   constexpr index_t P = Tile::P;
+  const index_t tiles = (last * (last + 1) - first * (first + 1)) / 2 * (P / Tile::rows);
+  const index_t each = ahead == nullptr || tiles == 0 ? 0 : ahead->n * ahead->lines / tiles + 1;
   for (index_t pb = first; pb < last; ++pb)
     for (index_t pa = 0; pa <= pb; ++pa)
       for (index_t i0 = 0; i0 < P; i0 += Tile::rows, acc += Tile::rows * P) {
+        if (ahead != nullptr) ask_ahead(*ahead, each);
         const index_t left = pa * P * stride + i0, right = pb * P * stride;
         Tile tile = {};
         tile.add(u + left, v + right, n);
@@ -273,6 +295,14 @@ inline void multiply_panels(const T* tile, index_t ld, index_t ni, index_t n, co
   for (; i + rows <= ni; i += rows)
     multiply_rows<T, across, rows, panels>(tile + i * step, ld, n, packed, stride, out + i * ld_out, ld_out,
                                            lines_ahead(ahead, (n + 7) / 8, lines));
+  if constexpr (rows > 4) {
+    for (; i + 4 <= ni; i += 4)
+      multiply_rows<T, across, 4, panels>(tile + i * step, ld, n, packed, stride, out + i * ld_out, ld_out, nullptr);
+  }
+  if constexpr (rows > 2) {
+    for (; i + 2 <= ni; i += 2)
+      multiply_rows<T, across, 2, panels>(tile + i * step, ld, n, packed, stride, out + i * ld_out, ld_out, nullptr);
+  }
   for (; i < ni; ++i)
     multiply_rows<T, across, 1, panels>(tile + i * step, ld, n, packed, stride, out + i * ld_out, ld_out, nullptr);
 }
