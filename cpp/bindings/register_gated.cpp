@@ -1,7 +1,6 @@
 #include "alphacl/gated.h"
 
-#include "activation.h"
-#include "arrays.h"
+#include "layer_arguments.h"
 
 namespace alphacl::bindings {
 namespace {
@@ -32,18 +31,18 @@ void register_for(py::module_& m) {
       py::arg("x").noconvert(), py::arg("x_aug").noconvert(), py::arg("weights").noconvert(), py::arg("activation"),
       py::arg("parameter"), py::arg("alpha"), py::arg("out").noconvert());
   m.def(
-      "gated_cov_node_gaussian",
+      "gated_cov",
       [](const Array& x, const Array& x_aug, const Array& weights, const std::string& name, double parameter,
-         double tau, double tol, const Array& x0, Array& out) {
+         const py::object& x0, double tau, double tol, Array& out) {
         const View<const T> a = view<T>(x), b = view<T>(x_aug), w = view<T>(weights);
         const Activation h = activation(name, parameter);
-        const NodeImportance<T> own = {nullptr, tau, tol, view<T>(x0)};
+        const NodeImportance<T> own = own_importance<T>(x0, tau, tol);
         T* to = out.mutable_data();
         py::gil_scoped_release release;
         gated_cov<T>(a, b, w, h, own, to);
       },
       py::arg("x").noconvert(), py::arg("x_aug").noconvert(), py::arg("weights").noconvert(), py::arg("activation"),
-      py::arg("parameter"), py::arg("tau"), py::arg("tol"), py::arg("x0").noconvert(), py::arg("out").noconvert());
+      py::arg("parameter"), py::arg("x0"), py::arg("tau"), py::arg("tol"), py::arg("out").noconvert());
 }
 
 }  // namespace

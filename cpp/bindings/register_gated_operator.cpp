@@ -1,16 +1,10 @@
 #include "alphacl/gated_operator.h"
 
-#include "activation.h"
-#include "arrays.h"
+#include "layer_arguments.h"
 #include "top_eigenpairs.h"
 
 namespace alphacl::bindings {
 namespace {
-
-template <class T>
-NodeImportance<T> own_importance(double tau, double tol, const py::object& x0) {
-  return {nullptr, tau, tol, x0.is_none() ? View<const T>{nullptr, 0, 0, 0} : view<T>(py::cast<py::array_t<T>>(x0))};
-}
 
 // The operator and the climb read the arrays they were made from: they live as long as it does.
 using KeepFirst = py::keep_alive<1, 2>;
@@ -36,7 +30,7 @@ void register_operator(py::module_& m, const std::string& suffix) {
                       double parameter, const py::object& x0, double tau, double tol, const py::object& alpha_weights) {
             const View<const T> a = view<T>(x), b = view<T>(x_aug), w = view<T>(weights);
             const Activation h = activation(name, parameter);
-            const NodeImportance<T> alpha = own_importance<T>(tau, tol, x0);
+            const NodeImportance<T> alpha = own_importance<T>(x0, tau, tol);
             const View<const T> outputs_of = start_view<T>(alpha_weights);
             py::gil_scoped_release release;
             return std::make_unique<Operator>(a, b, w, h, alpha, outputs_of);
@@ -96,7 +90,7 @@ void register_climb(py::module_& m, const std::string& suffix) {
                        double parameter, const py::object& x0, double tau, double sup_error, bool frozen, double tol) {
              const View<const T> a = view<T>(x), b = view<T>(x_aug), w = view<T>(weights);
              const Activation h = activation(name, parameter);
-             const NodeImportance<T> alpha = own_importance<T>(tau, sup_error, x0);
+             const NodeImportance<T> alpha = own_importance<T>(x0, tau, sup_error);
              py::gil_scoped_release release;
              return std::make_unique<Climb<T>>(a, b, w, h, alpha, ClimbOptions{tol, frozen});
            }),

@@ -1,6 +1,7 @@
 #include "alphacl/contrastive_cov.h"
 
 #include <cmath>
+#include <type_traits>
 
 #include "alphacl/gram.h"
 
@@ -19,13 +20,12 @@ struct Covariance {
 template <class T>
 Covariance covariance(const Samples<T>& x, const Importance<T>& alpha) {
   const index_t d = x.features();
-  GramSink<T> sink(x, true);
+  constexpr bool probed = std::is_same<T, float>::value;
+  GramSink<T> sink(x, probed);
   alpha.laplacian(x, sink);
   Covariance result = {Buffer<double>(d * d), 0};
-  sink.finish(1, result.matrix.data());
-  double square = 0;
-  for (index_t e = 0; e < d * d; ++e) square += result.matrix[e] * result.matrix[e];
-  result.cancellation = sink.minuend() / std::sqrt(square);
+  const double total = sink.finish(1, result.matrix.data()).total;
+  if (probed) result.cancellation = sink.minuend() / total;
   return result;
 }
 

@@ -63,10 +63,10 @@ class CosineSeries {
     });
   }
   /// out (p × n, row stride ld): the same of the points u[which[i]], transposed.
-  template <class T>
-  void columns(const double* u, const index_t* which, index_t n, double origin, double inv_sqrt_tau, T* out,
+  template <class T, class U>
+  void columns(const U* u, const index_t* which, index_t n, double origin, double inv_sqrt_tau, T* out,
                index_t ld) const {
-    const auto point = [u, which](index_t i) { return u[which[i]]; };
+    const auto point = [u, which](index_t i) { return static_cast<double>(u[which[i]]); };
     for_phases(n, origin, inv_sqrt_tau, point, [&](const double* theta, index_t i, index_t count) {
       kernels<T>().fourier_columns(theta, count, coefficients_.data(), terms_, out + i, ld);
     });

@@ -8,6 +8,7 @@
 #include "alphacl/gram.h"
 #include "alphacl/threads.h"
 #include "layer.h"
+#include "node_line.h"
 
 namespace alphacl {
 namespace {
@@ -98,6 +99,24 @@ class ProductOnly final : public LaplacianSink<T> {
   Buffer<double> zeros_;
 };
 
+// Φ of a node's own Gaussian importance; `outputs`: those of all samples.
+template <class T>
+class LineFeatures final : public Features<T> {
+ public:
+  LineFeatures(const Line<T>& line, const T* outputs) : line_(line), outputs_(outputs) {}
+  index_t rank() const override { return line_.rank(); }
+  void rows(index_t begin, index_t n, T* out) const override {
+    for (index_t i = begin; i < begin + n; ++i, out += rank()) columns(&i, 1, out, 1);
+  }
+  void columns(const index_t* which, index_t n, T* out, index_t ld) const override {
+    line_.features(outputs_, which, n, out, ld);
+  }
+
+ private:
+  const Line<T>& line_;
+  const T* outputs_;
+};
+
 /// Covariances of nodes from data held as S, computed in T.
 template <class T, class S>
 class GatedCov {
@@ -147,6 +166,8 @@ class GatedCov {
  private:
   struct Work {
     Buffer<T> gates, gates_aug, outputs;
+    Line<T> line;
+    LineScratch<T> scratch;
     Buffer<index_t> rows;
     Buffer<double> degree, weight, matrix, product;
     const double* shift = nullptr;
@@ -175,17 +196,25 @@ class GatedCov {
     const index_t n = x_.rows, d = x_.cols;
     open_gates(b, work);
     const Importance<T>* alpha = shared_;
-    std::unique_ptr<Importance<T>> own;
     const double *degree = degree_.data(), *weight = weight_.data();
+    std::unique_ptr<Importance<T>> own;
+    const LineFeatures<T> own_features(work.line, work.outputs.data());
+    const Features<T>* phi = shared_ ? shared_->factor() : nullptr;
     if (!shared_) {
-      own = gaussian<T, T>(View<const T>{work.outputs.data(), n, 1, 1}, nodes_.tau, nodes_.tol,
-                           GaussianMethod::automatic);
       work.degree.resize(n);
       work.weight.resize(n);
-      own->degrees(work.degree.data(), work.weight.data());
-      alpha = own.get();
       degree = work.degree.data();
       weight = work.weight.data();
+      if (own_row_sums(b, work)) {
+        phi = &own_features;
+        for (index_t i = 0; i < n; ++i) work.degree[i] = 2 * weight[i];
+      } else {
+        own = gaussian<T, T>(View<const T>{work.outputs.data(), n, 1, 1}, nodes_.tau, nodes_.tol,
+                             GaussianMethod::automatic);
+        own->degrees(work.degree.data(), work.weight.data());
+        alpha = own.get();
+        phi = alpha->factor();
+      }
     }
     // Samples whose gates are closed in both views cost nothing. No branch: gates are as good as random.
     work.rows.resize(n + 1);
@@ -201,18 +230,19 @@ class GatedCov {
     const index_t open = list([=](index_t i) { return !(g[i] == T(0)) | !(g_aug[i] == T(0)); });
     const GatedSamples<T, S> samples(x_, x_aug_, work.shift, g, g_aug, nullptr, n);
     GramSink<T> sink(samples, false, groups_);
-    const Features<T>* phi = alpha->factor();
     sink.pairs(work.rows.data(), open, degree, weight, phi);
     work.matrix.resize(d * d);
     const double scale = 1 / (2.0 * static_cast<double>(n) * static_cast<double>(n));
-    const double before = scale * sink.finish(scale, work.matrix.data());
+    const GramNorms norms = sink.finish(scale, work.matrix.data());
+    double after = norms.total;
     if (phi == nullptr) {
       const index_t first = list([=](index_t i) { return !(g[i] == T(0)); });
       subtract_product(*alpha, first, scale, work);
+      after = 0;
+      for (index_t e = 0; e < d * d; ++e) after += work.matrix[e] * work.matrix[e];
+      after = std::sqrt(after);
     }
-    double after = 0;
-    for (index_t e = 0; e < d * d; ++e) after += work.matrix[e] * work.matrix[e];
-    work.cancellation = before / std::sqrt(after);
+    work.cancellation = norms.weighted / after;
   }
 
   void open_gates(index_t b, Work& work) {
@@ -232,9 +262,35 @@ class GatedCov {
     if (shared_) return;
     work.outputs.resize(n);
     const T* u0 = nodes_.x0.data ? u0_.data() + b * n : u;
-    const double degree = h_.kind == Activation::Kind::monomial ? h_.parameter : 1;
-    node_kernels<T>().gated_row(h, u0, u0, static_cast<T>(1 / degree), n, work.outputs.data());
+    node_kernels<T>().gated_row(h, u0, u0, static_cast<T>(1 / homogeneity()), n, work.outputs.data());
   }
+
+  // r of the node's own importance, by the series of its line; false where that is not the way.
+  bool own_row_sums(index_t b, Work& work) {
+    const index_t n = x_.rows;
+    const NodeGate h = node_gate(h_);
+    const T *p = u_.data() + b * n, *p0 = nodes_.x0.data ? u0_.data() + b * n : p;
+    const index_t open = gather_outputs<T>(h, homogeneity(), p, p0, nullptr, n, work.scratch);
+    work.line.set(work.scratch.s.data(), open, n - open, nodes_.tau, nodes_.tol);
+    if (!work.line.finite() || !work.line.series()) return false;
+    work.scratch.sums.resize(n + 1);
+    double* sums = work.scratch.sums.data();
+    work.line.row_sums(work.scratch.s.data(), open, sums);
+    if (open == n) {
+      std::copy_n(sums, n, work.weight.data());
+      return true;
+    }
+    const double closed = work.line.sum_at_zero();
+    for (index_t i = 0, next = 0; i < n; ++i) {
+      const index_t in = !(p[i] <= T(0));
+      const double choice[2] = {closed, sums[next]};  // no branch; one more entry may be read
+      work.weight[i] = choice[in];
+      next += in;
+    }
+    return true;
+  }
+
+  double homogeneity() const { return h_.kind == Activation::Kind::monomial ? h_.parameter : 1; }
 
   // matrix −= scale · X̃ᵀ(α + αᵀ)X̃ over the samples work.rows[0 … n), whose gates are open.
   void subtract_product(const Importance<T>& alpha, index_t n, double scale, Work& work) {

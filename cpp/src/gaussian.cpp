@@ -105,14 +105,16 @@ std::unique_ptr<Importance<T>> gaussian(View<const S> f, double tau, double tol,
   const index_t n = f.rows;
   if (f.cols != 1 || method == GaussianMethod::tiles) return radial<T, S>(f, Radial{tau});
   Buffer<double> u(n);
-  double low = static_cast<double>(f.row(0)[0]), high = low;
-  bool finite = true;
+  double low = static_cast<double>(f.row(0)[0]), high = low, poison = 0;
+#pragma omp simd reduction(min : low) reduction(max : high) reduction(+ : poison)
   for (index_t i = 0; i < n; ++i) {
-    u[i] = static_cast<double>(f.row(i)[0]);
-    finite = finite && std::isfinite(u[i]);
-    low = std::min(low, u[i]);
-    high = std::max(high, u[i]);
+    const double value = static_cast<double>(f.data[i * f.stride]);
+    u[i] = value;
+    low = value < low ? value : low;
+    high = value > high ? value : high;
+    poison += value - value;
   }
+  const bool finite = poison == 0;
   if (!finite) return std::make_unique<ScalarGaussian<T, S>>(f, tau, std::make_unique<NotANumber<T>>());
   const double range = (high - low) / std::sqrt(tau);
   if (!std::isfinite(range)) return radial<T, S>(f, Radial{tau});

@@ -174,12 +174,13 @@ void GramSink<T>::pairs(const index_t* rows, index_t n, const double* degree, co
     const index_t bytes = std::max<index_t>(1, rank_ * wide_ * static_cast<index_t>(sizeof(double)));
     groups = moment_groups_ = std::clamp<index_t>(accumulator_bytes / bytes, 1, groups_);
     moments_ = Buffer<double>(groups * rank_ * wide_);
-    zero(moments_, groups);
   }
   for_groups(groups, n, [&](index_t g, index_t i, index_t stop, index_t first, index_t last, Scratch& s) {
     s.plain.resize(packed_stride * panels_ * panel);
     s.phi.resize(gram_chunk * rank_);
     s.product.resize(rank_ * (last - first) * panel);
+    for (index_t l = 0; l < rank_; ++l)
+      std::fill_n(moments_.data() + (g * rank_ + l) * wide_ + first * panel, (last - first) * panel, 0.0);
     Entries entries;
     for (; i < stop; ++i) {
       const index_t row = rows ? rows[i] : i;
@@ -226,11 +227,12 @@ double GramSink<T>::minuend() const {
 }
 
 template <class T>
-double GramSink<T>::finish(double scale, double* out) const {
+GramNorms GramSink<T>::finish(double scale, double* out) const {
   const index_t d = x_.features(), panel = kernels<T>().panel, tiles = UpperTiles<T>::entries(d);
-  Buffer<double> squares(panels_, 0.0);
+  Buffer<double> squares(panels_), totals(panels_);
   parallel_for(panels_, [&](index_t pb, int) {
     Buffer<double> tile(panel * panel);
+    double square = 0;
     for (index_t pa = 0; pa <= pb; ++pa) {
       std::fill_n(tile.data(), panel * panel, 0.0);
       for (index_t g = 0; g < groups_; ++g) {
@@ -242,13 +244,12 @@ double GramSink<T>::finish(double scale, double* out) const {
           double entry = tile[a % panel * panel + b % panel];
           if (pa == pb) entry = 0.5 * (entry + tile[b % panel * panel + a % panel]);
           out[a * d + b] = entry;
-          squares[pb] += (a == b ? 1 : 2) * entry * entry;
+          square += (a == b ? 1 : 2) * entry * entry;
         }
       }
     }
+    squares[pb] = square;
   });
-  double square = 0;
-  for (index_t pb = 0; pb < panels_; ++pb) square += squares[pb];
   if (rank_ > 0) {
     Buffer<double> moments(rank_ * wide_, 0.0);  // ΦᵀX
     for (index_t g = 0; g < moment_groups_; ++g)
@@ -256,10 +257,22 @@ double GramSink<T>::finish(double scale, double* out) const {
     syrk<double>(d, rank_, -2.0, moments.data(), wide_, 1.0, out, d);
   }
   parallel_for(panels_, [&](index_t pa, int) {
-    for (index_t a = pa * panel; a < std::min(d, (pa + 1) * panel); ++a)
-      for (index_t b = a; b < d; ++b) out[b * d + a] = out[a * d + b] *= scale;
+    double total = 0;
+    for (index_t a = pa * panel; a < std::min(d, (pa + 1) * panel); ++a) {
+      for (index_t b = a; b < d; ++b) {
+        const double entry = scale * out[a * d + b];
+        out[b * d + a] = out[a * d + b] = entry;
+        total += (a == b ? 1 : 2) * entry * entry;
+      }
+    }
+    totals[pa] = total;
   });
-  return std::sqrt(square);
+  GramNorms norms = {0, 0};
+  for (index_t p = 0; p < panels_; ++p) {
+    norms.weighted += squares[p];
+    norms.total += totals[p];
+  }
+  return {scale * std::sqrt(norms.weighted), std::sqrt(norms.total)};
 }
 
 template class GramSink<float>;

@@ -41,13 +41,14 @@ class Line {
     const double inv_sqrt_tau = 1 / std::sqrt(tau), range = (high - low) * inv_sqrt_tau;
     series_ = finite_ && std::isfinite(range) && cheapest(n + rest, range, tol) == GaussianMethod::fourier;
     if (!series_) return;
-    const CosineSeries series(range, tol);
-    terms_ = series.terms();
+    cosines_ = CosineSeries(range, tol);
+    terms_ = cosines_.terms();
     // The samples are read as T, and so is the origin that stands for what a block of them lacks.
     origin_ = static_cast<double>(static_cast<T>(0.5 * low + 0.5 * high));
-    scale_ = series.omega() * inv_sqrt_tau;
+    inv_sqrt_tau_ = inv_sqrt_tau;
+    scale_ = cosines_.omega() * inv_sqrt_tau;
     weights_.resize(1 + 2 * terms_);
-    for (index_t l = 0; l <= 2 * terms_; ++l) weights_[l] = series.weight((l + 1) / 2);
+    for (index_t l = 0; l <= 2 * terms_; ++l) weights_[l] = cosines_.weight((l + 1) / 2);
     ones_.resize(1 + 2 * terms_);
     moments(s, nullptr, n, ones_.data());
     for (index_t l = 0; l <= 2 * terms_; ++l) ones_[l] += static_cast<double>(rest) * harmonic(l);
@@ -63,6 +64,17 @@ class Line {
     moments(s, a, n, found);
     for (index_t l = 0; l <= 2 * terms_; ++l) found[l] *= weights_[l];
     node_kernels<T>().series_laplacian(s, a, n, origin_, scale_, terms_, ones_.data(), found, t, r);
+  }
+
+  /// r of the n outputs s.
+  void row_sums(const T* s, index_t n, double* r) const {
+    node_kernels<T>().series_values(s, n, origin_, scale_, terms_, ones_.data(), r);
+  }
+
+  /// Φ of α = ΦΦᵀ, transposed, for the n outputs s[which[i]].
+  index_t rank() const { return cosines_.rank(); }
+  void features(const T* s, const index_t* which, index_t n, T* out, index_t ld) const {
+    cosines_.columns(s, which, n, origin_, inv_sqrt_tau_, out, ld);
   }
 
   /// r of an output of 0.
@@ -85,7 +97,8 @@ class Line {
 
   bool finite_ = false, series_ = false;
   index_t terms_ = 0;
-  double origin_ = 0, scale_ = 0;
+  double origin_ = 0, scale_ = 0, inv_sqrt_tau_ = 0;
+  CosineSeries cosines_;
   Buffer<double> weights_, ones_;
 };
 

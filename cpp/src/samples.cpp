@@ -10,18 +10,20 @@ namespace alphacl {
 template <class S>
 void row_mean(View<const S> x, double* mean) {
   const index_t d = x.cols;
+  // Any vector among the data will do: of many rows one in eight is read.
   constexpr index_t most_groups = 64, rows_per_group = 256;
-  const index_t groups = std::max<index_t>(1, std::min(most_groups, x.rows / rows_per_group));
+  const index_t step = std::clamp<index_t>(x.rows / 1024, 1, 8), rows = ceil_div(x.rows, step);
+  const index_t groups = std::max<index_t>(1, std::min(most_groups, rows / rows_per_group));
   Buffer<double> sums(groups * d, 0.0);
   const auto add = read_kernels<S, S>().add_offsets;
   parallel_for(groups, [&](index_t g, int) {
-    for (index_t i = x.rows * g / groups; i < x.rows * (g + 1) / groups; ++i)
-      add(x.row(i), x.row(0), d, sums.data() + g * d);
+    for (index_t i = rows * g / groups; i < rows * (g + 1) / groups; ++i)
+      add(x.row(i * step), x.row(0), d, sums.data() + g * d);
   });
   for (index_t j = 0; j < d; ++j) {
     double sum = 0;
     for (index_t g = 0; g < groups; ++g) sum += sums[g * d + j];
-    mean[j] = static_cast<double>(x.row(0)[j]) + sum / static_cast<double>(x.rows);
+    mean[j] = static_cast<double>(x.row(0)[j]) + sum / static_cast<double>(rows);
   }
 }
 

@@ -1,7 +1,7 @@
 """Compiled CPU kernels. Private: the public functions are those of the package."""
 
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, final, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,18 +87,20 @@ def pair_sums_gradient(
     grad_offset: NDArray[np.float64],
 ) -> None: ...
 def gated_outer(x: _Float, omega: _Float, out: _Float) -> None: ...
+@overload
 def gated_cov(
     x: _Float, x_aug: _Float, weights: _Float, activation: str, parameter: float, alpha: _Importance, out: _Float
 ) -> None: ...
-def gated_cov_node_gaussian(
+@overload
+def gated_cov(
     x: _Float,
     x_aug: _Float,
     weights: _Float,
     activation: str,
     parameter: float,
+    x0: _Float | None,
     tau: float,
     tol: float,
-    x0: _Float,
     out: _Float,
 ) -> None: ...
 def power_iteration(

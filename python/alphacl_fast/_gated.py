@@ -67,20 +67,12 @@ def gated_cov(x: Any, x_aug: Any, weights: Any, *, activation: Any = "relu", alp
     Raises TypeError or ValueError naming the argument, what was expected and what came.
     Cost: per node Nd² multiply-adds times the share of open gates (uniform; plus Npd for a low-rank or scalar
     importance of rank p, (share · N)²(m + d) for tiles); memory O(N·min(K, 64)) beside data and result.
-    Source: poster, "1-layer nonlinear network"; the form with three weighted Gram matrices: derived.
+    Source: poster, "1-layer nonlinear network"; as a product of pairs of rows: derived.
     """
     a, b, w, name, parameter = checked_layer("gated_cov", x, x_aug, weights, activation)
-    if isinstance(alpha, NodeGaussian):
-        x0 = alpha.inputs(a)
-        refuse_grad("gated_cov", x0)
-        answer, array = result((w.shape[0], a.shape[1], a.shape[1]), a, out)
-        cpu().gated_cov_node_gaussian(
-            a.array, b.array, w.array, name, parameter, alpha.tau, alpha.sup_error(a.dtype), x0.array, array
-        )
-        return answer
-    compiled = compile_for("gated_cov", alpha, a)
+    importance = importance_arguments("gated_cov", alpha, a)
     answer, array = result((w.shape[0], a.shape[1], a.shape[1]), a, out)
-    cpu().gated_cov(a.array, b.array, w.array, name, parameter, compiled, array)
+    cpu().gated_cov(a.array, b.array, w.array, name, parameter, *importance, array)
     return answer
 
 

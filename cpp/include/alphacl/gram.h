@@ -5,6 +5,11 @@
 
 namespace alphacl {
 
+/// Frobenius norms of the result, and of the same without (ΦᵀX)ᵀ(ΦᵀX).
+struct GramNorms {
+  double weighted, total;
+};
+
 /// Collects the Laplacian form as a d × d matrix.
 /// D x xᵀ − R δδᵀ = D sym(u vᵀ) with u = x − sδ, v = x + sδ, s² = R/D (½ where α is symmetric): one product in place of
 /// two weighted Grams. Cost: 2 n d² operations for that, n d² more with y; memory G d²/2 doubles for G ≤ 64 groups of
@@ -25,9 +30,8 @@ class GramSink final : public LaplacianSink<T> {
   /// Adds −(x_i y_iᵀ + y_i x_iᵀ) for i in [begin, end), row 0 of y belonging to `begin`.
   void products(index_t begin, index_t end, const index_t* order, View<const T> y);
 
-  /// out (d × d doubles, exactly symmetric) = scale · what was collected. Returns the norm ‖·‖_F of that without
-  /// (ΦᵀX)ᵀ(ΦᵀX) and `scale`.
-  double finish(double scale, double* out) const;
+  /// out (d × d doubles, exactly symmetric) = scale · what was collected.
+  GramNorms finish(double scale, double* out) const;
   /// Where probed, an estimate of ‖Σ |D_i| x_i x_iᵀ‖_F, the size of what the Laplacian form subtracts from: the norm of its product
   /// with one vector of random signs.
   double minuend() const;

@@ -70,8 +70,8 @@ class SamplesOf final : public Samples<T> {
   Buffer<T> narrow_shift_, ones_;
 };
 
-/// The mean of the rows in double: the first row plus the mean offset from it, so that constant data gives exactly
-/// that constant. The same bits for any number of threads.
+/// The mean of the rows, of many of every eighth, in double: the first row plus the mean offset from it, so that
+/// constant data gives exactly that constant. The same bits for any number of threads.
 template <class S>
 void row_mean(View<const S> x, double* mean);
 

@@ -1,11 +1,10 @@
-// Activations by name, as Python gives them.
+// Activations and the nodes' own importance, as Python gives them.
 #pragma once
-
-#include <pybind11/pybind11.h>
 
 #include <string>
 
 #include "alphacl/gated.h"
+#include "arrays.h"
 
 namespace alphacl::bindings {
 
@@ -14,7 +13,13 @@ inline Activation activation(const std::string& name, double parameter) {
   if (name == "relu") return {Activation::Kind::relu, 0};
   if (name == "leaky_relu") return {Activation::Kind::leaky_relu, parameter};
   if (name == "monomial") return {Activation::Kind::monomial, parameter};
-  throw pybind11::value_error("activation: expected linear, relu, leaky_relu or monomial, got " + name);
+  throw py::value_error("activation: expected linear, relu, leaky_relu or monomial, got " + name);
+}
+
+/// x0: None stands for x.
+template <class T>
+NodeImportance<T> own_importance(const py::object& x0, double tau, double tol) {
+  return {nullptr, tau, tol, x0.is_none() ? View<const T>{nullptr, 0, 0, 0} : view<T>(py::cast<py::array_t<T>>(x0))};
 }
 
 }  // namespace alphacl::bindings
