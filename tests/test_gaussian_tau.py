@@ -131,3 +131,13 @@ def test_far_from_zero(exponent, dtype):
     check(x, x_aug, acl.Gaussian(f, 10.0**exponent), COV)
     f = inside(1e4 + np.random.default_rng(6).standard_normal((n, 3)), dtype)
     check(x, x_aug, acl.Gaussian(f, 10.0**exponent), COV)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("exponent", [-8, -6, -4, -3, -2, 0])
+@pytest.mark.parametrize("n", [2, 40, 700])
+def test_samples_on_a_curve_without_augmentation(n, exponent, dtype):
+    """x is a function of the features: only near samples count, and the Laplacian form would lose their differences."""
+    t = np.random.default_rng(13).standard_normal(n)
+    x = np.stack([t, np.sin(3 * t), t * t], axis=1).astype(dtype)
+    check(x, x.copy(), acl.Gaussian(x[:, 0], 10.0**exponent * float(np.var(t))))

@@ -122,3 +122,14 @@ def test_float32_error_is_relative_to_the_spread_not_to_the_mean():
     for alpha in (None, acl.Gaussian(x[:, 0], 0.1), acl.Gaussian(x, 8.0)):
         truth = reference.contrastive_cov(x, x_aug, alpha)
         assert relative_error(acl.contrastive_cov(x, x_aug, alpha), truth) < 2e-6
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_importance_within_clusters_far_apart(symmetric, dtype):
+    """α joins samples of one cluster only: of the distances between clusters nothing may be left."""
+    rng = np.random.default_rng(14)
+    cluster = rng.integers(0, 4, 600)
+    x = (1e4 * cluster[:, None] + rng.standard_normal((600, 5))).astype(dtype)
+    alpha = (cluster[:, None] == cluster) * rng.uniform(-0.5, 1, (600, 600))
+    check(x, x.copy(), (alpha + alpha.T if symmetric else alpha).astype(dtype))

@@ -52,6 +52,10 @@ def _metric_learning(sizes: Sizes) -> Callable:
     return losses.SelfSupervisedLoss(losses.NTXentLoss(temperature=sizes["tau"]))
 
 
+def _lightly(sizes: Sizes) -> Callable:
+    return importlib.import_module("lightly.loss").NTXentLoss(temperature=sizes["tau"])
+
+
 def _keys(sizes: Sizes) -> Callable:
     def loss(query, positive):
         torch = importlib.import_module("torch")
@@ -154,6 +158,7 @@ NT_XENT = (
         ("torch", "pytorch_metric_learning"),
         sweep_to=1024,
     ),
+    Provider("lightly", PEER, gradient_of(_lightly), ("torch", "lightly"), sweep_to=8192),
 )
 KEYS = (
     Provider("torch", PEER, gradient_of(_keys), ("torch",), sweep_to=8192),

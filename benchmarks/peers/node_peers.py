@@ -101,7 +101,30 @@ def _numpy_products(inputs, sizes):
     return call
 
 
+def _keops_products(inputs, sizes):
+    """The same with α a and α 1 of every node by one reduction over all pairs each."""
+    lazy = importlib.import_module("pykeops.numpy").LazyTensor
+    x, x_aug, w, v = (inputs[name] for name in ("x", "x_aug", "weights", "v"))
+    p, p_aug = x @ w.T, x_aug @ w.T
+    outputs = (np.maximum(p, 0) * x.dtype.type((2.0 * sizes["tau"]) ** -0.5)).T
+    ones = np.ones((len(x), 1), x.dtype)
+
+    def call():
+        a, a_aug = (x @ v.T) * (p > 0), (x_aug @ v.T) * (p_aug > 0)
+        rows, products = np.empty_like(a), np.empty_like(a)
+        for k, output in enumerate(outputs):
+            s = np.ascontiguousarray(output)[:, None]
+            alpha = (-lazy(s[:, None]).sqdist(lazy(s[None]))).exp()
+            products[:, k], rows[:, k] = (alpha @ np.hstack([a[:, k : k + 1], ones])).T
+        moved = rows * (a - a_aug)
+        z, z_aug = (2 * (rows * a - products) - moved) * (p > 0), moved * (p_aug > 0)
+        return (z.T @ x + z_aug.T @ x_aug) / (2.0 * len(x) ** 2)
+
+    return call
+
+
 PRODUCTS = (
     Provider("four GEMMs", VARIANT, _four_gemms),
+    Provider("KeOps", PEER, _keops_products, ("pykeops",), compiles="slice", sweep_to=0),
     Provider("numpy, our algebra", TWIN, _numpy_products),
 )

@@ -1,9 +1,7 @@
 #include "alphacl/contrastive_cov.h"
 
-#include <cmath>
-#include <type_traits>
-
 #include "alphacl/gram.h"
+#include "pair_differences.h"
 
 namespace alphacl {
 namespace {
@@ -11,6 +9,10 @@ namespace {
 // The Laplacian form is a difference C of terms like P. Single precision left errors of up to 5e-8 ‖P‖ in it, beside
 // 2e-7 ‖C‖ from its own sums, so beyond this ratio of ‖P‖ to ‖C‖ the work is done in double.
 constexpr double largest_cancellation = 8;
+
+// What double may lose of a result of type S: beyond this ratio the pairs are summed one by one, if they are few.
+template <class S>
+constexpr double largest_cancellation_wide = sizeof(S) == 4 ? 1e7 : 100;
 
 struct Covariance {
   Buffer<double> matrix;  // d × d
@@ -20,24 +22,31 @@ struct Covariance {
 template <class T>
 Covariance covariance(const Samples<T>& x, const Importance<T>& alpha) {
   const index_t d = x.features();
-  constexpr bool probed = std::is_same<T, float>::value;
-  GramSink<T> sink(x, probed);
+  GramSink<T> sink(x, true);
   alpha.laplacian(x, sink);
   Covariance result = {Buffer<double>(d * d), 0};
   const double total = sink.finish(1, result.matrix.data()).total;
-  if (probed) result.cancellation = sink.minuend() / total;
+  result.cancellation = sink.minuend() / total;
   return result;
 }
 
+template <class S>
+Covariance wide_covariance(View<const S> x, View<const S> x_aug, const Importance<double>& alpha) {
+  Covariance wide = covariance<double>(SamplesOf<double, S>(x, x_aug), alpha);
+  if (wide.cancellation > largest_cancellation_wide<S> && few_pairs(x.rows, x.cols * x.cols))
+    covariance_of_differences(x, x_aug, alpha, wide.matrix.data());
+  return wide;
+}
+
 Covariance covariance(View<const double> x, View<const double> x_aug, const Importance<double>& alpha) {
-  return covariance<double>(SamplesOf<double, double>(x, x_aug), alpha);
+  return wide_covariance<double>(x, x_aug, alpha);
 }
 
 Covariance covariance(View<const float> x, View<const float> x_aug, const Importance<float>& alpha) {
   Covariance single = covariance<float>(SamplesOf<float, float>(x, x_aug), alpha);
   // Not (… > …): 0/0 of data without any spread may stay as it is, and so may NaN.
   if (!(single.cancellation > largest_cancellation)) return single;
-  return covariance<double>(SamplesOf<double, float>(x, x_aug), *alpha.widened());
+  return wide_covariance<float>(x, x_aug, *alpha.widened());
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "alphacl/contrastive_cov.h"
 #include "alphacl/kernels.h"
 #include "alphacl/threads.h"
+#include "pair_differences.h"
 
 namespace alphacl {
 namespace {
@@ -97,14 +98,25 @@ TraceSink<T> traced(const Samples<T>& f, const Importance<T>& alpha) {
   return sink;
 }
 
+// What double may lose of a result of type S: beyond this ratio the pairs are summed one by one, if they are few.
+template <class S>
+constexpr double largest_cancellation_wide = sizeof(S) == 4 ? 1e7 : 100;
+
+template <class S>
+double wide_trace(View<const S> f, View<const S> f_aug, const Importance<double>& alpha) {
+  const auto sink = traced<double>(SamplesOf<double, S>(f, f_aug), alpha);
+  const bool cancelled = sink.positive() > largest_cancellation_wide<S> * std::fabs(sink.trace());
+  return cancelled && few_pairs(f.rows, f.cols) ? trace_of_differences(f, f_aug, alpha) : sink.trace();
+}
+
 double trace(View<const double> f, View<const double> f_aug, const Importance<double>& alpha) {
-  return traced<double>(SamplesOf<double, double>(f, f_aug), alpha).trace();
+  return wide_trace<double>(f, f_aug, alpha);
 }
 
 double trace(View<const float> f, View<const float> f_aug, const Importance<float>& alpha) {
   const auto single = traced<float>(SamplesOf<float, float>(f, f_aug), alpha);
   if (!(single.positive() > largest_cancellation * std::fabs(single.trace()))) return single.trace();
-  return traced<double>(SamplesOf<double, float>(f, f_aug), *alpha.widened()).trace();
+  return wide_trace<float>(f, f_aug, *alpha.widened());
 }
 
 }  // namespace

@@ -1,0 +1,21 @@
+// The sums over all pairs as they stand, for what the Laplacian form cannot give: where α joins only samples that are
+// hundreds of times closer to each other than the data is wide, it takes nearly all of its digits. Private to the core.
+#pragma once
+
+#include "alphacl/importance.h"
+
+namespace alphacl {
+
+/// Whether n² pairs of `width` operations each are little enough to be gone through.
+bool few_pairs(index_t n, index_t width);
+
+/// out (d × d) = Σ_ij α_ij [(x_i − x_j)(x_i − x_j)ᵀ − δ_i δ_iᵀ]. Pairs with α_ij = 0 cost next to nothing, the others d²
+/// operations; memory O(512 N + d²).
+template <class S>
+void covariance_of_differences(View<const S> x, View<const S> x_aug, const Importance<double>& alpha, double* out);
+
+/// Its trace, d operations a pair.
+template <class S>
+double trace_of_differences(View<const S> x, View<const S> x_aug, const Importance<double>& alpha);
+
+}  // namespace alphacl
