@@ -31,6 +31,15 @@ def digest():
     x = rng.standard_normal((20000, 3))
     for tau in (1e-8, 1e-4, 1e-2, 1.0, 1e8):
         h.update(acl.contrastive_cov(x, x + 1, acl.Gaussian(f, tau)).tobytes())
+    t = rng.standard_normal(700)
+    curve = np.stack([t, np.sin(t)], axis=1)  # sums over pairs
+    h.update(acl.contrastive_cov(curve, curve.copy(), acl.Gaussian(t, 1e-6)).tobytes())
+    h.update(np.asarray(acl.energy(curve, curve.copy(), acl.Gaussian(t, 1e-6))).tobytes())
+    x, y = x[:5000].astype(np.float32), x[1:5001].astype(np.float32)
+    for nodes in (2, 9, 70):
+        w = rng.standard_normal((nodes, 3)).astype(np.float32)
+        for alpha in (None, acl.NodeGaussian(0.5), acl.NodeGaussian(1e-7)):
+            h.update(acl.gated_cov(x, y, w, alpha=alpha).tobytes())
     return h.hexdigest()
 """
 

@@ -90,6 +90,29 @@ def test_closed_gates_leave_nothing():
     assert not acl.gated_outer(x, np.zeros((40, 2))).any()
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("k", [7, 9, 70])
+def test_few_and_many_nodes(k, dtype):
+    """Few nodes are computed one after the other, more of them at once, above 64 in blocks."""
+    x, x_aug = two_views(2300, 4, dtype, seed=7)
+    for alpha in (None, acl.NodeGaussian(0.5)):
+        w = _nodes(k, 4, dtype)
+        ours = acl.gated_cov(x, x_aug, w, alpha=alpha)
+        picked = [0, k - 1]
+        truth = reference.gated_cov(x, x_aug, w[picked], alpha=alpha)
+        for a, b in zip(ours[picked], truth, strict=True):
+            assert relative_error(a, b) < {np.float32: 2e-6, np.float64: 2e-12}[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("share", [0.0, 1e-9, 0.3])
+def test_importances_whose_row_and_column_sums_nearly_cancel(share, dtype):
+    """D = r + c is nothing beside R = r, or of the other sign."""
+    x, x_aug = two_views(120, 5, dtype, seed=8)
+    a = np.random.default_rng(9).standard_normal((120, 120))
+    _check(x, x_aug, _nodes(2, 5, dtype), "relu", ((a - a.T) + share * (a + a.T)).astype(dtype))
+
+
 def test_quadratic_form_is_the_covariance_of_the_output():
     """wᵀA(w)w = c² C_α[h(wᵀx)]."""
     x, x_aug = two_views(200, 6, np.float64)

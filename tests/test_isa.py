@@ -7,8 +7,9 @@ from alphacl_fast import _cpu
 
 COMPARE = """
 import numpy as np
-from support import DTYPES, IMPORTANCES, check, importance, two_views
+from support import DTYPES, IMPORTANCES, check, importance, relative_error, two_views
 import alphacl_fast as acl
+from alphacl_fast import reference
 from alphacl_fast import _cpu
 
 assert _cpu.build_info()["isa"] == {isa!r}, _cpu.build_info()["isa"]
@@ -25,6 +26,12 @@ for dtype in DTYPES:
     for p in (1, 2, 2.5, 3, 4):
         for normalize in (True, False):
             check(x[:131], x_aug[:131], acl.Direct(f[:131], p=p, tau=4.0, normalize=normalize))
+    weights = np.random.default_rng(82).standard_normal((3, 3)).astype(dtype)
+    for alpha in (None, acl.NodeGaussian(0.5), acl.Gaussian(f[:, :2], 1.0)):
+        for activation in ("linear", "relu", acl.Monomial(2)):
+            ours = acl.gated_cov(x, x_aug, weights, activation=activation, alpha=alpha)
+            truth = reference.gated_cov(x, x_aug, weights, activation=activation, alpha=alpha)
+            assert relative_error(ours, truth) < (2e-6 if dtype is np.float32 else 2e-12)
 print("all good")
 """
 

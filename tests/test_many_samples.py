@@ -78,3 +78,25 @@ def test_products_of_many_samples(name, points):
     between = pair * COUNTS - apart
     assert relative_error(alpha.matmul(y[SAMPLES]), (between @ y.astype(float))[SAMPLES]) < CLOSE[x.dtype.type]
     assert relative_error(alpha.row_sums(), between.sum(axis=1)[SAMPLES]) < CLOSE[x.dtype.type]
+
+
+def test_more_moments_than_fit_beside_each_other():
+    """ΦᵀX of a wide factor is summed in fewer groups of rows than the rest."""
+    n, d, p = 9000, 512, 4096
+    rng = np.random.default_rng(114)
+    x = rng.standard_normal((n, d), dtype=np.float32)
+    phi = rng.standard_normal((n, p), dtype=np.float32)
+    moments = (phi.T @ x).astype(float)
+    degree = phi @ phi.sum(axis=0, dtype=float)
+    expected = (2 * (x.T * degree) @ x - 2 * moments.T @ moments) / (2.0 * n**2)
+    assert relative_error(acl.contrastive_cov(x, x.copy(), acl.LowRank(phi)), expected) < 1e-5
+
+
+def test_too_many_samples_for_sums_over_pairs():
+    """The Laplacian form cancels, N is too large for all pairs: the result is what double can give, in linear time."""
+    t = np.sort(np.random.default_rng(115).standard_normal(100_000))
+    x = np.stack([t, t], axis=1)
+    c = acl.contrastive_cov(x, x.copy(), acl.Gaussian(t, 1e-6))
+    # Truth from the neighbours within reach in the sorted line.
+    truth = sum(np.exp(-((t[s:] - t[:-s]) ** 2) / 2e-6) @ (t[s:] - t[:-s]) ** 2 for s in range(1, 400)) / t.size**2
+    assert np.abs(c - truth).max() < 1e-6 * truth

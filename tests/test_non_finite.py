@@ -25,6 +25,18 @@ def _assert_spoilt(c, truth):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("bad", BAD)
+def test_the_centre_is_taken_from_some_rows_only(bad, dtype):
+    """Of many samples not all are read for the common shift: what is not finite there counts all the same."""
+    x, x_aug = two_views(3001, 3, dtype)
+    x[1501, 1] = bad
+    for alpha in (None, acl.Gaussian(x_aug[:, 0], 0.5), acl.Gaussian(x_aug, 2.0)):
+        c = acl.contrastive_cov(x, x_aug, alpha)
+        assert np.isnan(c[1]).all()
+        assert not np.isfinite(acl.energy(x, x_aug, alpha))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("name", IMPORTANCES)
 def test_nan_in_a_view(name, n, dtype):

@@ -1,6 +1,9 @@
 // Activations and the nodes' own importance, as Python gives them.
 #pragma once
 
+#include <pybind11/stl.h>
+
+#include <optional>
 #include <string>
 
 #include "alphacl/gated.h"
@@ -18,8 +21,8 @@ inline Activation activation(const std::string& name, double parameter) {
 
 /// x0: None stands for x.
 template <class T>
-NodeImportance<T> own_importance(const py::object& x0, double tau, double tol) {
-  return {nullptr, tau, tol, x0.is_none() ? View<const T>{nullptr, 0, 0, 0} : view<T>(py::cast<py::array_t<T>>(x0))};
+NodeImportance<T> own_importance(const std::optional<py::array_t<T>>& x0, double tau, double tol) {
+  return {nullptr, tau, tol, x0 ? view<T>(*x0) : View<const T>{nullptr, 0, 0, 0}};
 }
 
 }  // namespace alphacl::bindings

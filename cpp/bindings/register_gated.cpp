@@ -33,7 +33,7 @@ void register_for(py::module_& m) {
   m.def(
       "gated_cov",
       [](const Array& x, const Array& x_aug, const Array& weights, const std::string& name, double parameter,
-         const py::object& x0, double tau, double tol, Array& out) {
+         const std::optional<Array>& x0, double tau, double tol, Array& out) {
         const View<const T> a = view<T>(x), b = view<T>(x_aug), w = view<T>(weights);
         const Activation h = activation(name, parameter);
         const NodeImportance<T> own = own_importance<T>(x0, tau, tol);
@@ -42,7 +42,7 @@ void register_for(py::module_& m) {
         gated_cov<T>(a, b, w, h, own, to);
       },
       py::arg("x").noconvert(), py::arg("x_aug").noconvert(), py::arg("weights").noconvert(), py::arg("activation"),
-      py::arg("parameter"), py::arg("x0"), py::arg("tau"), py::arg("tol"), py::arg("out").noconvert());
+      py::arg("parameter"), py::arg("x0").noconvert(), py::arg("tau"), py::arg("tol"), py::arg("out").noconvert());
 }
 
 }  // namespace

@@ -25,19 +25,19 @@ void register_operator(py::module_& m, const std::string& suffix) {
            }),
            py::arg("x").noconvert(), py::arg("x_aug").noconvert(), py::arg("weights").noconvert(),
            py::arg("activation"), py::arg("parameter"), py::arg("alpha"), KeepFirst(), KeepSecond(), KeepAlpha())
-      .def(
-          py::init([](const Array& x, const Array& x_aug, const Array& weights, const std::string& name,
-                      double parameter, const py::object& x0, double tau, double tol, const py::object& alpha_weights) {
-            const View<const T> a = view<T>(x), b = view<T>(x_aug), w = view<T>(weights);
-            const Activation h = activation(name, parameter);
-            const NodeImportance<T> alpha = own_importance<T>(x0, tau, tol);
-            const View<const T> outputs_of = start_view<T>(alpha_weights);
-            py::gil_scoped_release release;
-            return std::make_unique<Operator>(a, b, w, h, alpha, outputs_of);
-          }),
-          py::arg("x").noconvert(), py::arg("x_aug").noconvert(), py::arg("weights").noconvert(), py::arg("activation"),
-          py::arg("parameter"), py::arg("x0"), py::arg("tau"), py::arg("tol"), py::arg("alpha_weights") = py::none(),
-          KeepFirst(), KeepSecond(), KeepAlpha())
+      .def(py::init([](const Array& x, const Array& x_aug, const Array& weights, const std::string& name,
+                       double parameter, const std::optional<Array>& x0, double tau, double tol,
+                       const py::object& alpha_weights) {
+             const View<const T> a = view<T>(x), b = view<T>(x_aug), w = view<T>(weights);
+             const Activation h = activation(name, parameter);
+             const NodeImportance<T> alpha = own_importance<T>(x0, tau, tol);
+             const View<const T> outputs_of = start_view<T>(alpha_weights);
+             py::gil_scoped_release release;
+             return std::make_unique<Operator>(a, b, w, h, alpha, outputs_of);
+           }),
+           py::arg("x").noconvert(), py::arg("x_aug").noconvert(), py::arg("weights").noconvert(),
+           py::arg("activation"), py::arg("parameter"), py::arg("x0").noconvert(), py::arg("tau"), py::arg("tol"),
+           py::arg("alpha_weights") = py::none(), KeepFirst(), KeepSecond(), KeepAlpha())
       .def(
           "with_weights",
           [](const Operator& a, const Array& weights) {
@@ -87,7 +87,8 @@ void register_climb(py::module_& m, const std::string& suffix) {
            py::arg("activation"), py::arg("parameter"), py::arg("alpha"), py::arg("frozen"), py::arg("tol"),
            KeepFirst(), KeepSecond(), KeepAlpha())
       .def(py::init([](const Array& x, const Array& x_aug, const Array& weights, const std::string& name,
-                       double parameter, const py::object& x0, double tau, double sup_error, bool frozen, double tol) {
+                       double parameter, const std::optional<Array>& x0, double tau, double sup_error, bool frozen,
+                       double tol) {
              const View<const T> a = view<T>(x), b = view<T>(x_aug), w = view<T>(weights);
              const Activation h = activation(name, parameter);
              const NodeImportance<T> alpha = own_importance<T>(x0, tau, sup_error);
@@ -95,7 +96,7 @@ void register_climb(py::module_& m, const std::string& suffix) {
              return std::make_unique<Climb<T>>(a, b, w, h, alpha, ClimbOptions{tol, frozen});
            }),
            py::arg("x").noconvert(), py::arg("x_aug").noconvert(), py::arg("weights").noconvert(),
-           py::arg("activation"), py::arg("parameter"), py::arg("x0"), py::arg("tau"), py::arg("sup_error"),
+           py::arg("activation"), py::arg("parameter"), py::arg("x0").noconvert(), py::arg("tau"), py::arg("sup_error"),
            py::arg("frozen"), py::arg("tol"), KeepFirst(), KeepSecond(), KeepAlpha())
       .def("step", &Climb<T>::step, py::call_guard<py::gil_scoped_release>())
       .def("finish", &Climb<T>::finish, py::call_guard<py::gil_scoped_release>())

@@ -10,10 +10,6 @@ namespace {
 // 2e-7 ‖C‖ from its own sums, so beyond this ratio of ‖P‖ to ‖C‖ the work is done in double.
 constexpr double largest_cancellation = 8;
 
-// What double may lose of a result of type S: beyond this ratio the pairs are summed one by one, if they are few.
-template <class S>
-constexpr double largest_cancellation_wide = sizeof(S) == 4 ? 1e7 : 100;
-
 struct Covariance {
   Buffer<double> matrix;  // d × d
   double cancellation;    // ‖P‖_F / ‖C‖_F, P the minuend

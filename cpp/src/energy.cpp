@@ -98,10 +98,6 @@ TraceSink<T> traced(const Samples<T>& f, const Importance<T>& alpha) {
   return sink;
 }
 
-// What double may lose of a result of type S: beyond this ratio the pairs are summed one by one, if they are few.
-template <class S>
-constexpr double largest_cancellation_wide = sizeof(S) == 4 ? 1e7 : 100;
-
 template <class S>
 double wide_trace(View<const S> f, View<const S> f_aug, const Importance<double>& alpha) {
   const auto sink = traced<double>(SamplesOf<double, S>(f, f_aug), alpha);

@@ -82,23 +82,6 @@ class GatedSamples final : public Samples<T> {
   const index_t* rows_;
 };
 
-// Passes of a Laplacian form only −Xᵀ(α + αᵀ)X on.
-template <class T>
-class ProductOnly final : public LaplacianSink<T> {
- public:
-  explicit ProductOnly(GramSink<T>& sink, index_t n) : sink_(sink), zeros_(n, 0.0) {}
-  void tiles(index_t begin, index_t end, const index_t* order, const double*, const double*, View<const T> y) override {
-    sink_.products(begin, end, order, y);
-  }
-  void factors(const double*, const double*, const Features<T>& phi) override {
-    sink_.factors(zeros_.data(), zeros_.data(), phi);
-  }
-
- private:
-  GramSink<T>& sink_;
-  Buffer<double> zeros_;
-};
-
 // Φ of a node's own Gaussian importance; `outputs`: those of all samples.
 template <class T>
 class LineFeatures final : public Features<T> {
@@ -123,13 +106,7 @@ class GatedCov {
  public:
   GatedCov(View<const S> x, View<const S> x_aug, View<const S> weights, const Activation& h,
            const Importance<T>* shared, const NodeImportance<S>& nodes)
-      : x_(x),
-        x_aug_(x_aug),
-        weights_(weights),
-        h_(h),
-        shared_(shared),
-        nodes_(nodes),
-        mean_(x.cols) {
+      : x_(x), x_aug_(x_aug), weights_(weights), h_(h), shared_(shared), nodes_(nodes), mean_(x.cols) {
     row_mean(x, mean_.data());
     if (shared_) {
       degree_.resize(x.rows);
@@ -142,7 +119,9 @@ class GatedCov {
   template <class F>
   void run(const std::vector<index_t>& nodes, F&& deliver) {
     const index_t count = static_cast<index_t>(nodes.size());
-    groups_ = std::max<index_t>(1, GramSink<T>::most_groups / count);
+    // Many nodes go out at once, few one after the other in groups of their rows.
+    groups_ = count < 8 ? GramSink<T>::groups(x_.rows, x_.cols) : 1;
+    const bool at_once = count >= groups_;
     for (index_t first = 0; first < count; first += nodes_per_block) {
       const index_t block = std::min(nodes_per_block, count - first);
       const index_t* ids = nodes.data() + first;
@@ -154,8 +133,7 @@ class GatedCov {
         covariance(b, work);
         deliver(ids[b], work.matrix.data(), work.cancellation);
       };
-      // Few nodes go one after the other, each in parallel.
-      if (block >= groups_) {
+      if (at_once) {
         parallel_for(block, node);
       } else {
         for (index_t b = 0; b < block; ++b) node(b, 0);
@@ -297,11 +275,11 @@ class GatedCov {
     if (n == 0) return;
     const index_t d = x_.cols;
     const auto part = alpha.restricted(work.rows.data(), n);
-    const GatedSamples<T, S> samples(x_, x_aug_, work.shift, work.gates.data(), work.gates_aug.data(),
-                                     work.rows.data(), n);
+    const GatedSamples<T, S> samples(x_, x_aug_, work.shift, work.gates.data(), work.gates_aug.data(), work.rows.data(),
+                                     n);
     GramSink<T> sink(samples, false, groups_);
-    ProductOnly<T> product(sink, n);
-    part->laplacian(samples, product);
+    sink.leave_weights_out();
+    part->laplacian(samples, sink);
     work.product.resize(d * d);
     sink.finish(scale, work.product.data());
     for (index_t e = 0; e < d * d; ++e) work.matrix[e] += work.product[e];

@@ -2,7 +2,7 @@
 
 #include "alphacl/gated.h"
 #include "alphacl/threads.h"
-#include "gated_gram.h"
+#include "outer_sum.h"
 
 namespace alphacl {
 
@@ -14,9 +14,8 @@ void gated_outer(View<const S> x, View<const S> omega, S* out) {
   const index_t groups = std::max<index_t>(1, std::min({64 / nodes, x.rows / 1024, by_memory}));
   const index_t entries = UpperTiles<S>::entries(d);
   Buffer<double> parts(groups > 1 ? groups * nodes * entries : 0);
-  const Buffer<double> shift(d, 0.0);
   struct Work {
-    GatedGram<S> gram;
+    OuterSum<S> gram;
     Buffer<index_t> rows;
     Buffer<S> weights;
   };
@@ -40,7 +39,7 @@ void gated_outer(View<const S> x, View<const S> omega, S* out) {
       work.rows[kept] = i;
       work.weights[kept++] = w;
     }
-    work.gram.add(x, View<const S>{nullptr, 0, 0, 0}, shift.data(), work.rows.data(), work.weights.data(), kept);
+    work.gram.add(x, work.rows.data(), work.weights.data(), kept);
     const double* tiles = work.gram.finish();
     if (groups == 1) {
       write(k, tiles);

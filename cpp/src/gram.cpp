@@ -16,12 +16,6 @@ constexpr index_t widest_block = 512;
 // Rows from one packed panel to the next. Odd: powers of two apart they would share the sets of the first-level cache.
 constexpr index_t packed_stride = gram_chunk + 1;
 
-index_t group_count(index_t n, index_t d) {
-  const index_t by_memory = accumulator_bytes / std::max<index_t>(1, d * d * static_cast<index_t>(sizeof(double)));
-  const index_t by_rows = n / std::max<index_t>(1024, 2 * d);
-  return std::max<index_t>(1, std::min(by_memory, by_rows));
-}
-
 // A sign for every feature from the bits of a multiplicative hash.
 template <class T>
 T random_sign(index_t j) {
@@ -61,27 +55,32 @@ struct GramSink<T>::Entries {
     degree[count++] = static_cast<T>(std::fabs(of_degree));
   }
 
-  // D x xᵀ − R δδᵀ: one row, or two where it is definite.
+  // D x xᵀ − R δδᵀ. Two rows where one would need an s that is not small: u would lose what s multiplies.
   void add(index_t row, double d, double r) {
+    constexpr double symmetric = 0.70710678118654752440;
+    const double share = r / d, s = d == 2 * r ? symmetric : std::sqrt(share);
     if (r == 0) {
       add(row, 1, 0, d, 0, d);
-    } else if (d == 2 * r) {  // α is symmetric
-      constexpr double s = 0.70710678118654752440;
-      add(row, 1 - s, s, d * (1 + s), -d * s, d);
-    } else if (d == 0 || (d < 0) != (r < 0)) {
+    } else if (share > 1 || share <= 0) {
       add(row, 1, 0, d, 0, d);
       add(row, 1, -1, -r, r, 0);
     } else {
-      const double s = std::sqrt(r / d);
       add(row, 1 - s, s, d * (1 + s), -d * s, d);
     }
   }
 };
 
 template <class T>
-GramSink<T>::GramSink(const Samples<T>& x, bool probed, index_t at_most) : x_(x), probed_(probed) {
+index_t GramSink<T>::groups(index_t n, index_t d) {
+  constexpr index_t most = 64;
+  const index_t by_memory = accumulator_bytes / std::max<index_t>(1, d * d * static_cast<index_t>(sizeof(double)));
+  const index_t by_rows = n / std::max<index_t>(1024, 2 * d);
+  return std::max<index_t>(1, std::min({most, by_memory, by_rows}));
+}
+
+template <class T>
+GramSink<T>::GramSink(const Samples<T>& x, bool probed, index_t groups) : x_(x), probed_(probed), groups_(groups) {
   const index_t d = x.features();
-  groups_ = std::min(at_most, group_count(x.size(), d));
   panels_ = UpperTiles<T>::panels(d);
   wide_ = panels_ * kernels<T>().panel;
   upper_.resize(groups_ * UpperTiles<T>::entries(d));
@@ -119,7 +118,7 @@ void GramSink<T>::tiles(index_t begin, index_t end, const index_t* order, const 
     for (; i < stop; i += gram_chunk) {
       const index_t n = std::min(gram_chunk, stop - i);
       for (index_t r = 0; r < n; ++r) {
-        const double w = degree[order ? order[begin + i + r] : begin + i + r];
+        const double w = products_only_ ? 0 : degree[order ? order[begin + i + r] : begin + i + r];
         s.weights[r] = static_cast<T>(std::fabs(w));
         x_.centered(begin + i + r, 1, order, s.row.data());
         // x zᵀ + z xᵀ for z = ½ D x − y is what has to be added.
@@ -130,6 +129,7 @@ void GramSink<T>::tiles(index_t begin, index_t end, const index_t* order, const 
         kernel.probe(s.a.data(), n, packed_stride, panels_, s.weights.data(), signs_.data(),
                      probes_.data() + g * wide_);
       kernel.pair_gram(s.a.data(), s.b.data(), n, packed_stride, first, last, upper, nullptr);
+      if (products_only_) continue;
       for (index_t r = 0; r < n; ++r) {
         const double w = weight[order ? order[begin + i + r] : begin + i + r];
         x_.deltas(begin + i + r, 1, order, s.row.data());
@@ -137,24 +137,6 @@ void GramSink<T>::tiles(index_t begin, index_t end, const index_t* order, const 
                         s.b.data() + r * panel);
       }
       kernel.gram(s.a.data(), s.b.data(), n, packed_stride, first, last, upper);
-    }
-  });
-}
-
-template <class T>
-void GramSink<T>::products(index_t begin, index_t end, const index_t* order, View<const T> y) {
-  const Kernels<T>& kernel = kernels<T>();
-  const index_t d = x_.features(), panel = kernel.panel;
-  for_groups(groups_, end - begin, [&](index_t g, index_t i, index_t stop, index_t first, index_t last, Scratch& s) {
-    double* upper = upper_.data() + g * UpperTiles<T>::entries(d) + UpperTiles<T>::before(first);
-    for (; i < stop; i += gram_chunk) {
-      const index_t n = std::min(gram_chunk, stop - i);
-      for (index_t r = 0; r < n; ++r) {
-        x_.centered(begin + i + r, 1, order, s.row.data());
-        kernel.pack_row(s.row.data(), y.row(i + r), T(0), d, packed_stride, s.a.data() + r * panel,
-                        s.b.data() + r * panel);
-      }
-      kernel.pair_gram(s.a.data(), s.b.data(), n, packed_stride, first, last, upper, nullptr);
     }
   });
 }
@@ -176,7 +158,7 @@ void GramSink<T>::pairs(const index_t* rows, index_t n, const double* degree, co
     moments_ = Buffer<double>(groups * rank_ * wide_);
   }
   for_groups(groups, n, [&](index_t g, index_t i, index_t stop, index_t first, index_t last, Scratch& s) {
-    s.plain.resize(packed_stride * panels_ * panel);
+    if (phi || probed_) s.plain.resize(packed_stride * panels_ * panel);
     s.phi.resize(gram_chunk * rank_);
     s.product.resize(rank_ * (last - first) * panel);
     for (index_t l = 0; l < rank_; ++l)
@@ -194,7 +176,8 @@ void GramSink<T>::pairs(const index_t* rows, index_t n, const double* degree, co
 }
 
 template <class T>
-void GramSink<T>::flush(Entries& entries, RowsAhead& ahead, const Features<T>* phi, index_t g, index_t first, index_t last, Scratch& s) {
+void GramSink<T>::flush(Entries& entries, RowsAhead& ahead, const Features<T>* phi, index_t g, index_t first,
+                        index_t last, Scratch& s) {
   const Kernels<T>& kernel = kernels<T>();
   const index_t n = entries.count, panel = kernel.panel, columns = (last - first) * panel;
   x_.pack({entries.rows, entries.a, entries.b, entries.c, entries.e, n, packed_stride, s.a.data(), s.b.data(),

@@ -1,100 +1,78 @@
 #include "pair_differences.h"
 
 #include <algorithm>
-#include <functional>
+#include <numeric>
 #include <vector>
 
 #include "alphacl/kernels.h"
 #include "alphacl/threads.h"
-#include "upper_tiles.h"
+#include "outer_sum.h"
 
 namespace alphacl {
 namespace {
 
-constexpr index_t columns_at_once = 512;  // of α
-constexpr index_t groups = 16;            // of them; fixed, so the number of threads changes no bit
-constexpr index_t stride = gram_chunk + 1;
+constexpr index_t block = 256;       // samples whose α is looked at together with that of another block
+constexpr index_t most_groups = 16;  // of pairs of blocks; fixed, so the number of threads changes no bit
 
-// Collects w · v vᵀ for rows v, gram_chunk packed rows at a time.
-class Outer {
- public:
-  explicit Outer(index_t d) : d_(d), panels_(UpperTiles<double>::panels(d)), tiles_(UpperTiles<double>::entries(d), 0) {
-    const index_t size = stride * panels_ * kernels<double>().panel;
-    plain_.resize(size);
-    weighted_.resize(size);
-  }
-  void add(const double* row, double weight) {
-    const index_t at = held_ * kernels<double>().panel;
-    kernels<double>().pack_row(row, nullptr, weight, d_, stride, plain_.data() + at, weighted_.data() + at);
-    if (++held_ == gram_chunk) flush();
-  }
-  const double* tiles() {
-    flush();
-    return tiles_.data();
-  }
-
- private:
-  void flush() {
-    kernels<double>().gram(plain_.data(), weighted_.data(), held_, stride, 0, panels_, tiles_.data());
-    held_ = 0;
-  }
-
-  index_t d_, panels_, held_ = 0;
-  Buffer<double> tiles_, plain_, weighted_;
-};
+index_t group_count(index_t n) {
+  const index_t blocks = ceil_div(n, block);
+  return std::min(most_groups, blocks * (blocks + 1) / 2);
+}
 
 // visit(group, v, weight) for the differences v of all pairs and of both views; calls of one group follow each other.
-template <class S>
-void for_differences(View<const S> x, View<const S> x_aug, const Importance<double>& alpha,
-                     const std::function<void(index_t group, const double* v, double weight)>& visit) {
-  const index_t n = x.rows, d = x.cols;
+template <class S, class F>
+void for_differences(View<const S> x, View<const S> x_aug, const Importance<double>& alpha, F&& visit) {
+  const index_t n = x.rows, d = x.cols, blocks = ceil_div(n, block), groups = group_count(n);
   Buffer<double> r(n);
   alpha.row_sums(r.data());
-  Buffer<double> unit(n * columns_at_once), a(n * columns_at_once), b;
-  for (index_t j0 = 0; j0 < n; j0 += columns_at_once) {
-    const index_t count = std::min(columns_at_once, n - j0);
-    std::fill_n(unit.data(), n * count, 0.0);
-    for (index_t j = 0; j < count; ++j) unit[(j0 + j) * count + j] = 1;
-    const View<const double> columns = {unit.data(), n, count, count};
-    alpha.matmul(columns, {a.data(), n, count, count});
-    if (!alpha.symmetric()) {
-      b.resize(n * columns_at_once);
-      alpha.matmul_transposed(columns, {b.data(), n, count, count});
-    }
-    parallel_for(groups, [&](index_t group, int) {
-      Buffer<double> v(d);
-      for (index_t j = count * group / groups; j < count * (group + 1) / groups; ++j) {
-        const S* own = x.row(j0 + j);
-        for (index_t i = 0; i < j0 + j; ++i) {
-          const double weight = a[i * count + j] + (alpha.symmetric() ? a[i * count + j] : b[i * count + j]);
+  parallel_for(groups, [&](index_t group, int) {
+    Buffer<double> v(d), entries(4 * block * block);
+    const auto pairs_between = [&](index_t left, index_t right) {
+      std::vector<index_t> samples(static_cast<std::size_t>(std::min(block, n - left)));
+      std::iota(samples.begin(), samples.end(), left);
+      const index_t first = left == right ? 0 : static_cast<index_t>(samples.size());
+      for (index_t j = right; left < right && j < std::min(n, right + block); ++j) samples.push_back(j);
+      const index_t count = static_cast<index_t>(samples.size());
+      alpha.restricted(samples.data(), count)->to_dense({entries.data(), count, count, count});
+      for (index_t b = first; b < count; ++b) {
+        const S* own = x.row(samples[static_cast<std::size_t>(b)]);
+        for (index_t a = 0; a < (left == right ? b : first); ++a) {
+          const double weight = entries[a * count + b] + entries[b * count + a];
           if (weight == 0) continue;
-          read_kernels<double, S>().delta_row(x.row(i), own, d, v.data());
+          read_kernels<double, S>().delta_row(x.row(samples[static_cast<std::size_t>(a)]), own, d, v.data());
           visit(group, v.data(), weight);
         }
-        read_kernels<double, S>().delta_row(own, x_aug.row(j0 + j), d, v.data());
-        visit(group, v.data(), -r[j0 + j]);
       }
-    });
-  }
+    };
+    index_t task = 0;
+    for (index_t left = 0; left < blocks; ++left)
+      for (index_t right = left; right < blocks; ++right, ++task)
+        if (task % groups == group) pairs_between(left * block, right * block);
+    for (index_t i = n * group / groups; i < n * (group + 1) / groups; ++i) {
+      read_kernels<double, S>().delta_row(x.row(i), x_aug.row(i), d, v.data());
+      visit(group, v.data(), -r[i]);
+    }
+  });
 }
 
 }  // namespace
 
 bool few_pairs(index_t n, index_t width) {
-  return static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(width) <= 1e11;
+  const double size = static_cast<double>(n), each = static_cast<double>(std::max<index_t>(width, 64));
+  return size * size * each <= 4e10;
 }
 
 template <class S>
 void covariance_of_differences(View<const S> x, View<const S> x_aug, const Importance<double>& alpha, double* out) {
   const index_t d = x.cols;
-  std::vector<Outer> sums;
-  for (index_t g = 0; g < groups; ++g) sums.emplace_back(d);
-  for_differences(x, x_aug, alpha, [&](index_t g, const double* v, double weight) {
-    sums[static_cast<std::size_t>(g)].add(v, weight);
+  std::vector<OuterSum<double>> sums(static_cast<std::size_t>(group_count(x.rows)));
+  for (OuterSum<double>& sum : sums) sum.start(d);
+  for_differences(x, x_aug, alpha, [&](index_t group, const double* v, double weight) {
+    sums[static_cast<std::size_t>(group)].add(v, weight);
   });
   std::fill_n(out, d * d, 0.0);
-  for (Outer& sum : sums) {
-    const double* tiles = sum.tiles();
+  for (OuterSum<double>& sum : sums) {
+    const double* tiles = sum.finish();
     for (index_t i = 0; i < d; ++i)
       for (index_t j = i; j < d; ++j) out[i * d + j] += tiles[UpperTiles<double>::entry(i, j)];
   }
@@ -104,12 +82,11 @@ void covariance_of_differences(View<const S> x, View<const S> x_aug, const Impor
 
 template <class S>
 double trace_of_differences(View<const S> x, View<const S> x_aug, const Importance<double>& alpha) {
-  double sums[groups] = {}, total = 0;
-  for_differences(x, x_aug, alpha, [&](index_t g, const double* v, double weight) {
-    sums[g] += weight * kernels<double>().dot(v, v, x.cols);
+  double sums[most_groups] = {};
+  for_differences(x, x_aug, alpha, [&](index_t group, const double* v, double weight) {
+    sums[group] += weight * kernels<double>().dot(v, v, x.cols);
   });
-  for (const double sum : sums) total += sum;
-  return total;
+  return std::accumulate(sums, sums + most_groups, 0.0);
 }
 
 template void covariance_of_differences<float>(View<const float>, View<const float>, const Importance<double>&,

@@ -6,11 +6,15 @@
 
 namespace alphacl {
 
-/// Whether n² pairs of `width` operations each are little enough to be gone through.
+/// What the Laplacian form in double may subtract from, in units of a result of type S: it errs by 1e-16 of that.
+template <class S>
+constexpr double largest_cancellation_wide = sizeof(S) == 4 ? 1e7 : 300;
+
+/// Whether n² pairs of `width` operations each are little enough to be gone through: a second or two.
 bool few_pairs(index_t n, index_t width);
 
-/// out (d × d) = Σ_ij α_ij [(x_i − x_j)(x_i − x_j)ᵀ − δ_i δ_iᵀ]. Pairs with α_ij = 0 cost next to nothing, the others d²
-/// operations; memory O(512 N + d²).
+/// out (d × d) = Σ_ij α_ij [(x_i − x_j)(x_i − x_j)ᵀ − δ_i δ_iᵀ]. Time O(N²) and d² operations for every pair with
+/// α_ij ≠ 0; memory O(d²).
 template <class S>
 void covariance_of_differences(View<const S> x, View<const S> x_aug, const Importance<double>& alpha, double* out);
 

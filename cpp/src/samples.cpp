@@ -8,11 +8,10 @@
 namespace alphacl {
 
 template <class S>
-void row_mean(View<const S> x, double* mean) {
+void row_mean(View<const S> x, double* mean, index_t step) {
   const index_t d = x.cols;
-  // Any vector among the data will do: of many rows one in eight is read.
   constexpr index_t most_groups = 64, rows_per_group = 256;
-  const index_t step = std::clamp<index_t>(x.rows / 1024, 1, 8), rows = ceil_div(x.rows, step);
+  const index_t rows = ceil_div(x.rows, step);
   const index_t groups = std::max<index_t>(1, std::min(most_groups, rows / rows_per_group));
   Buffer<double> sums(groups * d, 0.0);
   const auto add = read_kernels<S, S>().add_offsets;
@@ -29,13 +28,9 @@ void row_mean(View<const S> x, double* mean) {
 
 template <class T, class S>
 SamplesOf<T, S>::SamplesOf(View<const S> x, View<const S> x_aug)
-    : Samples<T>(x.rows, x.cols),
-      x_(x),
-      x_aug_(x_aug),
-      shift_(x.cols),
-      narrow_shift_(x.cols),
-      ones_(gram_chunk, T(1)) {
-  row_mean(x, shift_.data());
+    : Samples<T>(x.rows, x.cols), x_(x), x_aug_(x_aug), shift_(x.cols), narrow_shift_(x.cols), ones_(gram_chunk, T(1)) {
+  // Any vector among the data will do: of many rows one in eight is read.
+  row_mean(x, shift_.data(), std::clamp<index_t>(x.rows / 1024, 1, 8));
   // As a number of type T it is subtracted in T without another rounding.
   for (index_t j = 0; j < x.cols; ++j) shift_[j] = narrow_shift_[j] = static_cast<T>(shift_[j]);
 }
@@ -62,8 +57,8 @@ void SamplesOf<T, S>::pack(const PackedPairs<T>& q) const {
                                    q.b, q.c, q.e, ones_.data(), q.n, x_.cols, q.stride, q.u, q.v, q.plain});
 }
 
-template void row_mean<float>(View<const float>, double*);
-template void row_mean<double>(View<const double>, double*);
+template void row_mean<float>(View<const float>, double*, index_t);
+template void row_mean<double>(View<const double>, double*, index_t);
 template class SamplesOf<float, float>;
 template class SamplesOf<double, float>;
 template class SamplesOf<double, double>;

@@ -20,7 +20,8 @@ def contrastive_cov(x: Any, x_aug: Any, alpha: Any = None, *, out: Any = None) -
     (stop gradient), and tensors in it that require grad are refused.
 
     Raises TypeError or ValueError naming the argument, what was expected and what came.
-    Cost: 2Nd² multiply-adds for uniform α, N²d + 4Nd² for tiles; memory O(Nd + d²), never N².
+    Cost: 2Nd² multiply-adds for uniform α, N²d + 4Nd² for tiles, up to a second or two more where digits cancel
+    (docs/importances.md); memory O(Nd + d²), never N².
     Source: poster, "contrastive covariance"; Laplacian form and shift: derived.
     """
     if is_traced(x):

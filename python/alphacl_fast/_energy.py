@@ -21,7 +21,8 @@ def energy(f: Any, f_aug: Any, alpha: Any = None) -> Any:
     a constant there (stop gradient), and tensors in it that require grad are refused.
 
     Raises TypeError or ValueError naming the argument, what was expected and what came.
-    Cost: O(Nm) for uniform α, N²m multiply-adds for tiles; memory O(Nm). Source: poster, "α-CL".
+    Cost: O(Nm) for uniform α, N²m multiply-adds for tiles, up to a second or two more where digits cancel
+    (docs/importances.md); memory O(Nm). Source: poster, "α-CL".
     """
     if is_traced(f):
         return _torch_ops().energy(f, f_aug, alpha)

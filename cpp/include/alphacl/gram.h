@@ -5,7 +5,7 @@
 
 namespace alphacl {
 
-/// Frobenius norms of the result, and of the same without (ΦᵀX)ᵀ(ΦᵀX).
+/// Frobenius norms of the result without (ΦᵀX)ᵀ(ΦᵀX), and of the result.
 struct GramNorms {
   double weighted, total;
 };
@@ -17,23 +17,25 @@ struct GramNorms {
 template <class T>
 class GramSink final : public LaplacianSink<T> {
  public:
-  static constexpr index_t most_groups = 64;
+  /// Groups of rows for N samples of d features, each with its own sums.
+  static index_t groups(index_t n, index_t d);
 
-  GramSink(const Samples<T>& x, bool probed, index_t at_most = most_groups);
+  GramSink(const Samples<T>& x, bool probed) : GramSink(x, probed, groups(x.size(), x.features())) {}
+  GramSink(const Samples<T>& x, bool probed, index_t groups);
   void tiles(index_t begin, index_t end, const index_t* order, const double* degree, const double* weight,
              View<const T> y) override;
   void factors(const double* degree, const double* weight, const Features<T>& phi) override;
 
-  /// Samples rows[0 … n) (the first n where null): adds Σ D_i x_i x_iᵀ − R_i δ_i δ_iᵀ, and −2(ΦᵀX)ᵀ(ΦᵀX) over them where
-  /// phi is given; then D and R have the same sign everywhere.
+  /// Samples rows[0 … n) (the first n where null): adds Σ D_i x_i x_iᵀ − R_i δ_i δ_iᵀ, and −2(ΦᵀX)ᵀ(ΦᵀX) over them
+  /// where phi is given; then D and R have the same sign everywhere.
   void pairs(const index_t* rows, index_t n, const double* degree, const double* weight, const Features<T>* phi);
-  /// Adds −(x_i y_iᵀ + y_i x_iᵀ) for i in [begin, end), row 0 of y belonging to `begin`.
-  void products(index_t begin, index_t end, const index_t* order, View<const T> y);
+  /// From now on tiles() adds −2 x_i y_iᵀ alone.
+  void leave_weights_out() { products_only_ = true; }
 
   /// out (d × d doubles, exactly symmetric) = scale · what was collected.
   GramNorms finish(double scale, double* out) const;
-  /// Where probed, an estimate of ‖Σ |D_i| x_i x_iᵀ‖_F, the size of what the Laplacian form subtracts from: the norm of its product
-  /// with one vector of random signs.
+  /// Where probed, an estimate of ‖Σ |D_i| x_i x_iᵀ‖_F, the size of what the Laplacian form subtracts from: the norm of
+  /// its product with one vector of random signs.
   double minuend() const;
 
  private:
@@ -41,10 +43,11 @@ class GramSink final : public LaplacianSink<T> {
   struct Entries;
   template <class F>
   void for_groups(index_t groups, index_t n, F&& body);
-  void flush(Entries& entries, RowsAhead& ahead, const Features<T>* phi, index_t g, index_t first, index_t last, Scratch& s);
+  void flush(Entries& entries, RowsAhead& ahead, const Features<T>* phi, index_t g, index_t first, index_t last,
+             Scratch& s);
 
   const Samples<T>& x_;
-  bool probed_;
+  bool probed_, products_only_ = false;
   index_t groups_ = 0, moment_groups_ = 0, rank_ = 0, panels_ = 0, wide_ = 0;
   Buffer<double> upper_;    // groups × UpperTiles
   Buffer<double> moments_;  // moment_groups × p × d (padded): ΦᵀX

@@ -83,6 +83,9 @@ struct Kernels {
   index_t panel;
   /// Writes x to one row of every panel of `plain` and w · x − y (y may be null) to one of `weighted` (may be null).
   void (*pack_row)(const T* x, const T* y, T w, index_t d, index_t stride, T* plain, T* weighted);
+  /// For r in [0, n) the same of row rows[r] of x and w[r], as row `first + r` of every panel.
+  void (*pack_rows)(const T* x, index_t stride_x, const index_t* rows, const T* w, index_t n, index_t d, index_t stride,
+                    index_t first, T* plain, T* weighted);
   /// For every pair of panels pa ≤ pb, first ≤ pb < last, column by column: acc (panel × panel, double) += the product
   /// of the n rows of panel pa of `a`, transposed, with those of panel pb of `b`.
   void (*gram)(const T* a, const T* b, index_t n, index_t stride, index_t first, index_t last, double* acc);
@@ -141,11 +144,6 @@ struct ReadKernels {
   /// sum += x − origin, in double.
   void (*add_offsets)(const S* x, const S* origin, index_t n, double* sum);
   void (*dense_tile)(const DenseTile<T, S>&);
-  /// For r in [0, n), i = rows[r]: writes v = x_i − y_i (where y is null x_i − shift, or x_i) and w_r · v as row `first
-  /// + r` of every panel. Row strides in elements.
-  void (*pack_rows)(const S* x, index_t stride_x, const S* y, index_t stride_y, const double* shift,
-                    const index_t* rows, const T* w, index_t n, index_t d, index_t stride, index_t first, T* plain,
-                    T* weighted);
   void (*pack_pairs)(const PairRows<T, S>&);
 };
 

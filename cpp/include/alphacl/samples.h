@@ -49,7 +49,12 @@ RowsAhead rows_ahead(View<const S> x, View<const S> x_aug, const index_t* rows, 
   const index_t bytes = static_cast<index_t>(sizeof(S));
   return {{reinterpret_cast<const char*>(x.data), reinterpret_cast<const char*>(x_aug.data)},
           {x.stride * bytes, x_aug.stride * bytes},
-          rows, first, n, ceil_div(x.cols * bytes, 64), 0, 0};
+          rows,
+          first,
+          n,
+          ceil_div(x.cols * bytes, 64),
+          0,
+          0};
 }
 
 /// Samples that stand in memory as S.
@@ -70,9 +75,9 @@ class SamplesOf final : public Samples<T> {
   Buffer<T> narrow_shift_, ones_;
 };
 
-/// The mean of the rows, of many of every eighth, in double: the first row plus the mean offset from it, so that
-/// constant data gives exactly that constant. The same bits for any number of threads.
+/// The mean of every step-th row in double: the first row plus the mean offset from it, so that constant data gives
+/// exactly that constant. The same bits for any number of threads.
 template <class S>
-void row_mean(View<const S> x, double* mean);
+void row_mean(View<const S> x, double* mean, index_t step = 1);
 
 }  // namespace alphacl

@@ -21,10 +21,10 @@ inline double tridiagonal_bound(const double* alpha, const double* beta, index_t
   return bound;
 }
 
-/// The largest eigenvalue; `last` is the last entry of its unit eigenvector, good to about 1e-7 of 1.
-/// Laguerre's iteration from above: it falls monotonically to the largest root of the characteristic polynomial, with
-/// the third order. It starts at `guess` if that lies above all roots (then all leading minors are positive), else at
-/// the bound. The polynomial comes from its recurrence, which has no division in its chain; with ‖T‖ = 1 it stays
+/// The largest eigenvalue; `last` is the last entry of its unit eigenvector, good to a few per cent and about 1e-7
+/// of 1. Laguerre's iteration from above: it falls monotonically to the largest root of the characteristic polynomial,
+/// with the third order. It starts at `guess` if that lies above all roots (then all leading minors are positive), else
+/// at the bound. The polynomial comes from its recurrence, which has no division in its chain; with ‖T‖ = 1 it stays
 /// below 3^m, so m ≤ 600.
 inline double tridiagonal_top(const double* alpha, const double* beta, index_t m, double guess, double* last) {
   const double bound = tridiagonal_bound(alpha, beta, m), unit = bound > 0 ? 1 / bound : 0;
@@ -33,7 +33,7 @@ inline double tridiagonal_top(const double* alpha, const double* beta, index_t m
   double x = guessed ? guess * unit : 1, step = 1;
   *last = 1;
   // `last` belongs to the x before the step: it holds once the step is small beside its square.
-  for (int round = 0; round < 60 && step > 1e-13 && (step > 1e-6 || step > 1e-3 * *last * *last); ++round) {
+  for (int round = 0; round < 60 && step > 1e-13 && (step > 1e-6 || step > 0.05 * *last * *last); ++round) {
     double p = 1, p1 = 0, p2 = 0, q = 0, q1 = 0, q2 = 0, off = 0;  // the last two polynomials and their derivatives
     double least = 1;
     for (index_t j = 0; j < m; ++j) {

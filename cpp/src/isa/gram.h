@@ -40,53 +40,16 @@ void pack_row(const T* x, const T* y, T w, index_t d, index_t stride, T* plain, 
   }
 }
 
-template <class T, class S>
-void pack_rows(const S* x, index_t stride_x, const S* y, index_t stride_y, const double* shift, const index_t* rows,
-               const T* w, index_t n, index_t d, index_t stride, index_t first, T* plain, T* weighted) {
+template <class T>
+void pack_rows(const T* x, index_t stride_x, const index_t* rows, const T* w, index_t n, index_t d, index_t stride,
+               index_t first, T* plain, T* weighted) {
   constexpr index_t P = panel_width<T>;
-  const index_t whole = d / P * P;
   for (index_t r = 0; r < n; ++r) {
-    const S* a = x + rows[r] * stride_x;
-    const S* b = y == nullptr ? nullptr : y + rows[r] * stride_y;
-    const T weight = w[r];
-    T* p = plain + (first + r) * P;
-    T* q = weighted + (first + r) * P;
     // The rows that count are scattered: the next but three is asked for.
     if (r + 4 < n)
-      for (index_t c = 0; c < d; c += P) {
-        __builtin_prefetch(x + rows[r + 4] * stride_x + c);
-        if (b != nullptr) __builtin_prefetch(y + rows[r + 4] * stride_y + c);
-      }
-    index_t c = 0;
-    for (; c < whole; c += P, p += P * stride, q += P * stride) {
-      T v[P];
-      if (b != nullptr) {
-#pragma omp simd
-        for (index_t j = 0; j < P; ++j) v[j] = static_cast<T>(a[c + j]) - static_cast<T>(b[c + j]);
-      } else if (shift != nullptr) {
-#pragma omp simd
-        for (index_t j = 0; j < P; ++j) v[j] = static_cast<T>(static_cast<double>(a[c + j]) - shift[c + j]);
-      } else {
-#pragma omp simd
-        for (index_t j = 0; j < P; ++j) v[j] = static_cast<T>(a[c + j]);
-      }
-#pragma omp simd
-      for (index_t j = 0; j < P; ++j) {
-        p[j] = v[j];
-        q[j] = weight * v[j];
-      }
-    }
-    if (c == d) continue;
-    for (index_t j = 0; j < P; ++j) {
-      p[j] = T(0);
-      if (c + j < d) {
-        if (b != nullptr)
-          p[j] = static_cast<T>(a[c + j]) - static_cast<T>(b[c + j]);
-        else
-          p[j] = static_cast<T>(static_cast<double>(a[c + j]) - (shift != nullptr ? shift[c + j] : 0.0));
-      }
-      q[j] = weight * p[j];
-    }
+      for (index_t c = 0; c < d; c += P) __builtin_prefetch(x + rows[r + 4] * stride_x + c);
+    pack_row(x + rows[r] * stride_x, static_cast<const T*>(nullptr), w[r], d, stride, plain + (first + r) * P,
+             weighted + (first + r) * P);
   }
 }
 

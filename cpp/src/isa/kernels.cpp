@@ -22,13 +22,27 @@ namespace {
 
 template <class T>
 constexpr Kernels<T> plain_kernels() {
-  return {add_block<T>,     panel_width<T>,         pack_row<T>,           gram<T>,      pair_gram<T>, probe<T>,
-          multiply_tile<T>, multiply_transposed<T>, add_block_rows<T>,     scale_row<T>, dot<T, T>,     dot<T, double>,
-          fourier<T, false>, fourier<T, true>, radial_tile<T, T>, radial_tile<T, double>};
+  return {add_block<T>,
+          panel_width<T>,
+          pack_row<T>,
+          pack_rows<T>,
+          gram<T>,
+          pair_gram<T>,
+          probe<T>,
+          multiply_tile<T>,
+          multiply_transposed<T>,
+          add_block_rows<T>,
+          scale_row<T>,
+          dot<T, T>,
+          dot<T, double>,
+          fourier<T, false>,
+          fourier<T, true>,
+          radial_tile<T, T>,
+          radial_tile<T, double>};
 }
 template <class T, class S>
 constexpr ReadKernels<T, S> reading_kernels() {
-  return {center_row<T, S>, delta_row<T, S>, add_offsets<S>, dense_tile<T, S>, pack_rows<T, S>, pack_pairs<T, S>};
+  return {center_row<T, S>, delta_row<T, S>, add_offsets<S>, dense_tile<T, S>, pack_pairs<T, S>};
 }
 template <class S>
 constexpr DistanceKernels<S> measuring_kernels() {

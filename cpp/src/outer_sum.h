@@ -1,4 +1,4 @@
-// One node's weighted Gram matrix from rows of several arrays. Private to the core.
+// A weighted Gram matrix Σ w v vᵀ, row by row. Private to the core.
 #pragma once
 
 #include <algorithm>
@@ -9,9 +9,9 @@
 
 namespace alphacl {
 
-/// Collects w · v vᵀ for rows v, gram_chunk packed rows at a time, into tiles of the upper triangle in double.
+/// Collects gram_chunk packed rows at a time into tiles of the upper triangle in double.
 template <class T>
-class GatedGram {
+class OuterSum {
  public:
   void start(index_t d) {
     d_ = d;
@@ -23,16 +23,21 @@ class GatedGram {
     std::fill_n(acc_.data(), UpperTiles<T>::entries(d), 0.0);
   }
 
-  /// Rows x_i − y_i (or x_i − shift where y.data is null), i = rows[r], with weights w[r], r < n.
-  template <class S>
-  void add(View<const S> x, View<const S> y, const double* shift, const index_t* rows, const T* w, index_t n) {
+  void add(const T* row, T w) {
+    const index_t at = held_ * kernels<T>().panel;
+    kernels<T>().pack_row(row, nullptr, w, d_, stride, plain_.data() + at, weighted_.data() + at);
+    if (++held_ == gram_chunk) flush();
+  }
+
+  /// Rows rows[r] of x with weights w[r], r < n.
+  void add(View<const T> x, const index_t* rows, const T* w, index_t n) {
     for (index_t r = 0; r < n;) {
-      const index_t part = std::min(n - r, capacity - held_);
-      read_kernels<T, S>().pack_rows(x.data, x.stride, y.data, y.stride, shift, rows + r, w + r, part, d_, stride,
-                                     held_, plain_.data(), weighted_.data());
+      const index_t part = std::min(n - r, gram_chunk - held_);
+      kernels<T>().pack_rows(x.data, x.stride, rows + r, w + r, part, d_, stride, held_, plain_.data(),
+                             weighted_.data());
       held_ += part;
       r += part;
-      if (held_ == capacity) flush();
+      if (held_ == gram_chunk) flush();
     }
   }
 
@@ -44,7 +49,7 @@ class GatedGram {
 
  private:
   // An odd number of rows: panels a power of two apart would share the sets of the first-level cache.
-  static constexpr index_t capacity = gram_chunk, stride = capacity + 1;
+  static constexpr index_t stride = gram_chunk + 1;
 
   void flush() {
     if (held_ > 0) kernels<T>().gram(plain_.data(), weighted_.data(), held_, stride, 0, panels_, acc_.data());
