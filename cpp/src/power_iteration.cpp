@@ -34,6 +34,9 @@ class Solver {
   }
 
   void solve(const Matrices<S>& a, const S* v0, index_t b, const TopEigenpairs<S>& out) {
+    const bool small = square_ && b + 1 < a.count && a.row_stride == d_;
+    ahead_ = reinterpret_cast<const char*>(a.data + (b + 1) * a.matrix_stride);
+    ahead_end_ = small ? ahead_ + d_ * d_ * static_cast<index_t>(sizeof(S)) : ahead_;
     pack_kernels<S>().pack_symmetric(a.data + b * a.matrix_stride, a.row_stride, d_, square_, matrix_.data());
     const S peak = pack_kernels<S>().peak_of(matrix_.data(), entries_);
     if (!std::isfinite(peak)) return no_eigenpair(b, d_, 0, out);
@@ -80,6 +83,7 @@ class Solver {
     Wanted next = iteration_->begin(options, apart != nullptr);
     while (next != Wanted::nothing) {
       if (next == Wanted::product) {
+        ask_ahead();
         multiply<T>(iteration_->vector(), iteration_->product());
         next = iteration_->receive();
       } else {
@@ -97,6 +101,11 @@ class Solver {
     return made;
   }
 
+  // A small matrix is asked for while the one before it is solved, a few lines a step: all at once would wait.
+  void ask_ahead() {
+    for (int line = 0; line < 6 && ahead_ < ahead_end_; ++line, ahead_ += 64) __builtin_prefetch(ahead_);
+  }
+
   template <class V>
   void multiply(const V* v, V* out) const {
     const ProductKernels<V, S>& kernel = product_kernels<V, S>();
@@ -106,6 +115,7 @@ class Solver {
   PowerOptions options_{};
   index_t d_ = 0, n_ = 0, entries_ = 0;
   bool square_ = false;
+  const char *ahead_ = nullptr, *ahead_end_ = nullptr;
   Buffer<S> matrix_;
   Buffer<T> storage_;
   Buffer<double> scalars_, vectors_;  // vectors_: the answer, the second eigenvector, a product

@@ -61,8 +61,9 @@ inline double tridiagonal_top(const double* alpha, const double* beta, index_t m
   return x * bound;
 }
 
-/// The unit eigenvector s (m) of the largest eigenvalue, all of its small entries included: two steps of inverse
-/// iteration just above the eigenvalue, where every pivot is positive and no sum cancels. pivots: m.
+/// The unit eigenvector s (m) of the largest eigenvalue, all of its small entries included: one step of inverse
+/// iteration, two where the last entry is tiny, just above the eigenvalue, where every pivot is positive and no sum
+/// cancels. pivots: m.
 inline void tridiagonal_vector(const double* alpha, const double* beta, index_t m, double top, double* s,
                                double* pivots) {
   const double bound = tridiagonal_bound(alpha, beta, m);
@@ -73,7 +74,7 @@ inline void tridiagonal_vector(const double* alpha, const double* beta, index_t 
     pivots[j] = 1 / (pivots[j] > tiny ? pivots[j] : tiny);
     s[j] = 1;
   }
-  for (int round = 0; round < 2; ++round) {
+  for (int round = 0; round < 2 && (round == 0 || s[m - 1] < 1e-8); ++round) {
     for (index_t j = 1; j < m; ++j) s[j] += beta[j - 1] * pivots[j - 1] * s[j - 1];
     s[m - 1] *= pivots[m - 1];
     for (index_t j = m - 2; j >= 0; --j) s[j] = pivots[j] * (s[j] + beta[j] * s[j + 1]);

@@ -171,27 +171,42 @@ double project(const T* basis, index_t ld, index_t rows, const T* w, double* h) 
   return square;
 }
 
-template <class T>
-double subtract(const T* basis, index_t ld, index_t rows, const double* h, T* w) {
+// `vectors` vectors of w at a time.
+template <class T, int vectors>
+inline index_t subtract_columns(const T* basis, index_t ld, index_t rows, const double* h, T* w, index_t j,
+                                typename Wide<T, T>::type* square) {
   typedef Wide<T, T> W;
-  typename W::type square = {};
-  for (index_t j = 0; j < ld; j += W::lanes) {
-    typename W::type even = {}, odd = {}, q, wj;
+  for (; j + vectors * W::lanes <= ld; j += vectors * W::lanes) {
+    typename W::type even[vectors] = {}, odd[vectors] = {}, q, wj;
     index_t r = 0;
     for (; r + 2 <= rows; r += 2) {
-      W::load(basis + r * ld + j, &q);
-      even += q * static_cast<T>(h[r]);
-      W::load(basis + (r + 1) * ld + j, &q);
-      odd += q * static_cast<T>(h[r + 1]);
+      const T first = static_cast<T>(h[r]), second = static_cast<T>(h[r + 1]);
+      for (int k = 0; k < vectors; ++k) {
+        W::load(basis + r * ld + j + k * W::lanes, &q);
+        even[k] += q * first;
+        W::load(basis + (r + 1) * ld + j + k * W::lanes, &q);
+        odd[k] += q * second;
+      }
     }
-    if (r < rows) {
-      W::load(basis + r * ld + j, &q);
-      even += q * static_cast<T>(h[r]);
+    for (int k = 0; k < vectors; ++k) {
+      if (r < rows) {
+        W::load(basis + r * ld + j + k * W::lanes, &q);
+        even[k] += q * static_cast<T>(h[r]);
+      }
+      W::load(w + j + k * W::lanes, &wj);
+      wj -= even[k] + odd[k];
+      W::store(wj, w + j + k * W::lanes);
+      *square += wj * wj;
     }
-    W::load(w + j, &wj);
-    wj -= even + odd;
-    W::store(wj, w + j);
-    square += wj * wj;
   }
+  return j;
+}
+
+template <class T>
+double subtract(const T* basis, index_t ld, index_t rows, const double* h, T* w) {
+  typename Wide<T, T>::type square = {};
+  index_t j = subtract_columns<T, 4>(basis, ld, rows, h, w, 0, &square);
+  j = subtract_columns<T, 2>(basis, ld, rows, h, w, j, &square);
+  subtract_columns<T, 1>(basis, ld, rows, h, w, j, &square);
   return lane_total<T>(square);
 }
