@@ -22,9 +22,9 @@ constexpr double wide_tolerance = 1e-15;
 
 /// How a Gaussian of n scalars over `range` √τ is computed.
 /// Operations per sample and column: tiles N, one series 2p, sorted blocks 4p_block and a full product more.
-/// Measured on two cores: the last pays from p ≈ 2 p_block + 32 on.
+/// Measured on two cores: the last pays from p ≈ 2 p_block + 32 on, and where N is no less than about 900.
 inline GaussianMethod cheapest(index_t n, double range, double tol) {
-  constexpr double sorted_minimum = 256;
+  constexpr double sorted_minimum = 900;
   const double q = gaussian_reach(tol), rank = 1 + q / 3.14159265358979323846 * (range + q);
   const double block_rank = 1 + q / 3.14159265358979323846 * 3 * q;
   const double size = static_cast<double>(n);
