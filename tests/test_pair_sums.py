@@ -10,7 +10,7 @@ from support import DTYPES, assert_contract, inside
 from alphacl_fast import _cpu
 
 SCALE = 0.37
-WAYS = ("within", "distances", "two sets", "two sets, no diagonal")
+WAYS = ("within", "within, halves", "distances", "distances, halves", "two sets", "two sets, no diagonal")
 SHAPES = [(1, 1, 1), (2, 3, 1), (9, 5, 3), (66, 131, 33), (300, 257, 20)]
 
 # form -> (ψ, ψ'), in the dtype of the argument
@@ -30,13 +30,17 @@ class Literal:
         self.f = np.asarray(left, dtype)
         self.g = self.f if right is None else np.asarray(right, dtype)
         self.scale = dtype(SCALE)
-        if way == "distances":
+        if way.startswith("distances"):
             self.scores = -self.scale / 2 * ((self.f[:, None] - self.g) ** 2).sum(2)
         else:
             self.scores = self.scale * (self.f @ self.g.T)
         self.counted = np.ones(self.scores.shape, bool)
         if way != "two sets":
             np.fill_diagonal(self.counted, False)
+        if way.endswith("halves"):
+            half = len(self.f) // 2
+            np.fill_diagonal(self.counted[half:], False)
+            np.fill_diagonal(self.counted[:, half:], False)
 
     def log_sums(self, axis):
         with np.errstate(divide="ignore"):
@@ -56,7 +60,7 @@ class Literal:
         if self.way.startswith("two sets"):
             return self.scale * (weight @ self.g), self.scale * (weight.T @ self.f)
         both = weight + weight.T
-        if self.way == "distances":
+        if self.way.startswith("distances"):
             return -self.scale * (both[:, :, None] * (self.f[:, None] - self.f)).sum(1), None
         return self.scale * (both @ self.f), None
 
@@ -65,9 +69,10 @@ def setting(way, shape, dtype):
     """Features as slices of larger arrays, and the arguments that every sum begins with."""
     n, n_right, m = shape
     rng = np.random.default_rng([n, n_right, m])
+    n += n % 2 if way.endswith("halves") else 0
     left = inside(rng.standard_normal((n, m)), dtype)
     right = inside(rng.standard_normal((n_right, m)), dtype) if way.startswith("two sets") else None
-    return rng, left, right, (left, right, SCALE, way == "distances", way == "two sets, no diagonal")
+    return rng, left, right, (left, right, SCALE, way.startswith("distances"), way.endswith(("halves", "no diagonal")))
 
 
 def assert_inside(slice_):
@@ -163,3 +168,9 @@ def test_a_form_without_a_sum_is_refused(form):
         _cpu.pair_sums(*pairs, form, numbers, numbers.copy())
     with pytest.raises(ValueError, match="form: expected"):
         _cpu.pair_sums_gradient(*pairs, form, numbers, numbers, left.copy(), None, numbers.copy())
+
+
+def test_halves_of_an_odd_number_of_samples_are_refused():
+    *_, pairs = setting("within", (3, 3, 2), np.float64)
+    with pytest.raises(ValueError, match="skip_diagonal: expected two halves, got 3 samples"):
+        _cpu.pair_log_sums(*pairs[:-1], True, np.zeros(3), None)

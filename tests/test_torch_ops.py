@@ -27,6 +27,7 @@ def _arguments():
     return {
         "pair_log_sums": [
             (z, None, scale, True, False, False),
+            (k[:6], None, scale, False, True, False),
             (z.float(), k.float(), scale, False, False, True),
             (z, z + 1, scale, False, True, False),
         ],

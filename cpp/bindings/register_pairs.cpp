@@ -29,7 +29,11 @@ template <class T>
 Pairs<T> pairs_of(const py::array_t<T>& left, const py::object& right, double scale, bool distances,
                   bool skip_diagonal) {
   Pairs<T> pairs = {view<T>(left), {nullptr, 0, 0, 0}, scale, distances, skip_diagonal};
-  if (!right.is_none()) pairs.right = view<T>(right.cast<py::array_t<T>>());
+  if (!right.is_none()) {
+    pairs.right = view<T>(right.cast<py::array_t<T>>());
+  } else if (skip_diagonal && pairs.left.rows % 2 != 0) {
+    throw py::value_error("skip_diagonal: expected two halves, got " + std::to_string(pairs.left.rows) + " samples");
+  }
   return pairs;
 }
 

@@ -139,7 +139,7 @@ class PairImportance final : public TiledImportance<T> {
     tile.half_j = rows.side.half(w.j0);
     tile.scale = static_cast<S>(kernel_.scale);
     tile.ceiling = S(0);
-    tile.skip = w.i0 - w.j0;
+    std::fill_n(tile.skip, 3, w.i0 - w.j0);
     tile.first = first;
     tile.form = kernel_.form;
     tile.scratch = scratch.data() + w.ni * stride;

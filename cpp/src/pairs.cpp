@@ -20,7 +20,7 @@ class Scores {
       : scale_(static_cast<T>(pairs.scale)),
         ceiling_(pairs.distances ? T(0) : static_cast<T>(inf)),
         one_set_(pairs.right.data == nullptr),
-        skip_(one_set_ || pairs.skip_diagonal) {
+        skip_(pairs.skip_diagonal) {
     left_.fill(pairs.left, shift, scoring, products);
     if (!one_set_) right_.fill(pairs.right, nullptr, Scoring::products, products);
   }
@@ -56,7 +56,10 @@ class Scores {
       tile.half_j = right().half(j0);
       tile.scale = scale_;
       tile.ceiling = ceiling_;
-      tile.skip = skip_ ? i0 - j0 : nj;
+      const index_t diagonal = i0 - j0, half = n / 2;
+      tile.skip[0] = one_set_ || skip_ ? diagonal : nj;
+      tile.skip[1] = one_set_ && skip_ ? diagonal + half : tile.skip[0];
+      tile.skip[2] = one_set_ && skip_ ? diagonal - half : tile.skip[0];
       tile.first = -ni;
       tile.form = form;
       tile.scratch = work.scratch.data();

@@ -44,7 +44,9 @@ def _like(t: torch.Tensor) -> tuple[torch.Tensor, np.ndarray]:
     return made, made.numpy()
 
 
-# Pair sums. `right` None: the pairs within `left`. Sums are float64 whatever the features are.
+# Pair sums. `right` None: the pairs within `left`, each sample with itself left out. skip_diagonal: pairs i, i are left
+# out, or, without `right`, those of sample i of its first half and sample i of its second. Sums are float64 whatever
+# the features are.
 
 
 def _pair_log_sums(left, right, scale, distances, skip_diagonal, columns):

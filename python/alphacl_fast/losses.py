@@ -344,10 +344,8 @@ def nt_xent(z1: Any, z2: Any, *, temperature: Any = 0.5, normalize: bool = True,
             a, b = functional.normalize(a, dim=1), functional.normalize(b, dim=1)
         # The partner is left out of the sum: log(1 + e^(others − own)) keeps the digits of a small loss.
         own = scale * _dots(a, b)
-        across, back = _ops.pair_log_sums(a, b, scale=scale, skip_diagonal=True, columns=True)
-        first = torch.logaddexp(across, _ops.pair_log_sums(a, scale=scale)[0])
-        second = torch.logaddexp(back, _ops.pair_log_sums(b, scale=scale)[0])
-        return _reduce(_log_one_plus_exp(torch.cat([first - own, second - own])), reduction, z1)
+        others, _ = _ops.pair_log_sums(torch.cat([a, b]), scale=scale, skip_diagonal=True)
+        return _reduce(_log_one_plus_exp(others - torch.cat([own, own])), reduction, z1)
 
 
 def info_nce(

@@ -251,8 +251,8 @@ struct PairTile {
   index_t ni, nj;
   const T *half_i, *half_j;  // ½‖f‖² for distances, else zeros
   T scale, ceiling;
-  index_t skip;   // column skip + i of row i, the pair of a sample with itself, is left out
-  index_t first;  // row i starts at column max(0, i + first); what lies before is written as 0
+  index_t skip[3];  // columns skip[·] + i of row i, such as the pair of a sample with itself, are left out
+  index_t first;    // row i starts at column max(0, i + first); what lies before is written as 0
   PairForm form;
   T* scratch;  // 4·nj
 };

@@ -70,7 +70,7 @@ inline index_t first_column(const PairTile<T>& tile, index_t i) {
   return wanted < 0 ? 0 : (wanted > tile.nj ? tile.nj : wanted);
 }
 
-// Scores of row i from column `begin` on, in place; its pair with itself becomes `self`, NaN stays.
+// Scores of row i from column `begin` on, in place; pairs that are left out become `self`, NaN stays.
 template <class T>
 inline T* scores(const PairTile<T>& tile, index_t i, index_t begin, T self) {
   T* t = tile.tile + i * tile.ld;
@@ -81,8 +81,10 @@ inline T* scores(const PairTile<T>& tile, index_t i, index_t begin, T self) {
     const T s = t[j] - (half + half_j[j]);
     t[j] = scale * (s > ceiling ? ceiling : s);
   }
-  const index_t own = tile.skip + i;
-  if (own >= begin && own < tile.nj && t[own] == t[own]) t[own] = self;
+  for (const index_t skip : tile.skip) {
+    const index_t own = skip + i;
+    if (own >= begin && own < tile.nj && t[own] == t[own]) t[own] = self;
+  }
   return t;
 }
 
