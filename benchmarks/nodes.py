@@ -1,18 +1,25 @@
-"""What the cases of gated nodes share: inputs, and the float64 truth of each node's covariance."""
+"""What the cases of gated nodes share: inputs, sizes of features, and the float64 truth of each node's covariance."""
 
 import numpy as np
 
 from benchmarks import truth
 from benchmarks.inputs import views
+from benchmarks.peers.fourier import feature_count
 
 
 def make(sizes, rng):
-    """Two views and K unit weights; the share of gates that are open joins the sizes."""
+    """Two views and K unit weights; the share of gates that are open and the range of outputs join the sizes."""
     inputs = views(sizes, rng)
     weights = rng.standard_normal((sizes["K"], sizes["d"]), dtype=sizes["dtype"])
     weights /= np.linalg.norm(weights, axis=1, keepdims=True)
-    share = float(np.mean([(inputs["x"] @ w > 0).mean() for w in weights]))
-    return {**inputs, "weights": weights}, {"share": share}
+    outputs = np.maximum(inputs["x"] @ weights.T, 0)
+    facts = {"share": float((outputs > 0).mean()), "range": float(np.median(np.ptp(outputs, axis=0)))}
+    return {**inputs, "weights": weights}, facts
+
+
+def rank(sizes) -> float:
+    """p of the features of a node's own Gaussian importance."""
+    return min(feature_count(sizes["range"], sizes["tau"], 1e-6), sizes["N"] / 2)
 
 
 def gated(x, w):

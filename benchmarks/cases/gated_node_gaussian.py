@@ -10,9 +10,12 @@ from benchmarks.peers import node_peers
 
 
 def work(sizes):
-    """2 K N d^2 times the share of open gates: two weighted Grams of what the gates leave; data read once."""
+    """2 K N d (d + p) times the share of open gates: two weighted Grams and the moments with the p features of each
+    node's importance, of what the gates leave; data read once."""
     n, d, k = sizes["N"], sizes["d"], sizes["K"]
-    return Work(2.0 * k * n * d * d * sizes["share"], item_bytes(sizes) * (2.0 * n * d + k * d * d))
+    return Work(
+        2.0 * k * n * d * (d + nodes.rank(sizes)) * sizes["share"], item_bytes(sizes) * (2.0 * n * d + k * d * d)
+    )
 
 
 def prepare(inputs, sizes):

@@ -9,14 +9,11 @@ from benchmarks import nodes
 from benchmarks.harness import Case, Goal, Work, frobenius_error, one_at_a_time, ours
 from benchmarks.inputs import item_bytes
 from benchmarks.peers import node_peers
-from benchmarks.peers.fourier import feature_count
 
 
 def make(sizes, rng):
     """Vectors to multiply beside data and weights."""
     inputs, facts = nodes.make(sizes, rng)
-    outputs = np.maximum(inputs["x"] @ inputs["weights"].T, 0)
-    facts["range"] = float(np.median(np.ptp(outputs, axis=0)))
     return {**inputs, "v": rng.standard_normal(inputs["weights"].shape, dtype=sizes["dtype"])}, facts
 
 
@@ -33,8 +30,7 @@ def error(result, expected):
 def work(sizes):
     """8 N d K for four GEMMs, 8 N p K for moments and their way back; both views read once."""
     n, d, k = sizes["N"], sizes["d"], sizes["K"]
-    p = feature_count(sizes["range"], sizes["tau"], 1e-6)
-    return Work(8.0 * n * d * k + 8.0 * n * p * k, item_bytes(sizes) * 2.0 * n * d)
+    return Work(8.0 * n * d * k + 8.0 * n * nodes.rank(sizes) * k, item_bytes(sizes) * 2.0 * n * d)
 
 
 def prepare(inputs, sizes):

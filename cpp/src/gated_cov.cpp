@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
+#include <type_traits>
 #include <vector>
 
 #include "alphacl/blas.h"
@@ -125,9 +127,7 @@ class GatedCov {
     for (index_t first = 0; first < count; first += nodes_per_block) {
       const index_t block = std::min(nodes_per_block, count - first);
       const index_t* ids = nodes.data() + first;
-      project(x_, ids, block, u_);
-      project(x_aug_, ids, block, u_aug_);
-      if (!shared_ && nodes_.x0.data) project(nodes_.x0, ids, block, u0_);
+      project(ids, block);
       const auto node = [&](index_t b, int worker) {
         Work& work = works_[worker];
         covariance(b, work);
@@ -152,21 +152,37 @@ class GatedCov {
     double cancellation = 0;
   };
 
-  // u (block × N) = W xᵀ.
-  void project(View<const S> data, const index_t* ids, index_t block, Buffer<T>& u) {
-    const index_t n = data.rows, d = data.cols;
+  // u (block × N) = W dataᵀ for the data of each view, and for x0.
+  void project(const index_t* ids, index_t block) {
+    const index_t n = x_.rows, d = x_.cols, chunks = ceil_div(n, chunk);
     Buffer<T> w(block * d);
     for (index_t b = 0; b < block; ++b)
       for (index_t j = 0; j < d; ++j) w[b * d + j] = static_cast<T>(weights_.row(ids[b])[j]);
-    u.resize(block * n);
-    PerWorker<Buffer<T>> rows;
-    parallel_for(ceil_div(n, chunk), [&](index_t c, int worker) {
-      const index_t i0 = c * chunk, ni = std::min(chunk, n - i0);
-      Buffer<T>& part = rows[worker];
-      part.resize(chunk * d);
-      for (index_t i = 0; i < ni; ++i)
-        for (index_t j = 0; j < d; ++j) part[i * d + j] = static_cast<T>(data.row(i0 + i)[j]);
-      gemm<T>(Trans::no, Trans::yes, block, ni, d, T(1), w.data(), d, part.data(), d, T(0), u.data() + i0, n);
+    const View<const S> data[] = {x_, x_aug_, nodes_.x0};
+    Buffer<T>* const products[] = {&u_, &u_aug_, &u0_};
+    const index_t count = !shared_ && nodes_.x0.data ? 3 : 2;
+    for (index_t v = 0; v < count; ++v) products[v]->resize(block * n);
+    PerWorker<Buffer<T>> parts;
+    parallel_for(count * chunks, [&](index_t t, int worker) {
+      const View<const S> from = data[t / chunks];
+      const index_t i0 = t % chunks * chunk, ni = std::min(chunk, n - i0);
+      const T* rows = nullptr;
+      index_t stride = d;
+      if constexpr (std::is_same_v<T, S>) {
+        if (from.stride >= d && from.stride <= std::numeric_limits<int>::max()) {
+          rows = from.row(i0);
+          stride = from.stride;
+        }
+      }
+      if (rows == nullptr) {
+        Buffer<T>& part = parts[worker];
+        part.resize(chunk * d);
+        for (index_t i = 0; i < ni; ++i)
+          for (index_t j = 0; j < d; ++j) part[i * d + j] = static_cast<T>(from.row(i0 + i)[j]);
+        rows = part.data();
+      }
+      gemm<T>(Trans::no, Trans::yes, block, ni, d, T(1), w.data(), d, rows, stride, T(0),
+              products[t / chunks]->data() + i0, n);
     });
   }
 
@@ -185,7 +201,6 @@ class GatedCov {
       weight = work.weight.data();
       if (own_row_sums(b, work)) {
         phi = &own_features;
-        for (index_t i = 0; i < n; ++i) work.degree[i] = 2 * weight[i];
       } else {
         own = gaussian<T, T>(View<const T>{work.outputs.data(), n, 1, 1}, nodes_.tau, nodes_.tol,
                              GaussianMethod::automatic);
@@ -231,10 +246,10 @@ class GatedCov {
     const NodeGate h = node_gate(h_);
     node_kernels<T>().gated_row(h, u, nullptr, T(1), n, work.gates.data());
     node_kernels<T>().gated_row(h, u_aug, nullptr, T(1), n, work.gates_aug.data());
-    const T first = work.gates[0];
-    index_t others = 0;
-    for (index_t i = 0; i < n; ++i) others += !(work.gates[i] == first) + !(work.gates_aug[i] == first);
-    const bool same = others == 0;
+    const auto all_of = [=](const Buffer<T>& gates, T gate) {
+      return std::all_of(gates.data(), gates.data() + n, [=](T g) { return g == gate; });
+    };
+    const bool same = all_of(work.gates, work.gates[0]) && all_of(work.gates_aug, work.gates[0]);
     // One gate for all: the covariance does not depend on a shift, and without its mean the data does not cancel.
     work.shift = same ? mean_.data() : nullptr;
     if (shared_) return;
@@ -243,7 +258,7 @@ class GatedCov {
     node_kernels<T>().gated_row(h, u0, u0, static_cast<T>(1 / homogeneity()), n, work.outputs.data());
   }
 
-  // r of the node's own importance, by the series of its line; false where that is not the way.
+  // r and D = 2r of the node's own importance, by the series of its line; false where that is not the way.
   bool own_row_sums(index_t b, Work& work) {
     const index_t n = x_.rows;
     const NodeGate h = node_gate(h_);
@@ -254,15 +269,14 @@ class GatedCov {
     work.scratch.sums.resize(n + 1);
     double* sums = work.scratch.sums.data();
     work.line.row_sums(work.scratch.s.data(), open, sums);
-    if (open == n) {
-      std::copy_n(sums, n, work.weight.data());
-      return true;
-    }
-    const double closed = work.line.sum_at_zero();
+    const bool all = open == n;
+    const double closed = all ? 0 : work.line.sum_at_zero();
+    double *weight = work.weight.data(), *degree = work.degree.data();
     for (index_t i = 0, next = 0; i < n; ++i) {
-      const index_t in = !(p[i] <= T(0));
+      const index_t in = all | !(p[i] <= T(0));
       const double choice[2] = {closed, sums[next]};  // no branch; one more entry may be read
-      work.weight[i] = choice[in];
+      weight[i] = choice[in];
+      degree[i] = 2 * choice[in];
       next += in;
     }
     return true;

@@ -58,13 +58,13 @@ struct GramSink<T>::Entries {
   // D x xᵀ − R δδᵀ. Two rows where one would need an s that is not small: u would lose what s multiplies.
   void add(index_t row, double d, double r) {
     constexpr double symmetric = 0.70710678118654752440;
-    const double share = r / d, s = d == 2 * r ? symmetric : std::sqrt(share);
-    if (r == 0) {
-      add(row, 1, 0, d, 0, d);
-    } else if (share > 1 || share <= 0) {
+    if (r == 0) return add(row, 1, 0, d, 0, d);
+    const double share = d == 2 * r ? 0.5 : r / d;
+    if (share > 1 || share <= 0) {
       add(row, 1, 0, d, 0, d);
       add(row, 1, -1, -r, r, 0);
     } else {
+      const double s = share == 0.5 ? symmetric : std::sqrt(share);
       add(row, 1 - s, s, d * (1 + s), -d * s, d);
     }
   }
@@ -214,22 +214,21 @@ GramNorms GramSink<T>::finish(double scale, double* out) const {
   const index_t d = x_.features(), panel = kernels<T>().panel, tiles = UpperTiles<T>::entries(d);
   Buffer<double> squares(panels_), totals(panels_);
   parallel_for(panels_, [&](index_t pb, int) {
-    Buffer<double> tile(panel * panel);
+    double tile[64 * 64 / (sizeof(T) * sizeof(T))];
+    const index_t size = panel * panel, first = pb * panel, columns = std::min(panel, d - first);
     double square = 0;
     for (index_t pa = 0; pa <= pb; ++pa) {
-      std::fill_n(tile.data(), panel * panel, 0.0);
+      std::fill_n(tile, size, 0.0);
       for (index_t g = 0; g < groups_; ++g) {
-        const double* part = upper_.data() + g * tiles + UpperTiles<T>::before(pb) + pa * panel * panel;
-        for (index_t e = 0; e < panel * panel; ++e) tile[e] += part[e];
+        const double* part = upper_.data() + g * tiles + UpperTiles<T>::before(pb) + pa * size;
+        kernels<double>().add_block(tile, size, part, size, 1, size);
       }
-      for (index_t a = pa * panel; a < std::min(d, (pa + 1) * panel); ++a) {
-        for (index_t b = std::max(a, pb * panel); b < std::min(d, (pb + 1) * panel); ++b) {
-          double entry = tile[a % panel * panel + b % panel];
-          if (pa == pb) entry = 0.5 * (entry + tile[b % panel * panel + a % panel]);
-          out[a * d + b] = entry;
-          square += (a == b ? 1 : 2) * entry * entry;
-        }
-      }
+      for (index_t a = 0; pa == pb && a < panel; ++a)
+        for (index_t b = 0; b < a; ++b)
+          tile[a * panel + b] = tile[b * panel + a] = 0.5 * (tile[a * panel + b] + tile[b * panel + a]);
+      square += (pa == pb ? 1 : 2) * kernels<double>().dot(tile, tile, size);
+      for (index_t a = pa * panel; a < std::min(d, (pa + 1) * panel); ++a)
+        std::copy_n(tile + a % panel * panel, columns, out + a * d + first);
     }
     squares[pb] = square;
   });
@@ -242,11 +241,10 @@ GramNorms GramSink<T>::finish(double scale, double* out) const {
   parallel_for(panels_, [&](index_t pa, int) {
     double total = 0;
     for (index_t a = pa * panel; a < std::min(d, (pa + 1) * panel); ++a) {
-      for (index_t b = a; b < d; ++b) {
-        const double entry = scale * out[a * d + b];
-        out[b * d + a] = out[a * d + b] = entry;
-        total += (a == b ? 1 : 2) * entry * entry;
-      }
+      double* row = out + a * d;
+      kernels<double>().scale_row(row + a, scale, d - a, row + a);
+      for (index_t b = a + 1; b < d; ++b) out[b * d + a] = row[b];
+      total += row[a] * row[a] + 2 * kernels<double>().dot(row + a + 1, row + a + 1, d - a - 1);
     }
     totals[pa] = total;
   });

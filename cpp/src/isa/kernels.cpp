@@ -35,8 +35,8 @@ constexpr Kernels<T> plain_kernels() {
           scale_row<T>,
           dot<T, T>,
           dot<T, double>,
-          fourier<T, false>,
-          fourier<T, true>,
+          fourier<T>,
+          fourier_columns<T>,
           radial_tile<T, T>,
           radial_tile<T, double>};
 }

@@ -152,10 +152,11 @@ struct Harmonics {
   V c1[series_vectors], s1[series_vectors], c[series_vectors], s[series_vectors];
   V c_before[series_vectors], s_before[series_vectors];
 
-  inline void start(const T* u, double origin, double scale) {
+  template <class U>
+  inline void start(const U* u, double origin, double scale) {
     for (index_t v = 0; v < series_vectors; ++v) {
       V x;
-      Wide<double, T>::load(u + v * lanes, &x);
+      Wide<double, U>::load(u + v * lanes, &x);
       cosine_and_sine<T, V>(scale * (x - origin), &c1[v], &s1[v]);
       c[v] = c1[v];
       s[v] = s1[v];
@@ -226,6 +227,38 @@ void series_moments(const T* u, const T* a, index_t n, double origin, double sca
     }
   }
   for (index_t l = 0; l <= 2 * terms; ++l) out[l] += lane_sum(sums[l]);
+}
+
+template <class T>
+void fourier_columns(const double* theta, index_t n, const double* coefficients, index_t kmax, T* out, index_t ld) {
+  typedef Harmonics<T> H;
+  for (index_t i = 0; i < n; i += H::block) {
+    const index_t count = n - i < H::block ? n - i : H::block;
+    double tail[H::block] = {};
+    const double* from = theta + i;
+    if (count < H::block) {
+      for (index_t j = 0; j < count; ++j) tail[j] = from[j];
+      from = tail;
+    }
+    T rest[2 * H::block];
+    T* row = out + i;
+    for (index_t j = 0; j < count; ++j) row[j] = static_cast<T>(coefficients[0]);
+    H h;
+    h.start(from, 0, 1);
+    for (index_t k = 1; k <= kmax; ++k) {
+      T *cosine = count < H::block ? rest : row + (2 * k - 1) * ld, *sine = cosine + (count < H::block ? H::block : ld);
+#pragma GCC unroll 4
+      for (index_t v = 0; v < series_vectors; ++v) {
+        Wide<double, T>::narrow(coefficients[k] * h.c[v], cosine + v * H::lanes);
+        Wide<double, T>::narrow(coefficients[k] * h.s[v], sine + v * H::lanes);
+      }
+      for (index_t j = 0; cosine == rest && j < count; ++j) {
+        row[(2 * k - 1) * ld + j] = rest[j];
+        row[2 * k * ld + j] = rest[H::block + j];
+      }
+      h.next();
+    }
+  }
 }
 
 template <class T>

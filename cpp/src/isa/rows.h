@@ -59,7 +59,7 @@ void exp_values(const T* x, index_t n, T* out) {
 
 // cos θ and sin θ for |θ| ≤ π by Taylor series at θ/4 and two doublings (error 4e-16), then cos kθ, sin kθ by
 // rotation: kmax ≤ 100 steps add less than 1e-14.
-template <class T, bool columns>
+template <class T>
 void fourier(const double* theta, index_t n, const double* coefficients, index_t kmax, T* out, index_t ld) {
   constexpr index_t lanes = 64;
   double c1[lanes], s1[lanes], ck[lanes], sk[lanes];
@@ -91,8 +91,7 @@ void fourier(const double* theta, index_t n, const double* coefficients, index_t
       ck[a] = 1;
       sk[a] = 0;
     }
-    T* constant = out + a0 * (columns ? 1 : ld);
-    for (index_t a = 0; a < na; ++a) constant[a * (columns ? 1 : ld)] = static_cast<T>(coefficients[0]);
+    for (index_t a = 0; a < na; ++a) out[(a0 + a) * ld] = static_cast<T>(coefficients[0]);
     for (index_t k = 1; k <= kmax; ++k) {
       const double coefficient = coefficients[k];
 #pragma omp simd
@@ -101,19 +100,10 @@ void fourier(const double* theta, index_t n, const double* coefficients, index_t
         sk[a] = sk[a] * c1[a] + ck[a] * s1[a];
         ck[a] = c;
       }
-      if constexpr (columns) {
-        T *cosine = out + (2 * k - 1) * ld + a0, *sine = cosine + ld;
-#pragma omp simd
-        for (index_t a = 0; a < na; ++a) {
-          cosine[a] = static_cast<T>(coefficient * ck[a]);
-          sine[a] = static_cast<T>(coefficient * sk[a]);
-        }
-      } else {
-        T* cosine = out + a0 * ld + 2 * k - 1;
-        for (index_t a = 0; a < na; ++a) {
-          cosine[a * ld] = static_cast<T>(coefficient * ck[a]);
-          cosine[a * ld + 1] = static_cast<T>(coefficient * sk[a]);
-        }
+      T* cosine = out + a0 * ld + 2 * k - 1;
+      for (index_t a = 0; a < na; ++a) {
+        cosine[a * ld] = static_cast<T>(coefficient * ck[a]);
+        cosine[a * ld + 1] = static_cast<T>(coefficient * sk[a]);
       }
     }
   }

@@ -22,6 +22,10 @@ struct Wide {
     *v = __builtin_convertvector(s, type);
   }
   static inline void store(const type& v, T* p) { __builtin_memcpy(p, &v, sizeof(v)); }
+  static inline void narrow(const type& v, S* p) {
+    const source s = __builtin_convertvector(v, source);
+    __builtin_memcpy(p, &s, sizeof(s));
+  }
 };
 
 // Columns of a tile are summed in its type over so many rows, then in double.
