@@ -2,7 +2,6 @@
 // Plain loops over plain arrays: the same text serves every backend.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 
 #include "alphacl/view.h"
@@ -38,7 +37,8 @@ inline double tridiagonal_top(const double* alpha, const double* beta, index_t m
     double least = 1;
     for (index_t j = 0; j < m; ++j) {
       const double shift = x - unit * alpha[j];
-      const double r = shift * p - off * q, r1 = shift * p1 + p - off * q1, r2 = shift * p2 + 2 * p1 - off * q2;
+      // Brackets: what is known earlier first, for the chain from one minor to the next is what takes the time.
+      const double r = shift * p - off * q, r1 = shift * p1 + (p - off * q1), r2 = shift * p2 + (2 * p1 - off * q2);
       q = p, q1 = p1, q2 = p2;
       p = r, p1 = r1, p2 = r2;
       least = r < least ? r : least;
@@ -77,14 +77,12 @@ inline void tridiagonal_vector(const double* alpha, const double* beta, index_t 
   for (int round = 0; round < 2 && (round == 0 || s[m - 1] < 1e-8); ++round) {
     for (index_t j = 1; j < m; ++j) s[j] += beta[j - 1] * pivots[j - 1] * s[j - 1];
     s[m - 1] *= pivots[m - 1];
-    for (index_t j = m - 2; j >= 0; --j) s[j] = pivots[j] * (s[j] + beta[j] * s[j + 1]);
-    const double peak = *std::max_element(s, s + m), factor = peak > 0 ? 1 / peak : 1;
+    for (index_t j = m - 2; j >= 0; --j) s[j] = pivots[j] * s[j] + pivots[j] * beta[j] * s[j + 1];
+    double square = 0;  // far from overflow: the pivots are no smaller than 1e-15 ‖T‖
+    for (index_t j = 0; j < m; ++j) square += s[j] * s[j];
+    const double factor = 1 / std::sqrt(square);
     for (index_t j = 0; j < m; ++j) s[j] *= factor;
   }
-  double square = 0;
-  for (index_t j = 0; j < m; ++j) square += s[j] * s[j];
-  const double factor = 1 / std::sqrt(square);
-  for (index_t j = 0; j < m; ++j) s[j] *= factor;
 }
 
 }  // namespace alphacl
