@@ -4,7 +4,7 @@ import numpy as np
 
 from benchmarks import truth
 from benchmarks.inputs import views
-from benchmarks.peers.fourier import feature_count
+from benchmarks.peers.fourier import least_features
 
 
 def make(sizes, rng):
@@ -18,8 +18,8 @@ def make(sizes, rng):
 
 
 def rank(sizes) -> float:
-    """p of the features of a node's own Gaussian importance."""
-    return min(feature_count(sizes["range"], sizes["tau"], 1e-6), sizes["N"] / 2)
+    """p of the features of a node's own Gaussian importance, or what they cost where others are cheaper."""
+    return least_features(sizes["range"], sizes["tau"], 1e-6, sizes["N"])
 
 
 def gated(x, w):

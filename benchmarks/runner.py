@@ -43,21 +43,41 @@ def measure_rates(dtype: str, options: Options) -> list[dict]:
     return options.rates[key]
 
 
+def _specification(case: Case, sizes: Sizes, folder: str, options: Options, truth: bool = True) -> dict:
+    return {
+        "case": case.name,
+        "folder": folder,
+        "cache": options.cache,
+        "sizes": sizes,
+        "threads": options.threads,
+        "rounds": options.rounds,
+        "quick": options.quick,
+        "measure_rates": not options.sweep,
+        "truth": truth,
+    }
+
+
+def _prepare(spec: dict, options: Options) -> Outcome:
+    prepared = run_worker("prepare", spec, {"": PREPARE_LIMIT}, options.verbose)
+    if not prepared.first("truth"):
+        raise RuntimeError(f"{spec['case']}: inputs or truth could not be made: {prepared.failure}")
+    return prepared
+
+
+def peak_memory(case: Case, sizes: Sizes, names: list[str], options: Options) -> dict[str, dict]:
+    """One call of each provider in a process of its own: `peak_extra_bytes` and `compile_seconds`, or the `reason`."""
+    with tempfile.TemporaryDirectory() as folder:
+        spec = _specification(case, sizes, folder, options, truth=False)
+        _prepare(spec, options)
+        results: dict[str, dict] = {name: {} for name in names}
+        _probe_all(case, spec, results, options)
+    return results
+
+
 def run_case(case: Case, sizes: Sizes, options: Options) -> list[dict]:
     with tempfile.TemporaryDirectory() as folder:
-        spec = {
-            "case": case.name,
-            "folder": folder,
-            "cache": options.cache,
-            "sizes": sizes,
-            "threads": options.threads,
-            "rounds": options.rounds,
-            "quick": options.quick,
-            "measure_rates": not options.sweep,
-        }
-        prepared = run_worker("prepare", spec, {"": PREPARE_LIMIT}, options.verbose)
-        if not prepared.first("truth"):
-            raise RuntimeError(f"{case.name}: inputs or truth could not be made: {prepared.failure}")
+        spec = _specification(case, sizes, folder, options)
+        prepared = _prepare(spec, options)
         providers = [p for p in case.providers if not options.sweep or sizes["N"] <= p.sweep_to]
         results: dict[str, dict] = {p.name: {"seconds": []} for p in providers}
         if options.quick:

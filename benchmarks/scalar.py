@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks import truth
 from benchmarks.harness import VARIANT, Provider, Work
 from benchmarks.inputs import item_bytes, views
-from benchmarks.peers.fourier import feature_count
+from benchmarks.peers.fourier import least_features
 
 
 def make(sizes, rng):
@@ -18,10 +18,10 @@ def make(sizes, rng):
 
 
 def work(sizes):
-    """2 N p d + 2 N d^2 with p the kernel's rank, but at most N / 2: exact half-GEMM tiles then cost less."""
+    """2 N p d + 2 N d^2 with p the kernel's rank, or what blocks or exact half-GEMM tiles cost where that is less."""
     n, d = sizes["N"], sizes["d"]
     tol = 1e-6 if sizes["dtype"] == "float32" else 1e-12
-    p = min(feature_count(sizes["range"], sizes["tau"], tol), n / 2)
+    p = least_features(sizes["range"], sizes["tau"], tol, n)
     return Work(2.0 * n * p * d + 2.0 * n * d * d, item_bytes(sizes) * n * (2.0 * d + 1))
 
 

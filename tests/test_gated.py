@@ -84,6 +84,24 @@ def test_gated_outer(n, d, k, dtype):
     np.testing.assert_array_equal(ours, ours.transpose(0, 2, 1))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("view", ["reversed", "one row for all", "far apart"])
+def test_rows_in_any_order_of_memory(view, dtype):
+    """Also where the BLAS cannot take them as they are: it wants rows that rise and do not overlap."""
+
+    def seen(a):
+        if view == "one row for all":
+            return np.broadcast_to(a[0], a.shape)
+        if view == "far apart":
+            return np.repeat(a, 3, axis=0)[::3]
+        return a[::-1].copy()[::-1]
+
+    x, x_aug = (seen(v) for v in two_views(300, 5, dtype, seed=8))
+    x0 = seen(np.random.default_rng(8).standard_normal((300, 5)).astype(dtype))
+    for alpha in (None, acl.NodeGaussian(0.5, x0)):
+        _check(x, x_aug, _nodes(2, 5, dtype), "relu", alpha)
+
+
 def test_closed_gates_leave_nothing():
     x, x_aug = (-np.abs(v) for v in two_views(40, 3, np.float64))
     assert not acl.gated_cov(x, x_aug, np.ones((2, 3))).any()

@@ -90,6 +90,16 @@ def test_every_method(method, exponent, dtype):
     check(x, x_aug, acl.Gaussian(f[:, None], 10.0**exponent, method=method), COV)
 
 
+@pytest.mark.parametrize(
+    "dtype, reach", [(np.float32, 1e2), (np.float32, 1e3), (np.float32, 1e4), (np.float64, 1e2), (np.float64, 1e3)]
+)
+def test_clusters_at_both_ends_of_a_long_series(reach, dtype):
+    x, x_aug = two_views(400, 3, dtype, seed=9)
+    f = np.random.default_rng(9).standard_normal(400)
+    f[::2] += reach
+    check(x, x_aug, acl.Gaussian(inside(f, dtype), 1.0, method="fourier"), COV)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("tau", [1e-30, 1e-4, 1.0, 1e30])
 def test_constant_scalar_features_are_the_uniform_importance(tau, dtype):

@@ -174,3 +174,26 @@ def test_what_is_not_finite_gives_nan(bad, method):
     for values in (found.eigenvalue, found.eigenvector, found.gap, found.residual):
         assert np.isnan(values[1]).all()
         assert np.isfinite(values[::2]).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("small", [1e-75, 1e-150, 1e-200])
+def test_a_start_that_sees_small_eigenvalues_only(small, method):
+    """Nothing of the top can be found from there; what is found is an eigenpair, and squares do not underflow."""
+    found = acl.power_iteration(np.diag([1.0, small]), v0=np.array([0.0, 1.0]), method=method)
+    assert found.eigenvalue == small
+    np.testing.assert_array_equal(found.eigenvector, [0, 1])
+    assert found.converged
+
+    top = acl.power_iteration(np.diag([1.0, small]), v0=np.array([1.0, 0.0]), method=method, gap=True)
+    assert top.eigenvalue == 1
+    assert top.gap == 1
+    assert top.converged
+
+
+@pytest.mark.parametrize("small", [1e-75, 1e-150])
+def test_a_start_that_sees_two_small_eigenvalues_only(small):
+    three = acl.power_iteration(np.diag([1.0, small, 2 * small]), v0=np.array([0.0, 1.0, 1.0]))
+    np.testing.assert_allclose(three.eigenvector, [0, 0, 1], atol=1e-9)
+    assert three.eigenvalue == pytest.approx(2 * small)
+    assert three.converged

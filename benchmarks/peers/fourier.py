@@ -11,6 +11,12 @@ def feature_count(length: float, tau: float, tol: float) -> float:
     return 1.0 + q / pi * (length / sqrt(tau) + q)
 
 
+def least_features(length: float, tau: float, tol: float, n: int) -> float:
+    """p of the cheapest way for n scalars: one series, blocks of length 2 q with a product to and one fro, or tiles."""
+    q = sqrt(2.0 * log(1.0 / tol))
+    return min(feature_count(length, tau, tol), 2.0 * feature_count(2.0 * q * sqrt(tau), tau, tol), n / 2)
+
+
 def frequencies(length: float, tau: float, tol: float) -> tuple[np.ndarray, np.ndarray]:
     """omega_k = k h, and w_k with sum_k w_k cos(omega_k D) = exp(-D^2 / (2 tau)) to tol.
 

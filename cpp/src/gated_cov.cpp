@@ -166,6 +166,7 @@ class GatedCov {
     parallel_for(count * chunks, [&](index_t t, int worker) {
       const View<const S> from = data[t / chunks];
       const index_t i0 = t % chunks * chunk, ni = std::min(chunk, n - i0);
+      // The BLAS takes rows that are at least d and at most an int apart.
       const T* rows = nullptr;
       index_t stride = d;
       if constexpr (std::is_same_v<T, S>) {

@@ -214,7 +214,7 @@ GramNorms GramSink<T>::finish(double scale, double* out) const {
   const index_t d = x_.features(), panel = kernels<T>().panel, tiles = UpperTiles<T>::entries(d);
   Buffer<double> squares(panels_), totals(panels_);
   parallel_for(panels_, [&](index_t pb, int) {
-    double tile[64 * 64 / (sizeof(T) * sizeof(T))];
+    double tile[most_panel * most_panel];
     const index_t size = panel * panel, first = pb * panel, columns = std::min(panel, d - first);
     double square = 0;
     for (index_t pa = 0; pa <= pb; ++pa) {

@@ -55,6 +55,9 @@ constexpr index_t gram_chunk = 192;
 
 constexpr index_t most_multiplied = 512;
 
+/// Columns of the widest panel.
+constexpr index_t most_panel = 16;
+
 /// Memory that is needed next: two blocks of rows, asked for line by line during other work.
 struct Ahead {
   struct Block {

@@ -17,7 +17,7 @@ struct Pairs {
   View<const S> right;  // M × m; data null: the pairs within `left`, each sample with itself left out
   double scale;
   bool distances;      // −½‖f_i − f_j‖² in place of f_i·f_j, within `left` only
-  bool skip_diagonal;  // leaves i = j out; without a right, sample i of its first half with sample i of its second
+  bool skip_diagonal;  // leaves i = j out; without a right (N even), sample i of its first half with that of its second
 };
 
 /// rows_i = log Σ_j e^{t_ij}, cols_j = log Σ_i e^{t_ij} (may be null, and is without a right:

@@ -66,19 +66,21 @@ inline double tridiagonal_top(const double* alpha, const double* beta, index_t m
 /// cancels. pivots: m.
 inline void tridiagonal_vector(const double* alpha, const double* beta, index_t m, double top, double* s,
                                double* pivots) {
-  const double bound = tridiagonal_bound(alpha, beta, m);
-  const double tiny = bound > 0 ? 1e-15 * bound : 1;
-  const double above = top + 4 * tiny;
+  // In units of ‖T‖, so that the squares of s stay in the range of numbers.
+  constexpr double tiny = 1e-15;
+  const double bound = tridiagonal_bound(alpha, beta, m), unit = bound > 0 ? 1 / bound : 0;
+  const double above = unit * top + 4 * tiny;
   for (index_t j = 0; j < m; ++j) {
-    pivots[j] = above - alpha[j] - (j > 0 ? beta[j - 1] * beta[j - 1] * pivots[j - 1] : 0);
-    pivots[j] = 1 / (pivots[j] > tiny ? pivots[j] : tiny);
+    const double off = j > 0 ? unit * beta[j - 1] : 0;
+    const double pivot = above - unit * alpha[j] - (j > 0 ? off * off * pivots[j - 1] : 0);
+    pivots[j] = 1 / (pivot > tiny ? pivot : tiny);
     s[j] = 1;
   }
   for (int round = 0; round < 2 && (round == 0 || s[m - 1] < 1e-8); ++round) {
-    for (index_t j = 1; j < m; ++j) s[j] += beta[j - 1] * pivots[j - 1] * s[j - 1];
+    for (index_t j = 1; j < m; ++j) s[j] += unit * beta[j - 1] * pivots[j - 1] * s[j - 1];
     s[m - 1] *= pivots[m - 1];
-    for (index_t j = m - 2; j >= 0; --j) s[j] = pivots[j] * s[j] + pivots[j] * beta[j] * s[j + 1];
-    double square = 0;  // far from overflow: the pivots are no smaller than 1e-15 ‖T‖
+    for (index_t j = m - 2; j >= 0; --j) s[j] = pivots[j] * s[j] + pivots[j] * (unit * beta[j]) * s[j + 1];
+    double square = 0;
     for (index_t j = 0; j < m; ++j) square += s[j] * s[j];
     const double factor = 1 / std::sqrt(square);
     for (index_t j = 0; j < m; ++j) s[j] *= factor;

@@ -9,6 +9,7 @@ constexpr int gram_rows = vector_bytes == 64 ? 16 : (vector_bytes == 32 ? 4 : 2)
 
 template <class T>
 constexpr index_t panel_width = 64 / static_cast<index_t>(sizeof(T));
+static_assert(panel_width<float> <= most_panel);
 
 template <class T>
 void pack_row(const T* x, const T* y, T w, index_t d, index_t stride, T* plain, T* weighted) {

@@ -229,9 +229,8 @@ void series_moments(const T* u, const T* a, index_t n, double origin, double sca
   for (index_t l = 0; l <= 2 * terms; ++l) out[l] += lane_sum(sums[l]);
 }
 
-template <class T>
-void fourier_columns(const double* theta, index_t n, const double* coefficients, index_t kmax, T* out, index_t ld) {
-  typedef Harmonics<T> H;
+template <class T, class H>
+void harmonic_columns(const double* theta, index_t n, const double* coefficients, index_t kmax, T* out, index_t ld) {
   for (index_t i = 0; i < n; i += H::block) {
     const index_t count = n - i < H::block ? n - i : H::block;
     double tail[H::block] = {};
@@ -259,6 +258,13 @@ void fourier_columns(const double* theta, index_t n, const double* coefficients,
       h.next();
     }
   }
+}
+
+// In a long series float32 would see what its short polynomials and the recurrence lose.
+template <class T>
+void fourier_columns(const double* theta, index_t n, const double* coefficients, index_t kmax, T* out, index_t ld) {
+  kmax <= most_series_terms ? harmonic_columns<T, Harmonics<T>>(theta, n, coefficients, kmax, out, ld)
+                            : harmonic_columns<T, Harmonics<double>>(theta, n, coefficients, kmax, out, ld);
 }
 
 template <class T>
