@@ -137,7 +137,7 @@ def case(count: int, d: int) -> Case:
             Provider("torch eigh", PEER, _eigh, ("torch",)),
             Provider("LAPACK top 1", PEER, _each(_lapack), scipy),
             Provider("ARPACK", PEER, _each(_arpack), scipy),
-            Provider("LOBPCG", PEER, _each(_lobpcg), scipy),
+            Provider("LOBPCG", PEER, _each(_lobpcg), scipy, sweep_to=64),
         ),
         goals=(Goal("speedup", 25.0, "torch bmm loop"), Goal("speedup", 25.0, "torch eigh")),
         error=error,

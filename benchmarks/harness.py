@@ -35,8 +35,8 @@ class Provider:
     """One way to compute a case. `prepare(inputs, sizes)` is not timed and returns the call that is.
 
     needs: modules that must be importable.  compiles: None, "slice" (compiling does not depend on N, so it is done on a
-    small input) or "full" (done at the size itself); its time is reported apart.  sweep_to: largest N at which --sweep
-    includes it (0: never), for peers that take gigabytes or compile anew at every point.
+    small input) or "full" (done at the size itself); its time is reported apart.  sweep_to: largest N (or B) at
+    which --sweep includes it (0: never), for peers that take gigabytes or compile anew at every point.
     """
 
     name: str

@@ -78,7 +78,7 @@ def run_case(case: Case, sizes: Sizes, options: Options) -> list[dict]:
     with tempfile.TemporaryDirectory() as folder:
         spec = _specification(case, sizes, folder, options)
         prepared = _prepare(spec, options)
-        providers = [p for p in case.providers if not options.sweep or sizes["N"] <= p.sweep_to]
+        providers = [p for p in case.providers if not options.sweep or sizes.get("N", sizes.get("B", 0)) <= p.sweep_to]
         results: dict[str, dict] = {p.name: {"seconds": []} for p in providers}
         if options.quick:
             for provider in providers:
