@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <mutex>
 #include <type_traits>
 #include <vector>
 
@@ -108,8 +109,7 @@ class GatedCov {
  public:
   GatedCov(View<const S> x, View<const S> x_aug, View<const S> weights, const Activation& h,
            const Importance<T>* shared, const NodeImportance<S>& nodes)
-      : x_(x), x_aug_(x_aug), weights_(weights), h_(h), shared_(shared), nodes_(nodes), mean_(x.cols) {
-    row_mean(x, mean_.data());
+      : x_(x), x_aug_(x_aug), weights_(weights), h_(h), shared_(shared), nodes_(nodes) {
     if (shared_) {
       degree_.resize(x.rows);
       weight_.resize(x.rows);
@@ -252,7 +252,7 @@ class GatedCov {
     };
     const bool same = all_of(work.gates, work.gates[0]) && all_of(work.gates_aug, work.gates[0]);
     // One gate for all: the covariance does not depend on a shift, and without its mean the data does not cancel.
-    work.shift = same ? mean_.data() : nullptr;
+    work.shift = same ? mean() : nullptr;
     if (shared_) return;
     work.outputs.resize(n);
     const T* u0 = nodes_.x0.data ? u0_.data() + b * n : u;
@@ -283,6 +283,15 @@ class GatedCov {
     return true;
   }
 
+  // Of x, taken when the first node asks for it.
+  const double* mean() {
+    std::call_once(mean_taken_, [&] {
+      mean_.resize(x_.cols);
+      row_mean(x_, mean_.data());
+    });
+    return mean_.data();
+  }
+
   double homogeneity() const { return h_.kind == Activation::Kind::monomial ? h_.parameter : 1; }
 
   // matrix −= scale · X̃ᵀ(α + αᵀ)X̃ over the samples work.rows[0 … n), whose gates are open.
@@ -305,6 +314,7 @@ class GatedCov {
   const Importance<T>* shared_;
   NodeImportance<S> nodes_;
   index_t groups_ = 1;
+  std::once_flag mean_taken_;
   Buffer<double> mean_, degree_, weight_;
   Buffer<T> u_, u_aug_, u0_;
   PerWorker<Work> works_;
