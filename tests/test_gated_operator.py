@@ -111,7 +111,8 @@ def test_with_weights_is_a_new_object_over_the_same_data():
 
 
 def test_linear_operator_of_a_node():
-    linalg = pytest.importorskip("scipy.sparse.linalg", reason="scipy comes with the test extra")
+    from scipy.sparse import linalg
+
     x, x_aug = two_views(200, 12, np.float64)
     w = _nodes(3, 12, np.float64)
     layer = acl.GatedCovariance(x, x_aug, w)

@@ -152,7 +152,6 @@ def test_torch_in_torch_out():
 
 
 def test_progress_bar_on_demand_only(capsys):
-    pytest.importorskip("tqdm", reason="tqdm comes with the demo and test extras")
     x, x_aug = two_views(50, 3, np.float64)
     theory.find_local_maxima(x, x_aug, 2)
     assert capsys.readouterr().err == ""
