@@ -109,6 +109,28 @@ def test_closed_gates_leave_nothing():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("views", ["independent", "x alone", "x' alone"])
+@pytest.mark.parametrize("name", ["uniform", "dense", "low_rank", "gaussian_scalar", "gaussian", "node gaussian"])
+def test_gates_open_in_one_view_only(name, views, dtype):
+    """Such a sample is one weighted outer product; more of them than the kernels take at a time."""
+    n, d = 1500, 5
+    x, x_aug = two_views(n, d, dtype, seed=10, noise=20.0)
+    w = _nodes(2, d, dtype)
+    if views != "independent":  # of node 0; node 1 sees whatever it sees
+        sign = dtype(1 if views == "x alone" else -1)
+        x, x_aug = (s * v * np.sign(v @ w[0])[:, None] for s, v in ((sign, x), (-sign, x_aug)))
+    _check(x, x_aug, w, "relu", acl.NodeGaussian(0.5) if name == "node gaussian" else importance(name, n, dtype))
+
+
+@pytest.mark.parametrize("n, d", [(2300, 5), (200, 530)])
+def test_gates_open_in_one_view_only_in_groups_and_blocks(n, d):
+    """Several groups of rows of one node; several blocks of columns."""
+    x, x_aug = two_views(n, d, np.float32, seed=11, noise=1.0)
+    for alpha in (None, acl.NodeGaussian(0.5)):
+        _check(x, x_aug, _nodes(1, d, np.float32), "relu", alpha)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("k", [7, 9, 70])
 def test_few_and_many_nodes(k, dtype):
     """Few nodes are computed one after the other, more of them at once, above 64 in blocks."""

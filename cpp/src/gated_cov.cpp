@@ -146,10 +146,15 @@ class GatedCov {
     Buffer<T> gates, gates_aug, outputs;
     Line<T> line;
     LineScratch<T> scratch;
-    Buffer<index_t> rows;
-    Buffer<double> degree, weight, matrix, product;
+    Buffer<index_t> rows, x_rows, x_aug_rows;
+    Buffer<double> degree, weight, net, matrix, product;
     const double* shift = nullptr;
     double cancellation = 0;
+  };
+
+  // How many samples are open in both views, in x alone and in x' alone.
+  struct OpenRows {
+    index_t both, x, x_aug;
   };
 
   // u (block × N) = W dataᵀ for the data of each view, and for x0.
@@ -210,33 +215,50 @@ class GatedCov {
         phi = alpha->factor();
       }
     }
-    // Samples whose gates are closed in both views cost nothing. No branch: gates are as good as random.
-    work.rows.resize(n + 1);
-    const auto list = [&](auto&& open) {
-      index_t count = 0;
-      for (index_t i = 0; i < n; ++i) {
-        work.rows[count] = i;
-        count += open(i);
-      }
-      return count;
-    };
+    const OpenRows open = open_rows(work, degree, weight);
     const T *g = work.gates.data(), *g_aug = work.gates_aug.data();
-    const index_t open = list([=](index_t i) { return !(g[i] == T(0)) | !(g_aug[i] == T(0)); });
     const GatedSamples<T, S> samples(x_, x_aug_, work.shift, g, g_aug, nullptr, n);
+    const GatedSamples<T, S> x_alone(x_, x_, nullptr, g, g, nullptr, n);
+    const GatedSamples<T, S> x_aug_alone(x_aug_, x_aug_, nullptr, g_aug, g_aug, nullptr, n);
     GramSink<T> sink(samples, false, groups_);
-    sink.pairs(work.rows.data(), open, degree, weight, phi);
+    sink.pairs(work.rows.data(), open.both, degree, weight, phi);
+    sink.outer(x_alone, work.x_rows.data(), open.x, work.net.data(), phi);
+    sink.outer(x_aug_alone, work.x_aug_rows.data(), open.x_aug, work.net.data(), nullptr);
     work.matrix.resize(d * d);
     const double scale = 1 / (2.0 * static_cast<double>(n) * static_cast<double>(n));
     const GramNorms norms = sink.finish(scale, work.matrix.data());
     double after = norms.total;
     if (phi == nullptr) {
-      const index_t first = list([=](index_t i) { return !(g[i] == T(0)); });
-      subtract_product(*alpha, first, scale, work);
+      // Those open in x, in their order.
+      std::copy_n(work.x_rows.data(), open.x, work.rows.data() + open.both);
+      std::inplace_merge(work.rows.data(), work.rows.data() + open.both, work.rows.data() + open.both + open.x);
+      subtract_product(*alpha, open.both + open.x, scale, work);
       after = 0;
       for (index_t e = 0; e < d * d; ++e) after += work.matrix[e] * work.matrix[e];
       after = std::sqrt(after);
     }
     work.cancellation = norms.weighted / after;
+  }
+
+  // Lists the samples whose gates are open: in both views in work.rows; in one alone in work.x_rows or x_aug_rows,
+  // where D x xᵀ − R δδᵀ is work.net times one xxᵀ. Closed ones cost nothing. No branch: gates are as good as random.
+  OpenRows open_rows(Work& work, const double* degree, const double* weight) {
+    const index_t n = x_.rows;
+    for (Buffer<index_t>* list : {&work.rows, &work.x_rows, &work.x_aug_rows}) list->resize(n);
+    index_t *both = work.rows.data(), *x = work.x_rows.data(), *x_aug = work.x_aug_rows.data();
+    const T *g = work.gates.data(), *g_aug = work.gates_aug.data();
+    OpenRows count = {0, 0, 0};
+    for (index_t i = 0; i < n; ++i) {
+      const index_t open = !(g[i] == T(0)), open_aug = !(g_aug[i] == T(0));
+      both[count.both] = x[count.x] = x_aug[count.x_aug] = i;
+      count.both += open & open_aug;
+      count.x += open & (1 - open_aug);
+      count.x_aug += open_aug & (1 - open);
+    }
+    work.net.resize(n);
+    for (index_t r = 0; r < count.x; ++r) work.net[x[r]] = degree[x[r]] - weight[x[r]];
+    for (index_t r = 0; r < count.x_aug; ++r) work.net[x_aug[r]] = -weight[x_aug[r]];
+    return count;
   }
 
   void open_gates(index_t b, Work& work) {

@@ -91,10 +91,17 @@ GramSink<T>::GramSink(const Samples<T>& x, bool probed, index_t groups) : x_(x),
   for (index_t j = 0; j < d; ++j) signs_[j] = random_sign<T>(j);
 }
 
+// The sums of a group, from column of tiles `first`.
+template <class T>
+double* GramSink<T>::tiles_of(index_t g, index_t first) const {
+  return upper_.data() + g * UpperTiles<T>::entries(x_.features()) + UpperTiles<T>::before(first);
+}
+
 // body(group, its rows [i, end), the columns of tiles [first, last), scratch) for every group and block of columns.
 template <class T>
 template <class F>
 void GramSink<T>::for_groups(index_t groups, index_t n, F&& body) {
+  if (n == 0) return;
   const index_t blocks = block_count(x_.features()), panel = kernels<T>().panel;
   PerWorker<Scratch> scratches;
   parallel_for(groups * blocks, [&](index_t t, int worker) {
@@ -114,7 +121,7 @@ void GramSink<T>::tiles(index_t begin, index_t end, const index_t* order, const 
   const Kernels<T>& kernel = kernels<T>();
   const index_t d = x_.features(), panel = kernel.panel;
   for_groups(groups_, end - begin, [&](index_t g, index_t i, index_t stop, index_t first, index_t last, Scratch& s) {
-    double* upper = upper_.data() + g * UpperTiles<T>::entries(d) + UpperTiles<T>::before(first);
+    double* upper = tiles_of(g, first);
     for (; i < stop; i += gram_chunk) {
       const index_t n = std::min(gram_chunk, stop - i);
       for (index_t r = 0; r < n; ++r) {
@@ -146,23 +153,25 @@ void GramSink<T>::factors(const double* degree, const double* weight, const Feat
   pairs(nullptr, x_.size(), degree, weight, &phi);
 }
 
+// How many groups share the work: fewer where the moments of all would not fit.
+template <class T>
+index_t GramSink<T>::groups_for(const Features<T>* phi) {
+  if (phi == nullptr) return groups_;
+  if (moment_groups_ == 0) {
+    rank_ = phi->rank();
+    const index_t bytes = std::max<index_t>(1, rank_ * wide_ * static_cast<index_t>(sizeof(double)));
+    moment_groups_ = std::clamp<index_t>(accumulator_bytes / bytes, 1, groups_);
+    moments_.resize(moment_groups_ * rank_ * wide_);
+    zero(moments_, moment_groups_);
+  }
+  return moment_groups_;
+}
+
 template <class T>
 void GramSink<T>::pairs(const index_t* rows, index_t n, const double* degree, const double* weight,
                         const Features<T>* phi) {
-  const index_t panel = kernels<T>().panel;
-  index_t groups = groups_;
-  if (phi) {
-    rank_ = phi->rank();
-    const index_t bytes = std::max<index_t>(1, rank_ * wide_ * static_cast<index_t>(sizeof(double)));
-    groups = moment_groups_ = std::clamp<index_t>(accumulator_bytes / bytes, 1, groups_);
-    moments_ = Buffer<double>(groups * rank_ * wide_);
-  }
-  for_groups(groups, n, [&](index_t g, index_t i, index_t stop, index_t first, index_t last, Scratch& s) {
-    if (phi || probed_) s.plain.resize(packed_stride * panels_ * panel);
-    s.phi.resize(gram_chunk * rank_);
-    s.product.resize(rank_ * (last - first) * panel);
-    for (index_t l = 0; l < rank_; ++l)
-      std::fill_n(moments_.data() + (g * rank_ + l) * wide_ + first * panel, (last - first) * panel, 0.0);
+  for_groups(groups_for(phi), n, [&](index_t g, index_t i, index_t stop, index_t first, index_t last, Scratch& s) {
+    if (phi || probed_) s.plain.resize(packed_stride * panels_ * kernels<T>().panel);
     Entries entries;
     for (; i < stop; ++i) {
       const index_t row = rows ? rows[i] : i;
@@ -179,22 +188,48 @@ template <class T>
 void GramSink<T>::flush(Entries& entries, RowsAhead& ahead, const Features<T>* phi, index_t g, index_t first,
                         index_t last, Scratch& s) {
   const Kernels<T>& kernel = kernels<T>();
-  const index_t n = entries.count, panel = kernel.panel, columns = (last - first) * panel;
+  const index_t n = entries.count;
   x_.pack({entries.rows, entries.a, entries.b, entries.c, entries.e, n, packed_stride, s.a.data(), s.b.data(),
            phi || probed_ ? s.plain.data() : nullptr});
   if (probed_ && first == 0)
     kernel.probe(s.plain.data(), n, packed_stride, panels_, entries.degree, signs_.data(), probes_.data() + g * wide_);
-  kernel.pair_gram(s.a.data(), s.b.data(), n, packed_stride, first, last,
-                   upper_.data() + g * UpperTiles<T>::entries(x_.features()) + UpperTiles<T>::before(first), &ahead);
-  if (phi) {
-    phi->columns(entries.rows, n, s.phi.data(), gram_chunk);
-    std::fill_n(s.product.data(), rank_ * columns, T(0));
-    kernel.multiply_tile(s.phi.data(), gram_chunk, rank_, n, s.plain.data() + first * panel * packed_stride,
-                         packed_stride, last - first, s.product.data(), columns, nullptr);
-    kernel.add_block(moments_.data() + g * rank_ * wide_ + first * panel, wide_, s.product.data(), columns, rank_,
-                     columns);
-  }
+  kernel.pair_gram(s.a.data(), s.b.data(), n, packed_stride, first, last, tiles_of(g, first), &ahead);
+  if (phi) add_moments(*phi, entries.rows, s.plain.data(), n, g, first, last, s);
   entries.count = 0;
+}
+
+template <class T>
+void GramSink<T>::outer(const Samples<T>& z, const index_t* rows, index_t n, const double* weight,
+                        const Features<T>* phi) {
+  for_groups(groups_for(phi), n, [&](index_t g, index_t i, index_t stop, index_t first, index_t last, Scratch& s) {
+    T one[gram_chunk], none[gram_chunk], none_aug[gram_chunk], w[gram_chunk];
+    for (; i < stop; i += gram_chunk) {
+      const index_t count = std::min(gram_chunk, stop - i);
+      for (index_t r = 0; r < count; ++r) {
+        one[r] = T(1);
+        none[r] = none_aug[r] = T(0);
+        w[r] = static_cast<T>(weight[rows[i + r]]);
+      }
+      z.pack({rows + i, one, none, w, none_aug, count, packed_stride, s.a.data(), s.b.data(), nullptr});
+      kernels<T>().gram(s.a.data(), s.b.data(), count, packed_stride, first, last, tiles_of(g, first));
+      if (phi) add_moments(*phi, rows + i, s.a.data(), count, g, first, last, s);
+    }
+  });
+}
+
+// Moments of a group += those of n packed samples.
+template <class T>
+void GramSink<T>::add_moments(const Features<T>& phi, const index_t* rows, const T* packed, index_t n, index_t g,
+                              index_t first, index_t last, Scratch& s) {
+  const index_t panel = kernels<T>().panel, columns = (last - first) * panel;
+  s.phi.resize(gram_chunk * rank_);
+  s.product.resize(rank_ * columns);
+  phi.columns(rows, n, s.phi.data(), gram_chunk);
+  std::fill_n(s.product.data(), rank_ * columns, T(0));
+  kernels<T>().multiply_tile(s.phi.data(), gram_chunk, rank_, n, packed + first * panel * packed_stride, packed_stride,
+                             last - first, s.product.data(), columns, nullptr);
+  kernels<T>().add_block(moments_.data() + g * rank_ * wide_ + first * panel, wide_, s.product.data(), columns, rank_,
+                         columns);
 }
 
 template <class T>

@@ -29,6 +29,9 @@ class GramSink final : public LaplacianSink<T> {
   /// Samples rows[0 … n) (the first n where null): adds Σ D_i x_i x_iᵀ − R_i δ_i δ_iᵀ, and −2(ΦᵀX)ᵀ(ΦᵀX) over them
   /// where phi is given; then D and R have the same sign everywhere.
   void pairs(const index_t* rows, index_t n, const double* degree, const double* weight, const Features<T>* phi);
+  /// Samples rows[0 … n) of z, which has the features of x: adds Σ w_i z_i z_iᵀ, half the work of pairs(), and their
+  /// part of the moments ΦᵀX where phi, the one given to pairs(), is given. Not where probed.
+  void outer(const Samples<T>& z, const index_t* rows, index_t n, const double* weight, const Features<T>* phi);
   /// From now on tiles() adds −2 x_i y_iᵀ alone.
   void leave_weights_out() { products_only_ = true; }
 
@@ -43,8 +46,12 @@ class GramSink final : public LaplacianSink<T> {
   struct Entries;
   template <class F>
   void for_groups(index_t groups, index_t n, F&& body);
+  double* tiles_of(index_t g, index_t first) const;
+  index_t groups_for(const Features<T>* phi);
   void flush(Entries& entries, RowsAhead& ahead, const Features<T>* phi, index_t g, index_t first, index_t last,
              Scratch& s);
+  void add_moments(const Features<T>& phi, const index_t* rows, const T* packed, index_t n, index_t g, index_t first,
+                   index_t last, Scratch& s);
 
   const Samples<T>& x_;
   bool probed_, products_only_ = false;
