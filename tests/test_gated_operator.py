@@ -53,6 +53,16 @@ def test_node_gaussian(other_inputs, tau, activation, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("tau", [1e-3, 3e-4, 1e-4, 1e-5])
+@pytest.mark.parametrize("other_inputs", [False, True])
+def test_narrow_node_gaussian(other_inputs, tau, dtype):
+    """Series of up to some hundred terms, and the sorted blocks beyond."""
+    x, x_aug = two_views(2300, 3, dtype, seed=12)
+    x0 = inside(np.random.default_rng(13).standard_normal((2300, 3)), dtype) if other_inputs else None
+    _check(x, x_aug, _nodes(2, 3, dtype), "relu", acl.NodeGaussian(tau, x0))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n", [1, 2, 31, 257, 600])
 @pytest.mark.parametrize("d", [1, 3, 33, 129])
 def test_shapes(d, n, dtype):

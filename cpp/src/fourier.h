@@ -20,6 +20,12 @@ inline double gaussian_reach(double tol) { return std::sqrt(2 * std::log(1 / tol
 /// What an importance that is computed again in double leaves in an entry: it is asked for where little else is left.
 constexpr double wide_tolerance = 1e-15;
 
+/// Harmonics of the cosine series over `range`.
+inline double series_terms(double range, double tol) {
+  const double q = gaussian_reach(tol);
+  return std::ceil(q * (range + q) / (2 * 3.14159265358979323846));
+}
+
 /// How a Gaussian of n scalars over `range` √τ is computed.
 /// Operations per sample and column: tiles N, one series 2p, sorted blocks 4p_block and a full product more.
 /// Measured on two cores: the last pays from p ≈ 2 p_block + 32 on, and where N is no less than about 900.
@@ -39,7 +45,7 @@ class CosineSeries {
     const double q = gaussian_reach(tol), pi = 3.14159265358979323846;
     const double period = range + q;
     omega_ = 2 * pi / period;
-    terms_ = static_cast<index_t>(std::ceil(q / omega_));
+    terms_ = static_cast<index_t>(series_terms(range, tol));
     coefficients_.resize(terms_ + 1);
     for (index_t k = 0; k <= terms_; ++k) {
       const double kw = static_cast<double>(k) * omega_;

@@ -211,7 +211,7 @@ struct NodeGate {
 };
 
 /// Harmonics that a series may have.
-constexpr index_t most_series_terms = 192;
+constexpr index_t most_series_terms = 512;
 
 /// Rows over the samples of one node.
 template <class T>

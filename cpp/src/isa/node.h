@@ -260,11 +260,13 @@ void harmonic_columns(const double* theta, index_t n, const double* coefficients
   }
 }
 
-// In a long series float32 would see what its short polynomials and the recurrence lose.
+// In a long series the features of float32 would show what its short polynomials and the recurrence lose.
+constexpr index_t most_terms_of_float = 192;
+
 template <class T>
 void fourier_columns(const double* theta, index_t n, const double* coefficients, index_t kmax, T* out, index_t ld) {
-  kmax <= most_series_terms ? harmonic_columns<T, Harmonics<T>>(theta, n, coefficients, kmax, out, ld)
-                            : harmonic_columns<T, Harmonics<double>>(theta, n, coefficients, kmax, out, ld);
+  kmax <= most_terms_of_float ? harmonic_columns<T, Harmonics<T>>(theta, n, coefficients, kmax, out, ld)
+                              : harmonic_columns<T, Harmonics<double>>(theta, n, coefficients, kmax, out, ld);
 }
 
 template <class T>
