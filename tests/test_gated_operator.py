@@ -87,6 +87,23 @@ def test_an_offset_of_linear_nodes_changes_nothing():
     _check(x + np.float32(1e4), x_aug + np.float32(1e4), _nodes(2, 5, np.float32), "linear", acl.NodeGaussian(0.5))
 
 
+@pytest.mark.parametrize("offset", [30, 300])
+@pytest.mark.parametrize("alpha", [None, acl.NodeGaussian(0.5)], ids=["uniform", "node gaussian"])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("activation", ["relu", acl.LeakyReLU(0.1), acl.Monomial(2)], ids=str)
+def test_an_offset_of_the_data_where_gates_are_alike(activation, sign, alpha, offset):
+    """All open or all closed, or powers of nearly one number: float32 keeps the digits that the offset would cost."""
+    x, x_aug = (v + np.float32(offset) for v in two_views(300, 5, np.float32, seed=6))
+    _check(x, x_aug, sign * np.abs(_nodes(2, 5, np.float32)), activation, alpha)
+
+
+@pytest.mark.parametrize("activation", ["relu", acl.LeakyReLU(0.1)], ids=str)
+def test_an_offset_of_the_data_where_few_gates_differ(activation):
+    x, x_aug = (v + np.float32(30) for v in two_views(300, 5, np.float32, seed=6))
+    x[:3] *= -1
+    _check(x, x_aug, np.abs(_nodes(2, 5, np.float32)), activation, None)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_frozen_importance_of_other_nodes(dtype):
     """alpha_weights: α is that of their outputs, the gates are those of the weights."""

@@ -127,7 +127,8 @@ void Climb<T>::judge(std::vector<Node*>& nodes) {
       r = work.r.data();
     }
     node.energy = 0.5 * layer.scale() / (c * c) * node_kernels<T>().form_row(a, a_aug, t, r, n);
-    sums[i] = node_kernels<T>().back_row(layer.gate(), p, p_aug, t, r, n, a, a_aug);
+    sums[i] =
+        node_kernels<T>().back_row(layer.gate(), p, p_aug, t, r, layer.reference_gate(node.w, p, p_aug), n, a, a_aug);
   });
   layer.back(s.a.data(), s.a_aug.data(), sums.data(), count, s.products.data());
   for (index_t i = 0; i < count; ++i) {

@@ -22,7 +22,7 @@ struct GatedOperator<T>::Kept {
 
 template <class T>
 struct GatedOperator<T>::Scratch {
-  Buffer<T> w, rows, u, u_aug, p, p_aug, p0, t;
+  Buffer<T> w, rows, shifts, gates, u, u_aug, p, p_aug, p0, t;
 };
 
 template <class T>
@@ -94,9 +94,10 @@ void GatedOperator<T>::apply(View<const T> v, const index_t* active, View<T> out
     scratch = std::move(spare_);
   }
   if (!scratch) scratch = std::make_unique<Scratch>();
-  auto& [w, rows, u, u_aug, p, p_aug, p0, t] = *scratch;
+  auto& [w, rows, shifts, gates, u, u_aug, p, p_aug, p0, t] = *scratch;
   for (Buffer<T>* vectors : {&w, &rows}) vectors->resize(block * d);
   for (Buffer<T>* lines : {&u, &u_aug}) lines->resize(block * n);
+  for (Buffer<T>* numbers : {&shifts, &gates}) numbers->resize(block);
   if (!own) t.resize(block * n);
   if (!kept_) {
     p.resize(block * n);
@@ -126,17 +127,19 @@ void GatedOperator<T>::apply(View<const T> v, const index_t* active, View<T> out
         project_outputs(w.data(), nodes, p0.data());
       }
     }
-    layer.project(layer.x(), rows.data(), nodes, u.data());
-    layer.project(layer.x_aug(), rows.data(), nodes, u_aug.data());
+    layer.project(layer.x(), rows.data(), nodes, nullptr, u.data());
+    layer.project(layer.x_aug(), rows.data(), nodes, nullptr, u_aug.data());
+    layer.mean_outputs(rows.data(), nodes, shifts.data());
     const auto from = [&](const Buffer<T>& fresh, const Buffer<T>& kept, index_t i) {
       return kept_ ? kept.data() + active[first + i] * n : fresh.data() + i * n;
     };
     const Kept none;
     const Kept& kept = kept_ ? *kept_ : none;
     const auto open = [&](index_t i) {
-      T *a = u.data() + i * n, *a_aug = u_aug.data() + i * n;
-      node_kernels<T>().gated_row(layer.gate(), from(p, kept.p, i), a, T(1), n, a);
-      node_kernels<T>().gated_row(layer.gate(), from(p_aug, kept.p_aug, i), a_aug, T(1), n, a_aug);
+      const T *here = from(p, kept.p, i), *there = from(p_aug, kept.p_aug, i);
+      gates[i] = layer.reference_gate(weights_.data() + active[first + i] * d, here, there);
+      node_kernels<T>().open_row(layer.gate(), here, shifts[i], gates[i], n, u.data() + i * n);
+      node_kernels<T>().open_row(layer.gate(), there, shifts[i], gates[i], n, u_aug.data() + i * n);
     };
     if (!own) {
       parallel_for(nodes, [&](index_t i, int) { open(i); });
@@ -164,7 +167,7 @@ void GatedOperator<T>::apply(View<const T> v, const index_t* active, View<T> out
         t_row = work.t.data();
         r_row = work.r.data();
       }
-      sums[i] = node_kernels<T>().back_row(layer.gate(), here, there, t_row, r_row, n, a, a_aug);
+      sums[i] = node_kernels<T>().back_row(layer.gate(), here, there, t_row, r_row, gates[i], n, a, a_aug);
     });
     layer.back(u.data(), u_aug.data(), sums.data(), nodes, products.data());
     for (index_t i = 0; i < nodes; ++i)

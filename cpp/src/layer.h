@@ -26,14 +26,15 @@ inline NodeGate node_gate(const Activation& h) {
   }
 }
 
-/// Rows of the data are read as x − mean. What the mean adds to a product is put back where the gates of a node
-/// differ; where all are 1 nothing depends on it.
+/// Rows of the data are read as x − mean, the mean rounded to T. What it adds to a product is put back where the gates
+/// of a node differ; where all are 1 nothing depends on it.
 template <class T>
 class Layer {
  public:
   Layer(View<const T> x, View<const T> x_aug, const Activation& h, const NodeImportance<T>& alpha)
-      : x_(x), x_aug_(x_aug), h_(h), gate_(node_gate(h)), alpha_(alpha), mean_(x.cols) {
+      : x_(x), x_aug_(x_aug), h_(h), gate_(node_gate(h)), alpha_(alpha), mean_(x.cols), narrow_mean_(x.cols) {
     row_mean(x, mean_.data());
+    for (index_t j = 0; j < x.cols; ++j) mean_[j] = narrow_mean_[j] = static_cast<T>(mean_[j]);
     if (alpha.shared == nullptr) return;
     weight_.resize(x.rows);
     degree_.resize(x.rows);
@@ -60,21 +61,51 @@ class Layer {
   const T* weight() const { return weight_row_.data(); }
   double scale() const { return 1 / (2.0 * static_cast<double>(size()) * static_cast<double>(size())); }
 
-  /// u (nodes × N) = W dataᵀ, w: nodes × d.
-  void project(View<const T> data, const T* w, index_t nodes, T* u) const {
+  /// wᵀ mean of every node, w: nodes × d.
+  void mean_outputs(const T* w, index_t nodes, T* out) const {
+    const index_t d = features();
+    for (index_t k = 0; k < nodes; ++k) out[k] = static_cast<T>(kernels<T>().dot_wide(w + k * d, mean_.data(), d));
+  }
+
+  /// A number near the gates of a node with weights w and pre-activations p. Laplacian products do not depend on a
+  /// shift: of the outputs, `gate` times that of the data may be left out, and of the sums in back(), `gate` times a
+  /// sum that is 0. Where all gates are one number or close to it, that saves the digits that an offset of the data
+  /// costs.
+  T reference_gate(const T* w, const T* p, const T* p_aug) const {
+    const auto gate_at = [this](T value) {
+      T gate;
+      node_kernels<T>().gated_row(gate_, &value, nullptr, T(1), 1, &gate);
+      return gate;
+    };
+    if (gate_.kind != 1) {
+      T output;
+      mean_outputs(w, 1, &output);
+      return gate_at(output);
+    }
+    const bool open = p[0] > T(0);
+    const auto same = [open](T value) { return open ? value > T(0) : value <= T(0); };
+    const bool one = std::all_of(p, p + size(), same) && std::all_of(p_aug, p_aug + size(), same);
+    return one ? gate_at(p[0]) : T(0);  // 0: closed gates of a ReLU stay closed
+  }
+
+  /// u (nodes × N) = W dataᵀ + shifts, less W mean.
+  void project(View<const T> data, const T* w, index_t nodes, const T* shifts, T* u) const {
     const index_t n = size(), d = features(), rows = tile_rows();
     if (d == 0) return static_cast<void>(std::fill_n(u, nodes * n, T(0)));
-    Buffer<T> offsets(nodes, T(0));
-    if (gate_.kind != 0)
-      for (index_t k = 0; k < nodes; ++k)
-        offsets[k] = static_cast<T>(kernels<T>().dot_wide(w + k * d, mean_.data(), d));
     PerWorker<Buffer<T>> tiles;
     parallel_for(ceil_div(n, rows), [&](index_t t, int worker) {
       const index_t i0 = t * rows, ni = std::min(rows, n - i0);
-      const T* tile = read(data, i0, ni, tiles[worker]);
-      for (index_t k = 0; k < nodes; ++k) std::fill_n(u + k * n + i0, ni, offsets[k]);
-      gemm<T>(Trans::no, Trans::yes, nodes, ni, d, T(1), w, d, tile, d, T(1), u + i0, n);
+      for (index_t k = 0; shifts != nullptr && k < nodes; ++k) std::fill_n(u + k * n + i0, ni, shifts[k]);
+      gemm<T>(Trans::no, Trans::yes, nodes, ni, d, T(1), w, d, read(data, i0, ni, tiles[worker]), d,
+              shifts == nullptr ? T(0) : T(1), u + i0, n);
     });
+  }
+  /// The pre-activations u = W dataᵀ, less W mean where h is linear.
+  void project(View<const T> data, const T* w, index_t nodes, T* u) const {
+    if (gate_.kind == 0) return project(data, w, nodes, nullptr, u);
+    Buffer<T> shifts(nodes);
+    mean_outputs(w, nodes, shifts.data());
+    project(data, w, nodes, shifts.data(), u);
   }
 
   /// out (nodes × d) = z x + z' x', z: nodes × N with `sums` the sums of both rows of a node.
@@ -99,7 +130,7 @@ class Layer {
     });
     parallel_for(nodes, [&](index_t k, int) {
       double* row = out + k * d;
-      for (index_t j = 0; j < d; ++j) row[j] = gate_.kind == 0 ? 0 : sums[k] * mean_[j];
+      for (index_t j = 0; j < d; ++j) row[j] = sums[k] * mean_[j];
       for (index_t g = 0; g < groups; ++g)
         for (index_t j = 0; j < d; ++j) row[j] += static_cast<double>(parts[(g * nodes + k) * d + j]);
     });
@@ -143,7 +174,7 @@ class Layer {
     const index_t d = features();
     tile.resize(tile_rows() * d);
     for (index_t i = 0; i < ni; ++i)
-      read_kernels<T, T>().center_row(data.row(i0 + i), mean_.data(), d, tile.data() + i * d);
+      read_kernels<T, T>().delta_row(data.row(i0 + i), narrow_mean_.data(), d, tile.data() + i * d);
     return tile.data();
   }
 
@@ -152,7 +183,7 @@ class Layer {
   NodeGate gate_;
   NodeImportance<T> alpha_;
   Buffer<double> mean_, weight_, degree_;
-  Buffer<T> weight_row_;
+  Buffer<T> narrow_mean_, weight_row_;
 };
 
 }  // namespace alphacl

@@ -218,8 +218,11 @@ template <class T>
 struct NodeKernels {
   /// out = scale · h'(p) u; u = 1 where null.
   void (*gated_row)(const NodeGate& h, const T* p, const T* u, T scale, index_t n, T* out);
-  /// With δ = a − a': a becomes h'(p)(t − rδ) and a' becomes h'(p') rδ. Returns the sum of both.
-  double (*back_row)(const NodeGate& h, const T* p, const T* p_aug, const T* t, const T* r, index_t n, T* a, T* a_aug);
+  /// u becomes h'(p)(u + shift) − gate · shift.
+  void (*open_row)(const NodeGate& h, const T* p, T shift, T gate, index_t n, T* u);
+  /// With δ = a − a': a becomes h'(p)(t − rδ) and a' becomes h'(p') rδ. Returns the sum of both less gate · Σ t.
+  double (*back_row)(const NodeGate& h, const T* p, const T* p_aug, const T* t, const T* r, T gate, index_t n, T* a,
+                     T* a_aug);
   /// Σ a t − r (a − a')².
   double (*form_row)(const T* a, const T* a_aug, const T* t, const T* r, index_t n);
   /// Packs p and a (may be null) of the samples with p > 0 or NaN; returns how many. Room for n each.

@@ -62,7 +62,7 @@ constexpr BasisKernels<T> projecting_kernels() {
 }
 template <class T>
 constexpr NodeKernels<T> gating_kernels() {
-  return {gated_row<T>,    back_row<T>,       form_row<T>,      gather_open<T>,
+  return {gated_row<T>,    open_row<T>,       back_row<T>,      form_row<T>,        gather_open<T>,
           scatter_open<T>, series_moments<T>, series_values<T>, series_laplacian<T>};
 }
 template <class T>

@@ -54,16 +54,27 @@ void gated_row(const NodeGate& h, const T* p, const T* u, T scale, index_t n, T*
 }
 
 template <class T>
-double back_row(const NodeGate& h, const T* p, const T* p_aug, const T* t, const T* r, index_t n, T* a, T* a_aug) {
+void open_row(const NodeGate& h, const T* p, T shift, T reference, index_t n, T* u) {
+  with_gate<T>(h, [&](auto gate) {
+#pragma omp simd
+    for (index_t i = 0; i < n; ++i) {
+      const T g = gate(p[i]);
+      u[i] = g * u[i] + (g - reference) * shift;
+    }
+  });
+}
+
+template <class T>
+double back_row(const NodeGate& h, const T* p, const T* p_aug, const T* t, const T* r, T reference, index_t n, T* a,
+                T* a_aug) {
   double sum = 0;
   with_gate<T>(h, [&](auto gate) {
 #pragma omp simd reduction(+ : sum)
     for (index_t i = 0; i < n; ++i) {
-      const T moved = r[i] * (a[i] - a_aug[i]);
-      const T z = gate(p[i]) * (t[i] - moved), z_aug = gate(p_aug[i]) * moved;
-      a[i] = z;
-      a_aug[i] = z_aug;
-      sum += static_cast<double>(z) + static_cast<double>(z_aug);
+      const T moved = r[i] * (a[i] - a_aug[i]), still = t[i] - moved, g = gate(p[i]), g_aug = gate(p_aug[i]);
+      a[i] = g * still;
+      a_aug[i] = g_aug * moved;
+      sum += static_cast<double>((g - reference) * still) + static_cast<double>((g_aug - reference) * moved);
     }
   });
   return sum;
