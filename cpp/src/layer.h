@@ -27,7 +27,7 @@ inline NodeGate node_gate(const Activation& h) {
 }
 
 /// Rows of the data are read as x − mean, the mean rounded to T. What it adds to a product is put back where the gates
-/// of a node differ; where all are 1 nothing depends on it.
+/// of a node differ; where all are one number nothing depends on it.
 template <class T>
 class Layer {
  public:
