@@ -72,6 +72,19 @@ def test_a_gap_of_a_thousandth_at_512(method, dtype):
     assert_top(a, acl.power_iteration(a, method=method, max_iter=1000 if method == "lanczos" else 40_000))
 
 
+@pytest.mark.parametrize("dtype, tol", [(np.float32, 1e-5), (np.float32, 1e-7), (np.float64, 1e-13)])
+@pytest.mark.parametrize("width", [1e-2, 1e-4])
+@pytest.mark.parametrize("lowest", [1, -1])
+def test_eigenvalues_close_together(lowest, width, dtype, tol):
+    """Of more than 150 such factors the characteristic polynomial leaves the range of a double."""
+    eigenvalues = 1 + width * (np.random.default_rng(3).uniform(-1, 1 - 1e-3, 300))
+    eigenvalues[0], eigenvalues[-1] = lowest / width if lowest < 0 else 1, 1 + width
+    a = with_spectrum(eigenvalues, dtype)
+    found = acl.power_iteration(a, tol=tol, max_iter=1000)
+    assert_top(a, found, tol)
+    assert found.n_iter < 300
+
+
 def test_lanczos_needs_far_fewer_products():
     a = planted(257, 1e-2, np.float64)
     lanczos, power = (acl.power_iteration(a, method=m, max_iter=20_000).n_iter for m in METHODS)

@@ -2,6 +2,10 @@
 // judgement of a candidate.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
 #include "alphacl/kernels.h"
 #include "alphacl/power_iteration.h"
 
@@ -11,6 +15,7 @@ template <class T>
 struct HostOps {
   const BasisKernels<T>* basis = &basis_kernels<T>();
   const Kernels<T>* rows = &kernels<T>();
+  const TridiagonalKernels* tridiagonal = &kernel_set().tridiagonal;
 
   double project(const T* q, index_t ld, index_t count, const T* w, double* h) const {
     return basis->project(q, ld, count, w, h);
@@ -20,6 +25,14 @@ struct HostOps {
   }
   void scale(const T* in, index_t ld, double factor, T* out) const {
     rows->scale_row(in, static_cast<T>(factor), ld, out);
+  }
+  double tridiagonal_top(const double* alpha, const double* beta, index_t m, double guess, double* last,
+                         double* scratch) const {
+    return tridiagonal->top(alpha, beta, m, guess, last, scratch);
+  }
+  void tridiagonal_vector(const double* alpha, const double* beta, index_t m, double top, double* s,
+                          double* scratch) const {
+    tridiagonal->top_vector(alpha, beta, m, top, s, scratch);
   }
 };
 

@@ -9,7 +9,6 @@
 #include <cmath>
 #include <limits>
 
-#include "alphacl/tridiagonal.h"
 #include "alphacl/view.h"
 
 namespace alphacl {
@@ -25,14 +24,15 @@ struct TopOptions {
 
 /// Ops computes with vectors of T, ld apart: double project(Q, ld, rows, w, h): h = Qw, returns ‖w‖²;
 /// double subtract(Q, ld, rows, h, w): w −= Qᵀh, returns ‖w‖²; void scale(in, ld, factor, out): out = factor · in, also
-/// in place. Entries beyond d are 0.
+/// in place; double tridiagonal_top(alpha, beta, m, guess, last, scratch) and void tridiagonal_vector(alpha, beta, m,
+/// top, s, scratch): TridiagonalKernels. Entries beyond d are 0.
 template <class T, class Ops>
 class TopEigenpair {
  public:
   /// Rows of storage: the basis, the product of its last vector, and one that every basis stays orthogonal to.
   static index_t rows(index_t basis) { return basis + 2; }
   /// Doubles of storage.
-  static index_t doubles(index_t basis) { return 5 * (basis + 2); }
+  static index_t doubles(index_t basis) { return 6 * (basis + 2); }
 
   /// `storage`: rows(basis) × ld, of which row 0 holds the vector to stay orthogonal to when `deflate`, and the row
   /// `start()` the start vector, finite and not 0. basis ≥ 2.
@@ -156,11 +156,11 @@ class TopEigenpair {
   bool look(double beta, bool wanted) {
     double last;
     // Between two looks the top rarely rises by more than its residual was.
-    const double top = tridiagonal_top(alpha_, beta_, steps_, guess_, &last);
+    const double top = ops_.tridiagonal_top(alpha_, beta_, steps_, guess_, &last, scratch_);
     double residual = beta * last;
     // A tenth more than the target: `last` is good to a few per cent, the vector costs as much as a look.
     if (wanted || residual <= 1.1 * target() || last < 1e-6) {
-      tridiagonal_vector(alpha_, beta_, steps_, top, s_, scratch_);
+      ops_.tridiagonal_vector(alpha_, beta_, steps_, top, s_, scratch_);
       residual = beta * s_[steps_ - 1];
       if (residual <= target()) return true;
     }
@@ -171,7 +171,7 @@ class TopEigenpair {
     seen_ = share;
     last_look_ = steps_;
     // Not too far: the fall quickens.
-    const double furthest = std::min(8.0, 1 + 0.25 * static_cast<double>(steps_));
+    const double furthest = std::min(8.0, 1 + 0.5 * static_cast<double>(steps_));
     next_look_ = steps_ + static_cast<index_t>(std::clamp(ahead, 1.0, furthest));
     return false;
   }

@@ -18,6 +18,7 @@ namespace {
 #include "radial.h"
 #include "rows.h"
 #include "symmetric.h"
+#include "tridiagonal.h"
 // clang-format on
 
 template <class T>
@@ -85,6 +86,7 @@ constexpr KernelSet the_set = {
     multiplying_kernels<double, double>(),
     projecting_kernels<float>(),
     projecting_kernels<double>(),
+    {tridiagonal_top, tridiagonal_vector},
     gating_kernels<float>(),
     gating_kernels<double>(),
     pairing_kernels<float>(),
