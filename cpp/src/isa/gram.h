@@ -108,13 +108,18 @@ void pack_pairs(const PairRows<T, S>& q) {
 
 // Asks for the next `count` lines.
 inline void ask_ahead(RowsAhead& ahead, index_t count) {
-  for (; count > 0 && ahead.row < ahead.n; --count) {
+  while (count > 0 && ahead.row < ahead.n) {
     const index_t row = ahead.rows != nullptr ? ahead.rows[ahead.row] : ahead.first + ahead.row;
-    __builtin_prefetch(ahead.base[0] + row * ahead.stride[0] + ahead.line * 64, 0, 2);
-    __builtin_prefetch(ahead.base[1] + row * ahead.stride[1] + ahead.line * 64, 0, 2);
-    if (++ahead.line < ahead.lines) continue;
-    ahead.line = 0;
-    ++ahead.row;
+    const char* const x = ahead.base[0] + row * ahead.stride[0];
+    const char* const x_aug = ahead.base[1] + row * ahead.stride[1];
+    const index_t end = ahead.lines - ahead.line < count ? ahead.lines : ahead.line + count;
+    count -= end - ahead.line;
+    for (index_t l = ahead.line; l < end; ++l) {
+      __builtin_prefetch(x + l * 64, 0, 2);
+      __builtin_prefetch(x_aug + l * 64, 0, 2);
+    }
+    ahead.line = end < ahead.lines ? end : 0;
+    ahead.row += end == ahead.lines;
   }
 }
 
