@@ -30,9 +30,9 @@ struct HostOps {
                          double* scratch) const {
     return tridiagonal->top(alpha, beta, m, guess, last, scratch);
   }
-  void tridiagonal_vector(const double* alpha, const double* beta, index_t m, double top, double* s,
+  void tridiagonal_vector(const double* alpha, const double* beta, index_t m, double top, double enough, double* s,
                           double* scratch) const {
-    tridiagonal->top_vector(alpha, beta, m, top, s, scratch);
+    tridiagonal->top_vector(alpha, beta, m, top, enough, s, scratch);
   }
 };
 

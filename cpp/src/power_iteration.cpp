@@ -124,8 +124,8 @@ class Solver {
 
 template <class S, class T>
 void solve_all(const Matrices<S>& a, View<const S> v0, const PowerOptions& options, const TopEigenpairs<S>& out) {
-  // Small matrices go out in groups: handing out a task costs nothing beside them, and all but the first of a group are
-  // asked for ahead.
+  // Small matrices go out in groups: handing out a task costs nothing beside them, and of a group all but the first
+  // have been asked for by the worker that solves them.
   const index_t group = std::clamp<index_t>(std::min(16384 / (a.size * a.size), a.count / 64), 1, 16);
   PerWorker<Solver<S, T>> solvers;
   parallel_for(ceil_div(a.count, group), [&](index_t task, int worker) {

@@ -207,10 +207,12 @@ struct BasisKernels {
 /// A symmetric tridiagonal T: m diagonal entries `alpha`, m − 1 off-diagonal ones `beta`, all of these positive.
 struct TridiagonalKernels {
   /// The largest eigenvalue, sought from `guess` down if that lies above it; *last: the last entry of its unit
-  /// eigenvector, good to a few per cent and about 1e-7 of 1. scratch: 2m.
+  /// eigenvector, at most a tenth too large, or 0 where it is too small to be told. scratch: 2m.
   double (*top)(const double* alpha, const double* beta, index_t m, double guess, double* last, double* scratch);
-  /// s (m) = the unit eigenvector of the eigenvalue `top`, to all its small entries. scratch: m.
-  void (*top_vector)(const double* alpha, const double* beta, index_t m, double top, double* s, double* scratch);
+  /// s (m) = the unit eigenvector of the eigenvalue `top`, to all its small entries, with a residual of `enough` or
+  /// what two steps of inverse iteration leave. scratch: m.
+  void (*top_vector)(const double* alpha, const double* beta, index_t m, double top, double enough, double* s,
+                     double* scratch);
 };
 
 /// h'(u) as the kernels take it. kind 0: 1; 1: 1 for u > 0, else `parameter`; 2: q u^(q − 1), q = `parameter`.

@@ -25,7 +25,7 @@ struct TopOptions {
 /// Ops computes with vectors of T, ld apart: double project(Q, ld, rows, w, h): h = Qw, returns ‖w‖²;
 /// double subtract(Q, ld, rows, h, w): w −= Qᵀh, returns ‖w‖²; void scale(in, ld, factor, out): out = factor · in, also
 /// in place; double tridiagonal_top(alpha, beta, m, guess, last, scratch) and void tridiagonal_vector(alpha, beta, m,
-/// top, s, scratch): TridiagonalKernels. Entries beyond d are 0.
+/// top, enough, s, scratch): TridiagonalKernels. Entries beyond d are 0.
 template <class T, class Ops>
 class TopEigenpair {
  public:
@@ -158,9 +158,9 @@ class TopEigenpair {
     // Between two looks the top rarely rises by more than its residual was.
     const double top = ops_.tridiagonal_top(alpha_, beta_, steps_, guess_, &last, scratch_);
     double residual = beta * last;
-    // A tenth more than the target: `last` is good to a few per cent, the vector costs as much as a look.
+    // A tenth more than the target: `last` may be that much too large. The vector costs as much as a look.
     if (wanted || residual <= 1.1 * target() || last < 1e-6) {
-      ops_.tridiagonal_vector(alpha_, beta_, steps_, top, s_, scratch_);
+      ops_.tridiagonal_vector(alpha_, beta_, steps_, top, 1e-3 * target(), s_, scratch_);
       residual = beta * s_[steps_ - 1];
       if (residual <= target()) return true;
     }

@@ -67,7 +67,7 @@ double tridiagonal_top(const double* alpha, const double* beta, index_t m, doubl
     // At an eigenvalue s_m² = p_{m−1}/p_m'. A distance δ above it there are shares of the other eigenvalues λ in it,
     // and p p''/p'² = 2δ Σ 1/(x − λ) tells how small they are, and how far the next step goes beyond this one.
     const double inverse = 1 / p1, newton = p * inverse, others = newton * (p2 * inverse), square = q * inverse;
-    *last = square > 0 ? __builtin_sqrt(square) : 1;
+    *last = square > 0 ? __builtin_sqrt(square) : 0;
     if (!(newton >= 0)) break;
     near = others < 1e-3 && others < 0.2 * square;
     if (near) {
@@ -78,13 +78,15 @@ double tridiagonal_top(const double* alpha, const double* beta, index_t m, doubl
       x -= step;
     }
   }
+  if (!near) *last = 0;
   return middle + x * half;
 }
 
 // The unit eigenvector s (m) of the largest eigenvalue, all of its small entries included: one step of inverse
-// iteration, two where the last entry is tiny, just above the eigenvalue, where every pivot is positive and no sum
-// cancels. pivots: m.
-void tridiagonal_vector(const double* alpha, const double* beta, index_t m, double top, double* s, double* pivots) {
+// iteration just above the eigenvalue, where every pivot is positive and no sum cancels; two where one leaves a
+// residual above `enough`, or the last entry tiny. pivots: m.
+void tridiagonal_vector(const double* alpha, const double* beta, index_t m, double top, double enough, double* s,
+                        double* pivots) {
   // In units of ‖T‖, so that the squares of s stay in the range of numbers.
   constexpr double tiny = 1e-15;
   const double size = gershgorin(alpha, beta, m).size(), unit = size > 0 ? 1 / size : 0;
@@ -95,13 +97,15 @@ void tridiagonal_vector(const double* alpha, const double* beta, index_t m, doub
     pivots[j] = 1 / (pivot > tiny ? pivot : tiny);
     s[j] = 1;
   }
-  for (int round = 0; round < 2 && (round == 0 || s[m - 1] < 1e-8); ++round) {
+  double residual = 0;
+  for (int round = 0; round < 2 && (round == 0 || residual > enough || s[m - 1] < 1e-8); ++round) {
     for (index_t j = 1; j < m; ++j) s[j] += unit * beta[j - 1] * pivots[j - 1] * s[j - 1];
     s[m - 1] *= pivots[m - 1];
     for (index_t j = m - 2; j >= 0; --j) s[j] = pivots[j] * s[j] + pivots[j] * (unit * beta[j]) * s[j + 1];
     double square = 0;
     for (index_t j = 0; j < m; ++j) square += s[j] * s[j];
     const double factor = 1 / __builtin_sqrt(square);
+    residual = size * __builtin_sqrt(static_cast<double>(m)) * factor;  // of the first step, which solves for m ones
     for (index_t j = 0; j < m; ++j) s[j] *= factor;
   }
 }
