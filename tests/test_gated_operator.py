@@ -97,11 +97,38 @@ def test_an_offset_of_the_data_where_gates_are_alike(activation, sign, alpha, of
     _check(x, x_aug, sign * np.abs(_nodes(2, 5, np.float32)), activation, alpha)
 
 
+@pytest.mark.parametrize("n, offset", [(300, 30), (300, 300), (2300, 300)])
+@pytest.mark.parametrize("sign, tau", [(1, None), (1, 0.5), (1, 0.01), (-1, None), (-1, 0.5)])
 @pytest.mark.parametrize("activation", ["relu", acl.LeakyReLU(0.1)], ids=str)
-def test_an_offset_of_the_data_where_few_gates_differ(activation):
-    x, x_aug = (v + np.float32(30) for v in two_views(300, 5, np.float32, seed=6))
+def test_an_offset_of_the_data_where_few_gates_differ(activation, sign, tau, n, offset):
+    alpha = None if tau is None else acl.NodeGaussian(tau)
+    x, x_aug = (v + np.float32(offset) for v in two_views(n, 5, np.float32, seed=6))
     x[:3] *= -1
-    _check(x, x_aug, np.abs(_nodes(2, 5, np.float32)), activation, None)
+    _check(x, x_aug, sign * np.abs(_nodes(2, 5, np.float32)), activation, alpha)
+
+
+@pytest.mark.parametrize("tau", [0.5, 1e-3])
+@pytest.mark.parametrize("offset, own", [(300, 0), (0, 300)])
+@pytest.mark.parametrize("activation", ["linear", acl.LeakyReLU(0.1), acl.Monomial(2)], ids=str)
+def test_offsets_of_the_data_and_of_the_inputs_of_the_importance(activation, offset, own, tau):
+    x, x_aug = (v + np.float32(offset) for v in two_views(300, 5, np.float32, seed=6))
+    x0 = two_views(300, 5, np.float32, seed=8)[0] + np.float32(own)
+    _check(x, x_aug, np.abs(_nodes(2, 5, np.float32)), activation, acl.NodeGaussian(tau, x0))
+
+
+@pytest.mark.parametrize("tau", [0.1, 0.01, 1e-3])
+@pytest.mark.parametrize("n", [300, 3000])
+def test_few_open_samples_beside_many_of_one_output(n, tau):
+    """What tol leaves in the importance of one pair must not add up over all that are closed."""
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((n, 3))
+    x[:, 0] = -5 + 0.5 * rng.standard_normal(n)
+    x[:3, 0] = (6, 5, 4)
+    x_aug = (x + 0.05 * rng.standard_normal((n, 3))).astype(np.float32)
+    x, w, v = x.astype(np.float32), np.float32([[1, 0, 0]]), _nodes(1, 3, np.float32)
+    expected = _product(reference.gated_cov(x, x_aug, w, alpha=acl.NodeGaussian(tau)), v.astype(np.float64))
+    error = np.linalg.norm(acl.GatedCovariance(x, x_aug, w, alpha=acl.NodeGaussian(tau)).matmul(v) - expected)
+    assert error <= 1e-3 * np.linalg.norm(expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

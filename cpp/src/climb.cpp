@@ -79,7 +79,7 @@ Climb<T>::Climb(View<const T> x, View<const T> x_aug, View<const T> weights, con
   s.layer.project(x, s.weights.data(), count, s.p.data());
   s.layer.project(x_aug, s.weights.data(), count, s.p_aug.data());
   if (s.other_inputs())
-    s.layer.project(s.layer.own_inputs(), s.weights.data(), count, s.outputs.data());
+    s.layer.project_own_inputs(s.weights.data(), count, s.outputs.data());
   else if (s.own_outputs())
     std::copy_n(s.p.data(), count * n, s.outputs.data());
 }
@@ -121,7 +121,7 @@ void Climb<T>::judge(std::vector<Node*>& nodes) {
       if (node.fresh || !s.options.frozen)
         set_line(layer.gate(), c, layer.alpha().tau, layer.alpha().tol, p, outputs, n, line, work.scratch);
       node.fresh = false;
-      own_laplacian(layer.gate(), c, layer.alpha().tau, layer.alpha().tol, p, outputs, a, n, line, work.t.data(),
+      own_laplacian(layer.gate(), c, layer.alpha().tau, layer.alpha().tol, p, outputs, a, T(0), n, line, work.t.data(),
                     work.r.data(), work.scratch);
       t = work.t.data();
       r = work.r.data();
@@ -226,7 +226,7 @@ void Climb<T>::climb(const std::vector<Node*>& nodes) {
         // α of the step: of the outputs before it, so the gates of those outputs cannot say where a is 0.
         const T* before = s.own_outputs() ? s.outputs.data() + (s.options.frozen ? node.id : node.row) * n
                                           : s.p.data() + node.row * n;
-        own_laplacian(layer.gate(), c, layer.alpha().tau, layer.alpha().tol, p + q * n, before, a, n,
+        own_laplacian(layer.gate(), c, layer.alpha().tau, layer.alpha().tol, p + q * n, before, a, T(0), n,
                       s.lines[static_cast<std::size_t>(node.id)], work.t.data(), work.r.data(), work.scratch);
         t = work.t.data();
         r = work.r.data();
@@ -264,7 +264,7 @@ void Climb<T>::climb(const std::vector<Node*>& nodes) {
   for (const index_t i : pending) nodes[static_cast<std::size_t>(i)]->stopped = true;
   if (s.other_inputs() && !s.options.frozen) {
     for (index_t i = 0; i < count; ++i) std::copy_n(nodes[static_cast<std::size_t>(i)]->w, d, w.data() + i * d);
-    layer.project(layer.own_inputs(), w.data(), count, s.next_outputs.data());
+    layer.project_own_inputs(w.data(), count, s.next_outputs.data());
     std::swap(s.outputs, s.next_outputs);
   }
   std::swap(s.p, s.next_p);

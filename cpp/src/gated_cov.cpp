@@ -287,8 +287,8 @@ class GatedCov {
     const NodeGate h = node_gate(h_);
     const T *p = u_.data() + b * n, *p0 = nodes_.x0.data ? u0_.data() + b * n : p;
     const index_t open = gather_outputs<T>(h, homogeneity(), p, p0, nullptr, n, work.scratch);
-    work.line.set(work.scratch.s.data(), open, n - open, nodes_.tau, nodes_.tol);
-    if (!work.line.short_series()) return false;
+    work.line.set(work.scratch.s.data(), open, n - open, nodes_.tau, nodes_.tol, SeriesFor::matrices);
+    if (!work.line.series()) return false;
     work.scratch.sums.resize(n + 1);
     double* sums = work.scratch.sums.data();
     work.line.row_sums(work.scratch.s.data(), open, sums);

@@ -78,8 +78,8 @@ bool GatedOperator<T>::other_outputs() const {
 
 template <class T>
 void GatedOperator<T>::project_outputs(const T* w, index_t nodes, T* out) const {
-  const View<const T> inputs = layer_->own_inputs();
-  layer_->project(inputs.data != nullptr ? inputs : layer_->x(), w, nodes, out);
+  if (layer_->own_inputs().data != nullptr) return layer_->project_own_inputs(w, nodes, out);
+  layer_->project(layer_->x(), w, nodes, out);
 }
 
 template <class T>
@@ -127,8 +127,8 @@ void GatedOperator<T>::apply(View<const T> v, const index_t* active, View<T> out
         project_outputs(w.data(), nodes, p0.data());
       }
     }
-    layer.project(layer.x(), rows.data(), nodes, nullptr, u.data());
-    layer.project(layer.x_aug(), rows.data(), nodes, nullptr, u_aug.data());
+    layer.project_centred(layer.x(), rows.data(), nodes, u.data());
+    layer.project_centred(layer.x_aug(), rows.data(), nodes, u_aug.data());
     layer.mean_outputs(rows.data(), nodes, shifts.data());
     const auto from = [&](const Buffer<T>& fresh, const Buffer<T>& kept, index_t i) {
       return kept_ ? kept.data() + active[first + i] * n : fresh.data() + i * n;
@@ -162,8 +162,8 @@ void GatedOperator<T>::apply(View<const T> v, const index_t* active, View<T> out
           set_line(layer.gate(), layer.homogeneity(), layer.alpha().tau, layer.alpha().tol, here, inputs, n, work.line,
                    work.scratch);
         }
-        own_laplacian(layer.gate(), layer.homogeneity(), layer.alpha().tau, layer.alpha().tol, here, inputs, a, n,
-                      *line, work.t.data(), work.r.data(), work.scratch);
+        own_laplacian(layer.gate(), layer.homogeneity(), layer.alpha().tau, layer.alpha().tol, here, inputs, a,
+                      gates[i], n, *line, work.t.data(), work.r.data(), work.scratch);
         t_row = work.t.data();
         r_row = work.r.data();
       }

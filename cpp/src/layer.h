@@ -26,15 +26,28 @@ inline NodeGate node_gate(const Activation& h) {
   }
 }
 
-/// Rows of the data are read as x − mean, the mean rounded to T. What it adds to a product is put back where the gates
-/// of a node differ; where all are one number nothing depends on it.
+/// The mean of some rows, rounded to T.
+template <class T>
+struct RowMean {
+  Buffer<double> wide;
+  Buffer<T> narrow;
+  void set(View<const T> data) {
+    wide.resize(data.cols);
+    narrow.resize(data.cols);
+    row_mean(data, wide.data());
+    for (index_t j = 0; j < data.cols; ++j) wide[j] = narrow[j] = static_cast<T>(wide[j]);
+  }
+};
+
+/// Rows of the data are read as x − mean. What it adds to a product is put back where the gates of a node differ; where
+/// all are one number nothing depends on it.
 template <class T>
 class Layer {
  public:
   Layer(View<const T> x, View<const T> x_aug, const Activation& h, const NodeImportance<T>& alpha)
-      : x_(x), x_aug_(x_aug), h_(h), gate_(node_gate(h)), alpha_(alpha), mean_(x.cols), narrow_mean_(x.cols) {
-    row_mean(x, mean_.data());
-    for (index_t j = 0; j < x.cols; ++j) mean_[j] = narrow_mean_[j] = static_cast<T>(mean_[j]);
+      : x_(x), x_aug_(x_aug), h_(h), gate_(node_gate(h)), alpha_(alpha) {
+    mean_.set(x);
+    if (own_inputs().data != nullptr) own_mean_.set(own_inputs());
     if (alpha.shared == nullptr) return;
     weight_.resize(x.rows);
     degree_.resize(x.rows);
@@ -62,51 +75,36 @@ class Layer {
   double scale() const { return 1 / (2.0 * static_cast<double>(size()) * static_cast<double>(size())); }
 
   /// wᵀ mean of every node, w: nodes × d.
-  void mean_outputs(const T* w, index_t nodes, T* out) const {
-    const index_t d = features();
-    for (index_t k = 0; k < nodes; ++k) out[k] = static_cast<T>(kernels<T>().dot_wide(w + k * d, mean_.data(), d));
-  }
+  void mean_outputs(const T* w, index_t nodes, T* out) const { mean_outputs(mean_, w, nodes, out); }
 
   /// A number near the gates of a node with weights w and pre-activations p. Laplacian products do not depend on a
   /// shift: of the outputs, `gate` times that of the data may be left out, and of the sums in back(), `gate` times a
-  /// sum that is 0. Where all gates are one number or close to it, that saves the digits that an offset of the data
-  /// costs.
+  /// sum that is 0. Where nearly all gates are one number or all close to it, that saves the digits that an offset of
+  /// the data costs.
   T reference_gate(const T* w, const T* p, const T* p_aug) const {
     const auto gate_at = [this](T value) {
       T gate;
       node_kernels<T>().gated_row(gate_, &value, nullptr, T(1), 1, &gate);
       return gate;
     };
-    if (gate_.kind != 1) {
+    if (gate_.kind == 0) return T(1);
+    if (gate_.kind == 2) {
       T output;
       mean_outputs(w, 1, &output);
       return gate_at(output);
     }
-    const bool open = p[0] > T(0);
-    const auto same = [open](T value) { return open ? value > T(0) : value <= T(0); };
-    const bool one = std::all_of(p, p + size(), same) && std::all_of(p_aug, p_aug + size(), same);
-    return one ? gate_at(p[0]) : T(0);  // 0: closed gates of a ReLU stay closed
+    // Where some differ: 0 keeps the closed gates of a ReLU closed, and there are many.
+    const index_t open = open_count(p) + open_count(p_aug), all = 2 * size();
+    return 8 * open >= 7 * all ? T(1) : 8 * open <= all ? gate_at(T(-1)) : T(0);
   }
 
-  /// u (nodes × N) = W dataᵀ + shifts, less W mean.
-  void project(View<const T> data, const T* w, index_t nodes, const T* shifts, T* u) const {
-    const index_t n = size(), d = features(), rows = tile_rows();
-    if (d == 0) return static_cast<void>(std::fill_n(u, nodes * n, T(0)));
-    PerWorker<Buffer<T>> tiles;
-    parallel_for(ceil_div(n, rows), [&](index_t t, int worker) {
-      const index_t i0 = t * rows, ni = std::min(rows, n - i0);
-      for (index_t k = 0; shifts != nullptr && k < nodes; ++k) std::fill_n(u + k * n + i0, ni, shifts[k]);
-      gemm<T>(Trans::no, Trans::yes, nodes, ni, d, T(1), w, d, read(data, i0, ni, tiles[worker]), d,
-              shifts == nullptr ? T(0) : T(1), u + i0, n);
-    });
+  /// u (nodes × N) = W dataᵀ less W mean, data one of the two views.
+  void project_centred(View<const T> data, const T* w, index_t nodes, T* u) const {
+    project(data, mean_, w, nodes, nullptr, u);
   }
-  /// The pre-activations u = W dataᵀ, less W mean where h is linear.
-  void project(View<const T> data, const T* w, index_t nodes, T* u) const {
-    if (gate_.kind == 0) return project(data, w, nodes, nullptr, u);
-    Buffer<T> shifts(nodes);
-    mean_outputs(w, nodes, shifts.data());
-    project(data, w, nodes, shifts.data(), u);
-  }
+  /// The pre-activations W dataᵀ of one of the two views, or of the own inputs; less W mean where h is linear.
+  void project(View<const T> data, const T* w, index_t nodes, T* u) const { project(data, mean_, w, nodes, u); }
+  void project_own_inputs(const T* w, index_t nodes, T* u) const { project(own_inputs(), own_mean_, w, nodes, u); }
 
   /// out (nodes × d) = z x + z' x', z: nodes × N with `sums` the sums of both rows of a node.
   void back(const T* z, const T* z_aug, const double* sums, index_t nodes, double* out) const {
@@ -121,16 +119,16 @@ class Layer {
       T keep = T(0);
       for (index_t t = tiles * g / groups; t < tiles * (g + 1) / groups; ++t) {
         const index_t i0 = t * rows, ni = std::min(rows, n - i0);
-        gemm<T>(Trans::no, Trans::no, nodes, d, ni, T(1), z + i0, n, read(x_, i0, ni, buffers[worker]), d, keep, part,
-                d);
-        gemm<T>(Trans::no, Trans::no, nodes, d, ni, T(1), z_aug + i0, n, read(x_aug_, i0, ni, buffers[worker]), d, T(1),
+        gemm<T>(Trans::no, Trans::no, nodes, d, ni, T(1), z + i0, n, read(x_, mean_, i0, ni, buffers[worker]), d, keep,
                 part, d);
+        gemm<T>(Trans::no, Trans::no, nodes, d, ni, T(1), z_aug + i0, n, read(x_aug_, mean_, i0, ni, buffers[worker]),
+                d, T(1), part, d);
         keep = T(1);
       }
     });
     parallel_for(nodes, [&](index_t k, int) {
       double* row = out + k * d;
-      for (index_t j = 0; j < d; ++j) row[j] = sums[k] * mean_[j];
+      for (index_t j = 0; j < d; ++j) row[j] = sums[k] * mean_.wide[j];
       for (index_t g = 0; g < groups; ++g)
         for (index_t j = 0; j < d; ++j) row[j] += static_cast<double>(parts[(g * nodes + k) * d + j]);
     });
@@ -166,15 +164,45 @@ class Layer {
  private:
   static constexpr index_t block = 64;
 
+  index_t open_count(const T* p) const {
+    index_t open = 0;
+    for (index_t i = 0; i < size(); ++i) open += p[i] > T(0);
+    return open;
+  }
+
+  void mean_outputs(const RowMean<T>& mean, const T* w, index_t nodes, T* out) const {
+    const index_t d = features();
+    for (index_t k = 0; k < nodes; ++k) out[k] = static_cast<T>(kernels<T>().dot_wide(w + k * d, mean.wide.data(), d));
+  }
+
+  // u = W (data − mean)ᵀ + shifts.
+  void project(View<const T> data, const RowMean<T>& mean, const T* w, index_t nodes, const T* shifts, T* u) const {
+    const index_t n = size(), d = features(), rows = tile_rows();
+    if (d == 0) return static_cast<void>(std::fill_n(u, nodes * n, T(0)));
+    PerWorker<Buffer<T>> tiles;
+    parallel_for(ceil_div(n, rows), [&](index_t t, int worker) {
+      const index_t i0 = t * rows, ni = std::min(rows, n - i0);
+      for (index_t k = 0; shifts != nullptr && k < nodes; ++k) std::fill_n(u + k * n + i0, ni, shifts[k]);
+      gemm<T>(Trans::no, Trans::yes, nodes, ni, d, T(1), w, d, read(data, mean, i0, ni, tiles[worker]), d,
+              shifts == nullptr ? T(0) : T(1), u + i0, n);
+    });
+  }
+  void project(View<const T> data, const RowMean<T>& mean, const T* w, index_t nodes, T* u) const {
+    if (gate_.kind == 0) return project(data, mean, w, nodes, nullptr, u);
+    Buffer<T> shifts(nodes);
+    mean_outputs(mean, w, nodes, shifts.data());
+    project(data, mean, w, nodes, shifts.data(), u);
+  }
+
   index_t tile_rows() const {
     return std::clamp<index_t>((index_t{1} << 17) / std::max<index_t>(1, features()) / 16 * 16, 64, 512);
   }
 
-  const T* read(View<const T> data, index_t i0, index_t ni, Buffer<T>& tile) const {
+  const T* read(View<const T> data, const RowMean<T>& mean, index_t i0, index_t ni, Buffer<T>& tile) const {
     const index_t d = features();
     tile.resize(tile_rows() * d);
     for (index_t i = 0; i < ni; ++i)
-      read_kernels<T, T>().delta_row(data.row(i0 + i), narrow_mean_.data(), d, tile.data() + i * d);
+      read_kernels<T, T>().delta_row(data.row(i0 + i), mean.narrow.data(), d, tile.data() + i * d);
     return tile.data();
   }
 
@@ -182,8 +210,9 @@ class Layer {
   Activation h_;
   NodeGate gate_;
   NodeImportance<T> alpha_;
-  Buffer<double> mean_, weight_, degree_;
-  Buffer<T> narrow_mean_, weight_row_;
+  RowMean<T> mean_, own_mean_;
+  Buffer<double> weight_, degree_;
+  Buffer<T> weight_row_;
 };
 
 }  // namespace alphacl
