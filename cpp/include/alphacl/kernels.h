@@ -221,7 +221,7 @@ struct NodeGate {
   double parameter;
 };
 
-/// Harmonics that a series may have.
+/// Harmonics of the longest series that the kernels of nodes take.
 constexpr index_t most_series_terms = 512;
 
 /// Rows over the samples of one node.
