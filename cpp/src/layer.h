@@ -93,9 +93,19 @@ class Layer {
       mean_outputs(w, 1, &output);
       return gate_at(output);
     }
-    // Where some differ: 0 keeps the closed gates of a ReLU closed, and there are many.
-    const index_t open = open_count(p) + open_count(p_aug), all = 2 * size();
-    return 8 * open >= 7 * all ? T(1) : 8 * open <= all ? gate_at(T(-1)) : T(0);
+    const index_t all = 2 * size();
+    index_t open = 0, closed = 0;
+    for (const T* row : {p, p_aug}) {
+      for (index_t i0 = 0; i0 < size(); i0 += 512) {
+        const int count = static_cast<int>(std::min<index_t>(512, size() - i0));
+        int found = 0;
+        for (int i = 0; i < count; ++i) found += row[i0 + i] > T(0);
+        open += found;
+        closed += count - found;
+        if (8 * open > all && 8 * closed > all) return T(0);  // keeps the closed gates of a ReLU closed
+      }
+    }
+    return closed < open ? T(1) : gate_at(T(-1));
   }
 
   /// u (nodes × N) = W dataᵀ less W mean, data one of the two views.
@@ -163,12 +173,6 @@ class Layer {
 
  private:
   static constexpr index_t block = 64;
-
-  index_t open_count(const T* p) const {
-    index_t open = 0;
-    for (index_t i = 0; i < size(); ++i) open += p[i] > T(0);
-    return open;
-  }
 
   void mean_outputs(const RowMean<T>& mean, const T* w, index_t nodes, T* out) const {
     const index_t d = features();
