@@ -5,7 +5,7 @@ import pytest
 from support import DTYPES, torch, two_views
 
 import alphacl_fast as acl
-from alphacl_fast import theory
+from alphacl_fast import reference, theory
 
 SIX = (0.25, 0.2, 0.18, 0.15, 0.12, 0.1)
 
@@ -88,6 +88,26 @@ def test_ends_are_stationary(frozen):
         complement = np.eye(5) - np.outer(w[k], w[k])
         second = np.linalg.eigvalsh(complement @ matrices[k] @ complement)[-1]
         assert found.gap[k] == pytest.approx(found.eigenvalue[k] - second, abs=0.05 * found.eigenvalue[k])
+
+
+@pytest.mark.parametrize("tau", [0.5, 1e-3])
+@pytest.mark.parametrize("offset", [0, 1.6, -1.6])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_is_said_of_relu_nodes_holds(dtype, offset, tau):
+    """Also where nearly all gates are open, or nearly none."""
+    x, x_aug = (v + np.array([offset, 0, 0, 0, 0], dtype) for v in two_views(400, 5, dtype, noise=0.2))
+    starts = np.random.default_rng(1).standard_normal((6, 5)).astype(dtype)
+    starts[:, 0] = np.abs(starts[:, 0]) + 2
+    alpha = acl.NodeGaussian(tau)
+    tol = 1e-5 if dtype == np.float32 else 1e-10
+    found = theory.find_local_maxima(x, x_aug, weights0=starts, activation="relu", alpha=alpha, max_iter=3)
+    w = found.weights.astype(np.float64)
+    products = np.einsum("kij,kj->ki", reference.gated_cov(x, x_aug, w, alpha=alpha), w)
+    values = np.einsum("ki,ki->k", products, w)
+    np.testing.assert_allclose(found.eigenvalue, values, rtol=10 * tol)
+    np.testing.assert_allclose(found.energy, values / 2, rtol=10 * tol)
+    residual = np.linalg.norm(products - values[:, None] * w, axis=1)
+    np.testing.assert_allclose(found.residual, residual, atol=10 * tol * np.abs(values).max())
 
 
 def test_converged_nodes_stand_at_maxima():

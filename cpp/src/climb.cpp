@@ -112,6 +112,7 @@ void Climb<T>::judge(std::vector<Node*>& nodes) {
     const T *p = s.p.data() + node.row * n, *p_aug = s.p_aug.data() + node.row * n;
     T *a = s.a.data() + i * n, *a_aug = s.a_aug.data() + i * n;
     const T *t = s.own() ? nullptr : s.t.data() + i * n, *r = layer.weight();
+    const T reference = layer.reference_gate(node.w, p, p_aug);
     if (s.own()) {
       open(i);
       work.t.resize(n);
@@ -121,14 +122,13 @@ void Climb<T>::judge(std::vector<Node*>& nodes) {
       if (node.fresh || !s.options.frozen)
         set_line(layer.gate(), c, layer.alpha().tau, layer.alpha().tol, p, outputs, n, line, work.scratch);
       node.fresh = false;
-      own_laplacian(layer.gate(), c, layer.alpha().tau, layer.alpha().tol, p, outputs, a, T(0), n, line, work.t.data(),
-                    work.r.data(), work.scratch);
+      own_laplacian(layer.gate(), c, layer.alpha().tau, layer.alpha().tol, p, outputs, a, reference, n, line,
+                    work.t.data(), work.r.data(), work.scratch);
       t = work.t.data();
       r = work.r.data();
     }
     node.energy = 0.5 * layer.scale() / (c * c) * node_kernels<T>().form_row(a, a_aug, t, r, n);
-    sums[i] =
-        node_kernels<T>().back_row(layer.gate(), p, p_aug, t, r, layer.reference_gate(node.w, p, p_aug), n, a, a_aug);
+    sums[i] = node_kernels<T>().back_row(layer.gate(), p, p_aug, t, r, reference, n, a, a_aug);
   });
   layer.back(s.a.data(), s.a_aug.data(), sums.data(), count, s.products.data());
   for (index_t i = 0; i < count; ++i) {

@@ -366,7 +366,9 @@ void covariances(View<const float> x, View<const float> x_aug, View<const float>
     if (cancelled[static_cast<std::size_t>(k)]) again.push_back(k);
   if (again.empty()) return;
   const auto wide = alpha.shared ? alpha.shared->widened() : nullptr;
-  GatedCov<double, float>(x, x_aug, weights, h, wide.get(), alpha)
+  NodeImportance<float> finer = alpha;
+  finer.tol = std::min(alpha.tol, wide_tolerance);
+  GatedCov<double, float>(x, x_aug, weights, h, wide.get(), finer)
       .run(again, [&](index_t k, const double* matrix, double) { write(matrix, x.cols, k, out); });
 }
 

@@ -43,8 +43,7 @@ class Line {
     }
     finite_ = poison == 0;
     const double inv_sqrt_tau = 1 / std::sqrt(tau), range = (high - low) * inv_sqrt_tau;
-    // Products: samples with one output have one error in common, so all together get the tolerance. And few samples
-    // are not taken by the series where another method is as good: what the many of one output leave would count.
+    // Products: samples with one output have one error in common, so all together get the tolerance.
     const bool products = use == SeriesFor::products;
     const double allowed = products ? tol / static_cast<double>(n + rest) : tol, terms = series_terms(range, allowed);
     const bool pays = cheapest(n + rest, range, tol) == GaussianMethod::fourier ||
@@ -139,30 +138,66 @@ void set_line(const NodeGate& h, double homogeneity, double tau, double tol, con
   line.set(scratch.s.data(), open, n - open, tau, tol, SeriesFor::products);
 }
 
+/// t and r of few outputs by their pairs, with `rest` outputs of 0 whose a is 0. Returns r of an output of 0.
+template <class T>
+double laplacian_of_few(const T* s, const T* a, index_t n, index_t rest, double tau, T* t, T* r) {
+  const double inv_sqrt_tau = 1 / std::sqrt(tau), closed = static_cast<double>(rest);
+  const auto alpha = [=](double difference) {
+    const double scaled = difference * inv_sqrt_tau;
+    return std::exp(-0.5 * scaled * scaled);
+  };
+  double sum_at_zero = closed;
+  for (index_t i = 0; i < n; ++i) {
+    const double here = static_cast<double>(s[i]), value = static_cast<double>(a[i]), at_zero = alpha(here);
+    double sum = closed * at_zero, product = sum * value;
+    for (index_t j = 0; j < n; ++j) {
+      const double weight = alpha(here - static_cast<double>(s[j]));
+      sum += weight;
+      product += weight * (value - static_cast<double>(a[j]));
+    }
+    t[i] = static_cast<T>(2 * product);
+    r[i] = static_cast<T>(sum);
+    sum_at_zero += at_zero;
+  }
+  return sum_at_zero;
+}
+
 /// t and r over all N samples for a node's own Gaussian importance, whose line is set. `reference`: the gate whose
-/// share of a common shift is left out of a; where it is 0, a closed gate means a = 0.
+/// share of a common shift is left out of a. Where it is 0, the closed samples of a ReLU have a = 0, and their t, which
+/// their gates drop, may be left at 0: then back_row() must have the same reference.
 template <class T>
 void own_laplacian(const NodeGate& h, double homogeneity, double tau, double tol, const T* p, const T* p0, const T* a,
                    T reference, index_t n, const Line<T>& line, T* t, T* r, LineScratch<T>& scratch) {
   if (!line.finite()) {
     std::fill_n(t, n, std::numeric_limits<T>::quiet_NaN());
     std::fill_n(r, n, std::numeric_limits<T>::quiet_NaN());
-  } else if (line.series() && reference == T(0) && compact(h, p, p0)) {
+    return;
+  }
+  if (reference == T(0) && compact(h, p, p0)) {
     const index_t open = gather_outputs(h, homogeneity, p, p0, a, n, scratch);
-    line.laplacian(scratch.s.data(), scratch.a.data(), open, scratch.t.data(), scratch.r.data());
-    node_kernels<T>().scatter_open(p, scratch.t.data(), scratch.r.data(), static_cast<T>(line.sum_at_zero()), n, t, r);
-  } else {
-    scratch.resize(n);
-    node_kernels<T>().gated_row(h, p0, p0, static_cast<T>(1 / homogeneity), n, scratch.s.data());
-    if (line.series()) return line.laplacian(scratch.s.data(), a, n, t, r);
-    const auto alpha = gaussian<T, T>(View<const T>{scratch.s.data(), n, 1, 1}, tau, tol, GaussianMethod::automatic);
-    alpha->row_sums(scratch.sums.data());
-    alpha->matmul({a, n, 1, 1}, {scratch.product.data(), n, 1, 1});
-    for (index_t i = 0; i < n; ++i) {
-      r[i] = static_cast<T>(scratch.sums[i]);
-      t[i] =
-          static_cast<T>(2 * (static_cast<double>(a[i]) * scratch.sums[i] - static_cast<double>(scratch.product[i])));
+    const T* s = scratch.s.data();
+    const bool few = open <= 64 || (!line.series() && open * open <= 64 * n);
+    if (few || line.series()) {
+      double closed = 0;
+      if (few) {
+        closed = laplacian_of_few(s, scratch.a.data(), open, n - open, tau, scratch.t.data(), scratch.r.data());
+      } else {
+        line.laplacian(s, scratch.a.data(), open, scratch.t.data(), scratch.r.data());
+        closed = line.sum_at_zero();
+      }
+      node_kernels<T>().scatter_open(p, scratch.t.data(), scratch.r.data(), static_cast<T>(closed), n, t, r);
+      return;
     }
+  }
+  scratch.resize(n);
+  node_kernels<T>().gated_row(h, p0, p0, static_cast<T>(1 / homogeneity), n, scratch.s.data());
+  if (line.series()) return line.laplacian(scratch.s.data(), a, n, t, r);
+  const auto alpha = gaussian<T, T>(View<const T>{scratch.s.data(), n, 1, 1}, tau, tol, GaussianMethod::automatic);
+  alpha->row_sums(scratch.sums.data());
+  alpha->matmul({a, n, 1, 1}, {scratch.product.data(), n, 1, 1});
+  for (index_t i = 0; i < n; ++i) {
+    r[i] = static_cast<T>(scratch.sums[i]);
+    t[i] = static_cast<T>(2 * (static_cast<double>(a[i]) * scratch.sums[i] - static_cast<double>(scratch.product[i])));
   }
 }
 

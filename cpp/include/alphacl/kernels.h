@@ -207,7 +207,7 @@ struct BasisKernels {
 /// A symmetric tridiagonal T: m diagonal entries `alpha`, m − 1 off-diagonal ones `beta`, all of these positive.
 struct TridiagonalKernels {
   /// The largest eigenvalue, sought from `guess` down if that lies above it; *last: the last entry of its unit
-  /// eigenvector, at most a tenth too large, or 0 where it is too small to be told. scratch: 2m.
+  /// eigenvector, at most a tenth too large, or 0 where it cannot be told. scratch: 2m.
   double (*top)(const double* alpha, const double* beta, index_t m, double guess, double* last, double* scratch);
   /// s (m) = the unit eigenvector of the eigenvalue `top`, to all its small entries, with a residual of `enough` or
   /// what two steps of inverse iteration leave. scratch: m.
