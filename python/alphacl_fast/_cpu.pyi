@@ -171,6 +171,15 @@ class _GatedOperator:
         n_iter: NDArray[np.int64],
         converged: NDArray[np.bool_],
     ) -> None: ...
+    def top_eigenvalue_apart(
+        self,
+        apart: _Float,
+        tol: float,
+        max_iter: int,
+        seed: int,
+        eigenvalue: _Float,
+        converged: NDArray[np.bool_],
+    ) -> None: ...
 
 @final
 class GatedOperator_f32(_GatedOperator): ...

@@ -17,14 +17,19 @@ from alphacl_fast.importance import NodeGaussian
 __all__ = ["LocalMaxima", "find_local_maxima"]
 
 _DEFAULT_TOL = {np.dtype(np.float32): 1e-4, np.dtype(np.float64): 1e-8}
+_MOST_GAP_PRODUCTS = 1000
 
 
 class LocalMaxima(NamedTuple):
-    """Where K nodes ended. λ, gap and residual are those of A(w) at the weights returned."""
+    """Where K nodes ended. λ, gap, residual and energy are those of A(w) at the weights returned.
+
+    A gap is negative where w is not the top eigenvector, +inf where d = 1 leaves no complement, and NaN where 1000
+    products were not enough to find it.
+    """
 
     weights: Any  # (K, d), of length 1
     eigenvalue: Any  # (K,) λ = wᵀA(w)w
-    gap: Any  # (K,) λ minus the largest eigenvalue orthogonal to w (negative where w is not the top), or None
+    gap: Any  # (K,) λ minus the largest eigenvalue of A in the complement of w, to tol · ‖A‖, or None; see below
     residual: Any  # (K,) ‖A(w)w − λw‖
     energy: Any  # (K,) ½ C_α[h(wᵀx)]
     steps: Any  # (K,) int64
@@ -105,7 +110,7 @@ def find_local_maxima(
     if gap:
         alpha_weights = starts if frozen and isinstance(alpha, NodeGaussian) else None
         layer = GatedCovariance(x, x_aug, ends, activation=activation, alpha=alpha, alpha_weights=alpha_weights)
-        gaps = values - _second_eigenvalues(layer, weights, values)
+        gaps = _gaps(layer, weights, values, tol, seed)
     odd = name == "linear" or (name == "monomial" and parameter % 2 == 1)
     groups = _groups(weights, values, energies, np.cos(angle), odd)
     found = (values, gaps, residuals, energies, steps, converged, groups)
@@ -155,25 +160,11 @@ class _NoBar:
         pass
 
 
-def _second_eigenvalues(layer: GatedCovariance, w: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The largest eigenvalue of PAP on the complement of w, P = I − wwᵀ: of PAP − s wwᵀ, s > 0 large enough."""
-    count, d = w.shape
-    low = 4 * np.abs(values).max(initial=0, where=np.isfinite(values)) + np.finfo(w.dtype).tiny
-
-    def product(v: np.ndarray, which: np.ndarray) -> np.ndarray:
-        axis = w[which]
-        along = np.einsum("kd,kd->k", v, axis)[:, None] * axis
-        out = np.empty_like(v)
-        layer._multiply(v - along, which, out)
-        return out - np.einsum("kd,kd->k", out, axis)[:, None] * axis - low * along
-
-    second, residuals = np.empty(count, w.dtype), np.empty(count, w.dtype)
-    ignored = np.empty((count, d), w.dtype), np.empty(count, np.int64), np.empty(count, np.bool_)
-    vectors, steps, done = ignored
-    maker("power_iteration_of_product", w.dtype)(
-        product, count, d, None, 1e-4, 1000, True, 0, second, vectors, None, residuals, steps, done
-    )
-    return second if d > 1 else np.full_like(second, -np.inf)
+def _gaps(layer: GatedCovariance, w: np.ndarray, values: np.ndarray, tol: float, seed: int) -> np.ndarray:
+    """λ minus the largest eigenvalue of PAP on the complement of w, P = I − wwᵀ; NaN where that has not converged."""
+    second, found = np.empty(len(w), w.dtype), np.empty(len(w), np.bool_)
+    layer._operator.top_eigenvalue_apart(w, tol, _MOST_GAP_PRODUCTS, seed, second, found)
+    return np.where(found, values - second, np.nan).astype(w.dtype, copy=False)
 
 
 def _groups(weights: np.ndarray, values: np.ndarray, energies: np.ndarray, cosine: float, odd: bool) -> np.ndarray:
