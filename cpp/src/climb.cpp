@@ -148,8 +148,8 @@ void NodeClimb<T, S>::judge(std::vector<Node*>& nodes) {
       if (node.fresh || !options_.frozen)
         set_line(layer.gate(), c, layer.tau(), layer.tol(), p, outputs, n, line, work.scratch);
       node.fresh = false;
-      own_laplacian(layer.gate(), c, layer.tau(), layer.tol(), p, outputs, a, reference, n, line,
-                    work.t.data(), work.r.data(), work.scratch);
+      own_laplacian(layer.gate(), c, layer.tau(), layer.tol(), p, outputs, a, reference, n, line, work.t.data(),
+                    work.r.data(), work.scratch);
       t = work.t.data();
       degree = r = work.r.data();
     }
@@ -255,8 +255,8 @@ void NodeClimb<T, S>::climb(const std::vector<Node*>& nodes) {
         work.t.resize(n);
         work.r.resize(n);
         // α of the step: of the outputs before it, so the gates of those outputs cannot say where a is 0.
-        const T* before = own_outputs() ? outputs_.data() + (options_.frozen ? node.id : node.row) * n
-                                          : p_.data() + node.row * n;
+        const T* before =
+            own_outputs() ? outputs_.data() + (options_.frozen ? node.id : node.row) * n : p_.data() + node.row * n;
         own_laplacian(layer.gate(), c, layer.tau(), layer.tol(), p + q * n, before, a, T(0), n,
                       lines_[static_cast<std::size_t>(node.id)], work.t.data(), work.r.data(), work.scratch);
         t = work.t.data();
@@ -372,9 +372,9 @@ struct Climb<T>::Parts {
       std::copy_n(starts.data() + id * d, d, frozen_at.data() + i * d);
     }
     constexpr double never = std::numeric_limits<double>::infinity();
-    wide.push_back({ids, std::make_unique<NodeClimb<double, T>>(
-                             x, x_aug, View<const T>{weights.data(), count, d, d},
-                             View<const T>{frozen_at.data(), count, d, d}, h, alpha, options, never)});
+    wide.push_back({ids, std::make_unique<NodeClimb<double, T>>(x, x_aug, View<const T>{weights.data(), count, d, d},
+                                                                View<const T>{frozen_at.data(), count, d, d}, h, alpha,
+                                                                options, never)});
   }
 };
 
@@ -423,8 +423,7 @@ void Climb<T>::write(const ClimbResult<T>& out) const {
     Buffer<T> weights(count * d), value(count), residual(count), energy(count);
     Buffer<std::int64_t> steps(count);
     Buffer<bool> converged(count);
-    wide.climb->write(
-        {weights.data(), value.data(), residual.data(), energy.data(), steps.data(), converged.data()});
+    wide.climb->write({weights.data(), value.data(), residual.data(), energy.data(), steps.data(), converged.data()});
     for (index_t i = 0; i < count; ++i) {
       const index_t id = wide.ids[static_cast<std::size_t>(i)];
       std::copy_n(weights.data() + i * d, d, out.weights + id * d);

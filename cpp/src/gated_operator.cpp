@@ -169,7 +169,7 @@ class NodeProducts {
     const Layer<T, S>& layer = *layer_;
     const index_t n = layer.size();
     const bool other = other_outputs();
-    const auto from = [&](const Buffer<T>& fresh, Buffer<T> Kept::*kept, index_t i) -> const T* {
+    const auto from = [&](const Buffer<T>& fresh, Buffer<T> Kept::* kept, index_t i) -> const T* {
       return kept_ ? ((*kept_).*kept).data() + active[rows[i]] * n : fresh.data() + i * n;
     };
     const auto open = [&](index_t i) {
@@ -280,7 +280,8 @@ struct GatedOperator<T>::Parts {
 template <class T>
 GatedOperator<T>::GatedOperator(View<const T> x, View<const T> x_aug, View<const T> weights, const Activation& h,
                                 const NodeImportance<T>& alpha, View<const T> alpha_weights)
-    : parts_(new Parts{x, x_aug, h, alpha, std::make_shared<Layer<T, T>>(x, x_aug, h, alpha), {}, {}, 0, 0, {}, {}, {}}) {
+    : parts_(
+          new Parts{x, x_aug, h, alpha, std::make_shared<Layer<T, T>>(x, x_aug, h, alpha), {}, {}, 0, 0, {}, {}, {}}) {
   parts_->start(weights, alpha_weights);
 }
 
@@ -330,8 +331,7 @@ void GatedOperator<T>::apply(View<const T> v, const index_t* active, View<T> out
     }
     parts_->in_double().apply({from.data(), rows, d, d}, nodes.data(), {to.data(), rows, d, d},
                               largest_cancellation_wide<T>, lost.data());
-    for (index_t i = 0; i < rows; ++i)
-      std::copy_n(to.data() + i * d, d, out.row(again[static_cast<std::size_t>(i)]));
+    for (index_t i = 0; i < rows; ++i) std::copy_n(to.data() + i * d, d, out.row(again[static_cast<std::size_t>(i)]));
   }
 }
 

@@ -247,8 +247,7 @@ class Layer {
     parallel_for(ceil_div(n, rows), [&](index_t t, int worker) {
       const index_t i0 = t * rows, ni = std::min(rows, n - i0);
       const T* tile = read(x_, mean_, i0, ni, tiles[worker]);
-      for (index_t i = 0; i < ni; ++i)
-        squares_[i0 + i] = kernels<T>().dot(tile + i * d, tile + i * d, d);
+      for (index_t i = 0; i < ni; ++i) squares_[i0 + i] = kernels<T>().dot(tile + i * d, tile + i * d, d);
     });
   }
 

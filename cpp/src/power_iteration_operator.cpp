@@ -57,8 +57,8 @@ class LockStep {
     run_apart();
     for (index_t k = 0; k < count_; ++k) {
       const Matrix& m = matrix(k);
-      eigenvalue[k] = m.failed ? std::numeric_limits<T>::quiet_NaN()
-                               : static_cast<T>(std::ldexp(m.made.exact, -m.exponent));
+      eigenvalue[k] =
+          m.failed ? std::numeric_limits<T>::quiet_NaN() : static_cast<T>(std::ldexp(m.made.exact, -m.exponent));
       converged[k] = !m.failed && m.iteration.converged();
     }
   }
