@@ -256,6 +256,7 @@ def test_torch_in_torch_out():
     assert layer.dtype == t.float32
     for answer in (layer.matmul(w), layer.quadratic(w), layer.to_dense(), acl.power_iteration(layer).eigenvector):
         assert isinstance(answer, t.Tensor)
+    assert t.equal(layer @ w, layer.matmul(w))
     t.testing.assert_close(layer.matmul(w), t.einsum("kij,kj->ki", layer.to_dense(), w), rtol=1e-4, atol=1e-5)
 
 

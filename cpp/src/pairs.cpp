@@ -246,8 +246,23 @@ Spread spread(View<const S> f) {
   return found;
 }
 
-// Calls body with the scores in the type that is exact enough, or in double where `exact`. Scores of inner products
-// are as exact as their users' own.
+// Hinges are decided in double; other sums where float would round the offsets too much.
+template <class S>
+bool needs_double(PairForm form, const double* offset, index_t n) {
+  double largest = 0;
+  for (index_t i = 0; i < n; ++i) largest = std::max(largest, std::abs(offset[i]));
+  return form == PairForm::hinge || offset_precision<S>(largest);
+}
+
+// The largest ‖f‖; one that float cannot hold is inf.
+template <class S>
+double longest(View<const S> f) {
+  double largest = 0;
+  for (index_t i = 0; i < f.rows; ++i) largest = std::max(largest, kernels<S>().dot(f.row(i), f.row(i), f.cols));
+  return std::sqrt(largest);
+}
+
+// Calls body with the scores in the type that is exact enough, or in double where `exact`.
 template <class S, class Body>
 void with_scores(const Pairs<S>& pairs, bool exact, bool products, Body&& body) {
   Spread centre{Buffer<double>(), 0};
@@ -255,6 +270,9 @@ void with_scores(const Pairs<S>& pairs, bool exact, bool products, Body&& body) 
   if (pairs.distances) {
     centre = spread(pairs.left);
     precision = distance_precision<S>(centre.largest, pairs.scale);
+  } else if (sizeof(S) == 4 && !exact) {
+    const double left = longest(pairs.left), right = pairs.right.data ? longest(pairs.right) : left;
+    precision.wide = product_precision<S>(left, right, pairs.scale);
   }
   const double* mean = pairs.distances ? centre.mean.data() : nullptr;
   if (exact || precision.wide || !std::isfinite(static_cast<float>(pairs.scale))) {
@@ -264,11 +282,12 @@ void with_scores(const Pairs<S>& pairs, bool exact, bool products, Body&& body) 
   }
 }
 
-// grad = scale (w f − degree f), centred f; false where float sums cancel too much.
+// grad = scale (w f − degree f), centred f; false where float sums cancel too much. of_scale: Σ w_ij t_ij/scale.
 template <class T, class S>
-bool write(const Pairs<S>& pairs, const Scores<T>& scores, const Products<T>& products, View<S> left, View<S> right) {
+bool write(const Pairs<S>& pairs, const Scores<T>& scores, const Products<T>& products, View<S> left, View<S> right,
+           double* of_scale) {
   const index_t m = left.cols, width = scores.left().width();
-  double minuend = 0, difference = 0;
+  double minuend = 0, difference = 0, total = 0;
   for (index_t i = 0; i < left.rows; ++i) {
     const T *sum = products.left.data() + i * width, *f = scores.left().row(i);
     const double degree = pairs.distances ? products.degree[i] : 0;
@@ -276,12 +295,14 @@ bool write(const Pairs<S>& pairs, const Scores<T>& scores, const Products<T>& pr
       const double own = degree * static_cast<double>(f[c]), g = static_cast<double>(sum[c]) - own;
       minuend += own * own;
       difference += g * g;
+      total += static_cast<double>(f[c]) * g;
       left.row(i)[c] = static_cast<S>(pairs.scale * g);
     }
   }
   for (index_t j = 0; right.data && j < right.rows; ++j)
     for (index_t c = 0; c < m; ++c)
       right.row(j)[c] = static_cast<S>(pairs.scale * static_cast<double>(products.right[j * width + c]));
+  *of_scale = scores.one_set() ? 0.5 * total : total;
   // As for the covariance: beyond this ratio the work is done in double.
   return sizeof(T) == 8 || !(minuend > 64 * difference);
 }
@@ -295,13 +316,15 @@ void pair_log_sums(const Pairs<S>& pairs, double* rows, double* cols) {
 
 template <class S>
 void pair_sums(const Pairs<S>& pairs, PairForm form, const double* offset, double* rows) {
-  with_scores(pairs, form == PairForm::hinge, false, [&](const auto& scores) { sums(scores, form, offset, rows); });
+  const bool exact = needs_double<S>(form, offset, pairs.left.rows);
+  with_scores(pairs, exact, false, [&](const auto& scores) { sums(scores, form, offset, rows); });
 }
 
 template <class S>
-void pair_log_sums_gradient(const Pairs<S>& pairs, const double* rows, const double* cols, const double* a,
-                            const double* b, View<S> left, View<S> right) {
+double pair_log_sums_gradient(const Pairs<S>& pairs, const double* rows, const double* cols, const double* a,
+                              const double* b, View<S> left, View<S> right) {
   bool done = false;
+  double of_scale = 0;
   const auto gradient = [&](const auto& scores) {
     using T = std::decay_t<decltype(*scores.left().row(0))>;
     Side<T> of_rows, of_cols;
@@ -311,35 +334,39 @@ void pair_log_sums_gradient(const Pairs<S>& pairs, const double* rows, const dou
       of_cols.logarithms(scores.right().size(), cols, b);
       other = &of_cols;
     }
-    done = write(pairs, scores, weighted_products(scores, PairForm::exponential, of_rows, other), left, right);
+    const Products<T> products = weighted_products(scores, PairForm::exponential, of_rows, other);
+    done = write(pairs, scores, products, left, right, &of_scale);
   };
   with_scores(pairs, false, true, gradient);
   if (!done) with_scores(pairs, true, true, gradient);
+  return of_scale;
 }
 
 template <class S>
-void pair_sums_gradient(const Pairs<S>& pairs, PairForm form, const double* offset, const double* a, View<S> left,
-                        View<S> right, double* offsets) {
+double pair_sums_gradient(const Pairs<S>& pairs, PairForm form, const double* offset, const double* a, View<S> left,
+                          View<S> right, double* offsets) {
   bool done = false;
+  double of_scale = 0;
   const auto gradient = [&](const auto& scores) {
     using T = std::decay_t<decltype(*scores.left().row(0))>;
     Side<T> side;
     side.offsets(scores.left().size(), offset, a);
     const Products<T> products = weighted_products(scores, form, side, scores.one_set() ? &side : nullptr);
     std::copy_n(products.own.data(), scores.left().size(), offsets);
-    done = write(pairs, scores, products, left, right);
+    done = write(pairs, scores, products, left, right, &of_scale);
   };
-  with_scores(pairs, form == PairForm::hinge, true, gradient);
+  with_scores(pairs, needs_double<S>(form, offset, pairs.left.rows), true, gradient);
   if (!done) with_scores(pairs, true, true, gradient);
+  return of_scale;
 }
 
-#define ALPHACL_PAIRS(S)                                                                                               \
-  template void pair_log_sums<S>(const Pairs<S>&, double*, double*);                                                   \
-  template void pair_log_sums_gradient<S>(const Pairs<S>&, const double*, const double*, const double*, const double*, \
-                                          View<S>, View<S>);                                                           \
-  template void pair_sums<S>(const Pairs<S>&, PairForm, const double*, double*);                                       \
-  template void pair_sums_gradient<S>(const Pairs<S>&, PairForm, const double*, const double*, View<S>, View<S>,       \
-                                      double*);
+#define ALPHACL_PAIRS(S)                                                                                           \
+  template void pair_log_sums<S>(const Pairs<S>&, double*, double*);                                               \
+  template double pair_log_sums_gradient<S>(const Pairs<S>&, const double*, const double*, const double*,          \
+                                            const double*, View<S>, View<S>);                                      \
+  template void pair_sums<S>(const Pairs<S>&, PairForm, const double*, double*);                                   \
+  template double pair_sums_gradient<S>(const Pairs<S>&, PairForm, const double*, const double*, View<S>, View<S>, \
+                                        double*);
 ALPHACL_PAIRS(float)
 ALPHACL_PAIRS(double)
 #undef ALPHACL_PAIRS

@@ -62,7 +62,7 @@ def pair_log_sums_gradient(
     b: NDArray[np.float64] | None,
     grad_left: _Float,
     grad_right: _Float | None,
-) -> None: ...
+) -> float: ...
 def pair_sums(
     left: _Float,
     right: _Float | None,
@@ -85,7 +85,7 @@ def pair_sums_gradient(
     grad_left: _Float,
     grad_right: _Float | None,
     grad_offset: NDArray[np.float64],
-) -> None: ...
+) -> float: ...
 def gated_outer(x: _Float, omega: _Float, out: _Float) -> None: ...
 @overload
 def gated_cov(

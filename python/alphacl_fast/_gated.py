@@ -138,6 +138,9 @@ class GatedCovariance:
         self._multiply(vectors.array, np.arange(self.shape[0]), array)
         return answer
 
+    def __matmul__(self, v: Any) -> Any:
+        return self.matmul(v)
+
     def quadratic(self, v: Any) -> Any:
         """v_kᵀ A(w_k) v_k for all k: (K, d) -> (K,). At v = w it is c² C_α[h(wᵀx)]."""
         vectors = self._vectors(v)
