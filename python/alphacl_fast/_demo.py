@@ -274,10 +274,14 @@ def _times_table(results: list[Result]) -> str:
                 result.case.importance,
                 duration(result.seconds),
                 duration(result.numpy_seconds) if compared else "N×N too large",
-                f"{result.numpy_seconds / result.seconds:.1f}×" if compared else "–",
+                _ratio(result.numpy_seconds / result.seconds) if compared else "–",
             )
         )
     return "\n".join(lines)
+
+
+def _ratio(ratio: float) -> str:
+    return f"{ratio:.1f}×" if ratio < 99.95 else f"{ratio:.0f}×"
 
 
 def _notes(results: list[Result]) -> str:
