@@ -217,6 +217,20 @@ def test_a_dead_node_stays_and_is_in_no_group():
     np.testing.assert_allclose(found.weights[1], -1 / np.sqrt(3))
     assert found.eigenvalue[1] == 0
     assert found.group.tolist() == [0, -1]
+    assert found.num_open == 1
+
+
+def test_a_layer_that_never_opens_is_told():
+    """Augmentation outweighs the few pairs that a small τ joins: open nodes lose energy until they are closed."""
+    x, x_aug = (np.abs(v) for v in two_views(60, 3, np.float64, noise=0.5))
+    for options in ({"weights0": -np.eye(3)}, {"num_nodes": 4, "alpha": acl.NodeGaussian(1e-4)}):
+        with pytest.warns(RuntimeWarning, match=r"found no maximum: the energy of each of the \d nodes is 0") as caught:
+            found = theory.find_local_maxima(x, x_aug, **options)
+        assert caught[0].filename == __file__
+        assert (found.num_open, found.num_maxima) == (0, 0)
+        assert not found.energy.any()
+    with np.errstate(invalid="ignore"):
+        assert theory.find_local_maxima(x * np.nan, x_aug, 2, gap=False).num_open == 0  # not closed, and no warning
 
 
 def test_max_iter_and_seed():
@@ -237,6 +251,7 @@ def test_torch_in_torch_out():
     found = theory.find_local_maxima(x, x_aug, 3, alpha=acl.NodeGaussian(1.0), frozen=True)
     assert all(isinstance(part, t.Tensor) for part in found)
     assert isinstance(found.num_maxima, int)
+    assert isinstance(found.num_open, int)
 
 
 def test_progress_bar_on_demand_only(capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
@@ -41,6 +42,11 @@ class LocalMaxima(NamedTuple):
         """The number of different maxima found."""
         return int(self.group.max()) + 1
 
+    @property
+    def num_open(self) -> int:
+        """The number of nodes that end with a gate open, those in a group; where it is 0 nothing was found."""
+        return int((self.group >= 0).sum())
+
 
 def find_local_maxima(
     x: Any,
@@ -74,7 +80,8 @@ def find_local_maxima(
 
     σ ≥ 0 is raised from 0 until the energy, with the α of the step, does not fall (beyond rounding); where A is
     indefinite a plain power step could lower it. Each node stops on its own. A node whose gates are all closed stays
-    where it is (λ = 0).
+    where it is (λ = 0), and counts as converged. When all end like that a RuntimeWarning says so: no maximum was found,
+    as where α, τ small, joins so few pairs that the energy of every open node is negative. ``num_open`` counts others.
     Raises TypeError or ValueError naming the argument, what was expected and what came.
     Cost: 8NdK operations a step, as a product of GatedCovariance; memory: about eight arrays of N x block, blocks
     of 16 to 256 nodes. Source: poster, "local maxima of 1-layer networks"; the line search: derived.
@@ -113,6 +120,13 @@ def find_local_maxima(
         gaps = _gaps(layer, weights, values, tol, seed)
     odd = name == "linear" or (name == "monomial" and parameter % 2 == 1)
     groups = _groups(weights, values, energies, np.cos(angle), odd)
+    if not (energies.any() or values.any()):
+        warnings.warn(
+            f"find_local_maxima: found no maximum: the energy of each of the {count} nodes is 0, as where all gates "
+            "are closed; other starts, a larger tau or weaker augmentation may keep some open",
+            RuntimeWarning,
+            stacklevel=2,
+        )
     found = (values, gaps, residuals, energies, steps, converged, groups)
     if a.is_torch:
         found = tuple(None if f is None else sys.modules["torch"].from_numpy(f) for f in found)
@@ -152,7 +166,9 @@ def _bar(total: int, progress: bool | None) -> Any:
         from tqdm import tqdm
     except ImportError:
         return nullcontext(_NoBar())
-    return tqdm(total=total, desc="nodes", unit="node", leave=False, disable=None if progress is None else not progress)
+    disable = None if progress is None else not progress
+    # miniters=0: the clock runs on while no node ends.
+    return tqdm(total=total, desc="nodes", unit="node", leave=False, disable=disable, miniters=0)
 
 
 class _NoBar:
