@@ -113,10 +113,10 @@ def _gaussian(case, n, x, width=None):
 
 def _direct(case, n, x):
     f = features(case, n, x)
+    if not 1e-6 < np.abs(f).max() < 1e6:  # powers of distances leave the range of float32
+        f = f / (np.abs(f).max() or 1.0)
     p = case.pick([1, 2, 3, 4, 0.5, 6], [1, 3, 1, 3, 0.5, 0.5])
     unit = (typical_square(case, f) / 2) ** (p / 2)
-    if not 1e-30 < unit < 1e30:
-        unit = 1.0
     tau, normalize = temperature(case, unit, case.dtype), case.chance(0.6)
     case.note(f"Direct p={p} tau={tau!r} normalize={normalize}")
     return acl.Direct(laid_out(case, "features", f), p, tau, normalize=normalize)

@@ -43,7 +43,16 @@ def pair_terms(weights, x, x_aug):
 def absolute_term(alpha, weights, naive_weights, x, x_aug, dtype):
     """The absolute term of the judge for a covariance; `weights` and `naive_weights`: α in both types."""
     rounding = ROUNDINGS * eps(dtype) * np.abs(weights) + 2 * np.abs(naive_weights - weights)
-    return pair_terms(rounding + allowed_entry_error(alpha), x, x_aug)
+    total = pair_terms(rounding + allowed_entry_error(alpha), x, x_aug)
+    if dtype == np.float32:
+        degrees = np.abs(weights).sum(0) + np.abs(weights).sum(1)
+        total += ROUNDINGS * eps(np.float64) * float((degrees * _lengths(x) ** 2).sum()) / (2 * len(x) ** 2)
+    return total
+
+
+def _lengths(x):
+    """‖x_i − mean‖."""
+    return np.linalg.norm(x - x.mean(0), axis=1)
 
 
 def dense_pair(alpha, n, dtype):
@@ -142,7 +151,7 @@ def gradient(case):
     truth = _literal_gradient(wide, wide_aug, exact, both, exact_type(case.dtype))
     weights = ROUNDINGS * eps(case.dtype) * np.abs(exact) + 2 * np.abs(rough - exact) + allowed_entry_error(alpha)
     norm = np.linalg.norm(both, 2) if d else 0.0
-    absolute = [norm * t for t in _gradient_terms(weights, wide, wide_aug)]
+    absolute = [norm * t for t in gradient_terms(weights, wide, wide_aug, case.dtype)]
     for k, name in enumerate(("x", "x_aug")):
 
         def naive(k=k):
@@ -162,9 +171,13 @@ def _literal_gradient(x, x_aug, alpha, both, exact):
     return (inter - intra) @ both, intra @ both
 
 
-def _gradient_terms(weights, x, x_aug):
-    """Frobenius norms of the same sums of absolute terms."""
+def gradient_terms(weights, x, x_aug, dtype):
+    """Frobenius norms of the same sums of absolute terms; `weights` move by ω_ij."""
     beta = weights + weights.T
     inter = np.stack([(beta * np.abs(column[:, None] - column)).sum(1) for column in x.T], 1)
     intra = weights.sum(1)[:, None] * np.abs(x - x_aug)
-    return float(np.linalg.norm(inter + intra)), float(np.linalg.norm(intra))
+    double = 0.0
+    if dtype == np.float32:
+        degrees, lengths = beta.sum(0), _lengths(x)
+        double = eps(np.float64) / eps(dtype) * float(np.linalg.norm(degrees * lengths + beta @ lengths))
+    return float(np.linalg.norm(inter + intra)) + double, float(np.linalg.norm(intra))

@@ -10,7 +10,7 @@ SIZES = np.array(sorted({1, 2, 3, 5, 7, 8, 9, *(e + s for e in _EDGES for s in (
 
 def size(case, most, least=1):
     """A number about the edges of blocks and panels."""
-    fit = SIZES[(SIZES >= least) & (SIZES <= most)]
+    fit = SIZES[(least <= SIZES) & (most >= SIZES)]
     if len(fit) and case.chance(0.8):
         return int(case.pick(fit))
     return int(case.rng.integers(least, max(least, most) + 1))

@@ -1,7 +1,7 @@
 """The eight losses of P1 and alpha_cl_loss: values, gradients and importances against their literal sums.
 
-Absolute term: one rounding of each score s_ij = (d_i² + d_ij²)/τ, 4 eps (1 + |s_ij| + mean |s_i|), times |A_ij|, where A is
-the derivative of the losses by x_ij; beside it 2 |naive A_ij − A_ij|, as for a covariance.
+Absolute term: one rounding of each score s_ij = (d_i² + d_ij²)/τ, 4 eps (1 + |s_ij| + mean |s_i|), times |A_ij|, where
+A is the derivative of the losses by x_ij; beside it 2 |naive A_ij − A_ij|, as for a covariance.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ import alphacl_fast as acl
 
 from . import literal
 from .alphas import importance, temperature, typical_square
-from .covariance import _gradient_terms, absolute_term, dense_pair, exact_type
+from .covariance import absolute_term, dense_pair, exact_type, gradient_terms
 from .data import EXACT, laid_out, numpy_of, second_view, shape, values
 from .judge import ROUNDINGS, check, contract, eps, frobenius
 
@@ -132,7 +132,10 @@ def family(case):
     unit = typical_square(case, wide) / 2
     if not 1e-25 < unit < 1e25:
         return
-    name = case.pick(["InfoNCE", "MINE", "Triplet", "SoftTriplet", "NTuplet", "LiftedStructured", "ModifiedTriplet", "Quadratic"], [4, 1, 2, 1, 1, 1, 2, 1])
+    name = case.pick(
+        ["InfoNCE", "MINE", "Triplet", "SoftTriplet", "NTuplet", "LiftedStructured", "ModifiedTriplet", "Quadratic"],
+        [4, 1, 2, 1, 1, 1, 2, 1],
+    )
     module, loss, parameters, of_scores = _modules(case, unit)[name]()
     case.note(f"{name} {parameters}")
     made, (z, z_aug) = tensors(case, wide, wide_aug)
@@ -140,9 +143,13 @@ def family(case):
     reduction, weight = reduced(case, n)
     value = call(case, lambda a, b: module(a, b, reduction=reduction), made)
     exact, narrow = exact_type(case.dtype), case.dtype.type
-    true_value, slope, truth, scores = literal.of_distances(loss, z.astype(exact), z_aug.astype(exact), weight.astype(exact), parameters)
+    true_value, slope, truth, scores = literal.of_distances(
+        loss, z.astype(exact), z_aug.astype(exact), weight.astype(exact), parameters
+    )
     with np.errstate(over="ignore", invalid="ignore"):
-        rough, rough_slope, naive, _ = literal.of_distances(loss, z.astype(narrow), z_aug.astype(narrow), weight.astype(narrow), parameters)
+        rough, rough_slope, naive, _ = literal.of_distances(
+            loss, z.astype(narrow), z_aug.astype(narrow), weight.astype(narrow), parameters
+        )
     moved = score_terms(slope, rough_slope, scores, of_scores, case.dtype)
     if name == "Triplet" and kind not in EXACT:  # a step, which rounding may take early or late
         x = (scores - 2 * literal.squared_distances(z.astype(exact))) + parameters[0]
@@ -155,15 +162,24 @@ def family(case):
     )  # fmt: skip
     if n == 1 or not np.isfinite(true_value).all():
         return
-    terms = _gradient_terms(moved, z, z_aug)
+    terms = gradient_terms(moved, z, z_aug, case.dtype)
     for k, gradient in enumerate(backward(value, weight, reduction, made)):
         gradient_contract(f"gradient {k}", gradient, made[k], truth[k], lambda k=k: naive[k], terms[k], case)
     if case.chance(0.3):
         ones = np.ones(n)
-        _, alpha, _, _ = literal.of_distances(loss, z.astype(exact), z_aug.astype(exact), ones.astype(exact), parameters)
+        _, alpha, _, _ = literal.of_distances(
+            loss, z.astype(exact), z_aug.astype(exact), ones.astype(exact), parameters
+        )
         ours = module.importance(*made).to_dense()
         if name != "Quadratic":
-            contract("importance", numpy_of(ours), alpha, lambda: rough_slope / weight[:, None].astype(narrow), frobenius(moved / weight[:, None]), case.dtype)
+            contract(
+                "importance",
+                numpy_of(ours),
+                alpha,
+                lambda: rough_slope / weight[:, None].astype(narrow),
+                frobenius(moved / weight[:, None]),
+                case.dtype,
+            )
 
 
 def alpha_cl_loss(case):
@@ -189,8 +205,10 @@ def alpha_cl_loss(case):
         absolute, case.dtype,
     )  # fmt: skip
     per_pair = abs(factor) / (2 * n * n)
-    moved = per_pair * (ROUNDINGS * eps(case.dtype) * np.abs(exact) + 2 * np.abs(rough - exact) + (getattr(alpha, "tol", None) or 0))
-    terms = _gradient_terms(moved, z, z_aug)
+    moved = per_pair * (
+        ROUNDINGS * eps(case.dtype) * np.abs(exact) + 2 * np.abs(rough - exact) + (getattr(alpha, "tol", None) or 0)
+    )
+    terms = gradient_terms(moved, z, z_aug, case.dtype)
     true_gradients = literal.distance_gradients(exact * per_pair, z.astype(kind), (z - z_aug).astype(kind))
     rough_z, rough_aug = z.astype(narrow), z_aug.astype(narrow)
     for k, gradient in enumerate(backward(value, np.ones(1), reduction, made)):

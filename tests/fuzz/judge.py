@@ -10,6 +10,8 @@ every term of the literal sum moves, in the unit of the result. For a covariance
 
 half of it for an energy; for a product with v times ‖v‖; for Σ_i ω_i x_i x_iᵀ it is 4 eps Σ_i |ω_i| ‖x_i‖². Differences
 of samples stand there, not samples: an offset or a distance between clusters that α does not join is worth nothing.
+In float32, where double is at hand, one rounding in double of the centred samples is allowed beside it:
+4 eps64/(2N²) Σ_ij |α_ij| (‖x_i‖² + ‖x_j‖²).
 The losses have their own term, in losses.py: one rounding of each score.
 """
 

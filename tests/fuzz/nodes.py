@@ -40,6 +40,7 @@ def nodes(case, name, k, d, kind=None):
 
 def _is_exact(x, w):
     """Whether every order of summing wᵀx gives the same number: all are multiples of one power of two, and small."""
+
     def units(a):
         largest = np.abs(a).max(initial=0)
         return largest == 0 or bool((a / largest * 64 == np.round(a / largest * 64)).all())
@@ -122,7 +123,7 @@ def gated_outer(case):
     ours = numpy_of(acl.gated_outer(x, w))
     again = with_threads(case, lambda: numpy_of(acl.gated_outer(x, w)))
     exact = exact_type(case.dtype) if n * k * d * d < 4e6 else np.float64
-    squares = np.abs(wide).T**2
+    squares = np.abs(wide).T ** 2
     for node in range(k):
         truth = reference.gated_outer(wide, omega[:, node : node + 1], dtype=exact)[0]
         absolute = ROUNDINGS * eps(case.dtype) * float((squares @ np.abs(omega[:, node])).sum())

@@ -50,7 +50,9 @@ def _layer(case, bad):
     k = size(case, 9)
     w = laid_out(case, "weights", nodes(case, "weights", k, clean.shape[1]))
     tau = case.power_of_ten(-4, 2)
-    alpha = acl.NodeGaussian(tau) if case.chance(0.5) else importance(case, len(clean), clean, kinds=["none", "gaussian"])
+    alpha = (
+        acl.NodeGaussian(tau) if case.chance(0.5) else importance(case, len(clean), clean, kinds=["none", "gaussian"])
+    )
     matrices = numpy_of(acl.gated_cov(x, x_aug, w, activation=act, alpha=alpha))
     check(np.isnan(matrices).any(axis=(1, 2)).all(), "gated_cov: a node without NaN")
     products = numpy_of(acl.GatedCovariance(x, x_aug, w, activation=act, alpha=alpha).matmul(w))
@@ -79,7 +81,7 @@ def _eigen(case, bad):
 
 def _losses(case, bad):
     case.torch = True
-    x, x_aug, clean = _views(case, np.nan)
+    x, x_aug, _ = _views(case, np.nan)
     tau = case.power_of_ten(-2, 1)
     losses = acl.losses
     name, loss = case.pick(

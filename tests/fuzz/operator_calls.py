@@ -28,8 +28,12 @@ def importances(case):
     again = with_threads(case, lambda: numpy_of(alpha.matmul(y)))
     rough = rough.astype(case.dtype)
     narrow = y_wide.astype(case.dtype)
-    contract("row_sums", numpy_of(alpha.row_sums()), exact.sum(1), lambda: rough.sum(1), frobenius(moved.sum(1)), case.dtype)
-    contract("col_sums", numpy_of(alpha.col_sums()), exact.sum(0), lambda: rough.sum(0), frobenius(moved.sum(0)), case.dtype)
+    contract(
+        "row_sums", numpy_of(alpha.row_sums()), exact.sum(1), lambda: rough.sum(1), frobenius(moved.sum(1)), case.dtype
+    )
+    contract(
+        "col_sums", numpy_of(alpha.col_sums()), exact.sum(0), lambda: rough.sum(0), frobenius(moved.sum(0)), case.dtype
+    )
     absolute = frobenius(np.asarray(moved, float) @ np.abs(y_wide))
     contract("matmul", product, exact @ y_wide.astype(kind), lambda: rough @ narrow, absolute, case.dtype)
     if case.chance(0.5):

@@ -7,11 +7,12 @@ from alphacl_fast import reference
 
 from . import literal
 from .alphas import typical_square
-from .covariance import _gradient_terms, _literal_gradient, absolute_term, dense_pair, exact_type, views
+from .covariance import _literal_gradient, absolute_term, dense_pair, exact_type, gradient_terms, views
 from .data import laid_out, numpy_of, shape, size, values
 from .judge import ROUNDINGS, contract, eps, frobenius
 
 acl.losses  # noqa: B018  registers the operators
+
 
 class _Pairs:
     """Scores between left and right (None: within left) in one precision."""
@@ -118,10 +119,10 @@ def pair_log_sums(case):
     if not (np.isfinite(sums).all() and (not columns or np.isfinite(col_sums).all())):
         return
     grad_rows, grad_cols = torch.from_numpy(weight), torch.from_numpy(weight_cols)
-    found = ops.pair_log_sums_backward(
-        grad_rows, grad_cols, left, right, factor, rows, cols, distances, skip, columns
+    found = ops.pair_log_sums_backward(grad_rows, grad_cols, left, right, factor, rows, cols, distances, skip, columns)
+    moved = np.asarray(share, float) * (e + mean) + 2 * np.abs(
+        np.asarray(rough_slope, float) - np.asarray(slope, float)
     )
-    moved = np.asarray(share, float) * (e + mean) + 2 * np.abs(np.asarray(rough_slope, float) - np.asarray(slope, float))
     _gradients(found, truth, rough, slope, rough_slope, moved, right is None, case)
 
 
@@ -169,11 +170,15 @@ def pair_sums(case):
     x, rough_x = offset.astype(kind)[:, None] + truth.t, offset.astype(narrow)[:, None] + rough.t
     slope, rough_slope = slope_of(x) * mask, slope_of(rough_x) * mask
     e = truth.rounding(case.dtype) + ROUNDINGS * eps(case.dtype) * np.abs(offset)[:, None]
-    _sums("rows", rows, (function(x) * mask).sum(1), (function(rough_x) * mask).sum(1), (np.abs(slope) * e).sum(1), case)
+    _sums(
+        "rows", rows, (function(x) * mask).sum(1), (function(rough_x) * mask).sum(1), (np.abs(slope) * e).sum(1), case
+    )
     weight = case.rng.uniform(-1, 1, len(wide))
     found = ops.pair_sums_backward(torch.from_numpy(weight), left, right, given, factor, form, distances, skip)
     curve = np.asarray(mask * (np.asarray(slope, float) + (form == "square")), float)
-    moved = np.abs(weight)[:, None] * (curve * e + 2 * np.abs(np.asarray(rough_slope, float) - np.asarray(slope, float)))
+    moved = np.abs(weight)[:, None] * (
+        curve * e + 2 * np.abs(np.asarray(rough_slope, float) - np.asarray(slope, float))
+    )
     by = weight[:, None].astype(kind)
     _gradients(found, truth, rough, slope * by, rough_slope * by.astype(narrow), moved, right is None, case)
     of_offset = numpy_of(found[2]).astype(case.dtype)
@@ -217,7 +222,7 @@ def sums_of_importances(case):
     identity = np.eye(wide.shape[1])
     true, naive = _literal_gradient(wide, wide_aug, exact, identity, which), None
     weights = ROUNDINGS * eps(case.dtype) * np.abs(exact) + 2 * np.abs(rough - exact)
-    terms = _gradient_terms(weights, wide, wide_aug)
+    terms = gradient_terms(weights, wide, wide_aug, case.dtype)
     naive = _literal_gradient(here, here_aug, rough, identity.astype(narrow), narrow)
     for k, found in enumerate(ops.laplacian(x, x_aug, *packed)):
         contract(f"laplacian {k}", numpy_of(found), true[k], lambda k=k: naive[k], terms[k], case.dtype)

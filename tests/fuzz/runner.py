@@ -48,10 +48,11 @@ def outcome(name, seed):
     return None
 
 
-def work(names, seed, first, journal):
+def work(names, seed, first, journal, setup):
     """In the worker: cases first, first + 1, … for ever; the one at hand stands in the journal."""
     from .subjects import SUBJECTS  # noqa: F401  what takes time to import counts for no case
 
+    exec(setup, {})
     handle = os.open(journal, os.O_WRONLY | os.O_CREAT)
     print("ready", flush=True)
     for number in range(first, sys.maxsize):
@@ -71,31 +72,40 @@ def pasteable(name, seed):
 class _Worker:
     """A process that works through the cases of one lane."""
 
-    def __init__(self, names, seed, first, limit):
-        self.limit = limit
+    def __init__(self, names, seed, first, limit, setup):
+        self.limit, self.start = limit, max(60.0, limit)
         self.folder = tempfile.TemporaryDirectory()
         self.journal = Path(self.folder.name) / "case"
         self.errors = (Path(self.folder.name) / "stderr").open("w+b")
-        command = [sys.executable, "-m", "tests.fuzz", "--work", json.dumps([names, seed, first, str(self.journal)])]
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"}
+        command = [
+            sys.executable,
+            "-m",
+            "tests.fuzz",
+            "--work",
+            json.dumps([names, seed, first, str(self.journal), setup]),
+        ]
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        if "LD_PRELOAD" not in environment:  # sanitizers report for themselves
+            environment["PYTHONFAULTHANDLER"] = "1"
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=self.errors)
         self.buffer = b""
 
     def line(self, until):
         """The next line; None at the end of the time, and an exception where the worker died or hangs."""
-        deadline = time.monotonic() + self.limit
+        deadline = time.monotonic() + self.limit + self.start
         while b"\n" not in self.buffer:
-            wait = min(deadline, until) - time.monotonic()
-            if wait <= 0:
+            left = min(deadline, until.time) - time.monotonic()
+            if left <= 0:
                 if time.monotonic() < deadline:
                     return None
                 raise _LostError(f"no end within {self.limit:g} s", self)
-            ready, _, _ = select.select([self.process.stdout], [], [], wait)
+            ready, _, _ = select.select([self.process.stdout], [], [], min(left, 1.0))
             if ready:
                 chunk = os.read(self.process.stdout.fileno(), 1 << 16)
                 if not chunk:
                     raise _LostError(f"the process died with status {self.process.wait()}", self)
                 self.buffer += chunk
+        self.start = 0.0  # what is imported once
         line, _, self.buffer = self.buffer.partition(b"\n")
         return line.decode()
 
@@ -112,6 +122,13 @@ class _Worker:
         self.folder.cleanup()
 
 
+class _End:
+    """When everybody stops."""
+
+    def __init__(self, seconds):
+        self.time = time.monotonic() + seconds
+
+
 class _LostError(Exception):
     def __init__(self, what, worker):
         worker.errors.seek(0)
@@ -119,10 +136,10 @@ class _LostError(Exception):
         super().__init__(f"{what}\n{tail}".rstrip())
 
 
-def _lane(names, seed, first, until, limit, found):
+def _lane(names, seed, first, until, limit, setup, found):
     """Cases from `first` on until the time is over, with a new worker after each that is lost."""
-    while time.monotonic() < until:
-        worker = _Worker(names, seed, first, limit)
+    while time.monotonic() < until.time:
+        worker = _Worker(names, seed, first, limit, setup)
         try:
             while (line := worker.line(until)) is not None:
                 if line == "ready":
@@ -143,11 +160,19 @@ def _lane(names, seed, first, until, limit, found):
             return
 
 
-def hunt(seconds, *, seed, names, jobs=1, limit=60.0, say=print, most=None):
-    """Runs for so long; returns the number of calls by name and the findings (name, seed, text)."""
-    found, until = queue.Queue(), time.monotonic() + seconds
+def hunt(seconds, *, seed, names=None, jobs=1, limit=60.0, say=print, setup="", enough=None):
+    """Runs for so long; returns the number of calls by name and the findings (name, seed, text).
+
+    limit: seconds that a case may take. enough: findings that end it. setup: what each worker executes first, for the
+    tests of the hunt itself.
+    """
+    if names is None:
+        from .subjects import SUBJECTS
+
+        names = list(SUBJECTS)
+    found, until = queue.Queue(), _End(seconds)
     lanes = [
-        threading.Thread(target=_lane, args=(names, seed, lane * 10**9, until, limit, found), daemon=True)
+        threading.Thread(target=_lane, args=(names, seed, lane * 10**9, until, limit, setup, found), daemon=True)
         for lane in range(jobs)
     ]
     for lane in lanes:
@@ -162,9 +187,11 @@ def hunt(seconds, *, seed, names, jobs=1, limit=60.0, say=print, most=None):
         if text is not None:
             findings.append((name, own, text))
             say(f"\n{name} {own}: {text}\n    {pasteable(name, own)}")
+            if enough is not None and len(findings) >= enough:
+                until.time = 0.0
         if time.monotonic() - shown > 30:
             shown = time.monotonic()
-            say(f"{calls.total()} calls, {len(findings)} findings, {until - shown:.0f} s left")
+            say(f"{calls.total()} calls, {len(findings)} findings, {until.time - shown:.0f} s left")
     return calls, findings
 
 

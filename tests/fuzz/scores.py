@@ -1,8 +1,11 @@
 """nt_xent, info_nce, clip_loss, siglip_loss: values and gradients, also of temperature, scale and bias.
 
-Absolute term: one rounding of each product in a score t_ij = s a_i·b_j + bias, e_ij = 4 eps (1 + |s| Σ_k |a_ik b_jk| + |bias|).
-It moves a loss by Σ_j |P_ij| e_ij, P the derivative by the scores, and P_ij itself by |P_ij| (e_ij + mean of e over i and
-over j) + 2 |naive P_ij − P_ij|; the gradients of rows follow by the products with |a|, |b|.
+Absolute term: one rounding of each product in a score t_ij = s a_i·b_j + bias,
+
+    e_ij = 4 eps (1 + |s| Σ_k |a_ik b_jk| + |bias|).
+
+It moves a loss by Σ_j |P_ij| e_ij, P the derivative by the scores, and P_ij itself by |P_ij| (e_ij + mean of e over i
+and over j) + 2 |naive P_ij − P_ij|; the gradients of rows follow by the products with |a|, |b|.
 """
 
 import numpy as np
@@ -11,7 +14,7 @@ import alphacl_fast as acl
 
 from . import literal
 from .covariance import exact_type
-from .data import laid_out, numpy_of, size, values
+from .data import numpy_of, size, values
 from .family import backward, call, features, gradient_contract, reduced, reduced_value, tensors
 from .judge import ROUNDINGS, contract, eps, frobenius
 
@@ -82,7 +85,9 @@ def _judge(case, found, made, rows, options, define, merge, weight, reduction, s
         terms = [term / np.asarray(length, float) for term, length in zip(terms, truth.lengths, strict=True)]
     parts = [merge(*g) for g in (truth.gradients(slope), rough.gradients(rough_slope), terms)]
     for k, (true, naive, term) in enumerate(zip(*parts, strict=True)):
-        gradient_contract(f"gradient {k}", gradients[k], made[k], true, lambda naive=naive: naive, frobenius(term), case)
+        gradient_contract(
+            f"gradient {k}", gradients[k], made[k], true, lambda naive=naive: naive, frobenius(term), case
+        )
     for gradient, (which, tensor) in zip(gradients[len(made) :], scalars, strict=True):
         gradient_contract(
             f"gradient of the {which}", gradient, tensor, np.asarray(truth.of_scalar(slope, which)),
@@ -196,7 +201,9 @@ def _image_and_text(case):
 
 
 def _logit_scale(case):
-    value = case.pick([case.power_of_ten(-1, 2), 0.0, case.power_of_ten(2, 6), -case.power_of_ten(-1, 1)], [6, 1, 1, 0.5])
+    value = case.pick(
+        [case.power_of_ten(-1, 2), 0.0, case.power_of_ten(2, 6), -case.power_of_ten(-1, 1)], [6, 1, 1, 0.5]
+    )
     return _scalar(case, "scale", value)
 
 
@@ -215,7 +222,18 @@ def clip_loss(case):
         slope[np.arange(n), np.arange(n)] += (of_own + back_own) / 2
         return (rows + cols) / 2, slope
 
-    _judge(case, found, made, (image, text), (value, 0.0, False), define, lambda a, b: [a, b], np.full(n, 1 / n), "mean", scalars)
+    _judge(
+        case,
+        found,
+        made,
+        (image, text),
+        (value, 0.0, False),
+        define,
+        lambda a, b: [a, b],
+        np.full(n, 1 / n),
+        "mean",
+        scalars,
+    )
 
 
 def siglip_loss(case):

@@ -1,6 +1,6 @@
 """The list of subjects: the name of a function, and what makes and judges a call of it."""
 
-from . import covariance, eigenpairs, invalid, nodes, non_finite, operator_calls
+from . import covariance, eigenpairs, invalid, invalid_out, nodes, non_finite, operator_calls
 from .case import HAS_TORCH
 
 SUBJECTS = {
@@ -14,9 +14,9 @@ SUBJECTS = {
     "importances": operator_calls.importances,
     "non_finite": non_finite.non_finite,
 }
-SUBJECTS |= {f"invalid.{name}": subject for name, subject in invalid.SUBJECTS.items()}
+SUBJECTS |= {f"invalid.{name}": subject for name, subject in (invalid.SUBJECTS | invalid_out.SUBJECTS).items()}
 if HAS_TORCH:
-    from . import family, invalid_torch, operators, scores
+    from . import family, invalid_operators, invalid_torch, operators, scores
 
     SUBJECTS |= {
         "gradient": covariance.gradient,
@@ -30,4 +30,6 @@ if HAS_TORCH:
         "ops.pair_sums": operators.pair_sums,
         "ops.sums_of_importances": operators.sums_of_importances,
     }
-    SUBJECTS |= {f"invalid.{name}": subject for name, subject in invalid_torch.SUBJECTS.items()}
+    SUBJECTS |= {
+        f"invalid.{name}": subject for name, subject in (invalid_torch.SUBJECTS | invalid_operators.SUBJECTS).items()
+    }
