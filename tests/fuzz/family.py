@@ -77,16 +77,16 @@ def reduced(case, n):
     return reduction, weight.astype(case.dtype).astype(np.float64)
 
 
-def call(case, function, made, extra=()):
-    """The loss, straight or compiled by torch."""
+def call(case, function, made, compiled=0.05):
+    """The loss, straight or, in so many of all cases, compiled by torch."""
     import torch
 
-    if not case.chance(0.05):
-        return function(*made, *extra)
+    if not case.chance(compiled):
+        return function(*made)
     backend = case.pick(["eager", "aot_eager"])
     case.note(f"torch.compile(backend={backend!r})")
     torch.compiler.reset()
-    return torch.compile(function, backend=backend)(*made, *extra)
+    return torch.compile(function, backend=backend)(*made)
 
 
 def backward(value, weight, reduction, wanted):
@@ -192,8 +192,12 @@ def alpha_cl_loss(case):
         alpha = acl.Uniform()
     reduction = case.pick(["mean", "sum"])
     case.note(f"reduction {reduction}")
-    given = (lambda a, b: alpha) if case.chance(0.3) else alpha
-    value = acl.losses.alpha_cl_loss(*made, given, reduction=reduction)
+    given, compiled = (lambda a, b: alpha) if case.chance(0.3) else alpha, 0.05
+    if case.chance(0.15):
+        case.note("with the importance of a loss")
+        loss = acl.losses.InfoNCE(tau=max(1e-20, typical_square(case, z)))
+        alpha, given, compiled = loss.importance(*made), loss.importance, 0.3
+    value = call(case, lambda a, b: acl.losses.alpha_cl_loss(a, b, given, reduction=reduction), made, compiled)
     factor = -2.0 * n if reduction == "mean" else -2.0 * n * n
     exact, rough = dense_pair(alpha, n, case.dtype)
     kind, narrow = exact_type(case.dtype), case.dtype.type

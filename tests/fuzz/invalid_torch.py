@@ -8,6 +8,7 @@ import alphacl_fast as acl
 
 from .bad import bad_positive, broken_tensor
 from .invalid import subject_of
+from .judge import check
 
 
 def _z(case, n=6, m=3):
@@ -120,13 +121,48 @@ def _grad(case):
             ("alpha", lambda: acl.contrastive_cov(plain, plain, t @ t.T)),
             ("features", lambda: acl.energy(plain, plain, acl.Gaussian(t, 1.0))),
             ("features", lambda: acl.Direct(t).row_sums()),
+            ("tau", lambda: acl.Gaussian(plain, t[0, 0].abs())),
+            ("tau", lambda: acl.losses.InfoNCE(tau=t[0, 0].abs())),
             ("x", lambda: acl.contrastive_cov(t, plain, out=torch.empty(3, 3, dtype=t.dtype))),
         ]
     )
     return f"{name} requires grad", (name, "alpha", "phi"), call
 
 
+def forward_mode(case):
+    """A directional derivative is right, or refused in words."""
+    import torch
+
+    a, b, along = _z(case).double(), _z(case).double(), _z(case).double()
+    function = case.pick(
+        [
+            acl.energy,
+            lambda p, q: acl.contrastive_cov(p, q).sum(),
+            lambda p, q: acl.losses.alpha_cl_loss(p, q, acl.Uniform()),
+            acl.losses.nt_xent,
+            acl.losses.InfoNCE(tau=0.5),
+            lambda p, q: acl.losses.siglip_loss(p, q, 2.0, 0.0),
+        ]
+    )
+    leaf = a.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(function(leaf, b), leaf)
+    expected = float((gradient * along).sum())
+    try:
+        if case.chance(0.5):
+            _, tangent = torch.func.jvp(lambda p: function(p, b), (a,), (along,))
+        else:
+            with torch.autograd.forward_ad.dual_level():
+                value = function(torch.autograd.forward_ad.make_dual(a, along), b)
+                tangent = torch.autograd.forward_ad.unpack_dual(value).tangent
+    except (RuntimeError, NotImplementedError, TypeError) as error:
+        check(len(str(error)) > 20, f"an error without words: {error!r}")
+        return
+    check(tangent is not None, "the tangent was dropped in silence")
+    check(abs(float(tangent) - expected) <= 1e-9 * (1 + abs(expected)), f"tangent {float(tangent)}, not {expected}")
+
+
 SUBJECTS = {
+    "forward_mode": forward_mode,
     "losses": subject_of(
         _features, _temperature, _tensor_temperature, _reduction, _negatives, _parameters, _importance
     ),

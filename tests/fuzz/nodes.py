@@ -1,5 +1,8 @@
 """A layer of nodes: gated_outer, gated_cov, GatedCovariance. Gates that rounding may turn either way are kept out."""
 
+import copy
+import pickle
+
 import numpy as np
 
 import alphacl_fast as acl
@@ -39,11 +42,12 @@ def nodes(case, name, k, d, kind=None):
 
 
 def _is_exact(x, w):
-    """Whether every order of summing wᵀx gives the same number: all are multiples of one power of two, and small."""
+    """Whether every order of summing wᵀx gives the same number: all are small multiples of one power of two."""
 
     def units(a):
-        largest = np.abs(a).max(initial=0)
-        return largest == 0 or bool((a / largest * 64 == np.round(a / largest * 64)).all())
+        largest = float(np.abs(a).max(initial=0))
+        steps = a / 2.0 ** np.floor(np.log2(largest)) * 64 if largest > 0 else a
+        return bool((steps == np.round(steps)).all())
 
     return units(x) and units(w)
 
@@ -212,6 +216,9 @@ def gated_covariance(case):
     layer = _layer(case, x, x_aug, wide_w, act, alpha, kind)
     wide_v = nodes(case, "v", k, d, kind)
     v = laid_out(case, "v", wide_v)
+    if case.chance(0.05):
+        case.note("a copy")
+        layer = case.pick([copy.copy, copy.deepcopy, lambda a: pickle.loads(pickle.dumps(a))])(layer)
     products, forms = numpy_of(layer.matmul(v)), numpy_of(layer.quadratic(v))
     again = with_threads(case, lambda: numpy_of(layer.matmul(v)))
     dense = numpy_of(layer.to_dense()) if case.chance(0.2) else None

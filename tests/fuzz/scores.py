@@ -106,7 +106,7 @@ def _scalar(case, name, value):
     if kind == "number":
         return value, value, []
     tensor = torch.tensor(value, dtype=torch.float32 if case.dtype == np.float32 else torch.float64)
-    tensor = tensor.requires_grad_() if kind == "learned" else tensor
+    tensor = torch.nn.Parameter(tensor) if kind == "learned" else tensor
     return tensor, value, [(name, tensor)] if kind == "learned" else []
 
 
@@ -125,6 +125,10 @@ def nt_xent(case):
     def function(a, b):
         return acl.losses.nt_xent(a, b, temperature=given, normalize=normalize, reduction=reduction)
 
+    if case.chance(0.2):
+        case.note("the module")
+        module = acl.losses.NTXentLoss(temperature=given, normalize=normalize)
+        function = lambda a, b: module(a, b, reduction=reduction)  # noqa: E731
     found = call(case, function, made)
     partner = np.roll(np.eye(2 * n, dtype=bool), n, 1)
     others = ~partner & ~np.eye(2 * n, dtype=bool)
@@ -164,8 +168,11 @@ def info_nce(case):
             *tensors_, temperature=given, symmetric=mode == "symmetric", normalize=normalize, reduction=reduction
         )
 
+    if case.chance(0.2):
+        case.note("the module")
+        module = acl.losses.InfoNCELoss(temperature=given, symmetric=mode == "symmetric", normalize=normalize)
+        function = lambda *tensors_: module(*tensors_, reduction=reduction)  # noqa: E731
     found = call(case, function, made)
-    others = np.zeros((n, 0), bool)
     right = exact[1]
     if len(exact) == 3:
         right = np.concatenate([exact[1], exact[2].reshape(-1, m)])
