@@ -14,7 +14,7 @@ import time
 import traceback
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+TESTS = Path(__file__).parents[1]
 
 
 def run_case(name, seed):
@@ -80,14 +80,14 @@ class _Worker:
         command = [
             sys.executable,
             "-m",
-            "tests.fuzz",
+            "fuzz",
             "--work",
             json.dumps([names, seed, first, str(self.journal), setup]),
         ]
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         if "LD_PRELOAD" not in environment:  # sanitizers report for themselves
             environment["PYTHONFAULTHANDLER"] = "1"
-        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=self.errors)
+        self.process = subprocess.Popen(command, cwd=TESTS, env=environment, stdout=subprocess.PIPE, stderr=self.errors)
         self.buffer = b""
 
     def line(self, until):
