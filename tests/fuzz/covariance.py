@@ -5,9 +5,9 @@ import numpy as np
 import alphacl_fast as acl
 from alphacl_fast import reference
 
-from .alphas import allowed_entry_error, importance
+from .alphas import importance, left_in_alpha
 from .data import laid_out, numpy_of, second_view, shape, values
-from .judge import ROUNDINGS, check, contract, eps, same_bits
+from .judge import ROUNDINGS, WIDE, check, contract, eps, same_bits
 
 _EXTENDED = 4_000_000  # operations of a truth in numpy.longdouble, which has no BLAS
 _BUDGET = {4: 4e7, 8: 4e6}
@@ -43,11 +43,9 @@ def pair_terms(weights, x, x_aug):
 def absolute_term(alpha, weights, naive_weights, x, x_aug, dtype):
     """The absolute term of the judge for a covariance; `weights` and `naive_weights`: α in both types."""
     rounding = ROUNDINGS * eps(dtype) * np.abs(weights) + 2 * np.abs(naive_weights - weights)
-    total = pair_terms(rounding + allowed_entry_error(alpha), x, x_aug)
-    if dtype == np.float32:
-        degrees = np.abs(weights).sum(0) + np.abs(weights).sum(1)
-        total += ROUNDINGS * eps(np.float64) * float((degrees * _lengths(x) ** 2).sum()) / (2 * len(x) ** 2)
-    return total
+    total = pair_terms(rounding + left_in_alpha(alpha, dtype), x, x_aug)
+    degrees = np.abs(weights).sum(0) + np.abs(weights).sum(1)
+    return total + WIDE[np.dtype(dtype)] * float((degrees * _lengths(x) ** 2).sum()) / (2 * len(x) ** 2)
 
 
 def _lengths(x):
@@ -152,7 +150,7 @@ def gradient(case):
     case.note("gradient of " + ("⟨C, M⟩" if of_cov else "E"))
     ours = [t.numpy() for t in torch.autograd.grad(value, (a, b))]
     truth = _literal_gradient(wide, wide_aug, exact, both, exact_type(case.dtype))
-    weights = ROUNDINGS * eps(case.dtype) * np.abs(exact) + 2 * np.abs(rough - exact) + allowed_entry_error(alpha)
+    weights = ROUNDINGS * eps(case.dtype) * np.abs(exact) + 2 * np.abs(rough - exact) + left_in_alpha(alpha, case.dtype)
     norm = np.linalg.norm(both, 2) if d else 0.0
     absolute = [norm * t for t in gradient_terms(weights, wide, wide_aug, case.dtype)]
     for k, name in enumerate(("x", "x_aug")):
@@ -179,8 +177,6 @@ def gradient_terms(weights, x, x_aug, dtype):
     beta = weights + weights.T
     inter = np.stack([(beta * np.abs(column[:, None] - column)).sum(1) for column in x.T], 1)
     intra = weights.sum(1)[:, None] * np.abs(x - x_aug)
-    double = 0.0
-    if dtype == np.float32:
-        degrees, lengths = beta.sum(0), _lengths(x)
-        double = eps(np.float64) / eps(dtype) * float(np.linalg.norm(degrees * lengths + beta @ lengths))
+    lengths, wide = _lengths(x), WIDE[np.dtype(dtype)] / (ROUNDINGS * eps(dtype))
+    double = wide * float(np.linalg.norm(beta.sum(0) * lengths + beta @ lengths))
     return float(np.linalg.norm(inter + intra)) + double, float(np.linalg.norm(intra))

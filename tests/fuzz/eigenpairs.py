@@ -145,6 +145,7 @@ def find_local_maxima(case):
 
 def _judge_maxima(case, found, alpha, wide, wide_aug, act, options):
     w = found["weights"].astype(np.float64)
+    d = w.shape[1]
     finite = np.isfinite(found["energy"])
     check(found["steps"].max() <= options["max_iter"], f"steps {found['steps'].max()}")
     ended = found["converged"] | (found["steps"] == options["max_iter"]) | ~finite
@@ -152,10 +153,13 @@ def _judge_maxima(case, found, alpha, wide, wide_aug, act, options):
     x0 = wide if not isinstance(alpha, acl.NodeGaussian) or alpha.x0 is None else numpy_of(alpha.x0).astype(float)
     clear = clear_nodes(act, w, case.dtype, wide, wide_aug, x0) & finite
     alphas = node_alphas(case, alpha, wide, w, act)
-    matrices = {k: _matrix(wide, wide_aug, w[k], *alphas[k], act, case.dtype) for k in range(len(w)) if clear[k]}
-    # What is lost beside the largest node of all is as good as nothing.
+    matrices = {k: _matrix(wide, wide_aug, w[k], *alphas[k], alpha, act, case.dtype) for k in range(len(w)) if clear[k]}
+    # As good as nothing: what is lost beside the largest node of all, or beside the squares of the data.
     nothing = eps(case.dtype) * max([frobenius(m) + a for m, a in matrices.values()], default=0.0)
     nothing += float(np.finfo(case.dtype).smallest_normal)
+    squares = float(np.mean(wide**2) + np.mean(wide_aug**2)) * d
+    most = max([float(np.abs(a).mean()) for a, _ in alphas], default=0.0)
+    nothing += max(eps(np.float64), 1e-3 * eps(case.dtype)) * squares * most
     for k, (matrix, moved) in matrices.items():
         of_node = {name: None if f is None else f[k] for name, f in found.items()}
         try:
@@ -184,11 +188,11 @@ def _judge_node(case, found, w, matrix, moved, square, options):
     check(found["converged"] or not reached, f"not converged with residual {residual:.3e}")
 
 
-def _matrix(wide, wide_aug, node, weights, rough, act, dtype):
+def _matrix(wide, wide_aug, node, weights, rough, alpha, act, dtype):
     """A(w) in float64, and what rounding moves in it."""
     seen = [v * reference.gate(act, v @ node)[:, None] for v in (wide, wide_aug)]
     matrix = reference.contrastive_cov(*seen, np.asarray(weights, float))
-    return matrix, absolute_term(None, weights, rough, *seen, dtype)
+    return matrix, absolute_term(alpha, weights, rough, *seen, dtype)
 
 
 def _near(what, ours, truth, slack):

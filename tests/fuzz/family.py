@@ -9,7 +9,7 @@ import numpy as np
 import alphacl_fast as acl
 
 from . import literal
-from .alphas import importance, temperature, typical_square
+from .alphas import importance, left_in_alpha, temperature, typical_square
 from .covariance import absolute_term, dense_pair, exact_type, gradient_terms
 from .data import EXACT, laid_out, numpy_of, second_view, shape, values
 from .judge import ROUNDINGS, check, contract, eps, frobenius
@@ -210,7 +210,7 @@ def alpha_cl_loss(case):
     )  # fmt: skip
     per_pair = abs(factor) / (2 * n * n)
     moved = per_pair * (
-        ROUNDINGS * eps(case.dtype) * np.abs(exact) + 2 * np.abs(rough - exact) + (getattr(alpha, "tol", None) or 0)
+        ROUNDINGS * eps(case.dtype) * np.abs(exact) + 2 * np.abs(rough - exact) + left_in_alpha(alpha, case.dtype)
     )
     terms = gradient_terms(moved, z, z_aug, case.dtype)
     true_gradients = literal.distance_gradients(exact * per_pair, z.astype(kind), (z - z_aug).astype(kind))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .alphas import allowed_entry_error, importance
+from .alphas import importance, left_in_alpha
 from .covariance import dense_pair, exact_type, with_threads
 from .data import laid_out, numpy_of, shape, size, values
 from .judge import ROUNDINGS, contract, eps, frobenius, same_bits
@@ -17,7 +17,7 @@ def importances(case):
         case.dtype, case.torch = np.dtype(np.float64), False
     case.arguments["alpha"] = alpha
     exact, rough = dense_pair(alpha, n, case.dtype)
-    moved = ROUNDINGS * eps(case.dtype) * np.abs(exact) + 2 * np.abs(rough - exact) + allowed_entry_error(alpha)
+    moved = ROUNDINGS * eps(case.dtype) * np.abs(exact) + 2 * np.abs(rough - exact) + left_in_alpha(alpha, case.dtype)
     kind = exact_type(case.dtype)
     columns = size(case, 33)
     y_wide = np.asarray(values(case, "y", n, columns, scales=False)[0]).astype(case.dtype).astype(np.float64)

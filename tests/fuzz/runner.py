@@ -50,6 +50,7 @@ def outcome(name, seed):
 
 def work(names, seed, first, journal, setup):
     """In the worker: cases first, first + 1, … for ever; the one at hand stands in the journal."""
+    from .case import Case
     from .subjects import SUBJECTS  # noqa: F401  what takes time to import counts for no case
 
     exec(setup, {})
@@ -57,7 +58,10 @@ def work(names, seed, first, journal, setup):
     print("ready", flush=True)
     for number in range(first, sys.maxsize):
         name, own = names[number % len(names)], case_seed(seed, number)
-        os.pwrite(handle, f"{number:12d} {name:40s} {own:20d}\n".encode(), 0)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{number} {name} {own}\n".encode(), 0)
+        Case.say = lambda text: os.write(handle, f"    {text}\n".encode())
+        os.lseek(handle, 0, os.SEEK_END)
         print(json.dumps([number, name, own, outcome(name, own)]), flush=True)
 
 
@@ -84,7 +88,9 @@ class _Worker:
             "--work",
             json.dumps([names, seed, first, str(self.journal), setup]),
         ]
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        # Threads that spin while they wait take minutes for what takes a second, where other workers want the cores.
+        one = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+        environment = {**os.environ, **one}
         if "LD_PRELOAD" not in environment:  # sanitizers report for themselves
             environment["PYTHONFAULTHANDLER"] = "1"
         self.process = subprocess.Popen(command, cwd=TESTS, env=environment, stdout=subprocess.PIPE, stderr=self.errors)
@@ -110,9 +116,10 @@ class _Worker:
         return line.decode()
 
     def case(self):
-        """Number, name, seed of the case at hand."""
-        number, name, seed = self.journal.read_text().split()
-        return int(number), name, int(seed)
+        """Number, name, seed of the case at hand, and what it had said of itself."""
+        first, *notes = self.journal.read_text().splitlines()
+        number, name, seed = first.split()
+        return int(number), name, int(seed), "\n".join(notes)
 
     def close(self):
         self.process.kill()
@@ -151,9 +158,9 @@ def _lane(names, seed, first, until, limit, setup, found):
             if not worker.journal.exists():
                 found.put(("start of a worker", 0, str(lost)))
                 return
-            number, name, own = worker.case()
+            number, name, own, notes = worker.case()
             first = number + 1
-            found.put((name, own, str(lost)))
+            found.put((name, own, f"{lost}\n{notes}"))
         finally:
             worker.close()
         if line is None:
