@@ -13,7 +13,7 @@ _CHUNK = 1 << 17  # elements of one temporary block of differences
 def _array(a, dtype):
     """`a` as a numpy array of `dtype`; torch tensors are copied to the host first."""
     if hasattr(a, "detach"):
-        a = a.detach().cpu().double().numpy()
+        a = a.detach().cpu().resolve_neg().double().numpy()
     return np.asarray(a).astype(dtype, copy=False)
 
 

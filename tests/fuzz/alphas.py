@@ -1,0 +1,174 @@
+"""Hostile importances: signed, free of row sums, within clusters, of extreme temperature."""
+
+import numpy as np
+
+import alphacl_fast as acl
+
+from .data import laid_out, size, values
+from .judge import LEFT_IN_ALPHA
+
+
+def _cycles(case, n):
+    """+1 −1 +1 −1 around four neighbours of one cluster: every row sums to 0."""
+    a = np.zeros((n, n))
+    labels = np.arange(n) % case.clusters
+    for label in range(case.clusters):
+        members = case.rng.permutation(np.flatnonzero(labels == label))
+        for first in range(0, len(members) - 3, 4):
+            four = members[first : first + 4]
+            for k in range(4):
+                i, j = four[k], four[(k + 1) % 4]
+                a[i, j] = a[j, i] = (-1) ** k
+    return a
+
+
+def _centred(case, n):
+    a = case.rng.standard_normal((n, n))
+    return a - a.mean(0) - a.mean(1, keepdims=True) + a.mean()
+
+
+def _within(case, n):
+    labels = np.arange(n) % case.clusters
+    return (labels[:, None] == labels) * case.rng.uniform(-0.5 if case.chance(0.5) else 0, 1, (n, n))
+
+
+def _antisymmetric(case, n):
+    a = case.rng.standard_normal((n, n))
+    return a - a.T + case.pick([0, 0, 1e-9, 0.3]) * (a + a.T)
+
+
+def _normalised(case, n):
+    a = case.rng.random((n, n))
+    return a / a.sum(1, keepdims=True)
+
+
+def _few(case, n):
+    return case.rng.standard_normal((n, n)) * (case.rng.random((n, n)) < 3 / n)
+
+
+_DENSE = {
+    "signed": lambda c, n: c.rng.standard_normal((n, n)),
+    "positive": lambda c, n: c.rng.random((n, n)),
+    "antisymmetric": _antisymmetric,
+    "centred": _centred,
+    "cycles": _cycles,
+    "within clusters": _within,
+    "row-normalised": _normalised,
+    "few entries": _few,
+    "identity": lambda c, n: np.eye(n) + c.pick([0, 1e-6, 1e-3]) * c.rng.random((n, n)),
+    "integer": lambda c, n: c.rng.integers(-2, 3, (n, n)).astype(float),
+    "zero": lambda c, n: np.zeros((n, n)),
+}
+
+
+def _dense(case, n, x):
+    kind = case.pick(list(_DENSE), [3, 1, 1, 1, 2, 2, 1, 1, 1, 1, 0.3])
+    a = _DENSE[kind](case, n)
+    scale = case.power_of_ten(-12, 12) if case.chance(0.1) else 1.0
+    case.note(f"dense {kind}" + (f" × {scale:.1e}" if scale != 1 else ""))
+    array = laid_out(case, "alpha", a * scale)
+    return array if case.chance(0.5) else acl.Dense(array)
+
+
+def _low_rank(case, n, x):
+    phi, _ = values(case, "phi", n, size(case, 12))
+    return acl.LowRank(laid_out(case, "phi", phi))
+
+
+def features(case, n, x, width=None):
+    """Features of the samples, in float64: those of x or others, scalars or vectors."""
+    width = int(case.pick([1, 1, 2, 3, 5, 8, 17])) if width is None else width
+    if case.chance(0.4):
+        case.note(f"features: the first {min(width, x.shape[1])} of x")
+        return x[:, :width]
+    return values(case, "features", n, width)[0]
+
+
+def typical_square(case, f):
+    """A squared distance between features of pairs: of any, or of neighbours."""
+    i, j = case.rng.integers(0, len(f), (2, 200))
+    squares = ((f[i] - f[j]) ** 2).sum(1)
+    squares = squares[squares > 0]
+    if len(squares) == 0:
+        return 1.0
+    return float(np.median(squares) if case.chance(0.7) else squares.min())
+
+
+def temperature(case, unit, dtype):
+    """τ about the unit, and far from it."""
+    tau = unit * (case.power_of_ten(-1.5, 1.5) if case.chance(0.7) else case.power_of_ten(-12, 12))
+    low = float(np.finfo(dtype).smallest_normal)
+    return min(max(float(dtype.type(tau)), low), float(np.finfo(dtype).max) / 8)
+
+
+def _gaussian(case, n, x, width=None):
+    f = features(case, n, x, width)
+    tau = temperature(case, typical_square(case, f), case.dtype)
+    scalars = f.shape[1] == 1
+    given = laid_out(case, "features", f[:, 0] if scalars and case.chance(0.7) else f)
+    tol = case.power_of_ten(-8, -2) if case.chance(0.15) else None
+    method = case.pick(["auto", "tiles", "sorted"], [6, 1, 1]) if scalars else "auto"
+    case.note(f"Gaussian tau={tau!r} tol={tol!r} method={method}")
+    return acl.Gaussian(given, tau, tol=tol, method=method)
+
+
+def _direct(case, n, x):
+    f = features(case, n, x)
+    if not 1e-6 < np.abs(f).max() < 1e6:  # powers of distances leave the range of float32
+        f = f / (np.abs(f).max() or 1.0)
+    p = case.pick([1, 2, 3, 4, 0.5, 6], [1, 3, 1, 3, 0.5, 0.5])
+    unit = (typical_square(case, f) / 2) ** (p / 2)
+    tau, normalize = temperature(case, unit, case.dtype), case.chance(0.6)
+    case.note(f"Direct p={p} tau={tau!r} normalize={normalize}")
+    return acl.Direct(laid_out(case, "features", f), p, tau, normalize=normalize)
+
+
+def _square_regularized(case, n, x):
+    f = features(case, n, x)
+    tau = temperature(case, typical_square(case, f) * case.pick([1.0, n]), case.dtype)
+    case.note(f"SquareRegularized tau={tau!r}")
+    return acl.SquareRegularized(laid_out(case, "features", f), tau)
+
+
+def _pair(case, n, x):
+    f = features(case, n, x)
+    form = case.pick(["exponential", "hinge", "logistic", "softplus", "square"])
+    scale = 1 / temperature(case, typical_square(case, f), case.dtype)
+    # The exponential's offset is minus the logarithm of a normaliser: scores are not positive.
+    offset = -5 * case.rng.random(n) if form == "exponential" else 3 * case.rng.standard_normal(n)
+    case.note(f"PairImportance {form} scale={scale!r}")
+    given = laid_out(case, "features", f)
+    return acl.importance.PairImportance(given, scale, form, offset, case.rng.uniform(-1, 2, n))
+
+
+_KINDS = {
+    "none": lambda c, n, x: None,
+    "uniform": lambda c, n, x: acl.Uniform(n if c.chance(0.5) else None, diagonal=c.chance(0.5)),
+    "dense": _dense,
+    "low rank": _low_rank,
+    "gaussian of scalars": lambda c, n, x: _gaussian(c, n, x, 1),
+    "gaussian": _gaussian,
+    "direct": _direct,
+    "square-regularised": _square_regularized,
+    "pair": _pair,
+}
+
+
+def importance(case, n, x, *, own=False, kinds=None):
+    """What is passed as alpha=, for samples x: (n, d) in float64. own: an importance that can be used alone."""
+    kind = case.pick(list(_KINDS), [1, 1, 4, 1.5, 3, 2, 2, 1.5, 1.5]) if kinds is None else case.pick(kinds)
+    if own and kind == "none":
+        kind = "uniform"
+    case.note(f"alpha: {kind}")
+    if own and kind == "uniform":
+        return acl.Uniform(n, diagonal=case.chance(0.5))
+    alpha = _KINDS[kind](case, n, x)
+    return acl.Dense(alpha) if own and not isinstance(alpha, acl.importance.Importance) else alpha
+
+
+def left_in_alpha(alpha, dtype):
+    """What an entry of α may be off by: the caller's `tol`, or what is promised of a Gaussian of scalars."""
+    if not isinstance(alpha, (acl.Gaussian, acl.NodeGaussian)):
+        return 0.0
+    scalars = isinstance(alpha, acl.NodeGaussian) or len(alpha.features.shape) == 1 or alpha.features.shape[1] == 1
+    return alpha.tol or (LEFT_IN_ALPHA[dtype] if scalars else 0.0)
