@@ -292,7 +292,11 @@ void NodeClimb<T, S>::climb(const std::vector<Node*>& nodes) {
     }
     pending.swap(rest);
   }
-  for (const index_t i : pending) nodes[static_cast<std::size_t>(i)]->stopped = true;
+  // However short a step was, the energy fell: a maximum with a kink, as where wᵀx = 0 for some samples.
+  for (const index_t i : pending) {
+    Node& node = *nodes[static_cast<std::size_t>(i)];
+    node.stopped = node.converged = true;
+  }
   if (other_inputs() && !options_.frozen) {
     for (index_t i = 0; i < count; ++i) std::copy_n(nodes[static_cast<std::size_t>(i)]->w, d, w.data() + i * d);
     layer.project_own_inputs(w.data(), count, next_outputs_.data());

@@ -51,7 +51,7 @@ class Solver {
     else
       random_start(options_.seed, b, 0, d_, n_, iteration_->start());
     double* x = vectors_.data();
-    const Judgement top = run(options_.top, nullptr, x);
+    const Judgement top = run(options_.top, nullptr, v0 != nullptr, x);
     index_t products = iteration_->products();
     bool converged = iteration_->converged();
     if (out.gap != nullptr) {
@@ -61,7 +61,7 @@ class Solver {
         std::transform(x, x + n_, storage_.data(), [](double e) { return static_cast<T>(e); });
         TopOptions second = options_.top;
         second.lanczos = true;
-        const Judgement next = run(second, x, x + n_);
+        const Judgement next = run(second, x, false, x + n_);
         products += iteration_->products();
         converged = converged && iteration_->converged();
         gap = gap_between(top.exact, next.exact, second.tol * iteration_->norm());
@@ -77,10 +77,10 @@ class Solver {
 
  private:
   // From start() to the end, orthogonal to `apart` when given. x becomes the unit vector with the precision of S.
-  Judgement run(const TopOptions& options, const double* apart, double* x) {
+  Judgement run(const TopOptions& options, const double* apart, bool trusted, double* x) {
     Judgement made{};
     double* y = vectors_.data() + 2 * n_;
-    Wanted next = iteration_->begin(options, apart != nullptr);
+    Wanted next = iteration_->begin(options, apart != nullptr, trusted);
     while (next != Wanted::nothing) {
       if (next == Wanted::product) {
         ask_ahead();

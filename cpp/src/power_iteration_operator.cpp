@@ -39,7 +39,7 @@ class LockStep {
       else
         random_start(options_.seed, k, 0, d_, n_, start);
     }
-    run(options_.top, false, first_.data());
+    run(options_.top, false, v0.data != nullptr, first_.data());
     for (index_t k = 0; k < count_; ++k) write(k, out);
     if (out.gap == nullptr) return;
     if (d_ == 1) {
@@ -86,12 +86,12 @@ class LockStep {
       std::copy_n(first_.data() + k * d_, d_, apart);
       std::fill(apart + d_, apart + n_, T(0));
     }
-    run(options, true, second_.data());
+    run(options, true, false, second_.data());
   }
 
   // All that have not failed, from start() to the end. Row k of x becomes the unit vector.
-  void run(const TopOptions& options, bool deflate, T* x) {
-    for (Matrix& m : matrices_) m.next = m.failed ? Wanted::nothing : m.iteration.begin(options, deflate);
+  void run(const TopOptions& options, bool deflate, bool trusted, T* x) {
+    for (Matrix& m : matrices_) m.next = m.failed ? Wanted::nothing : m.iteration.begin(options, deflate, trusted);
     std::vector<index_t> active;
     for (;;) {
       active.clear();

@@ -24,13 +24,13 @@ _MOST_GAP_PRODUCTS = 1000
 class LocalMaxima(NamedTuple):
     """Where K nodes ended. λ, gap, residual and energy are those of A(w) at the weights returned.
 
-    A gap is negative where w is not the top eigenvector, +inf where d = 1 leaves no complement, and NaN where 1000
-    products were not enough to find it.
+    A gap is known to tol · ‖A‖ (the default tol, or a smaller one given); it is negative where w is not the top
+    eigenvector, +inf where d = 1 leaves no complement, and NaN where 1000 products were not enough to find it.
     """
 
     weights: Any  # (K, d), of length 1
     eigenvalue: Any  # (K,) λ = wᵀA(w)w
-    gap: Any  # (K,) λ minus the largest eigenvalue of A in the complement of w, to tol · ‖A‖, or None; see below
+    gap: Any  # (K,) λ minus the largest eigenvalue of A in the complement of w, or None; see above
     residual: Any  # (K,) ‖A(w)w − λw‖
     energy: Any  # (K,) ½ C_α[h(wᵀx)]
     steps: Any  # (K,) int64
@@ -117,7 +117,7 @@ def find_local_maxima(
     if gap:
         alpha_weights = starts if frozen and isinstance(alpha, NodeGaussian) else None
         layer = GatedCovariance(x, x_aug, ends, activation=activation, alpha=alpha, alpha_weights=alpha_weights)
-        gaps = _gaps(layer, weights, values, tol, seed)
+        gaps = _gaps(layer, weights, values, min(tol, _DEFAULT_TOL[a.dtype]), seed)
     odd = name == "linear" or (name == "monomial" and parameter % 2 == 1)
     groups = _groups(weights, values, energies, np.cos(angle), odd)
     if not (energies.any() or values.any()):

@@ -190,9 +190,20 @@ def _judge_node(case, found, w, matrix, moved, square, options):
 
 def _matrix(wide, wide_aug, node, weights, rough, alpha, act, dtype):
     """A(w) in float64, and what rounding moves in it."""
-    seen = [v * reference.gate(act, v @ node)[:, None] for v in (wide, wide_aug)]
-    matrix = reference.contrastive_cov(*seen, np.asarray(weights, float))
-    return matrix, absolute_term(alpha, weights, rough, *seen, dtype)
+    views = (wide, wide_aug)
+    gates = [np.asarray(reference.gate(act, v @ node))[:, None] for v in views]
+    seen = [v * g for v, g in zip(views, gates, strict=True)]
+    weights = np.asarray(weights, float)
+    matrix = reference.contrastive_cov(*seen, weights)
+    moved = absolute_term(alpha, weights, rough, *seen, dtype)
+    if hasattr(act, "q") and act.q > 1:
+        # Powers of outputs that the type of the data rounds.
+        signs = np.where(np.arange(len(wide)) % 2, 1.0, -1.0)[:, None]
+        slopes = [act.q * (act.q - 1) * np.abs(v @ node)[:, None] ** (act.q - 2) for v in views]
+        errors = [2 * eps(dtype) * s * (np.abs(v) @ np.abs(node))[:, None] for v, s in zip(views, slopes, strict=True)]
+        shaken = [v * (g + way * e) for v, g, e, way in zip(views, gates, errors, (signs, -signs), strict=True)]
+        moved += 4 * frobenius(reference.contrastive_cov(*shaken, weights) - matrix)
+    return matrix, moved
 
 
 def _near(what, ours, truth, slack):

@@ -57,8 +57,11 @@ class TopEigenpair {
   /// The estimate of ‖A‖₂.
   double norm() const { return norm_; }
 
-  Wanted begin(const TopOptions& options, bool deflate) {
+  /// trusted: the start is known to have much of the top in it, and may be the answer. A random one with a small
+  /// residual is near some eigenvector, hardly the wanted one: then more steps are taken.
+  Wanted begin(const TopOptions& options, bool deflate, bool trusted) {
     options_ = options;
+    trusted_ = trusted;
     first_ = deflate ? 0 : 1;
     products_ = 0;
     if (!deflate) norm_ = 0;  // what is left of A may be nothing beside A
@@ -89,6 +92,8 @@ class TopEigenpair {
   }
 
  private:
+  static constexpr index_t least_steps = 4;  // from a random start
+
   T* row(index_t r) const { return storage_ + r * ld_; }
   // The judging product is kept back.
   bool spent() const { return products_ + 1 >= options_.max_iter; }
@@ -137,10 +142,11 @@ class TopEigenpair {
     const double beta = std::sqrt(after);
     beta_[steps_++] = beta;
     const index_t dimension = first_ == 0 ? d_ - 1 : d_;
-    // A start that is good enough already has been rounded; one that is nearly so is looked at soon.
-    const bool first_try = steps_ == 1 && std::isinf(judged_);
-    const bool invariant = beta <= (first_try ? options_.tol * norm_ : target()) || after <= negligible();
-    if (steps_ == 1 && beta <= 1e-2 * norm_) next_look_ = 2;
+    // A trusted start that is good enough has been rounded already; one that is nearly so is looked at soon.
+    const bool first_try = steps_ == 1 && trusted_ && std::isinf(judged_);
+    const bool small = beta <= (first_try ? options_.tol * norm_ : target());
+    const bool invariant = (small && (trusted_ || steps_ >= least_steps)) || after <= negligible();
+    if (steps_ == 1 && trusted_ && beta <= 1e-2 * norm_) next_look_ = 2;
     const bool last = invariant || steps_ == dimension || spent();
     if (last || steps_ == basis_ || steps_ >= next_look_) {
       const bool good = look(beta, last || steps_ == basis_);
@@ -200,7 +206,8 @@ class TopEigenpair {
     theta_ = h_[0];
     residual_ = std::sqrt(ops_.subtract(v, ld_, 1, h_, w));
     norm_ = std::max(std::sqrt(square), norm_);  // a NaN stays
-    if (residual_ <= target() || spent()) return Wanted::judgement;
+    const bool enough = trusted_ || products_ >= least_steps || residual_ * residual_ <= negligible();
+    if ((residual_ <= target() && enough) || spent()) return Wanted::judgement;
     lower_shift(theta_before, residual_before);
     const double along = theta_ - shift_, minus = -along;
     ops_.scale(w, ld_, 1 / std::sqrt(ops_.subtract(v, ld_, 1, &minus, w)), v);
@@ -228,7 +235,7 @@ class TopEigenpair {
   index_t first_ = 1, steps_ = 0, products_ = 0, next_look_ = 0, last_look_ = 0;
   double norm_ = 0, shift_ = 0, judged_ = 0, seen_ = 1, guess_ = 0;
   double theta_ = 0, residual_ = 0, cosine_ = 1;  // of the power method's last step
-  bool converged_ = false, failed_ = false;
+  bool trusted_ = false, converged_ = false, failed_ = false;
 };
 
 }  // namespace alphacl
