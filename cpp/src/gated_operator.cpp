@@ -67,6 +67,9 @@ GatedOperator<T>::~GatedOperator() = default;
 template <class T>
 std::unique_ptr<GatedOperator<T>> GatedOperator<T>::with_weights(View<const T> weights) const {
   const index_t kept = alpha_weights_.size() > 0 ? count_ : 0;
+  if (kept > 0 && weights.rows != kept)
+    throw std::invalid_argument("weights: expected " + std::to_string(kept) + " nodes like alpha_weights, got " +
+                                std::to_string(weights.rows));
   return std::unique_ptr<GatedOperator>(
       new GatedOperator(layer_, weights, {alpha_weights_.data(), kept, size_, size_}));
 }
