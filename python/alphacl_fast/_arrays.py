@@ -135,6 +135,11 @@ def result(shape: tuple[int, ...], model: Operand, out: Any = None) -> tuple[Any
     return out, array
 
 
+def apart(array: np.ndarray, *inputs: np.ndarray) -> np.ndarray:
+    """`array`, or new memory like it where an input that is read while it is written may lie under it."""
+    return np.empty_like(array) if any(np.may_share_memory(array, a) for a in inputs) else array
+
+
 def positive(name: str, value: Any) -> float:
     """A positive finite number."""
     if isinstance(value, (str, bytes, bool)) or not hasattr(value, "__float__"):
