@@ -295,7 +295,7 @@ class PairImportance(_OfFeatures):
             double = is_array(a) and str(a.dtype).removeprefix("torch.") == "float64"
             if not double or tuple(a.shape) != (len(features),):
                 got = f"{a.dtype} {tuple(a.shape)}" if is_array(a) else type(a).__name__
-                raise ValueError(f"{name}: expected a float64 array of shape ({len(features)},), got {got}")
+                raise ValueError(f"{name}: expected a float64 numpy array of shape ({len(features)},), got {got}")
         self.form = form
         self.offset = offset
         self.weight = weight
