@@ -1,5 +1,8 @@
 """Gated covariances that are never formed: products against the definition, importances × activations × dtypes."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from support import DTYPES, IMPORTANCES, assert_contract, importance, inside, torch, two_views
@@ -334,3 +337,38 @@ def test_errors():
         ValueError, match=r"v0: expected shape \(2, 3\) for matrices of shape \(2, 3, 3\), got \(1, 3\)"
     ):
         acl.power_iteration(layer, v0=np.ones((1, 3)))
+
+
+COPIES = {"copy": copy.copy, "deepcopy": copy.deepcopy, "pickle": lambda a: pickle.loads(pickle.dumps(a))}
+X, X_AUG = two_views(60, 5, np.float64)
+W, V = _nodes(4, 5, np.float64), _nodes(4, 5, np.float64, seed=1)
+KINDS = {
+    "uniform": {},
+    "shared": {"alpha": acl.Gaussian(X[:, :2], 2.0)},
+    "nodes": {"alpha": acl.NodeGaussian(0.7), "activation": acl.LeakyReLU(0.1)},
+    "frozen": {"alpha": acl.NodeGaussian(0.7, X_AUG), "alpha_weights": 2 * W},
+}
+
+
+@pytest.mark.parametrize("way", COPIES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_copies(kind, way):
+    layer = acl.GatedCovariance(X, X_AUG, W, **KINDS[kind])
+    for made in (layer, layer.with_weights(W[::-1])):
+        again = COPIES[way](made)
+        assert type(again) is acl.GatedCovariance
+        assert repr(again) == repr(made)
+        np.testing.assert_array_equal(again.matmul(V), made.matmul(V))
+        np.testing.assert_array_equal(again.to_dense(), made.to_dense())
+        np.testing.assert_array_equal(again.with_weights(V).matmul(V), made.with_weights(V).matmul(V))
+
+
+def test_copies_over_torch_tensors():
+    t = torch()
+    x = t.from_numpy(X.copy()).requires_grad_()
+    with t.no_grad():
+        layer = acl.GatedCovariance(x, x + 1, t.from_numpy(W))
+    for way in COPIES.values():
+        again = way(layer)
+        assert t.equal(again.matmul(t.from_numpy(V)), layer.matmul(t.from_numpy(V)))
+        assert again.dtype == t.float64

@@ -111,3 +111,38 @@ def test_out_may_overlap_an_input_partly():
     out = memory[:25].reshape(5, 5)
     expected = acl.contrastive_cov(x, X_AUG)
     np.testing.assert_array_equal(acl.contrastive_cov(x, X_AUG, out=out), expected)
+
+
+# name -> (where `out` may lie, the arguments of gated_cov with that array among them)
+GATED = {
+    "x": lambda memory, x, w: (memory, x, w, None),
+    "x_aug": lambda memory, x, w: (x, memory, w, None),
+    "weights": lambda memory, x, w: (x, x + 1, memory[:8], None),
+    "alpha": lambda memory, x, w: (x[:8], x[:8] + 1, w, memory[:8]),
+    "features": lambda memory, x, w: (x, x + 1, w, acl.Gaussian(memory, 9.0)),
+    "x0": lambda memory, x, w: (x, x + 1, w, acl.NodeGaussian(1.0, memory)),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("where", GATED)
+def test_out_of_gated_cov_may_overlap_an_input(where, dtype):
+    rng = np.random.default_rng(93)
+    flat = rng.standard_normal(8 * 8 * 8 + 3).astype(dtype)
+    memory, out = flat[3:].reshape(64, 8), flat[:-3].reshape(8, 8, 8)
+    x, w = rng.standard_normal((64, 8)).astype(dtype), rng.standard_normal((8, 8)).astype(dtype)
+    *views, alpha = GATED[where](memory, x, w)
+    expected = acl.gated_cov(*views, alpha=alpha)
+    assert acl.gated_cov(*views, alpha=alpha, out=out) is out
+    np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("where", ["x", "omega"])
+def test_out_of_gated_outer_may_overlap_an_input(where):
+    rng = np.random.default_rng(94)
+    memory, other = rng.standard_normal((64, 8)), rng.standard_normal((64, 8))
+    x, omega = (memory, other) if where == "x" else (other, memory)
+    expected = acl.gated_outer(x, omega)
+    out = memory.reshape(8, 8, 8)
+    assert acl.gated_outer(x, omega, out=out) is out
+    np.testing.assert_array_equal(out, expected)

@@ -226,3 +226,92 @@ def test_gradients_of_the_sums_are_those_of_the_literal_form(dtype):
         for mine, truth in zip(ours, exact, strict=True):
             error = (mine.double() - truth).norm() / truth.norm()
             assert error < (2e-5 if dtype == np.float32 else 1e-11), type(alpha).__name__
+
+
+class _Mine(acl.Gaussian):
+    pass
+
+
+class _MyLowRank(acl.LowRank):
+    def __init__(self, phi, name):
+        super().__init__(phi)
+        self.name = name
+
+
+@pytest.mark.parametrize("mine", [lambda f: _Mine(f, 0.7), lambda f: _MyLowRank(f, "mine")])
+def test_subclasses_of_an_importance_have_derivatives(mine):
+    f = _features(12, 2)
+    base = acl.Gaussian(f, 0.7) if isinstance(mine(f), acl.Gaussian) else acl.LowRank(f)
+    z = _features(12, 3).requires_grad_()
+    for operation in (acl.energy, lambda *a: acl.contrastive_cov(*a).sum()):
+        ours, expected = operation(z, z + 1, mine(f)), operation(z, z + 1, base)
+        assert torch.equal(ours, expected)
+        gradients = (torch.autograd.grad(value, z)[0] for value in (ours, expected))
+        assert torch.equal(*gradients)
+    np.testing.assert_array_equal(acl.reference.dense_alpha(mine(f), 12), acl.reference.dense_alpha(base, 12))
+    w = _features(2, 3)
+    own, of_base = (acl.reference.gated_cov(z, z, w, alpha=a) for a in (_MyNodes(1.0), acl.NodeGaussian(1.0)))
+    np.testing.assert_array_equal(own, of_base)
+
+
+class _MyNodes(acl.NodeGaussian):
+    pass
+
+
+SPARSE = {
+    "InfoNCE": losses.InfoNCE(),
+    "alpha_cl": lambda z, k: losses.alpha_cl_loss(z, k, acl.Uniform()),
+    "nt_xent": losses.nt_xent,
+    "info_nce": losses.info_nce,
+    "clip_loss": lambda z, k: losses.clip_loss(z, k, 2.0),
+    "siglip_loss": lambda z, k: losses.siglip_loss(z, k, 2.0, -1.0),
+}
+
+
+@pytest.mark.parametrize("layout", ["sparse_coo", "sparse_csr"])
+@pytest.mark.parametrize("name", SPARSE)
+def test_sparse_features_are_refused_in_words(name, layout):
+    z = _features(8, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, of what is beta
+        thin = z.to_sparse() if layout == "sparse_coo" else z.to_sparse_csr()
+    for pair in ((thin, z), (z, thin), (thin, thin)):
+        with pytest.raises(TypeError, match=rf"^\w+: expected a dense \(strided\) tensor, got layout torch.{layout}$"):
+            SPARSE[name](*pair)
+
+
+FAMILY = {
+    "InfoNCE": losses.InfoNCE(),
+    "DCL": losses.InfoNCE(tau=0.3, eps=0.0),
+    "MINE": losses.MINE(),
+    "Triplet": losses.Triplet(1.0),
+    "SoftTriplet": losses.SoftTriplet(0.5, 0.1),
+    "NTuplet": losses.NTuplet(),
+    "LiftedStructured": losses.LiftedStructured(1.0),
+    "ModifiedTriplet": losses.ModifiedTriplet(0.7),
+    "Quadratic": losses.Quadratic(),
+}
+
+
+@pytest.mark.parametrize("fullgraph", [False, True])
+@pytest.mark.parametrize("form", ["function", "module", "tensor"])
+@pytest.mark.parametrize("name", FAMILY)
+def test_alpha_cl_loss_with_the_importance_of_a_loss_compiled(name, form, fullgraph):
+    loss = FAMILY[name]
+    z, k = _features(20, 4, seed=1), _features(20, 4, seed=2)
+    fixed = torch.as_tensor(loss.importance(z, k).to_dense())
+    function = {
+        "function": lambda a, b: losses.alpha_cl_loss(a, b, loss.importance),
+        "module": losses.AlphaCLLoss(loss.importance),
+        "tensor": lambda a, b: losses.alpha_cl_loss(a, b, fixed),
+    }[form]
+    torch.compiler.reset()
+    found = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own
+        for f in (torch.compile(function, backend="eager", fullgraph=fullgraph), function):
+            leaf = z.clone().requires_grad_()
+            value = f(leaf, k)
+            value.backward()
+            found.append((value.detach(), leaf.grad))
+    torch.testing.assert_close(*found)

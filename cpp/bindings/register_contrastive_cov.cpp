@@ -11,26 +11,30 @@ void register_for(py::module_& m) {
   m.def(
       "contrastive_cov",
       [](const Array& x, const Array& x_aug, const Importance<T>& alpha, Array& out) {
-        const View<const T> a = view<T>(x), b = view<T>(x_aug);
-        const View<T> to = mutable_view<T>(out);
-        py::gil_scoped_release release;  // other Python threads run while the core computes
+        const View<const T> a = view<T>("x", x), b = view<T>("x_aug", x_aug, a.rows, a.cols);
+        check_samples(alpha, a.rows);
+        const View<T> to = mutable_view<T>("out", out, a.cols, a.cols);
+        const Released released;
         contrastive_cov<T>(a, b, alpha, to);
       },
       py::arg("x").noconvert(), py::arg("x_aug").noconvert(), py::arg("alpha"), py::arg("out").noconvert());
   m.def(
       "energy",
       [](const Array& f, const Array& f_aug, const Importance<T>& alpha) {
-        const View<const T> a = view<T>(f), b = view<T>(f_aug);
-        py::gil_scoped_release release;
+        const View<const T> a = view<T>("f", f), b = view<T>("f_aug", f_aug, a.rows, a.cols);
+        check_samples(alpha, a.rows);
+        const Released released;
         return energy<T>(a, b, alpha);
       },
       py::arg("f").noconvert(), py::arg("f_aug").noconvert(), py::arg("alpha"));
   m.def(
       "laplacian_product",
       [](const Array& x, const Array& x_aug, const Importance<T>& alpha, Array& grad, Array& grad_aug) {
-        const View<const T> a = view<T>(x), b = view<T>(x_aug);
-        const View<T> to = mutable_view<T>(grad), to_aug = mutable_view<T>(grad_aug);
-        py::gil_scoped_release release;
+        const View<const T> a = view<T>("x", x), b = view<T>("x_aug", x_aug, a.rows, a.cols);
+        check_samples(alpha, a.rows);
+        const View<T> to = mutable_view<T>("grad", grad, a.rows, a.cols);
+        const View<T> to_aug = mutable_view<T>("grad_aug", grad_aug, a.rows, a.cols);
+        const Released released;
         laplacian_product<T>(a, b, alpha, to, to_aug);
       },
       py::arg("x").noconvert(), py::arg("x_aug").noconvert(), py::arg("alpha"), py::arg("grad").noconvert(),

@@ -7,9 +7,6 @@
 namespace alphacl::bindings {
 namespace {
 
-// Other Python threads run while the core computes.
-using Released = py::call_guard<py::gil_scoped_release>;
-
 GaussianMethod method_named(const std::string& name) {
   if (name == "auto") return GaussianMethod::automatic;
   if (name == "tiles") return GaussianMethod::tiles;
@@ -26,69 +23,73 @@ void register_for(py::module_& m, const std::string& suffix) {
       .def(
           "row_sums",
           [](const Importance<T>& a, py::array_t<double>& out) {
-            double* r = out.mutable_data();
-            py::gil_scoped_release release;
+            double* r = mutable_entries<double>("out", out, {a.size()});
+            const Released released;
             a.row_sums(r);
           },
           py::arg("out").noconvert())
       .def(
           "col_sums",
           [](const Importance<T>& a, py::array_t<double>& out) {
-            double* c = out.mutable_data();
-            py::gil_scoped_release release;
+            double* c = mutable_entries<double>("out", out, {a.size()});
+            const Released released;
             a.col_sums(c);
           },
           py::arg("out").noconvert())
       .def(
           "matmul",
           [](const Importance<T>& a, const Array& y, Array& out) {
-            const View<const T> from = view<T>(y);
-            const View<T> to = mutable_view<T>(out);
-            py::gil_scoped_release release;
+            const View<const T> from = view<T>("y", y, a.size());
+            const View<T> to = mutable_view<T>("out", out, from.rows, from.cols);
+            const Released released;
             a.matmul(from, to);
           },
           py::arg("y").noconvert(), py::arg("out").noconvert())
       .def(
           "to_dense",
           [](const Importance<T>& a, Array& out) {
-            const View<T> to = mutable_view<T>(out);
-            py::gil_scoped_release release;
+            const View<T> to = mutable_view<T>("out", out, a.size(), a.size());
+            const Released released;
             a.to_dense(to);
           },
           py::arg("out").noconvert());
 
-  // The importance reads the arrays it was made from: they live as long as it does.
-  using KeepFirst = py::keep_alive<0, 1>;
   m.def(("dense" + suffix).c_str(),
         [](const Array& alpha) {
-          const View<const T> a = view<T>(alpha);
-          py::gil_scoped_release release;
-          return dense<T, T>(a);
+          const View<const T> a = view<T>("alpha", alpha);
+          if (a.rows != a.cols) refuse("alpha", "a square array", "shape " + shape_text(alpha));
+          return made_from(alpha, [&] { return dense<T, T>(a); });
         },
-        py::arg("alpha").noconvert(), KeepFirst());
-  m.def(("uniform" + suffix).c_str(), &uniform<T>, py::arg("size"), py::arg("diagonal"), Released());
+        py::arg("alpha").noconvert());
+  m.def(("uniform" + suffix).c_str(),
+        [](index_t size, bool diagonal) {
+          check_at_least("size", size, 1);
+          return uniform<T>(size, diagonal);
+        },
+        py::arg("size"), py::arg("diagonal"));
   m.def(("low_rank" + suffix).c_str(),
         [](const Array& phi) {
-          const View<const T> f = view<T>(phi);
-          py::gil_scoped_release release;
-          return low_rank<T, T>(f);
+          const View<const T> f = features_view<T>("phi", phi);
+          return made_from(phi, [&] { return low_rank<T, T>(f); });
         },
-        py::arg("phi").noconvert(), KeepFirst());
+        py::arg("phi").noconvert());
   m.def(("direct" + suffix).c_str(),
         [](const Array& features, double p, double tau, bool normalize) {
-          const View<const T> f = view<T>(features);
-          py::gil_scoped_release release;
-          return radial<T, T>(f, Radial{tau, p, false, normalize});
+          const View<const T> f = features_view<T>("features", features);
+          check_positive("p", p);
+          check_positive("tau", tau);
+          return made_from(features, [&] { return radial<T, T>(f, Radial{tau, p, false, normalize}); });
         },
-        py::arg("features").noconvert(), py::arg("p"), py::arg("tau"), py::arg("normalize"), KeepFirst());
+        py::arg("features").noconvert(), py::arg("p"), py::arg("tau"), py::arg("normalize"));
   m.def(("gaussian" + suffix).c_str(),
         [](const Array& features, double tau, double tol, const std::string& method) {
-          const View<const T> f = view<T>(features);
+          const View<const T> f = features_view<T>("features", features);
           const GaussianMethod how = method_named(method);
-          py::gil_scoped_release release;
-          return gaussian<T, T>(f, tau, tol, how);
+          check_positive("tau", tau);
+          check_share("tol", tol);
+          return made_from(features, [&] { return gaussian<T, T>(f, tau, tol, how); });
         },
-        py::arg("features").noconvert(), py::arg("tau"), py::arg("tol"), py::arg("method"), KeepFirst());
+        py::arg("features").noconvert(), py::arg("tau"), py::arg("tol"), py::arg("method"));
 }
 
 }  // namespace

@@ -1,5 +1,8 @@
 #include "alphacl/pairs.h"
 
+#include <pybind11/stl.h>
+
+#include <optional>
 #include <string>
 
 #include "arrays.h"
@@ -25,86 +28,114 @@ PairForm summed_form(const std::string& name) {
 
 using Doubles = py::array_t<double>;
 
+// Which pairs are scored, and the gradients of their features.
 template <class T>
-Pairs<T> pairs_of(const py::array_t<T>& left, const py::object& right, double scale, bool distances,
-                  bool skip_diagonal) {
-  Pairs<T> pairs = {view<T>(left), {nullptr, 0, 0, 0}, scale, distances, skip_diagonal};
-  if (!right.is_none()) {
-    pairs.right = view<T>(right.cast<py::array_t<T>>());
-  } else if (skip_diagonal && pairs.left.rows % 2 != 0) {
-    throw py::value_error("skip_diagonal: expected two halves, got " + std::to_string(pairs.left.rows) + " samples");
+struct PairArguments {
+  using Array = py::array_t<T>;
+  Pairs<T> pairs;
+
+  PairArguments(const Array& left, const std::optional<Array>& right, double scale, bool distances, bool skip_diagonal)
+      : pairs{features_view<T>("left", left), {nullptr, 0, 0, 0}, scale, distances, skip_diagonal} {
+    if (right) {
+      pairs.right = features_view<T>("right", *right, any, pairs.left.cols);
+      if (distances) refuse("distances", "False where right is given", "True");
+      if (skip_diagonal && rows() != pairs.right.rows)
+        refuse("skip_diagonal", "as many samples right as left", std::to_string(pairs.right.rows));
+    } else if (skip_diagonal && rows() % 2 != 0) {
+      refuse("skip_diagonal", "two halves", std::to_string(rows()) + " samples");
+    }
   }
-  return pairs;
-}
 
-template <class T>
-View<T> gradient_of(const py::object& right) {
-  if (right.is_none()) return {nullptr, 0, 0, 0};
-  auto array = right.cast<py::array_t<T>>();
-  return mutable_view<T>(array);
-}
+  index_t rows() const { return pairs.left.rows; }
+  bool one_set() const { return pairs.right.data == nullptr; }
 
-const double* given(const py::object& a) { return a.is_none() ? nullptr : a.cast<Doubles>().data(); }
-double* wanted(const py::object& a) { return a.is_none() ? nullptr : a.cast<Doubles>().mutable_data(); }
+  View<T> left_gradient(Array& grad) const { return mutable_view<T>("grad_left", grad, rows(), pairs.left.cols); }
+  View<T> right_gradient(std::optional<Array>& grad) const {
+    if (grad.has_value() == one_set())
+      refuse("grad_right", one_set() ? "None without right" : "an array like right", grad ? "an array" : "None");
+    return grad ? mutable_view<T>("grad_right", *grad, pairs.right.rows, pairs.right.cols) : View<T>{nullptr, 0, 0, 0};
+  }
 
-// All arrays are kept by Python for the length of a call; other Python threads run while the core computes.
+  /// The rows have one sum each, and so have the columns of another set.
+  const double* of_columns(const char* name, const std::optional<Doubles>& a) const {
+    check_columns(name, a.has_value());
+    return entries<double>(name, a, {pairs.right.rows});
+  }
+  double* to_columns(const char* name, std::optional<Doubles>& a) const {
+    check_columns(name, a.has_value());
+    return mutable_entries<double>(name, a, {pairs.right.rows});
+  }
+
+ private:
+  void check_columns(const char* name, bool given) const {
+    if (given && one_set()) refuse(name, "None without right", "an array");
+  }
+};
+
 template <class T>
 void register_for(py::module_& m) {
   using Array = py::array_t<T>;
+  using MaybeArray = std::optional<Array>;
+  using MaybeDoubles = std::optional<Doubles>;
   m.def(
       "pair_log_sums",
-      [](const Array& left, const py::object& right, double scale, bool distances, bool skip_diagonal, Doubles& rows,
-         const py::object& cols) {
-        const Pairs<T> pairs = pairs_of<T>(left, right, scale, distances, skip_diagonal);
-        double *r = rows.mutable_data(), *c = wanted(cols);
-        py::gil_scoped_release release;
-        pair_log_sums<T>(pairs, r, c);
+      [](const Array& left, const MaybeArray& right, double scale, bool distances, bool skip_diagonal, Doubles& rows,
+         MaybeDoubles& cols) {
+        const PairArguments<T> given(left, right, scale, distances, skip_diagonal);
+        double* r = mutable_entries<double>("rows", rows, {given.rows()});
+        double* c = given.to_columns("cols", cols);
+        const Released released;
+        pair_log_sums<T>(given.pairs, r, c);
       },
-      py::arg("left").noconvert(), py::arg("right"), py::arg("scale"), py::arg("distances"), py::arg("skip_diagonal"),
-      py::arg("rows").noconvert(), py::arg("cols"));
+      py::arg("left").noconvert(), py::arg("right").noconvert(), py::arg("scale"), py::arg("distances"),
+      py::arg("skip_diagonal"), py::arg("rows").noconvert(), py::arg("cols").noconvert());
   m.def(
       "pair_log_sums_gradient",
-      [](const Array& left, const py::object& right, double scale, bool distances, bool skip_diagonal,
-         const Doubles& rows, const py::object& cols, const Doubles& a, const py::object& b, Array& grad_left,
-         const py::object& grad_right) {
-        const Pairs<T> pairs = pairs_of<T>(left, right, scale, distances, skip_diagonal);
-        const double *r = rows.data(), *c = given(cols), *of_rows = a.data(), *of_cols = given(b);
-        const View<T> to_left = mutable_view<T>(grad_left), to_right = gradient_of<T>(grad_right);
-        py::gil_scoped_release release;
-        return pair_log_sums_gradient<T>(pairs, r, c, of_rows, of_cols, to_left, to_right);
+      [](const Array& left, const MaybeArray& right, double scale, bool distances, bool skip_diagonal,
+         const Doubles& rows, const MaybeDoubles& cols, const Doubles& a, const MaybeDoubles& b, Array& grad_left,
+         MaybeArray& grad_right) {
+        const PairArguments<T> given(left, right, scale, distances, skip_diagonal);
+        const double* r = entries<double>("rows", rows, {given.rows()});
+        const double* of_rows = entries<double>("a", a, {given.rows()});
+        if (cols.has_value() != b.has_value()) refuse("b", "as cols: both or none", b ? "an array" : "None");
+        const double *c = given.of_columns("cols", cols), *of_cols = given.of_columns("b", b);
+        const View<T> to_left = given.left_gradient(grad_left), to_right = given.right_gradient(grad_right);
+        const Released released;
+        return pair_log_sums_gradient<T>(given.pairs, r, c, of_rows, of_cols, to_left, to_right);
       },
-      py::arg("left").noconvert(), py::arg("right"), py::arg("scale"), py::arg("distances"), py::arg("skip_diagonal"),
-      py::arg("rows").noconvert(), py::arg("cols"), py::arg("a").noconvert(), py::arg("b"),
-      py::arg("grad_left").noconvert(), py::arg("grad_right"));
+      py::arg("left").noconvert(), py::arg("right").noconvert(), py::arg("scale"), py::arg("distances"),
+      py::arg("skip_diagonal"), py::arg("rows").noconvert(), py::arg("cols").noconvert(), py::arg("a").noconvert(),
+      py::arg("b").noconvert(), py::arg("grad_left").noconvert(), py::arg("grad_right").noconvert());
   m.def(
       "pair_sums",
-      [](const Array& left, const py::object& right, double scale, bool distances, bool skip_diagonal,
+      [](const Array& left, const MaybeArray& right, double scale, bool distances, bool skip_diagonal,
          const std::string& form, const Doubles& offset, Doubles& rows) {
-        const Pairs<T> pairs = pairs_of<T>(left, right, scale, distances, skip_diagonal);
+        const PairArguments<T> given(left, right, scale, distances, skip_diagonal);
         const PairForm how = summed_form(form);
-        const double* o = offset.data();
-        double* r = rows.mutable_data();
-        py::gil_scoped_release release;
-        pair_sums<T>(pairs, how, o, r);
+        const double* o = entries<double>("offset", offset, {given.rows()});
+        double* r = mutable_entries<double>("rows", rows, {given.rows()});
+        const Released released;
+        pair_sums<T>(given.pairs, how, o, r);
       },
-      py::arg("left").noconvert(), py::arg("right"), py::arg("scale"), py::arg("distances"), py::arg("skip_diagonal"),
-      py::arg("form"), py::arg("offset").noconvert(), py::arg("rows").noconvert());
+      py::arg("left").noconvert(), py::arg("right").noconvert(), py::arg("scale"), py::arg("distances"),
+      py::arg("skip_diagonal"), py::arg("form"), py::arg("offset").noconvert(), py::arg("rows").noconvert());
   m.def(
       "pair_sums_gradient",
-      [](const Array& left, const py::object& right, double scale, bool distances, bool skip_diagonal,
-         const std::string& form, const Doubles& offset, const Doubles& a, Array& grad_left,
-         const py::object& grad_right, Doubles& grad_offset) {
-        const Pairs<T> pairs = pairs_of<T>(left, right, scale, distances, skip_diagonal);
+      [](const Array& left, const MaybeArray& right, double scale, bool distances, bool skip_diagonal,
+         const std::string& form, const Doubles& offset, const Doubles& a, Array& grad_left, MaybeArray& grad_right,
+         Doubles& grad_offset) {
+        const PairArguments<T> given(left, right, scale, distances, skip_diagonal);
         const PairForm how = summed_form(form);
-        const double *o = offset.data(), *of_rows = a.data();
-        const View<T> to_left = mutable_view<T>(grad_left), to_right = gradient_of<T>(grad_right);
-        double* to_offset = grad_offset.mutable_data();
-        py::gil_scoped_release release;
-        return pair_sums_gradient<T>(pairs, how, o, of_rows, to_left, to_right, to_offset);
+        const double* o = entries<double>("offset", offset, {given.rows()});
+        const double* of_rows = entries<double>("a", a, {given.rows()});
+        const View<T> to_left = given.left_gradient(grad_left), to_right = given.right_gradient(grad_right);
+        double* to_offset = mutable_entries<double>("grad_offset", grad_offset, {given.rows()});
+        const Released released;
+        return pair_sums_gradient<T>(given.pairs, how, o, of_rows, to_left, to_right, to_offset);
       },
-      py::arg("left").noconvert(), py::arg("right"), py::arg("scale"), py::arg("distances"), py::arg("skip_diagonal"),
-      py::arg("form"), py::arg("offset").noconvert(), py::arg("a").noconvert(), py::arg("grad_left").noconvert(),
-      py::arg("grad_right"), py::arg("grad_offset").noconvert());
+      py::arg("left").noconvert(), py::arg("right").noconvert(), py::arg("scale"), py::arg("distances"),
+      py::arg("skip_diagonal"), py::arg("form"), py::arg("offset").noconvert(), py::arg("a").noconvert(),
+      py::arg("grad_left").noconvert(), py::arg("grad_right").noconvert(), py::arg("grad_offset").noconvert());
 }
 
 template <class T>
@@ -112,20 +143,22 @@ void register_importances(py::module_& m, const std::string& suffix) {
   m.def(("pair" + suffix).c_str(),
         [](const py::array_t<T>& features, double scale, const std::string& form, const Doubles& offset,
            const Doubles& weight) {
-          const View<const T> f = view<T>(features);
+          const View<const T> f = features_view<T>("features", features);
           const PairForm how = form_named(form);
-          const double *o = offset.data(), *a = weight.data();
-          py::gil_scoped_release release;
-          return pair_importance<T, T>(f, scale, how, o, a);
+          check_positive("scale", scale);
+          const double* o = entries<double>("offset", offset, {f.rows});
+          const double* a = entries<double>("weight", weight, {f.rows});
+          return made_from(features, [&] { return pair_importance<T, T>(f, scale, how, o, a); });
         },
         py::arg("features").noconvert(), py::arg("scale"), py::arg("form"), py::arg("offset").noconvert(),
-        py::arg("weight").noconvert(), py::keep_alive<0, 1>());  // reads the features as long as it lives
+        py::arg("weight").noconvert());
   m.def(
       "simplex_thresholds",
       [](const py::array_t<T>& features, double tau, Doubles& out) {
-        const View<const T> f = view<T>(features);
-        double* mu = out.mutable_data();
-        py::gil_scoped_release release;
+        const View<const T> f = features_view<T>("features", features);
+        check_positive("tau", tau);
+        double* mu = mutable_entries<double>("out", out, {f.rows});
+        const Released released;
         simplex_thresholds<T>(f, tau, mu);
       },
       py::arg("features").noconvert(), py::arg("tau"), py::arg("out").noconvert());

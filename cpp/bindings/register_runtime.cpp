@@ -49,8 +49,10 @@ double gemm_gflops(index_t n, int repeats) {
         o.b = Buffer<T>(n * n, T(0.5));
         o.c = Buffer<T>(n * n, T(0));
       }
-      for (int r = 0; r < repeats; ++r)
+      for (int r = 0; r < repeats; ++r) {
+        poll();
         gemm<T>(Trans::no, Trans::no, n, n, n, T(1), o.a.data(), n, o.b.data(), n, T(0), o.c.data(), n);
+      }
     });
   };
   run();
@@ -99,13 +101,21 @@ void register_runtime(py::module_& m) {
   m.def("build_info", &build_info);
   m.def("supported_isas", &supported_isas);
   m.def("max_threads", &max_threads);
-  m.def("set_num_threads", &set_num_threads, py::arg("threads"));
+  m.def(
+      "set_num_threads",
+      [](int threads) {
+        check_at_least("threads", threads, 1);
+        set_num_threads(threads);
+      },
+      py::arg("threads"));
   m.def("serial_after_fork", &serial_after_fork);
   m.def(
       "_gemm_gflops",
       [](const std::string& dtype, index_t n, int repeats) {
         check_dtype(dtype);
-        py::gil_scoped_release release;
+        if (n < 1 || n > 1 << 15) refuse("n", "a size from 1 to 32768", std::to_string(n));
+        check_at_least("repeats", repeats, 1);
+        const Released released;
         return dtype == "float32" ? gemm_gflops<float>(n, repeats) : gemm_gflops<double>(n, repeats);
       },
       py::arg("dtype"), py::arg("n"), py::arg("repeats"));
@@ -113,7 +123,7 @@ void register_runtime(py::module_& m) {
       "_exp_rate",
       [](const std::string& dtype) {
         check_dtype(dtype);
-        py::gil_scoped_release release;
+        const Released released;
         return dtype == "float32" ? exp_rate<float>(kernel_set().exp_f) : exp_rate<double>(kernel_set().exp_d);
       },
       py::arg("dtype"));

@@ -1,6 +1,10 @@
 // The arrays that take eigenpairs, and start vectors that may be missing.
 #pragma once
 
+#include <pybind11/stl.h>
+
+#include <optional>
+
 #include "alphacl/power_iteration.h"
 #include "arrays.h"
 
@@ -9,19 +13,27 @@ namespace alphacl::bindings {
 template <class T>
 struct Results {
   TopEigenpairs<T> to;
-  Results(py::array_t<T>& eigenvalue, py::array_t<T>& eigenvector, py::object& gap, py::array_t<T>& residual,
-          py::array_t<std::int64_t>& n_iter, py::array_t<bool>& converged)
-      : to{eigenvalue.mutable_data(),
-           eigenvector.mutable_data(),
-           gap.is_none() ? nullptr : py::cast<py::array_t<T>>(gap).mutable_data(),
-           residual.mutable_data(),
-           n_iter.mutable_data(),
-           converged.mutable_data()} {}
+  Results(index_t count, index_t size, py::array_t<T>& eigenvalue, py::array_t<T>& eigenvector,
+          std::optional<py::array_t<T>>& gap, py::array_t<T>& residual, py::array_t<std::int64_t>& n_iter,
+          py::array_t<bool>& converged)
+      : to{mutable_entries<T>("eigenvalue", eigenvalue, {count}),
+           mutable_entries<T>("eigenvector", eigenvector, {count, size}),
+           mutable_entries<T>("gap", gap, {count}),
+           mutable_entries<T>("residual", residual, {count}),
+           mutable_entries<std::int64_t>("n_iter", n_iter, {count}),
+           mutable_entries<bool>("converged", converged, {count})} {}
 };
 
+/// One vector for each of `count` matrices, or none at all.
 template <class T>
-View<const T> start_view(const py::object& v0) {
-  return v0.is_none() ? View<const T>{nullptr, 0, 0, 0} : view<T>(py::cast<py::array_t<T>>(v0));
+View<const T> vectors_view(const char* name, const std::optional<py::array_t<T>>& v, index_t count, index_t size) {
+  return v && count > 0 ? view<T>(name, *v, count, size) : View<const T>{nullptr, 0, 0, 0};
+}
+
+inline PowerOptions power_options(double tol, index_t max_iter, bool lanczos, std::uint64_t seed) {
+  check_positive("tol", tol);
+  check_at_least("max_iter", max_iter, 1);
+  return {{tol, max_iter, lanczos}, seed};
 }
 
 }  // namespace alphacl::bindings

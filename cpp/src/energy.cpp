@@ -51,6 +51,7 @@ class TraceSink final : public LaplacianSink<T> {
       const auto dot = kernels<T>().dot;
       double sum = 0, positive = 0;
       for (index_t i = begin + (end - begin) * g / groups; i < last; i += chunk) {
+        poll();
         const index_t n = std::min(chunk, last - i);
         const T* row = work.x.data();
         x_.centered(i, n, order, work.x.data());

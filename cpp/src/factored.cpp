@@ -20,7 +20,10 @@ index_t group_count(index_t n, index_t entries) {
 template <class F>
 void for_chunks(index_t n, index_t group, index_t groups, F&& body) {
   const index_t end = n * (group + 1) / groups;
-  for (index_t i = n * group / groups; i < end; i += chunk) body(i, std::min(chunk, end - i));
+  for (index_t i = n * group / groups; i < end; i += chunk) {
+    poll();
+    body(i, std::min(chunk, end - i));
+  }
 }
 
 template <class T>

@@ -304,6 +304,9 @@ index_t GatedOperator<T>::size() const {
 template <class T>
 std::unique_ptr<GatedOperator<T>> GatedOperator<T>::with_weights(View<const T> weights) const {
   const Parts& p = *parts_;
+  if (p.alpha_weights.size() > 0 && weights.rows != p.count)
+    throw std::invalid_argument("weights: expected " + std::to_string(p.count) + " nodes like alpha_weights, got " +
+                                std::to_string(weights.rows));
   std::unique_ptr<Parts> made(new Parts{p.x, p.x_aug, p.h, p.alpha, p.layer, {}, {}, 0, 0, {}, {}, {}});
   made->start(weights, p.all_alpha_weights());
   return std::unique_ptr<GatedOperator>(new GatedOperator(std::move(made)));

@@ -123,6 +123,7 @@ void GramSink<T>::tiles(index_t begin, index_t end, const index_t* order, const 
   for_groups(groups_, end - begin, [&](index_t g, index_t i, index_t stop, index_t first, index_t last, Scratch& s) {
     double* upper = tiles_of(g, first);
     for (; i < stop; i += gram_chunk) {
+      poll();
       const index_t n = std::min(gram_chunk, stop - i);
       for (index_t r = 0; r < n; ++r) {
         const double w = products_only_ ? 0 : degree[order ? order[begin + i + r] : begin + i + r];
@@ -189,6 +190,7 @@ void GramSink<T>::flush(Entries& entries, RowsAhead& ahead, const Features<T>* p
                         index_t last, Scratch& s) {
   const Kernels<T>& kernel = kernels<T>();
   const index_t n = entries.count;
+  poll();
   x_.pack({entries.rows, entries.a, entries.b, entries.c, entries.e, n, packed_stride, s.a.data(), s.b.data(),
            phi || probed_ ? s.plain.data() : nullptr});
   if (probed_ && first == 0)
@@ -204,6 +206,7 @@ void GramSink<T>::outer(const Samples<T>& z, const index_t* rows, index_t n, con
   for_groups(groups_for(phi), n, [&](index_t g, index_t i, index_t stop, index_t first, index_t last, Scratch& s) {
     T one[gram_chunk], none[gram_chunk], none_aug[gram_chunk], w[gram_chunk];
     for (; i < stop; i += gram_chunk) {
+      poll();
       const index_t count = std::min(gram_chunk, stop - i);
       for (index_t r = 0; r < count; ++r) {
         one[r] = T(1);

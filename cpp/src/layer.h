@@ -192,6 +192,7 @@ class Layer {
       T* part = parts.data() + g * nodes * d;
       T keep = T(0);
       for (index_t t = tiles * g / groups; t < tiles * (g + 1) / groups; ++t) {
+        poll();
         const index_t i0 = t * rows, ni = std::min(rows, n - i0);
         gemm<T>(Trans::no, Trans::no, nodes, d, ni, T(1), z + i0, n, read(x_, mean_, i0, ni, buffers[worker]), d, keep,
                 part, d);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "alphacl/kernels.h"
+#include "alphacl/threads.h"
 #include "alphacl/view.h"
 #include "upper_tiles.h"
 
@@ -52,6 +53,7 @@ class OuterSum {
   static constexpr index_t stride = gram_chunk + 1;
 
   void flush() {
+    poll();
     if (held_ > 0) kernels<T>().gram(plain_.data(), weighted_.data(), held_, stride, 0, panels_, acc_.data());
     held_ = 0;
   }

@@ -35,6 +35,7 @@ void for_differences(View<const S> x, View<const S> x_aug, const Importance<doub
       const index_t count = static_cast<index_t>(samples.size());
       alpha.restricted(samples.data(), count)->to_dense({entries.data(), count, count, count});
       for (index_t b = first; b < count; ++b) {
+        poll();
         const S* own = x.row(samples[static_cast<std::size_t>(b)]);
         for (index_t a = 0; a < (left == right ? b : first); ++a) {
           const double weight = entries[a * count + b] + entries[b * count + a];

@@ -84,6 +84,7 @@ class Solver {
     while (next != Wanted::nothing) {
       if (next == Wanted::product) {
         ask_ahead();
+        poll_now_and_then();
         multiply<T>(iteration_->vector(), iteration_->product());
         next = iteration_->receive();
       } else {
@@ -106,6 +107,14 @@ class Solver {
     for (int line = 0; line < 6 && ahead_ < ahead_end_; ++line, ahead_ += 64) __builtin_prefetch(ahead_);
   }
 
+  // A small matrix is done before anybody could wait, and its products take less than to poll.
+  void poll_now_and_then() {
+    unpolled_ += entries_;
+    if (unpolled_ < index_t{1} << 20) return;
+    unpolled_ = 0;
+    poll();
+  }
+
   template <class V>
   void multiply(const V* v, V* out) const {
     const ProductKernels<V, S>& kernel = product_kernels<V, S>();
@@ -113,7 +122,7 @@ class Solver {
   }
 
   PowerOptions options_{};
-  index_t d_ = 0, n_ = 0, entries_ = 0;
+  index_t d_ = 0, n_ = 0, entries_ = 0, unpolled_ = 0;
   bool square_ = false;
   const char *ahead_ = nullptr, *ahead_end_ = nullptr;
   Buffer<S> matrix_;

@@ -202,6 +202,7 @@ class RadialImportance final : public TiledImportance<T> {
       Buffer<S> peak(ni, -std::numeric_limits<S>::infinity());
       Buffer<double> sum(ni, 0.0);
       for (index_t j0 = 0; j0 < n; j0 += width) {
+        poll();
         const index_t nj = std::min(width, n - j0);
         f.products({i0, ni, j0, nj}, work.dots.data());
         distance_kernels<S>().radial_stats({work.dots.data(), nj, f.half.data() + i0, f.half.data() + j0, ni, nj,

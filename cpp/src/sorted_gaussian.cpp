@@ -186,6 +186,7 @@ void SortedGaussian<T>::gather(const A* y, index_t q, A* out) const {
     A* m = moments.data() + crowded_[static_cast<std::size_t>(s)] * p * q + q0;
     for (index_t l = 0; l < p; ++l) std::fill_n(m + l * q, q1 - q0, A(0));
     for (index_t i = segment.begin; i < segment.end; i += chunk) {
+      poll();
       const index_t n = std::min(chunk, segment.end - i);
       series_.features(u_.data() + i, n, segment.origin, inv_sqrt_tau_, scratch.phi.data());
       if constexpr (std::is_same<A, double>::value) {
@@ -259,6 +260,7 @@ void SortedGaussian<T>::product(const Rows& rows, const T* y, const T* gathered,
   neighbours(rows.segment, [&](index_t, const Segment& other) {
     if (through_series(segment, other) || apart(segment, other)) return;
     for (index_t j = other.begin; j < other.end; j += tile_cols) {
+      poll();
       const index_t nj = std::min(tile_cols, other.end - j);
       scratch.entries.resize(chunk * tile_cols);
       entries(rows.begin, n, j, nj, scratch.entries.data(), nullptr, scratch);
@@ -289,6 +291,7 @@ void SortedGaussian<T>::row_sums(double* r) const {
     neighbours(rows.segment, [&](index_t, const Segment& other) {
       if (through_series(segment, other) || apart(segment, other)) return;
       for (index_t j = other.begin; j < other.end; j += tile_cols) {
+        poll();
         scratch.entries.resize(chunk * tile_cols);
         entries(rows.begin, n, j, std::min(tile_cols, other.end - j), scratch.entries.data(), sums, scratch);
       }

@@ -5,9 +5,10 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <atomic>
+#include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <thread>
 
 namespace alphacl {
 namespace {
@@ -27,7 +28,85 @@ void after_fork_in_child() {
 
 const int fork_guard = pthread_atfork(before_fork, nullptr, after_fork_in_child);
 
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::milliseconds between_checks{50};
+
+thread_local Interruptible::Watch watch;
+
+// Another task of the loop has failed; the failure itself is kept there.
+struct Stopped {};
+
+// One parallel loop: tasks, how many are left, the first failure.
+class Loop {
+ public:
+  Loop(index_t tasks, const std::function<void(index_t, int)>& body) : tasks_(tasks), left_(tasks), body_(body) {}
+
+  void work(int worker) {
+    const std::atomic<bool>* const outer = watch.stop;
+    watch.stop = &stop_;
+    index_t taken = 0;
+    for (index_t task; (task = next_.fetch_add(1, std::memory_order_relaxed)) < tasks_; ++taken)
+      guarded([&] {
+        poll();
+        body_(task, worker);
+      });
+    if (left_.fetch_sub(taken) == taken) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      none_left_.notify_one();
+    }
+    if (watch.check != nullptr) wait();
+    watch.stop = outer;
+  }
+
+  void rethrow() const {
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ private:
+  template <class F>
+  void guarded(F&& run) {
+    if (stop_.load(std::memory_order_relaxed)) return;
+    try {
+      run();
+    } catch (...) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (!stop_.exchange(true)) failure_ = std::current_exception();
+    }
+  }
+
+  // The thread that checks goes on doing so while the others end their last tasks; OpenMP's barrier would not. Awake
+  // at first, as that barrier is: most waits are short, and to be woken takes some 50 µs.
+  void wait() {
+    const auto patience = Clock::now() + std::chrono::milliseconds(1);
+    while (left_.load() > 0 && Clock::now() < patience) std::this_thread::yield();
+    while (left_.load() > 0) {
+      guarded([] { poll(); });
+      std::unique_lock<std::mutex> lock(mutex_);
+      none_left_.wait_for(lock, between_checks, [this] { return left_.load() == 0; });
+    }
+  }
+
+  const index_t tasks_;
+  std::atomic<index_t> next_{0}, left_;
+  std::atomic<bool> stop_{false};
+  std::exception_ptr failure_;
+  std::mutex mutex_;
+  std::condition_variable none_left_;
+  const std::function<void(index_t, int)>& body_;
+};
+
 }  // namespace
+
+Interruptible::Interruptible(Check check) : outer_(watch) { watch = {check, Clock::now() + between_checks, nullptr}; }
+
+Interruptible::~Interruptible() { watch = outer_; }
+
+void poll() {
+  if (watch.stop != nullptr && watch.stop->load(std::memory_order_relaxed)) throw Stopped();
+  if (watch.check == nullptr || Clock::now() < watch.next) return;
+  watch.check();
+  watch.next = Clock::now() + between_checks;
+}
 
 bool serial_after_fork() { return forked_with_pool.load(); }
 
@@ -49,24 +128,17 @@ std::string openmp_library() {
 void parallel_for(index_t tasks, const std::function<void(index_t, int)>& body) {
   const int threads = static_cast<int>(std::min<index_t>(max_threads(), tasks));
   if (threads <= 1) {
-    for (index_t task = 0; task < tasks; ++task) body(task, 0);
+    for (index_t task = 0; task < tasks; ++task) {
+      poll();
+      body(task, 0);
+    }
     return;
   }
   pool_started.store(true);
-  std::exception_ptr failure;
-  std::mutex failure_mutex;
-  std::atomic<bool> failed{false};
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
-  for (index_t task = 0; task < tasks; ++task) {
-    if (failed.load(std::memory_order_relaxed)) continue;
-    try {
-      body(task, omp_get_thread_num());
-    } catch (...) {
-      const std::lock_guard<std::mutex> lock(failure_mutex);
-      if (!failed.exchange(true)) failure = std::current_exception();
-    }
-  }
-  if (failure) std::rethrow_exception(failure);
+  Loop loop(tasks, body);
+#pragma omp parallel num_threads(threads)
+  loop.work(omp_get_thread_num());
+  loop.rethrow();
 }
 
 }  // namespace alphacl

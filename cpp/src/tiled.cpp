@@ -63,6 +63,7 @@ void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) 
       T* rows = y.data() + (i0 - begin) * wide;
       std::fill_n(rows, ni * wide, T(0));
       for (index_t j0 = i0; j0 < n; j0 += tile_cols) {
+        poll();
         const Tile where = {i0, ni, j0, std::min(tile_cols, n - j0)};
         const index_t jn = j0 + tile_cols < n ? j0 + tile_cols : i0;
         Ahead ahead{};
@@ -114,6 +115,7 @@ void TiledImportance<T>::product(View<const T> y, View<T> out, bool of_transpose
     work.entries.resize(height * tile_cols);
     const index_t k0 = b * height, nk = std::min(height, n - k0);
     for (index_t l0 = 0; l0 < n; l0 += tile_cols) {
+      poll();
       const index_t nl = std::min(tile_cols, n - l0);
       const Tile where = of_transpose ? Tile{l0, nl, k0, nk} : Tile{k0, nk, l0, nl};
       tile(where, work.entries.data(), where.nj, work.tile);
@@ -133,6 +135,7 @@ void TiledImportance<T>::sums(double* out, bool of_columns) const {
     const index_t k0 = b * height, nk = std::min(height, n - k0);
     std::fill_n(out + k0, nk, 0.0);
     for (index_t l0 = 0; l0 < n; l0 += tile_cols) {
+      poll();
       const index_t nl = std::min(tile_cols, n - l0);
       const Tile where = of_columns ? Tile{l0, nl, k0, nk} : Tile{k0, nk, l0, nl};
       tile(where, work.entries.data(), where.nj, work.tile);
@@ -149,8 +152,10 @@ void TiledImportance<T>::to_dense(View<T> out) const {
   PerWorker<Work<T>> works;
   parallel_for(ceil_div(n, height), [&](index_t b, int worker) {
     const index_t i0 = b * height, ni = std::min(height, n - i0);
-    for (index_t j0 = 0; j0 < n; j0 += tile_cols)
+    for (index_t j0 = 0; j0 < n; j0 += tile_cols) {
+      poll();
       tile({i0, ni, j0, std::min(tile_cols, n - j0)}, out.row(i0) + j0, out.stride, works[worker].tile);
+    }
   });
 }
 

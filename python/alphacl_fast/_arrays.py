@@ -175,6 +175,11 @@ def result(shape: tuple[int, ...], model: Operand, out: Any = None) -> tuple[Any
     return out, array
 
 
+def apart(array: np.ndarray, *inputs: np.ndarray) -> np.ndarray:
+    """`array`, or new memory like it where an input that is read while it is written may lie under it."""
+    return np.empty_like(array) if any(np.may_share_memory(array, a) for a in inputs) else array
+
+
 def number(name: str, value: Any, sign: str = "") -> float:
     """A finite real number that is a constant: a tensor that is to be learned is refused."""
     if is_tensor(value):

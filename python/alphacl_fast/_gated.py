@@ -5,18 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from alphacl_fast._arrays import Operand, like, operand, refuse_grad, result
+from alphacl_fast._arrays import Operand, apart, is_tensor, like, operand, refuse_grad, result
 from alphacl_fast._backend import cpu, maker
 from alphacl_fast._optional import require
 from alphacl_fast.activations import compiled_form
-from alphacl_fast.importance import NodeGaussian, compile_for
+from alphacl_fast.importance import NodeGaussian, check
 
 
 def gated_outer(x: Any, omega: Any, *, out: Any = None) -> Any:
     """out_k = Σ_i ω_ik x_i x_iᵀ, the weighted outer products of the samples for K nodes at once.
 
     x : (N, d) float32 or float64; omega : (N, K) like x, any sign; terms of weight 0 cost nothing.
-    out : (K, d, d) C-contiguous array or tensor to write to.
+    out : (K, d, d) C-contiguous array or tensor to write to; may overlap the inputs.
 
     Returns (K, d, d), each exactly symmetric; sums of 256 products at a time are added in double. NaN in gives NaN out
     where its weight is not 0.
@@ -30,8 +30,10 @@ def gated_outer(x: Any, omega: Any, *, out: Any = None) -> Any:
         raise ValueError(f"omega: expected {a.shape[0]} rows like x, got shape {w.shape}")
     refuse_grad("gated_outer", a, w)
     answer, array = result((w.shape[1], a.shape[1], a.shape[1]), a, out)
-    if array.size:
-        cpu().gated_outer(a.array, w.array, array)
+    to = apart(array, a.array, w.array)
+    cpu().gated_outer(a.array, w.array, to)
+    if to is not array:
+        array[...] = to
     return answer
 
 
@@ -61,7 +63,7 @@ def gated_cov(x: Any, x_aug: Any, weights: Any, *, activation: Any = "relu", alp
     x, x_aug : (N, d) float32 or float64, two augmented views; each is gated by its own pre-activation.
     weights : (K, d), the nodes. activation : "linear", "relu" (closed at 0), LeakyReLU(slope) or Monomial(q).
     alpha : an importance over the N samples shared by all nodes, or NodeGaussian(tau); None is uniform.
-    out : (K, d, d) C-contiguous array or tensor to write to.
+    out : (K, d, d) C-contiguous array or tensor to write to; may overlap the inputs.
 
     Returns (K, d, d), each exactly symmetric. wᵀA(w)w = c² C_α[h(wᵀx)], c = 1 (q for u^q). NaN in gives NaN out.
     Raises TypeError or ValueError naming the argument, what was expected and what came.
@@ -70,9 +72,12 @@ def gated_cov(x: Any, x_aug: Any, weights: Any, *, activation: Any = "relu", alp
     Source: poster, "1-layer nonlinear network"; as a product of pairs of rows: derived.
     """
     a, b, w, name, parameter = checked_layer("gated_cov", x, x_aug, weights, activation)
-    importance = importance_arguments("gated_cov", alpha, a)
+    importance, data = _importance("gated_cov", alpha, a)
     answer, array = result((w.shape[0], a.shape[1], a.shape[1]), a, out)
-    cpu().gated_cov(a.array, b.array, w.array, name, parameter, *importance, array)
+    to = apart(array, a.array, b.array, w.array, data.array)
+    cpu().gated_cov(a.array, b.array, w.array, name, parameter, *importance, to)
+    if to is not array:
+        array[...] = to
     return answer
 
 
@@ -89,6 +94,7 @@ class GatedCovariance:
     sorted blocks per node where tau is small); a shared importance adds its product with K columns.
     A float32 product that is small beside the terms it is a difference of is computed again in double, a float64 one
     from the differences of all pairs where N² times the number of nodes is below about 6e8.
+    Copies and pickles hold the arguments and are computed anew from them, to the same bits.
     Memory: pre-activations up to 2^26 numbers are kept between products, else computed again; blocks of nodes x N,
     about 2^24 numbers an array. Worth it where fewer than about d/4 products are needed.
     Source: spec, "matrix-free A_k v_k"; derived.
@@ -113,8 +119,9 @@ class GatedCovariance:
             like(outputs, w)
             refuse_grad("GatedCovariance", outputs)
         self._x, self._weights = a, w
-        self._arguments = (x, x_aug, activation, alpha)
-        self._frozen = outputs is not None
+        # Without what is of their graphs: products, copies and pickles are constants.
+        self._arguments = (*(t.detach() if is_tensor(t) else t for t in (x, x_aug)), activation, alpha)
+        self._alpha_weights = alpha_weights.detach() if is_tensor(alpha_weights) else alpha_weights
         self._operator = maker("GatedOperator", a.dtype)(
             a.array, b.array, w.array, name, parameter, *importance_arguments("GatedCovariance", alpha, a),
             *(() if outputs is None else (outputs.array,)),
@@ -153,7 +160,7 @@ class GatedCovariance:
     def to_dense(self) -> Any:
         """The matrices themselves, (K, d, d): by ``gated_cov``, or by d products where α is that of other nodes."""
         x, x_aug, activation, alpha = self._arguments
-        if not self._frozen:
+        if self._alpha_weights is None:
             return gated_cov(x, x_aug, self._given_weights(), activation=activation, alpha=alpha)
         answer, array = result(self.shape, self._x)
         count, d, _ = self.shape
@@ -171,9 +178,10 @@ class GatedCovariance:
         w = _nodes(weights, self._x)
         refuse_grad("GatedCovariance", w)
         other = object.__new__(GatedCovariance)
-        if self._frozen and w.shape != self._weights.shape:
+        if self._alpha_weights is not None and w.shape != self._weights.shape:
             raise ValueError(f"weights: expected shape {self._weights.shape} like alpha_weights, got {w.shape}")
-        other._x, other._weights, other._arguments, other._frozen = self._x, w, self._arguments, self._frozen
+        other._x, other._weights, other._arguments = self._x, w, self._arguments
+        other._alpha_weights = self._alpha_weights
         other._operator = self._operator.with_weights(w.array)
         return other
 
@@ -198,6 +206,10 @@ class GatedCovariance:
         k, d, _ = self.shape
         return f"GatedCovariance({k} nodes, {d} x {d}, {self._x.shape[0]} samples, {self._x.dtype})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        x, x_aug, activation, alpha = self._arguments
+        return _rebuilt, (type(self), x, x_aug, self._given_weights(), activation, alpha, self._alpha_weights)
+
     def _vectors(self, v: Any) -> Operand:
         vectors = operand("v", v, samples="node")
         like(vectors, self._x, shape=False)
@@ -215,10 +227,20 @@ class GatedCovariance:
         return sys.modules["torch"].from_numpy(array) if self._x.is_torch else array
 
 
+def _rebuilt(cls: type, x: Any, x_aug: Any, weights: Any, activation: Any, alpha: Any, alpha_weights: Any) -> Any:
+    return cls(x, x_aug, weights, activation=activation, alpha=alpha, alpha_weights=alpha_weights)
+
+
 def importance_arguments(function: str, alpha: Any, x: Operand) -> tuple[Any, ...]:
     """What the compiled objects of a layer take as importance: one shared by the nodes, or their own Gaussian."""
+    return _importance(function, alpha, x)[0]
+
+
+def _importance(function: str, alpha: Any, x: Operand) -> tuple[tuple[Any, ...], Operand]:
+    """The same, and the data that it reads."""
     if not isinstance(alpha, NodeGaussian):
-        return (compile_for(function, alpha, x),)
+        found, data = check(function, alpha, x)
+        return (found._compile(data),), data
     x0 = alpha.inputs(x)
     refuse_grad(function, x0)
-    return None if alpha.x0 is None else x0.array, alpha.tau, alpha.sup_error(x.dtype)
+    return (None if alpha.x0 is None else x0.array, alpha.tau, alpha.sup_error(x.dtype)), x0

@@ -2,6 +2,9 @@
 
 Imported only where torch is there. Scores and their sums are compiled code; what is saved for backward is the inputs
 and one number per sample. Derivatives are themselves not differentiable.
+
+An operator checks all that it reads, since anybody may call it; its fake, which torch.compile asks for shapes, makes
+the same checks. They look at shapes, dtypes and devices alone, which a fake has too.
 """
 
 from __future__ import annotations
@@ -13,17 +16,76 @@ import numpy as np
 import torch
 
 from alphacl_fast import importance as importances
-from alphacl_fast._arrays import operand
+from alphacl_fast._arrays import operand, positive
 from alphacl_fast._backend import cpu
 
 _library = torch.library.Library("alphacl_fast", "DEF")
 
 
-def _register(schema: str, kernel: Callable[..., Any], fake: Callable[..., Any]) -> None:
+def _register(schema: str, check: Callable[..., None], kernel: Callable[..., Any], fake: Callable[..., Any]) -> None:
     name = schema.partition("(")[0]
+
+    def checked(of: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments):
+            check(*arguments)
+            return of(*arguments)
+
+        return call
+
     _library.define(schema)
-    _library.impl(name, kernel, "CPU")
-    torch.library.register_fake(f"alphacl_fast::{name}", fake, lib=_library)
+    _library.impl(name, checked(kernel), "CPU")
+    torch.library.register_fake(f"alphacl_fast::{name}", checked(fake), lib=_library)
+
+
+def _expect(holds: Any, error: type[Exception], text: Callable[[], str]) -> None:
+    """Raises unless it holds; what torch.compile does not know yet of its sizes it asserts itself, later."""
+    if isinstance(holds, torch.SymBool):
+        (torch._check_value if error is ValueError else torch._check_type)(holds, text)
+    elif not holds:
+        raise error(text())
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _check_like(name: str, t: torch.Tensor, model_name: str, model: torch.Tensor) -> None:
+    if t.dtype != model.dtype:
+        raise TypeError(f"{name}: expected {_name(model.dtype)} like {model_name}, got {_name(t.dtype)}")
+    if t.device != model.device:
+        raise TypeError(f"{name}: expected a tensor on {model.device} like {model_name}, got {t.device}")
+
+
+def _check_rows(name: str, t: torch.Tensor, ndim: tuple[int, ...] = (2,), *, columns: bool = True) -> None:
+    """Features: float32 or float64, with rows and, where `columns`, something in them."""
+    if t.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"{name}: expected float32 or float64, got {_name(t.dtype)}")
+    if t.layout is not torch.strided:
+        raise TypeError(f"{name}: expected a dense (strided) tensor, got layout {t.layout}")
+    if t.ndim not in ndim:
+        axes = " or ".join(str(n) for n in ndim)
+        raise ValueError(f"{name}: expected a tensor with {axes} axes, got shape {tuple(t.shape)}")
+    _expect(t.shape[0] > 0, ValueError, lambda: f"{name}: expected at least one sample, got shape {tuple(t.shape)}")
+    if columns and t.ndim == 2:
+        _expect(t.shape[1] > 0, ValueError, lambda: f"{name}: expected at least one column, got shape {tuple(t.shape)}")
+
+
+def _check_shape(name: str, t: torch.Tensor, shape: Sequence[Any], like: str = "") -> None:
+    def text() -> str:
+        return f"{name}: expected shape {tuple(shape)}{like}, got {tuple(t.shape)}"
+
+    _expect(t.ndim == len(shape), ValueError, text)
+    for length, expected in zip(t.shape, shape, strict=True):
+        _expect(length == expected, ValueError, text)
+
+
+def _check_doubles(name: str, t: torch.Tensor, count: Any, model: torch.Tensor) -> None:
+    """One number for each of `count` samples."""
+    if t.dtype != torch.float64 or t.layout is not torch.strided:
+        raise TypeError(f"{name}: expected a dense float64 tensor, got {_name(t.dtype)}, layout {t.layout}")
+    if t.device != model.device:
+        raise TypeError(f"{name}: expected a tensor on {model.device}, got {t.device}")
+    _check_shape(name, t, (count,))
 
 
 def _array(t: torch.Tensor) -> np.ndarray:
@@ -47,6 +109,61 @@ def _like(t: torch.Tensor) -> tuple[torch.Tensor, np.ndarray]:
 # Pair sums. `right` None: the pairs within `left`, each sample with itself left out. skip_diagonal: pairs i, i are left
 # out, or, without `right`, those of sample i of its first half and sample i of its second. Sums are float64 whatever
 # the features are.
+
+
+def _check_pairs(left, right, scale, distances, skip_diagonal):
+    _check_rows("left", left)
+    if not scale.dtype.is_floating_point:
+        raise TypeError(f"scale: expected a floating-point tensor, got {_name(scale.dtype)}")
+    _expect(scale.numel() == 1, ValueError, lambda: f"scale: expected a scalar, got shape {tuple(scale.shape)}")
+    n = left.shape[0]
+    if right is None:
+        if skip_diagonal:
+            _expect(n % 2 == 0, ValueError, lambda: f"skip_diagonal: expected two halves, got {n} samples")
+        return
+    _check_like("right", right, "left", left)
+    _check_rows("right", right)
+    _check_shape("right", right, (right.shape[0], left.shape[1]), " like left")
+    if distances:
+        raise ValueError("distances: expected False where right is given, got True")
+    if skip_diagonal:
+        _check_shape("right", right, left.shape, " like left where skip_diagonal")
+
+
+def _check_columns(right, columns):
+    if columns and right is None:
+        raise ValueError("columns: expected False without right, got True")
+
+
+def _check_form(form):
+    if form not in _FORMS[1:]:
+        raise ValueError(f"form: expected {', '.join(_FORMS[1:-1])} or {_FORMS[-1]}, got {form!r}")
+
+
+def _check_pair_log_sums(left, right, scale, distances, skip_diagonal, columns):
+    _check_pairs(left, right, scale, distances, skip_diagonal)
+    _check_columns(right, columns)
+
+
+def _check_pair_log_sums_backward(
+    grad_rows, grad_cols, left, right, scale, rows, cols, distances, skip_diagonal, columns
+):
+    _check_pair_log_sums(left, right, scale, distances, skip_diagonal, columns)
+    for name, sums in (("grad_rows", grad_rows), ("rows", rows)):
+        _check_doubles(name, sums, left.shape[0], left)
+    for name, sums in (("grad_cols", grad_cols), ("cols", cols)):
+        _check_doubles(name, sums, right.shape[0] if columns else 0, left)
+
+
+def _check_pair_sums(left, right, offset, scale, form, distances, skip_diagonal):
+    _check_pairs(left, right, scale, distances, skip_diagonal)
+    _check_form(form)
+    _check_doubles("offset", offset, left.shape[0], left)
+
+
+def _check_pair_sums_backward(grad_rows, left, right, offset, scale, form, distances, skip_diagonal):
+    _check_pair_sums(left, right, offset, scale, form, distances, skip_diagonal)
+    _check_doubles("grad_rows", grad_rows, left.shape[0], left)
 
 
 def _pair_log_sums(left, right, scale, distances, skip_diagonal, columns):
@@ -96,12 +213,14 @@ def _gradients_fake(left, right):
 _register(
     "pair_log_sums(Tensor left, Tensor? right, Tensor scale, bool distances, bool skip_diagonal, bool columns)"
     " -> (Tensor, Tensor)",
+    _check_pair_log_sums,
     _pair_log_sums,
     _pair_log_sums_fake,
 )
 _register(
     "pair_log_sums_backward(Tensor grad_rows, Tensor grad_cols, Tensor left, Tensor? right, Tensor scale, Tensor rows,"
     " Tensor cols, bool distances, bool skip_diagonal, bool columns) -> (Tensor, Tensor, Tensor)",
+    _check_pair_log_sums_backward,
     _pair_log_sums_backward,
     lambda grad_rows, grad_cols, left, right, *others: _gradients_fake(left, right),
 )
@@ -137,12 +256,14 @@ def _pair_sums_backward(grad_rows, left, right, offset, scale, form, distances, 
 _register(
     "pair_sums(Tensor left, Tensor? right, Tensor offset, Tensor scale, str form, bool distances, bool skip_diagonal)"
     " -> Tensor",
+    _check_pair_sums,
     _pair_sums,
     lambda left, *others: left.new_empty(left.shape[0], dtype=torch.float64),
 )
 _register(
     "pair_sums_backward(Tensor grad_rows, Tensor left, Tensor? right, Tensor offset, Tensor scale, str form,"
     " bool distances, bool skip_diagonal) -> (Tensor, Tensor, Tensor, Tensor)",
+    _check_pair_sums_backward,
     _pair_sums_backward,
     lambda grad_rows, left, right, offset, *others: (
         *_gradients_fake(left, right),
@@ -237,27 +358,87 @@ def pair_sums(left, right=None, *, offset, scale, form, distances=False, skip_di
 _METHODS = ("auto", "tiles", "fourier", "sorted")
 _FORMS = ("exponential", "hinge", "logistic", "softplus", "square")
 
+_PARTS = {  # the tensors and the numbers of each kind
+    "Uniform": ((), ("size", "diagonal")),
+    "Dense": (("alpha",), ()),
+    "LowRank": (("phi",), ()),
+    "Gaussian": (("features",), ("tau", "tol", "method")),
+    "Direct": (("features",), ("p", "tau", "normalize")),
+    "SquareRegularized": (("features",), ("tau",)),
+    "PairImportance": (("features", "offset", "weight"), ("scale", "form")),
+}
 
-def _pack(alpha: Any) -> tuple[str, list[torch.Tensor], list[float]]:
-    kind = type(alpha).__name__
-    if alpha is None or kind == "Uniform":
-        return "Uniform", [], [0.0 if alpha is None else float(alpha.size or 0), float(alpha is None or alpha.diagonal)]
+
+def _pack(alpha: Any, x: torch.Tensor) -> tuple[str, list[torch.Tensor], list[float]]:
     if isinstance(alpha, torch.Tensor):
         return "Dense", [alpha], []
-    if kind == "Dense":
-        return kind, [alpha.alpha], []
-    if kind == "LowRank":
-        return kind, [alpha.phi], []
-    if kind == "Gaussian":
-        return kind, [alpha.features], [alpha.tau, alpha.tol or 0.0, float(_METHODS.index(alpha.method))]
-    if kind == "Direct":
-        return kind, [alpha.features], [alpha.p, alpha.tau, float(alpha.normalize)]
-    if kind == "SquareRegularized":
-        return kind, [alpha.features], [alpha.tau]
-    if kind == "PairImportance":
-        numbers = [alpha.scale, float(_FORMS.index(alpha.form))]
-        return kind, [alpha.features, torch.from_numpy(alpha.offset), torch.from_numpy(alpha.weight)], numbers
-    raise TypeError(f"alpha: expected an importance or an (N, N) tensor, got {kind}")
+    kind = "Uniform" if alpha is None else getattr(alpha, "_kind", None)  # that of the base for a subclass
+    if kind not in _PARTS:
+        raise TypeError(f"alpha: expected an importance or an (N, N) tensor, got {type(alpha).__name__}")
+    if kind == "Uniform":
+        if alpha is not None and alpha.size is not None and alpha.size != x.shape[0]:
+            raise ValueError(f"alpha: expected {x.shape[0]} samples, got Uniform({alpha.size})")
+        return kind, [], [0.0, float(alpha is None or alpha.diagonal)]
+    tensors, numbers = _PARTS[kind]
+    return kind, [_tensor(getattr(alpha, name)) for name in tensors], [_packed(alpha, name) for name in numbers]
+
+
+def _tensor(a: Any) -> torch.Tensor:
+    return a if isinstance(a, torch.Tensor) else torch.from_numpy(a)
+
+
+def _packed(alpha: Any, name: str) -> float:
+    value = getattr(alpha, name)
+    named = {"method": _METHODS, "form": _FORMS}.get(name)
+    return float(named.index(value)) if named else float(value or 0.0)
+
+
+def _check_alpha(x: torch.Tensor, x_name: str, kind: str, tensors: Sequence[torch.Tensor], numbers: Sequence[float]):
+    if kind not in _PARTS:
+        raise ValueError(f"kind: expected one of {', '.join(_PARTS)}, got {kind!r}")
+    of_tensors, of_numbers = _PARTS[kind]
+    for name, expected, got in (("tensors", of_tensors, tensors), ("numbers", of_numbers, numbers)):
+        if len(got) != len(expected):
+            raise ValueError(f"{name}: expected {len(expected)} for {kind} {expected}, got {len(got)}")
+    n = x.shape[0]
+    for name, t in zip(of_tensors, tensors, strict=True):
+        if name in ("offset", "weight"):
+            _check_doubles(name, t, n, x)
+            continue
+        _check_like("alpha", t, x_name, x)
+        _check_rows(name, t, (1, 2) if name == "features" else (2,))
+        rows = t.shape[0]
+        _expect(rows == n, ValueError, lambda rows=rows: f"alpha: expected {n} samples like {x_name}, got {rows}")
+        if kind == "Dense":
+            _check_shape(name, t, (n, n))
+    for name, number in zip(of_numbers, numbers, strict=True):
+        _check_number(name, number, n)
+
+
+def _check_number(name: str, number: float, n: Any) -> None:
+    if name in ("tau", "p", "scale"):
+        positive(name, number)
+    elif name == "size":
+        _expect(number == 0 or number == n, ValueError, lambda: f"size: expected 0 or {n}, got {number}")
+    elif name == "tol":
+        if number != 0:  # which stands for the default
+            positive(name, number)
+    else:
+        count = {"method": len(_METHODS), "form": len(_FORMS)}.get(name, 2)
+        if number not in range(count):
+            raise ValueError(f"{name}: expected an integer from 0 to {count - 1}, got {number}")
+
+
+def _checked_views(first: str) -> Callable[..., None]:
+    def check(x, x_aug, kind, tensors, numbers):
+        second = f"{first}_aug"
+        _check_rows(first, x, columns=False)
+        _check_like(second, x_aug, first, x)
+        _check_rows(second, x_aug, columns=False)
+        _check_shape(second, x_aug, x.shape, f" like {first}")
+        _check_alpha(x, first, kind, tensors, numbers)
+
+    return check
 
 
 _UNPACK: dict[str, Callable[..., Any]] = {
@@ -298,12 +479,19 @@ def _laplacian(x, x_aug, kind, tensors, numbers):
 _ALPHA = "str kind, Tensor[] tensors, float[] numbers"
 _register(
     f"contrastive_cov(Tensor x, Tensor x_aug, {_ALPHA}) -> Tensor",
+    _checked_views("x"),
     _contrastive_cov,
     lambda x, *others: x.new_empty(x.shape[1], x.shape[1]),
 )
-_register(f"energy(Tensor f, Tensor f_aug, {_ALPHA}) -> Tensor", _energy, lambda f, *others: f.new_empty(()))
+_register(
+    f"energy(Tensor f, Tensor f_aug, {_ALPHA}) -> Tensor",
+    _checked_views("f"),
+    _energy,
+    lambda f, *others: f.new_empty(()),
+)
 _register(
     f"laplacian(Tensor x, Tensor x_aug, {_ALPHA}) -> (Tensor, Tensor)",
+    _checked_views("x"),
     _laplacian,
     lambda x, *others: (x.new_empty(x.shape), x.new_empty(x.shape)),
 )
@@ -343,13 +531,21 @@ class _Energy(torch.autograd.Function):
         return inter * scale, intra * scale, None, None, *(None for _ in tensors)
 
 
+def _constant(alpha: Any, x: torch.Tensor, function: str) -> tuple[str, list[torch.Tensor], list[float]]:
+    """α packed; there is no derivative with respect to it, and nothing may lose its gradient in silence."""
+    packed = _pack(alpha, x)
+    if torch.is_grad_enabled() and any(t.requires_grad for t in packed[1]):
+        raise RuntimeError(f"alpha: requires grad, but {function} has no derivative with respect to it: detach it")
+    return packed
+
+
 def contrastive_cov(x: torch.Tensor, x_aug: torch.Tensor, alpha: Any) -> torch.Tensor:
     """C_α[x] with its derivative with respect to x and x_aug, α constant."""
-    kind, tensors, numbers = _pack(alpha)
+    kind, tensors, numbers = _constant(alpha, x, "contrastive_cov")
     return _ContrastiveCov.apply(x, x_aug, kind, numbers, *tensors)
 
 
 def energy(f: torch.Tensor, f_aug: torch.Tensor, alpha: Any) -> torch.Tensor:
     """E_α with its derivative with respect to f and f_aug, α constant."""
-    kind, tensors, numbers = _pack(alpha)
+    kind, tensors, numbers = _constant(alpha, f, "energy")
     return _Energy.apply(f, f_aug, kind, numbers, *tensors)

@@ -52,6 +52,8 @@ class Importance:
     Subclasses say what they are made of (``_operand``) and how to compile it (``_compile``).
     """
 
+    _kind = ""  # which definition it is: subclasses of an importance share that of their base
+
     def _operand(self) -> Operand:
         raise TypeError(f"{type(self).__name__}: expected a subclass of Importance that holds data, got the bare class")
 
@@ -140,6 +142,8 @@ class Uniform(Importance):
     Cost: O(N d²) for a covariance. Source: poster; spec "uniform".
     """
 
+    _kind = "Uniform"
+
     def __init__(self, size: int | None = None, *, diagonal: bool = True) -> None:
         if size is not None and (not isinstance(size, (int, np.integer)) or isinstance(size, bool)):
             raise TypeError(f"size: expected a number of samples, got {type(size).__name__}")
@@ -171,9 +175,12 @@ class Dense(Importance):
     Cost: N²d + 4Nd² multiply-adds; O(Nd) memory beside α.
     """
 
+    _kind = "Dense"
+
     def __init__(self, alpha: Any) -> None:
         self.alpha = alpha
-        self._operand()
+        if not is_traced(alpha):
+            self._operand()
 
     def _data(self) -> Any:
         return self.alpha
@@ -194,9 +201,12 @@ class LowRank(Importance):
     Cost: 2Npd + 2Nd² multiply-adds; O(pd) memory.
     """
 
+    _kind = "LowRank"
+
     def __init__(self, phi: Any) -> None:
         self.phi = phi
-        self._operand()
+        if not is_traced(phi):
+            self._operand()
 
     def _data(self) -> Any:
         return self.phi
@@ -240,6 +250,8 @@ class Gaussian(_OfFeatures):
     2Npd + 2Nd² for scalars. Source: poster "Gaussian"; the linear-time forms: derived.
     """
 
+    _kind = "Gaussian"
+
     def __init__(self, features: Any, tau: float, *, tol: float | None = None, method: str = "auto") -> None:
         super().__init__(features)
         if method not in ("auto", "tiles", "fourier", "sorted"):
@@ -262,6 +274,8 @@ class Direct(_OfFeatures):
     exponentials more when normalised); O(N(m + d)) memory. Source: P1, α-CL-direct.
     """
 
+    _kind = "Direct"
+
     def __init__(self, features: Any, p: float = 4, tau: float = 0.5, *, normalize: bool = True) -> None:
         super().__init__(features)
         self.p = positive("p", p)
@@ -281,6 +295,8 @@ class SquareRegularized(_OfFeatures):
     regularisation; the projection there is off by one, here rows sum to 1.
     """
 
+    _kind = "SquareRegularized"
+
     def __init__(self, features: Any, tau: float) -> None:
         super().__init__(features)
         self.tau = positive("tau", tau)
@@ -297,9 +313,11 @@ class PairImportance(_OfFeatures):
     """α_ij = w_i ψ'(o_i − s·d_ij²), d_ij² = ½‖f_i − f_j‖², diagonal 0: the importance of a pair loss.
 
     form: "exponential" (o_i minus the logarithm of a normaliser), "hinge", "logistic", "softplus" or "square", the ψ;
-    offset o and weight w: (N,) float64 numpy arrays; scale s > 0. ``losses.<Loss>.importance`` makes it.
+    offset o and weight w: (N,) float64 arrays or tensors; scale s > 0. ``losses.<Loss>.importance`` makes it.
     Cost: N²(m + d) and N² exponentials, memory O(N(m + d)). Source: P1, Theorem 1.
     """
+
+    _kind = "PairImportance"
 
     def __init__(self, features: Any, scale: float, form: str, offset: np.ndarray, weight: np.ndarray) -> None:
         super().__init__(features)
@@ -308,15 +326,18 @@ class PairImportance(_OfFeatures):
         if form not in forms:
             raise ValueError(f"form: expected one of {', '.join(forms)}, got {form!r}")
         for name, a in (("offset", offset), ("weight", weight)):
-            if not isinstance(a, np.ndarray) or a.dtype != np.float64 or a.shape != (len(features),):
-                got = f"{a.dtype} {a.shape}" if isinstance(a, np.ndarray) else type(a).__name__
+            double = is_array(a) and str(a.dtype).removeprefix("torch.") == "float64"
+            if not double or tuple(a.shape) != (len(features),):
+                got = f"{a.dtype} {tuple(a.shape)}" if is_array(a) else type(a).__name__
                 raise ValueError(f"{name}: expected a float64 numpy array of shape ({len(features)},), got {got}")
         self.form = form
-        self.offset = np.ascontiguousarray(offset)
-        self.weight = np.ascontiguousarray(weight)
+        self.offset = offset
+        self.weight = weight
 
     def _compile(self, data: Operand) -> Any:
-        return maker("pair", data.dtype)(data.array, self.scale, self.form, self.offset, self.weight)
+        rows = (("offset", self.offset), ("weight", self.weight))
+        numbers = (np.ascontiguousarray(operand(name, a, ndim=(1,)).array) for name, a in rows)
+        return maker("pair", data.dtype)(data.array, self.scale, self.form, *numbers)
 
 
 class NodeGaussian:
@@ -326,6 +347,8 @@ class NodeGaussian:
     ``tau`` has the unit of a squared output; ``tol`` bounds the error of an entry of α as in Gaussian.
     Cost: linear in N per node. Source: poster, "Gaussian".
     """
+
+    _kind = "NodeGaussian"
 
     def __init__(self, tau: float, x0: Any = None, *, tol: float | None = None) -> None:
         if x0 is not None:

@@ -64,6 +64,8 @@ def _features(name: str, z: Any, model: Any = None, *, rows: bool = True, ndim: 
     if z.device.type != "cpu":
         kind = z.device.type.upper()
         raise TypeError(f"{name}: {kind} tensor given but this build has no {kind} backend: copy it with {name}.cpu()")
+    if z.layout is not torch.strided:
+        raise TypeError(f"{name}: expected a dense (strided) tensor, got layout {z.layout}")
     if z.ndim != ndim or z.shape[0] == 0 or z.shape[-1] == 0:
         raise ValueError(f"{name}: expected {ndim} axes, none of them empty, got shape {tuple(z.shape)}")
     if model is not None:
@@ -157,7 +159,11 @@ class _Exponential(_PairLoss):
     margin = 0.0
 
     def _phi(self, log_xi: Any) -> Any:
-        """φ as a function of log ξ; its derivative there is φ'(ξ) ξ."""
+        """φ as a function of log ξ."""
+        raise NotImplementedError
+
+    def _slope(self, log_xi: Any) -> Any:
+        """Its derivative, φ'(ξ) ξ: written out, since torch.compile does not look into torch.autograd.grad."""
         raise NotImplementedError
 
     def _log_xi(self, z: Any, z_aug: Any) -> tuple[Any, Any]:
@@ -169,10 +175,7 @@ class _Exponential(_PairLoss):
 
     def _importance(self, z: Any, z_aug: Any) -> Importance:
         log_xi, sums = self._log_xi(z, z_aug)
-        with torch.enable_grad():
-            log_xi.requires_grad_()
-            (weight,) = torch.autograd.grad(self._phi(log_xi).sum(), log_xi)
-        return PairImportance(z, 1 / self.tau, "exponential", -sums.numpy(), (weight / self.tau).numpy())
+        return PairImportance(z, 1 / self.tau, "exponential", -sums, self._slope(log_xi) / self.tau)
 
 
 class InfoNCE(_Exponential):
@@ -199,12 +202,20 @@ class InfoNCE(_Exponential):
             return self.tau * log_xi
         return self.tau * torch.logaddexp(log_xi, torch.full_like(log_xi, math.log(self.eps)))
 
+    def _slope(self, log_xi: Any) -> Any:
+        if self.eps == 0:
+            return torch.full_like(log_xi, self.tau)
+        return self.tau * torch.sigmoid(log_xi - math.log(self.eps))
+
 
 class MINE(_Exponential):
     """L_i = log Σ_{j≠i} e^{d_i² − d_ij²}: φ = log x, ψ = e^x. Source: P1."""
 
     def _phi(self, log_xi: Any) -> Any:
         return log_xi + 0
+
+    def _slope(self, log_xi: Any) -> Any:
+        return torch.ones_like(log_xi)
 
 
 class SoftTriplet(_Exponential):
@@ -218,12 +229,18 @@ class SoftTriplet(_Exponential):
     def _phi(self, log_xi: Any) -> Any:
         return self.tau * torch.logaddexp(log_xi, torch.zeros_like(log_xi))
 
+    def _slope(self, log_xi: Any) -> Any:
+        return self.tau * torch.sigmoid(log_xi)
+
 
 class NTuplet(_Exponential):
     """L_i = log(1 + Σ_{j≠i} e^{d_i² − d_ij²}), the (N + 1)-tuplet loss: φ = log(1 + x), ψ = e^x. Source: P1."""
 
     def _phi(self, log_xi: Any) -> Any:
         return torch.logaddexp(log_xi, torch.zeros_like(log_xi))
+
+    def _slope(self, log_xi: Any) -> Any:
+        return torch.sigmoid(log_xi)
 
 
 class LiftedStructured(_Exponential):
@@ -235,6 +252,9 @@ class LiftedStructured(_Exponential):
 
     def _phi(self, log_xi: Any) -> Any:
         return torch.relu(log_xi) ** 2
+
+    def _slope(self, log_xi: Any) -> Any:
+        return 2 * torch.relu(log_xi)
 
 
 class Triplet(_PairLoss):
@@ -251,8 +271,8 @@ class Triplet(_PairLoss):
         return _ops.pair_sums(z, offset=self._offset(z, z_aug), scale=1.0, form="hinge", distances=True)
 
     def _importance(self, z: Any, z_aug: Any) -> Importance:
-        offset = self._offset(z, z_aug).numpy()
-        return PairImportance(z, 1.0, "hinge", offset, torch.ones(len(z), dtype=torch.float64).numpy())
+        offset = self._offset(z, z_aug)
+        return PairImportance(z, 1.0, "hinge", offset, torch.ones_like(offset))
 
 
 class ModifiedTriplet(_PairLoss):
@@ -267,8 +287,8 @@ class ModifiedTriplet(_PairLoss):
         return _ops.pair_sums(z, offset=offset, scale=self.c, form="logistic", distances=True)
 
     def _importance(self, z: Any, z_aug: Any) -> Importance:
-        offset = (self.c * _half_square(z - z_aug)).numpy()
-        return PairImportance(z, self.c, "logistic", offset, torch.full((len(z),), self.c, dtype=torch.float64).numpy())
+        offset = self.c * _half_square(z - z_aug)
+        return PairImportance(z, self.c, "logistic", offset, torch.full_like(offset, self.c))
 
 
 class Quadratic(_PairLoss):

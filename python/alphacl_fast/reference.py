@@ -147,7 +147,7 @@ def dense_alpha(alpha, n, *, dtype=None):
     """α as an (n, n) array, from None (uniform), an array or an importance object's stored arguments."""
     if alpha is None:
         return uniform(n, dtype=dtype)
-    build = _FROM_OBJECT.get(type(alpha).__name__)
+    build = _FROM_OBJECT.get(getattr(alpha, "_kind", None))
     return build(alpha, n, dtype) if build else dense(alpha, dtype=dtype)
 
 
@@ -224,7 +224,7 @@ def gated_cov(x, x_aug, weights, *, activation="relu", alpha=None, dtype=None):
     nodes = []
     for w in weights:
         own = alpha
-        if type(alpha).__name__ == "NodeGaussian":
+        if getattr(alpha, "_kind", None) == "NodeGaussian":
             x0 = x if alpha.x0 is None else _array(alpha.x0, exact)
             own = gaussian(activate(activation, x0 @ w), alpha.tau, dtype=dtype)
         views = [v * gate(activation, v @ w)[:, None] for v in (x, x_aug)]

@@ -1,6 +1,8 @@
 // Parallel loops. The only file behind this header that names OpenMP is src/threads.cpp.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -13,7 +15,33 @@ namespace alphacl {
 /// max_threads() workers, so put the long ones first; worker < max_threads() tells whose scratch to use.
 /// What a task computes must not depend on the worker: then results do not depend on the number of threads.
 /// The first exception of a task is thrown again after the loop. Serial inside another parallel region.
+/// Polls before each task.
 void parallel_for(index_t tasks, const std::function<void(index_t task, int worker)>& body);
+
+/// While it lives, the work of this thread calls `check` about every 50 ms, on this thread alone. What it throws ends
+/// the work and comes out of it as any exception does. They nest; an inner one stands for the outer meanwhile.
+class Interruptible {
+ public:
+  using Check = void (*)();
+  /// What a thread looks at when it polls.
+  struct Watch {
+    Check check = nullptr;
+    std::chrono::steady_clock::time_point next = {};
+    const std::atomic<bool>* stop = nullptr;  // of the loop whose task the thread runs
+  };
+
+  explicit Interruptible(Check check);
+  ~Interruptible();
+  Interruptible(const Interruptible&) = delete;
+  Interruptible& operator=(const Interruptible&) = delete;
+
+ private:
+  Watch outer_;
+};
+
+/// Throws where the work is to end: what the check throws, or because another task of the same loop has failed. One
+/// reading of the clock on the calling thread, two loads on the others; a task longer than some 20 ms calls it.
+void poll();
 
 /// The number of workers that the next parallel_for may use.
 int max_threads();
@@ -34,7 +62,8 @@ class PerWorker {
  public:
   PerWorker() : slots_(static_cast<std::size_t>(max_threads())) {}
   S& operator[](int worker) {
-    auto& slot = slots_[static_cast<std::size_t>(worker)];
+    // at(): a handler of a signal that poll() let run may have asked for more threads since.
+    auto& slot = slots_.at(static_cast<std::size_t>(worker));
     if (!slot) slot = std::make_unique<S>();
     return *slot;
   }

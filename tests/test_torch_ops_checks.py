@@ -1,0 +1,226 @@
+"""torch.ops.alphacl_fast.* called by strangers: eager, fake and compiled calls refuse the same, in words."""
+
+import warnings
+
+import pytest
+from support import torch as import_torch
+
+import alphacl_fast as acl
+
+torch = import_torch()
+losses = acl.losses  # registers the operators
+ops = torch.ops.alphacl_fast
+N, M = 6, 3
+
+
+def _normal(*shape, dtype=torch.float64):
+    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+Z, K, SCALE = _normal(N, M), _normal(4, M), torch.tensor(1.5, dtype=torch.float64)
+ROWS, COLS, NONE = _normal(N), _normal(4), _normal(0)
+VIEWS = {"x": Z, "x_aug": Z + 1, "kind": "Direct", "tensors": [Z], "numbers": [4.0, 0.5, 1.0]}
+WITHIN = {"right": None, "grad_cols": NONE, "cols": NONE, "columns": False}
+GOOD = {
+    "contrastive_cov": VIEWS,
+    "energy": {"f": Z, "f_aug": Z + 1} | {key: VIEWS[key] for key in ("kind", "tensors", "numbers")},
+    "laplacian": VIEWS,
+    "pair_log_sums": {"left": Z, "right": K, "scale": SCALE, "distances": False, "skip_diagonal": False}
+    | {"columns": True},
+    "pair_log_sums_backward": {"grad_rows": ROWS, "grad_cols": COLS, "left": Z, "right": K, "scale": SCALE}
+    | {"rows": ROWS, "cols": COLS, "distances": False, "skip_diagonal": False, "columns": True},
+    "pair_sums": {"left": Z, "right": K, "offset": ROWS, "scale": SCALE, "form": "softplus", "distances": False}
+    | {"skip_diagonal": False},
+    "pair_sums_backward": {"grad_rows": ROWS, "left": Z, "right": K, "offset": ROWS, "scale": SCALE, "form": "hinge"}
+    | {"distances": False, "skip_diagonal": False},
+}
+
+
+def _views(name):
+    """Bad calls of the sums over pairs with an importance: what is changed, the error, its text."""
+    x, x_aug = ("f", "f_aug") if name == "energy" else ("x", "x_aug")
+    numbers = [4.0, 0.5, 1.0]
+    yield {x_aug: Z[:4]}, ValueError, rf"{x_aug}: expected shape \(6, 3\) like {x}, got \(4, 3\)"
+    yield {x_aug: Z[:1]}, ValueError, rf"{x_aug}: expected shape \(6, 3\)"
+    yield {x_aug: Z[:, :2]}, ValueError, rf"{x_aug}: expected shape \(6, 3\) like {x}, got \(6, 2\)"
+    yield {x_aug: Z[0]}, ValueError, rf"{x_aug}: expected a tensor with 2 axes"
+    yield {x_aug: Z.float()}, TypeError, rf"{x_aug}: expected float64 like {x}, got float32"
+    yield {x: Z[0], x_aug: Z[0]}, ValueError, rf"{x}: expected a tensor with 2 axes, got shape \(3,\)"
+    yield {x: Z[:0], x_aug: Z[:0]}, ValueError, rf"{x}: expected at least one sample"
+    yield {x: Z.long(), x_aug: Z.long()}, TypeError, rf"{x}: expected float32 or float64, got int64"
+    yield {x: Z.half(), x_aug: Z.half()}, TypeError, rf"{x}: expected float32 or float64, got float16"
+    yield {"kind": "Guassian"}, ValueError, "kind: expected one of Uniform"
+    yield {"tensors": []}, ValueError, "tensors: expected 1 for Direct"
+    yield {"tensors": [Z, Z]}, ValueError, "tensors: expected 1 for Direct"
+    yield {"numbers": [4.0]}, ValueError, "numbers: expected 3 for Direct"
+    yield {"tensors": [Z[:4]]}, ValueError, rf"alpha: expected 6 samples like {x}, got 4"
+    yield {"tensors": [Z.float()]}, TypeError, rf"alpha: expected float64 like {x}, got float32"
+    yield {"tensors": [Z[None]]}, ValueError, "features: expected a tensor with 1 or 2 axes"
+    yield {"tensors": [Z[:, :0]]}, ValueError, "features: expected at least one column"
+    yield {"numbers": [-1.0, 0.5, 1.0]}, ValueError, "p: expected a positive finite number"
+    yield {"numbers": [4.0, float("nan"), 1.0]}, ValueError, "tau: expected a positive finite number"
+    yield {"numbers": [4.0, 0.5, 7.0]}, ValueError, "normalize: expected an integer from 0 to 1"
+    yield {"kind": "Dense", "tensors": [Z], "numbers": []}, ValueError, r"alpha: expected shape \(6, 6\)"
+    yield {"kind": "LowRank", "tensors": [ROWS], "numbers": []}, ValueError, "phi: expected a tensor with 2 axes"
+    yield {"kind": "LowRank", "tensors": [K], "numbers": []}, ValueError, "alpha: expected 6 samples"
+    yield {"kind": "Uniform", "tensors": [], "numbers": [4.0, 1.0]}, ValueError, "size: expected 0 or 6, got 4"
+    yield {"kind": "Gaussian", "numbers": [1.0, 0.0, 9.0]}, ValueError, "method: expected an integer from 0 to 3"
+    yield {"kind": "Gaussian", "numbers": [1.0, -1.0, 0.0]}, ValueError, "tol: expected a positive"
+    yield {"kind": "SquareRegularized", "numbers": [0.0]}, ValueError, "tau: expected a positive"
+    pair = {"kind": "PairImportance", "numbers": [1.0, 0.0]}
+    yield pair | {"tensors": [Z, ROWS[:4], ROWS]}, ValueError, r"offset: expected shape \(6,\), got \(4,\)"
+    yield pair | {"tensors": [Z, ROWS, Z]}, ValueError, r"weight: expected shape \(6,\), got \(6, 3\)"
+    yield pair | {"tensors": [Z, ROWS.float(), ROWS]}, TypeError, "offset: expected a dense float64 tensor"
+    yield pair | {"tensors": [Z, ROWS, ROWS], "numbers": [1.0, 5.0]}, ValueError, "form: expected an integer"
+    yield {"numbers": [*numbers, 1.0]}, ValueError, "numbers: expected 3 for Direct"
+
+
+def _pairs(name):
+    """Bad calls of the sums over pairs."""
+    backward, logarithms = name.endswith("_backward"), name.startswith("pair_log")
+    yield {"left": Z[0]}, ValueError, "left: expected a tensor with 2 axes"
+    yield {"left": Z[:0]}, ValueError, "left: expected at least one sample"
+    yield {"left": Z[:, :0], "right": K[:, :0]}, ValueError, "left: expected at least one column"
+    yield {"left": Z.int()}, TypeError, "left: expected float32 or float64, got int32"
+    yield {"right": K[:, :2]}, ValueError, r"right: expected shape \(4, 3\) like left, got \(4, 2\)"
+    yield {"right": K.float()}, TypeError, "right: expected float64 like left, got float32"
+    yield {"right": K[0]}, ValueError, "right: expected a tensor with 2 axes"
+    yield {"right": K[:0]}, ValueError, "right: expected at least one sample"
+    yield {"scale": ROWS}, ValueError, r"scale: expected a scalar, got shape \(6,\)"
+    yield {"scale": torch.tensor(2)}, TypeError, "scale: expected a floating-point tensor, got int64"
+    yield {"scale": torch.tensor(2 + 1j)}, TypeError, "scale: expected a floating-point tensor"
+    yield {"distances": True}, ValueError, "distances: expected False where right is given"
+    yield {"skip_diagonal": True}, ValueError, "right: expected shape .* like left where skip_diagonal, got"
+    half = {key: a[:5] for key, a in GOOD[name].items() if isinstance(a, torch.Tensor) and len(a.shape) and len(a) == N}
+    within = {key: a for key, a in WITHIN.items() if key in GOOD[name]}
+    yield half | within | {"skip_diagonal": True}, ValueError, "skip_diagonal: expected two halves, got 5 samples"
+    if logarithms:
+        yield {"right": None}, ValueError, "columns: expected False without right"
+    else:
+        yield {"offset": ROWS[:3]}, ValueError, r"offset: expected shape \(6,\), got \(3,\)"
+        yield {"offset": ROWS.float()}, TypeError, "offset: expected a dense float64 tensor, got float32"
+        yield {"form": "exponential"}, ValueError, "form: expected hinge, logistic, softplus or square"
+        yield {"form": "cubic"}, ValueError, "form: expected hinge, .*got 'cubic'"
+    for sums in ("grad_rows", "grad_cols", "rows", "cols") if backward else ():
+        if sums not in GOOD[name]:
+            continue
+        right = GOOD[name][sums]
+        count = len(right)
+        yield {sums: right[:-1]}, ValueError, rf"{sums}: expected shape \({count},\), got \({count - 1},\)"
+        yield {sums: right[:, None]}, ValueError, rf"{sums}: expected shape \({count},\), got \({count}, 1\)"
+        yield {sums: right.float()}, TypeError, rf"{sums}: expected a dense float64 tensor"
+    if name == "pair_log_sums_backward":
+        yield {"columns": False}, ValueError, r"grad_cols: expected shape \(0,\)"
+
+
+BAD = [
+    (name, k, *call) for name in GOOD for k, call in enumerate((_pairs if name.startswith("pair") else _views)(name))
+]
+
+
+def _call(name, arguments):
+    return getattr(ops, name)(*arguments.values())
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_fits_is_accepted(name):
+    _call(name, GOOD[name])
+
+
+@pytest.mark.parametrize("name, k, change, error, text", BAD, ids=lambda a: str(a) if isinstance(a, (str, int)) else "")
+def test_eager(name, k, change, error, text):
+    with pytest.raises(error, match=rf"^{text}"):
+        _call(name, GOOD[name] | change)
+
+
+@pytest.mark.parametrize("name, k, change, error, text", BAD, ids=lambda a: str(a) if isinstance(a, (str, int)) else "")
+def test_fake(name, k, change, error, text):
+    with torch._subclasses.FakeTensorMode() as mode:
+
+        def fake(a):
+            if isinstance(a, list):
+                return [fake(b) for b in a]
+            return mode.from_tensor(a) if isinstance(a, torch.Tensor) else a
+
+        arguments = {key: fake(a) for key, a in (GOOD[name] | change).items()}
+        with pytest.raises(error, match=rf"^{text}"):
+            _call(name, arguments)
+
+
+def _refused_when_compiled(function, arguments, text, **options):
+    torch.compiler.reset()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own
+        with pytest.raises(Exception, match=text):
+            torch.compile(function, backend="eager", **options)(*arguments)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_compiled(name):
+    """One call of each argument: the fakes are those of the test above."""
+    seen = set()
+    for _, _, change, _, text in (call for call in BAD if call[0] == name):
+        tensors = [key for key, a in change.items() if isinstance(a, torch.Tensor)]
+        if not tensors or tensors[0] in seen:
+            continue
+        seen.add(tensors[0])
+        _refused_when_compiled(lambda *a, name=name: getattr(ops, name)(*a), (GOOD[name] | change).values(), text)
+
+
+REPRODUCERS = {
+    "energy": (acl.energy, (torch.ones(40, 8), torch.ones(20, 8)), "f_aug: expected shape"),
+    "far outside": (acl.energy, (torch.ones(20_000, 8), torch.ones(1, 8)), "f_aug: expected shape"),
+    "contrastive_cov": (
+        acl.contrastive_cov,
+        (torch.ones(40, 8), torch.ones(40, 4)),
+        "x_aug: expected shape",
+    ),
+    "features": (
+        lambda a, b: acl.energy(a, a, acl.Direct(b)),
+        (torch.ones(40, 8), torch.ones(20, 8)),
+        r"alpha: expected \w+ samples like f, got \w+",
+    ),
+    "dense": (
+        lambda a, b: acl.energy(a, a, acl.Dense(b)),
+        (torch.ones(40, 8), torch.ones(40, 8)),
+        "alpha: expected shape",
+    ),
+}
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("name", REPRODUCERS)
+def test_public_functions_compiled(name, dynamic):
+    function, arguments, text = REPRODUCERS[name]
+    _refused_when_compiled(function, arguments, text, dynamic=dynamic)
+
+
+@pytest.mark.parametrize("alpha", [None, "direct", "tensor", "loss"])
+def test_sizes_stay_free_when_compiled(alpha):
+    """The checks do not tie a compiled function to one number of samples."""
+    torch.compiler.reset()
+    compilations = []
+
+    def backend(module, inputs):
+        compilations.append(module)
+        return module
+
+    def function(z, z_aug, square):
+        of = {"direct": lambda: acl.Direct(z.detach()), "tensor": lambda: square}
+        if alpha == "loss":
+            return losses.alpha_cl_loss(z, z_aug, losses.Triplet(1.0).importance)
+        return acl.energy(z, z_aug, of[alpha]() if alpha else None)
+
+    compiled = torch.compile(function, backend=backend, dynamic=True, fullgraph=True)
+    for n in (5, 8, 13):
+        z, square = _normal(n, 3), _normal(n, n)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's own
+            value = compiled(z, z + 1, square)
+        torch.testing.assert_close(value, function(z, z + 1, square))
+    assert len(compilations) == 1
+
+
+def test_a_constant_importance_that_requires_grad_is_refused_when_compiled():
+    features = _normal(N, 2).requires_grad_()
+    _refused_when_compiled(lambda a, b: acl.energy(a, a, acl.Direct(b)), (Z, features), "alpha: requires grad")
