@@ -120,15 +120,13 @@ void register_importances(py::module_& m, const std::string& suffix) {
         },
         py::arg("features").noconvert(), py::arg("scale"), py::arg("form"), py::arg("offset").noconvert(),
         py::arg("weight").noconvert(), py::keep_alive<0, 1>());  // reads the features as long as it lives
-  m.def(
-      "simplex_thresholds",
-      [](const py::array_t<T>& features, double tau, Doubles& out) {
-        const View<const T> f = view<T>(features);
-        double* mu = out.mutable_data();
-        py::gil_scoped_release release;
-        simplex_thresholds<T>(f, tau, mu);
-      },
-      py::arg("features").noconvert(), py::arg("tau"), py::arg("out").noconvert());
+  m.def(("square_regularized" + suffix).c_str(),
+        [](const py::array_t<T>& features, double tau) {
+          const View<const T> f = view<T>(features);
+          py::gil_scoped_release release;
+          return simplex_importance<T, T>(f, tau);
+        },
+        py::arg("features").noconvert(), py::arg("tau"), py::keep_alive<0, 1>());
 }
 
 }  // namespace
