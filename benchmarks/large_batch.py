@@ -33,7 +33,7 @@ def main() -> None:
     inputs, _ = losses.make(sizes, np.random.default_rng(0))
     found = rates.best(rates.measure("float32"))
     z, z_aug = (torch.from_numpy(inputs[name]).requires_grad_() for name in ("z", "z_aug"))
-    loss = acl.losses.InfoNCE(sizes["tau"])
+    loss = acl.losses.InfoNCE(tau=sizes["tau"])
     loss(z[:256], z_aug[:256]).backward()  # what is loaded at the first call
     z.grad = z_aug.grad = None
     peak = machine.PeakMemory()

@@ -1,5 +1,6 @@
 """The command line, run as its users run it: in a process of its own."""
 
+import contextlib
 import fcntl
 import gzip
 import json
@@ -16,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import run_python
-from support import torch as import_torch
 from test_datasets import idx, pixels
 
 import alphacl_fast as acl
-from alphacl_fast import _cli, _demo, _demo_patterns, _info, datasets, reference
+from alphacl_fast import _cli, _demo, _demo_patterns, _info, _pictures, datasets, reference
+from alphacl_fast._durations import duration
 
 INFO_KEYS = (
     "version python system numpy torch compiler build_type isa supported_isas "
@@ -64,9 +65,10 @@ def values(output):
 
 
 def times(output):
-    """(data set, importance) -> (N, d, ours, plain torch, ratio), from the second table."""
+    """(data set, importance) -> (N, d, ours, plain NumPy, ratio), from the second table."""
     row = re.compile(
-        r"^(\S+) +(\d+) +(\d+)  (uniform|Gaussian, PC \S+) +(\S+ ms) +(\S+ ms|N×N too large|–) +(\S+×|–)$", re.MULTILINE
+        r"^(\S+) +(\d+) +(\d+)  (uniform|Gaussian, PC \S+) +([\d.]+ m?s) +([\d.]+ m?s|N×N too large) +([\d.]+×|–)$",
+        re.MULTILINE,
     )
     return {(r[1], r[4]): (int(r[2]), int(r[3]), r[5], r[6], r[7]) for r in row.finditer(output)}
 
@@ -92,7 +94,7 @@ def test_installed_script():
 
 
 def test_info_json():
-    done = run("info", "--json", "--threads", "1", "--seed", "3")
+    done = run("info", "--json", "--threads", "1")
     assert (done.returncode, done.stderr) == (0, "")
     facts = json.loads(done.stdout)
     assert set(INFO_KEYS) <= set(facts)
@@ -153,20 +155,42 @@ def test_output_that_nobody_reads():
 @pytest.mark.parametrize(
     "arguments, parts",
     [
-        ([], ["COMMAND"]),
+        ([], ["usage: alphacl-fast", "COMMAND", *(summary for _, summary, _ in _cli._COMMANDS.values())]),
         (["reproduction"], ["invalid choice: 'reproduction'"]),
         (["info", "--threads", "0"], ["--threads: expected an integer from 1 to 1024, got 0"]),
         (["demo", "--threads", "0"], ["--threads: expected an integer from 1 to 1024, got 0"]),
         (["info", "--threads", "1025"], ["--threads: expected an integer from 1 to 1024, got 1025"]),
         (["info", "--threads", "two"], ["--threads: expected an integer from 1 to 1024, got two"]),
-        (["info", "--seed", "-1"], ["--seed: expected an integer >= 0, got -1"]),
+        (["info", "--seed", "3"], ["unrecognized arguments: --seed 3"]),
+        (["demo", "--seed", "-1"], ["--seed: expected an integer >= 0, got -1"]),
         (["demo", "--data", "cifar"], ["--data: invalid choice: 'cifar'", "digits", "fashion"]),
         (["demo", "--out", "picture.pdf"], ["--out: expected a name that ends in .png, got picture.pdf"]),
         (["demo", "--out", "no/such/a.png"], ["--out: expected a name in an existing folder, got no/such/a.png"]),
     ],
 )
 def test_refused_arguments(arguments, parts):
-    assert_refused(run(*arguments), *parts)
+    assert_refused(run(*arguments, COLUMNS="200"), *parts)
+
+
+@pytest.mark.parametrize(
+    "seconds, text",
+    [
+        (0, "0 ms"),
+        (0.00032, "0.32 ms"),
+        (0.00996, "10 ms"),
+        (0.421, "421 ms"),
+        (0.9996, "1.0 s"),
+        (7.3, "7.3 s"),
+        (9.96, "10 s"),
+        (99.4, "99 s"),
+        (99.6, "1 min 40 s"),
+        (158, "2 min 38 s"),
+        (3599.7, "1 h 0 min"),
+        (7500, "2 h 5 min"),
+    ],
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
 
 
 def laplacian_form(x, x_aug, alpha):
@@ -198,6 +222,7 @@ def test_demo_on_digits(tmp_path):
         np.testing.assert_allclose(printed["digits", name], truth, rtol=1e-3)
 
     assert times(done.stdout).keys() == printed.keys()
+    assert all(row[4].endswith("×") for row in times(done.stdout).values())
     assert {row[:2] for row in times(done.stdout).values()} == {(1797, 64)}
     picture = read_png(out)
     assert min(picture.shape[:2]) > 500
@@ -243,20 +268,28 @@ def test_demo_draws_a_sample_where_all_pairs_cost(tmp_path, monkeypatch, capsys)
     assert "Gaussian, PC 1–8: 12 of its 30 images, drawn at random" in output
 
 
-def test_demo_shows_a_bar_on_a_terminal(tmp_path):
+def test_demo_shows_bars_on_a_terminal(tmp_path):
+    """Also while nodes climb, which takes longest."""
     write_fashion(tmp_path, 20)
     arguments = ["demo", "--data", "fashion", "--fashion-dir", tmp_path, "--out", tmp_path / "a.png"]
     terminal, other_end = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 24, 100, 0, 0))
-    with subprocess.Popen(
-        [sys.executable, "-m", "alphacl_fast", *map(str, arguments)], stdout=subprocess.PIPE, stderr=other_end
-    ) as process:
+    with (tmp_path / "tables").open("w+b") as tables:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "alphacl_fast", *map(str, arguments)], stdout=tables, stderr=other_end
+        )
         os.close(other_end)
-        output = process.stdout.read().decode()
-    shown = os.read(terminal, 1 << 16).decode()
-    os.close(terminal)
-    assert process.returncode == 0
+        shown = b""
+        with contextlib.suppress(OSError):  # what Linux raises where the other end is closed
+            while part := os.read(terminal, 1 << 16):
+                shown += part
+        os.close(terminal)
+        assert process.wait(60) == 0
+        tables.seek(0)
+        output, shown = tables.read().decode(), shown.decode()
     assert "Fashion-MNIST: uniform" in shown
+    assert "nodes: " in shown
+    assert f"/{_demo_patterns.NUM_NODES} [" in shown
     assert len(values(output)) == 3
 
 
@@ -284,7 +317,7 @@ def test_demo_on_a_damaged_file(tmp_path):
 )
 def test_demo_without_an_optional_package(tmp_path, module, package):
     done = run("demo", "--data", "digits", "--out", tmp_path / "a.png", **without(tmp_path, module))
-    assert_refused(done, f"alphacl-fast: {package} is needed here", "pip install 'alphacl-fast[demo]'")
+    assert_refused(done, f"alphacl-fast: {package} is needed here", f"pip install {package}")
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "a.png").exists()
 
@@ -292,18 +325,13 @@ def test_demo_without_an_optional_package(tmp_path, module, package):
 def test_demo_without_torch_in_ascii(tmp_path):
     write_fashion(tmp_path, 20)
     arguments = ("demo", "--data", "fashion", "--fashion-dir", tmp_path, "--out", tmp_path / "a.png")
-    done = run(*arguments, **without(tmp_path, "torch"))
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "(torch is not installed)" in done.stdout
-    assert {row[3:] for row in times(done.stdout).values()} == {("–", "–")}
     done = run(*arguments, PYTHONIOENCODING="ascii", **without(tmp_path, "torch"))
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_demo_leaves_out_torch_where_its_array_is_too_large(tmp_path, monkeypatch, capsys):
+def test_demo_leaves_out_numpy_where_its_array_is_too_large(tmp_path, monkeypatch, capsys):
     write_fashion(tmp_path, 30)
     monkeypatch.setattr(_demo, "MAX_DENSE_BYTES", 30 * 30 * 4 - 1)
-    import_torch()
     arguments = ["demo", "--data", "fashion", "--fashion-dir", str(tmp_path), "--out", str(tmp_path / "a.png")]
     assert _cli.main(arguments) == 0
     rows = times(capsys.readouterr().out)
@@ -312,16 +340,73 @@ def test_demo_leaves_out_torch_where_its_array_is_too_large(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("m", [None, 1, 3])
-def test_plain_torch_computes_the_same(m):
-    torch = import_torch()
+def test_plain_numpy_computes_the_same(m):
     rng = np.random.default_rng(0)
     x, x_aug = rng.standard_normal((2, 50, 6)) + 1
     features = None if m is None else rng.standard_normal((50, m)).squeeze()
     tau = None if m is None else 0.7
-    arrays = [None if a is None else torch.from_numpy(a) for a in (x, x_aug, features)]
     alpha = None if m is None else reference.gaussian(features, tau)
-    theirs = _demo._plain_torch(torch, *arrays, tau).numpy()
+    theirs = _demo._plain_numpy(x, x_aug, features, tau)
     np.testing.assert_allclose(theirs, reference.contrastive_cov(x, x_aug, alpha), atol=1e-13)
+
+
+@pytest.mark.parametrize("name", ["/proc/a.png", "folder.png"])
+def test_demo_refuses_a_picture_that_cannot_be_written_before_any_work(tmp_path, monkeypatch, name):
+    (tmp_path / "folder.png").mkdir()
+    monkeypatch.chdir(tmp_path)
+    done = run("demo", "--data", "digits", "--out", name)
+    assert_refused(done, f"alphacl-fast: --out: cannot write {name}: ")
+    assert done.stdout == ""
+
+
+def test_demo_leaves_a_picture_alone_until_the_new_one_is_drawn(tmp_path, monkeypatch, capsys):
+    """And the tables are printed, whatever becomes of the picture."""
+    write_fashion(tmp_path, 20)
+    out = tmp_path / "a.png"
+    out.write_bytes(b"old")
+
+    def fail(*arguments):
+        assert out.read_bytes() == b"old"
+        raise OSError("no space left")
+
+    monkeypatch.setattr(_demo, "write_rows", fail)
+    arguments = ["demo", "--data", "fashion", "--fashion-dir", str(tmp_path), "--out", str(out)]
+    assert _cli.main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.err == "alphacl-fast: no space left\n"
+    assert len(times(printed.out)) == 3
+    assert re.search(r"^Fashion-MNIST +relu +300 ", printed.out, re.MULTILINE)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "train-images-idx3-ubyte.gz"]
+
+
+def test_no_words_of_a_picture_run_into_anything(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    figures = []
+
+    def keep(figure, path, dpi):
+        figure.set_dpi(dpi)
+        figures.append(figure)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    images = [np.eye(3)] * 3
+    rows = [
+        _pictures.ImageRow("Fashion-MNIST, linear and long", ["300 nodes", "Gaussian, PC 1–8"], images[:1], ["E = 1"]),
+        _pictures.ImageRow("short", [], images, ["E = 0.000772, 125×, and more"] * 3),
+    ]
+    for some in (rows, rows[:1]):
+        _pictures.write_rows(
+            tmp_path / "a.png", "A title longer than the images are wide", "A note\nof two lines", some
+        )
+    assert len(figures) == 2
+    for figure in figures:
+        figure.draw_without_rendering()
+        boxes = [text.get_window_extent() for text in figure.texts]
+        for axes in figure.axes[:-1]:  # the last is the scale of colours
+            boxes += [axes.get_window_extent(), axes.title.get_window_extent()]
+        for k, box in enumerate(boxes):
+            assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+            assert not any(box.overlaps(other) for other in boxes[:k])
 
 
 def test_demo_learns_one_linear_pattern_and_many_with_relu(capsys, tmp_path):

@@ -71,6 +71,63 @@ def test_containers(bad):
     _refused("alpha", kind, acl.Dense, bad)
 
 
+class Frame:
+    """A table of another library."""
+
+    def __array__(self, dtype=None, copy=None):
+        return X
+
+
+@pytest.mark.parametrize(
+    "bad, remedy",
+    [
+        (X.tolist(), "got list: np.asarray(x, np.float32) converts it"),
+        (tuple(X), "got tuple: np.asarray(x, np.float32) converts it"),
+        (Frame(), "got Frame: np.asarray(x, np.float32) converts it"),
+        (X.astype(int), "got int64: np.asarray(x, np.float32) converts it"),
+        (X.astype(np.float16), "got float16: np.asarray(x, np.float32) converts it"),
+        (X.astype(object), "got object: np.asarray(x, np.float32) converts it"),
+        (X.astype(np.longdouble), f"got {np.dtype(np.longdouble)}: np.asarray(x, np.float64) converts it"),
+        (X.astype(X.dtype.newbyteorder()), "np.asarray(x, np.float64) converts it"),
+        (np.ma.masked_array(X), "got MaskedArray: say what is behind the mask, x.filled(value)"),
+        (X.astype(complex), "got complex128"),
+        (None, "got NoneType"),
+        (acl.Direct(X), "got Direct"),
+        (Frame, "got type"),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
+)
+def test_what_makes_an_array_of_it(bad, remedy):
+    with pytest.raises(TypeError, match=rf"^x: expected .*{re.escape(remedy)}$"):
+        acl.contrastive_cov(bad, bad)
+    if "converts it" in remedy:
+        good = np.asarray(bad, np.float32)
+        acl.contrastive_cov(good, good)
+
+
+@pytest.mark.parametrize(
+    "alpha", [acl.Uniform(6), acl.Dense(np.eye(6)), acl.Direct(X), acl.Gaussian(X[:, 0], 1.0)], ids=repr
+)
+def test_an_importance_is_no_array(alpha):
+    kind = type(alpha).__name__
+    for make in (np.asarray, np.array, np.atleast_1d):
+        with pytest.raises(TypeError, match=rf"^{kind}: expected \.to_dense\(\)"):
+            make(alpha)
+    with pytest.raises(TypeError, match=rf"^y: expected {kind} @ y, got y @ {kind}"):
+        X.T @ alpha
+    with pytest.raises(TypeError, match="unsupported operand"):
+        X * alpha
+    np.testing.assert_array_equal(alpha @ X, alpha.matmul(X))
+
+
+@pytest.mark.parametrize("operation", [acl.contrastive_cov, acl.energy])
+def test_what_is_near_an_importance(operation):
+    with pytest.raises(TypeError, match=r"^alpha: .*got NodeGaussian, which belongs to the nodes of gated_cov"):
+        operation(X, X, acl.NodeGaussian(1.0))
+    with pytest.raises(TypeError, match=r"^alpha: .*got the class Direct: make one of it, Direct\(\.\.\.\)"):
+        operation(X, X, acl.Direct)
+
+
 def test_masked_arrays_are_refused():
     masked = np.ma.masked_array(X, mask=X > 0)
     _refused("x", "MaskedArray", acl.contrastive_cov, masked, X)

@@ -233,10 +233,14 @@ def test_errors_of_the_parts():
         acl.contrastive_cov(x, x, acl.NodeGaussian(1.0))
     for make, error, text in (
         (lambda: acl.NodeGaussian(0), ValueError, "tau: expected a positive finite number"),
-        (lambda: acl.LeakyReLU("a"), TypeError, "slope: expected a finite number, got str"),
+        (lambda: acl.LeakyReLU("a"), TypeError, "slope: expected a number, got str"),
         (lambda: acl.LeakyReLU(np.nan), ValueError, "slope: expected a finite number, got nan"),
         (lambda: acl.Monomial(1.5), TypeError, "q: expected a positive integer, got float"),
-        (lambda: acl.Monomial(0), ValueError, "q: expected a positive integer, got 0"),
+        (lambda: acl.LeakyReLU(np.array([0.5])), TypeError, r"slope: expected a number, got ndarray of shape \(1,\)"),
+        (lambda: acl.LeakyReLU(10**400), ValueError, "slope: expected a finite number, got one beyond float64"),
+        (lambda: acl.Monomial(0), ValueError, r"q: expected a positive integer up to 2\^53, got 0"),
+        (lambda: acl.Monomial(10**400), ValueError, r"q: expected a positive integer up to 2\^53, got one of many"),
+        (lambda: acl.Monomial(np.array([2])), TypeError, "q: expected a positive integer, got ndarray"),
     ):
         with pytest.raises(error, match=text):
             make()

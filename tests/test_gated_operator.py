@@ -19,17 +19,17 @@ def _product(matrices, v):
     return np.einsum("kij,kj->ki", matrices, v)
 
 
-def _check(x, x_aug, w, activation, alpha):
+def _check(x, x_aug, w, activation, alpha, exact=np.float64):
     dtype = w.dtype
     v = _nodes(*w.shape, dtype, seed=9)
     layer = acl.GatedCovariance(x, x_aug, w, activation=activation, alpha=alpha)
-    truth = reference.gated_cov(x, x_aug, w, activation=activation, alpha=alpha)
+    truth = reference.gated_cov(x, x_aug, w, activation=activation, alpha=alpha, dtype=exact)
 
     def naive():
         return _product(reference.gated_cov(x, x_aug, w, activation=activation, alpha=alpha, dtype=dtype.type), v)
 
     products = layer.matmul(v)
-    assert_contract(products, _product(truth, v.astype(np.float64)), naive, dtype)
+    assert_contract(products, _product(truth, v.astype(exact)), naive, dtype)
     expected = np.einsum("kd,kd->k", v, products, dtype=np.float64)
     np.testing.assert_allclose(layer.quadratic(v), expected, rtol=1e-6 if dtype == np.float32 else 1e-13, atol=0)
 
@@ -114,6 +114,54 @@ def test_offsets_of_the_data_and_of_the_inputs_of_the_importance(activation, off
     x, x_aug = (v + np.float32(offset) for v in two_views(300, 5, np.float32, seed=6))
     x0 = two_views(300, 5, np.float32, seed=8)[0] + np.float32(own)
     _check(x, x_aug, np.abs(_nodes(2, 5, np.float32)), activation, acl.NodeGaussian(tau, x0))
+
+
+EXACT_DATA = {
+    "one-hot": lambda rng, n, d: np.eye(d)[rng.integers(0, d, n)],
+    "ternary": lambda rng, n, d: rng.integers(-1, 2, (n, d)),
+    "zeros and ones": lambda rng, n, d: rng.integers(0, 2, (n, d)),
+    "integers": lambda rng, n, d: rng.integers(-3, 4, (n, d)),
+    "rows of zeros": lambda rng, n, d: rng.standard_normal((n, d)) * rng.integers(0, 2, (n, 1)),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", EXACT_DATA)
+@pytest.mark.parametrize("ternary_nodes", [False, True])
+def test_gates_are_closed_where_the_output_is_0(ternary_nodes, kind, dtype):
+    """Products of such data are exact, and h'(0) = 0: also where 0 comes out as w·(x − mean) + w·mean."""
+    rng = np.random.default_rng(11)
+    x, x_aug = (EXACT_DATA[kind](rng, 90, 7).astype(dtype) for _ in range(2))
+    w = rng.integers(-1, 2, (3, 7)).astype(dtype) if ternary_nodes else _nodes(3, 7, dtype) * np.eye(3, 7, dtype=dtype)
+    assert (x @ w.T == 0).any()
+    for alpha in (None, acl.NodeGaussian(0.5), acl.NodeGaussian(0.5, x_aug), acl.Gaussian(x.copy(), 2.0)):
+        for activation in ("relu", acl.LeakyReLU(0.1)):
+            _check(x, x_aug, w, activation, alpha, np.longdouble if dtype == np.float64 else np.float64)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [50, 300])
+@pytest.mark.parametrize("activation", ["linear", "relu", acl.Monomial(2)], ids=str)
+@pytest.mark.parametrize("name", ["gaussian", "narrow gaussian", "array", "rows", "scalars", "one cluster a sample"])
+def test_importances_near_the_identity(name, activation, n, dtype):
+    """α_ij of j ≠ i is all that counts where the views agree: what α_ii = 1 adds must leave no rounding behind."""
+    rng = np.random.default_rng(12)
+    x = rng.standard_normal((n, 5)).astype(dtype)
+    alpha = {
+        "gaussian": lambda: acl.Gaussian(x, 0.05),
+        "narrow gaussian": lambda: acl.Gaussian(x, 0.02),
+        "array": lambda: np.eye(n, dtype=dtype) + dtype(1e-5) * rng.uniform(0, 1, (n, n)).astype(dtype),
+        "rows": lambda: acl.Direct(x, p=2, tau=0.01, normalize=False),
+        "scalars": lambda: acl.Gaussian(np.arange(n, dtype=dtype), 0.1),
+        "one cluster a sample": lambda: acl.NodeGaussian(1e-5),
+    }[name]()
+    w = _nodes(2, 5, dtype)
+    truth = reference.gated_cov(x, x, w, activation=activation, alpha=alpha)
+    products = acl.GatedCovariance(x, x, w, activation=activation, alpha=alpha).matmul(w)
+    expected = _product(truth, w.astype(np.float64))
+    # Of a node's own α the exponents Δ²/2τ themselves are known to no more than ε Δ/τ.
+    tol = 2e-4 if dtype == np.float32 and name == "one cluster a sample" else 2e-6 if dtype == np.float32 else 1e-11
+    assert np.linalg.norm(products - expected) <= tol * np.linalg.norm(expected)
 
 
 @pytest.mark.parametrize("tau", [0.1, 0.03, 0.01, 1e-3])
@@ -208,6 +256,7 @@ def test_torch_in_torch_out():
     assert layer.dtype == t.float32
     for answer in (layer.matmul(w), layer.quadratic(w), layer.to_dense(), acl.power_iteration(layer).eigenvector):
         assert isinstance(answer, t.Tensor)
+    assert t.equal(layer @ w, layer.matmul(w))
     t.testing.assert_close(layer.matmul(w), t.einsum("kij,kj->ki", layer.to_dense(), w), rtol=1e-4, atol=1e-5)
 
 

@@ -71,8 +71,8 @@ def _lifted(t):
 
 # name -> the module and its literal formula, τ in units of a typical squared distance u
 FAMILY = {
-    "InfoNCE": lambda u: (losses.InfoNCE(0.1 * u), _info_nce(0.1 * u, 1), 10 / u),
-    "DCL": lambda u: (losses.InfoNCE(0.01 * u, 0.0), _info_nce(0.01 * u, 0), 100 / u),
+    "InfoNCE": lambda u: (losses.InfoNCE(tau=0.1 * u), _info_nce(0.1 * u, 1), 10 / u),
+    "DCL": lambda u: (losses.InfoNCE(tau=0.01 * u, eps=0.0), _info_nce(0.01 * u, 0), 100 / u),
     "MINE": lambda u: (losses.MINE(), _exponential(1, 0, lambda t: (t, np.ones_like(t))), 1),
     "Triplet": lambda u: (losses.Triplet(0.3 * u), _hinge(0.3 * u), 0),
     "Triplet_0": lambda u: (losses.Triplet(0.0), _hinge(0), 0),
@@ -201,8 +201,8 @@ def test_both_distances_are_taken_in_double():
 
 # name -> loss of z and z_aug with scores as large as the test makes them
 _FAR = {
-    "InfoNCE": lambda a, b: losses.InfoNCE(0.5)(a, b, "none"),
-    "DCL": lambda a, b: losses.InfoNCE(0.5, 0.0)(a, b, "none"),
+    "InfoNCE": lambda a, b: losses.InfoNCE(tau=0.5)(a, b, "none"),
+    "DCL": lambda a, b: losses.InfoNCE(tau=0.5, eps=0.0)(a, b, "none"),
     "MINE": lambda a, b: losses.MINE()(a, b, "none"),
     "SoftTriplet": lambda a, b: losses.SoftTriplet(0.5, 0.2)(a, b, "none"),
     "NTuplet": lambda a, b: losses.NTuplet()(a, b, "none"),

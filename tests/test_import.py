@@ -57,3 +57,60 @@ def test_public_names():
     assert isinstance(acl.__version__, str)
     for name in ("contrastive_cov", "energy", "Uniform", "Dense", "LowRank", "Gaussian", "Direct"):
         assert getattr(acl, name).__doc__
+
+
+NAMES = """
+import sys
+sys.modules["torch"] = None
+import alphacl_fast as acl
+from alphacl_fast import *
+from alphacl_fast import losses as lazy
+for name in ("losses", "datasets", "theory"):
+    assert hasattr(acl, name) and name in dir(acl) and name in acl.__all__, name
+assert datasets.load_digits and repr(losses) == "<module 'alphacl_fast.losses'>" and dir(losses) == []
+assert not hasattr(losses, "__file__") and not hasattr(acl, "loss")
+def loss():
+    return acl.losses.InfoNCE
+def same():
+    return lazy.nt_xent
+def module():
+    import alphacl_fast.losses
+def name():
+    from alphacl_fast.losses import nt_xent
+for use in (loss, same, module, name):
+    try:
+        use()
+    except ImportError as error:
+        text = str(error)
+        assert text.startswith("torch is needed here") and text.endswith("pip install torch"), text
+    else:
+        raise AssertionError(use)
+"""
+
+
+def test_names_without_torch():
+    run_python(NAMES)
+
+
+def test_names_before_torch_is_loaded():
+    code = """
+import sys
+from alphacl_fast import *
+import alphacl_fast as acl
+from alphacl_fast import losses as lazy
+assert "losses" in dir(acl) and hasattr(acl, "losses") and "torch" not in sys.modules
+assert lazy.InfoNCE(tau=0.5).tau == 0.5 and "nt_xent" in dir(lazy) and lazy.__all__
+import alphacl_fast.losses
+assert acl.losses is alphacl_fast.losses is sys.modules["alphacl_fast.losses"]
+assert lazy.nt_xent is acl.losses.nt_xent is losses.nt_xent and lazy.__file__ == acl.losses.__file__
+assert "nt_xent" in dir(acl.losses)
+"""
+    run_python(code)
+
+
+def test_losses_are_the_module_where_torch_is_loaded():
+    run_python("""
+import torch, sys
+import alphacl_fast as acl
+assert acl.losses is sys.modules["alphacl_fast.losses"]
+""")

@@ -110,6 +110,74 @@ def test_what_is_said_of_relu_nodes_holds(dtype, offset, tau):
     np.testing.assert_allclose(found.residual, residual, atol=10 * tol * np.abs(values).max())
 
 
+def _second_eigenvalues(matrices, w):
+    """Of A on the complement of w, from an orthonormal basis of it."""
+    bases = [np.linalg.svd(node[None])[2][1:] for node in w]
+    return np.array([np.linalg.eigvalsh(q @ a @ q.T)[-1] for q, a in zip(bases, matrices, strict=True)])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_gap_where_the_second_eigenvalue_is_far_below_zero(dtype):
+    """Its size must not be guessed from λ: the projection on the complement of w is exact."""
+    rng = np.random.default_rng(0)
+    for n, d, far in ((3, 2, 10), (1, 2, 0.3), (5, 3, 100)):
+        x = rng.standard_normal((n, d)).astype(dtype)
+        x_aug = x.copy()
+        x_aug[:, -1] += dtype(far)
+        found = theory.find_local_maxima(x, x_aug, 3, activation="linear")
+        matrices = [reference.contrastive_cov(x, x_aug)] * 3
+        expected = found.eigenvalue - _second_eigenvalues(matrices, found.weights.astype(np.float64))
+        np.testing.assert_allclose(found.gap, expected, rtol=1e-3 if dtype == np.float32 else 1e-7)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_gap_of_nodes_of_different_size(dtype):
+    """Powers of nodes along columns of different scale: λ differs by many orders of magnitude, and each has its gap."""
+    x, x_aug = two_views(80, 3, dtype, noise=0.1)
+    scale = np.array([1e-3, 1, 1e3], dtype)
+    starts = np.eye(3, dtype=dtype)
+    found = theory.find_local_maxima(
+        x * scale, x_aug * scale, weights0=starts, activation=acl.Monomial(2), alpha=acl.NodeGaussian(1.0), max_iter=1
+    )
+    w = found.weights.astype(np.float64)
+    alpha = acl.NodeGaussian(1.0)
+    a = reference.gated_cov(x * scale, x_aug * scale, w, activation=acl.Monomial(2), alpha=alpha)
+    size = np.linalg.norm(a, 2, axis=(1, 2))
+    error = found.gap - (found.eigenvalue - _second_eigenvalues(a, w))
+    assert (np.abs(error) <= (1e-3 if dtype == np.float32 else 1e-7) * size).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("activation", ["relu", acl.LeakyReLU(0.2)], ids=str)
+def test_nodes_that_stop_where_nothing_is_gained_are_reported_where_they_stand(activation, dtype):
+    """The last step of a node moves it: λ, residual and energy are those of the weights returned."""
+    x, x_aug = two_views(40, 4, dtype, noise=0.2, seed=2)
+    # No residual is as small as that: every node stops because its energy rises no more.
+    found = theory.find_local_maxima(x, x_aug, 12, activation=activation, tol=1e-30, max_iter=3000)
+    assert found.converged.any()
+    layer = acl.GatedCovariance(x, x_aug, found.weights, activation=activation)
+    products = layer.matmul(found.weights).astype(np.float64)
+    w = found.weights.astype(np.float64)
+    values = np.einsum("kd,kd->k", products, w)
+    residuals = np.linalg.norm(products - values[:, None] * w, axis=1)
+    tol = 1e-5 if dtype == np.float32 else 1e-12
+    np.testing.assert_allclose(found.eigenvalue, values, rtol=tol)
+    np.testing.assert_allclose(found.energy, values / 2, rtol=tol)
+    np.testing.assert_allclose(found.residual, residuals, atol=tol * values.max())
+
+
+def test_energies_of_offset_float32_data_keep_their_digits():
+    """All gates open at an offset of 300: beside the products nothing is left in float32, so the climb goes on in
+    double."""
+    x, x_aug = (v + np.float32(300) for v in two_views(300, 5, np.float32, noise=0.2))
+    starts = np.abs(np.random.default_rng(2).standard_normal((4, 5))).astype(np.float32)
+    found = theory.find_local_maxima(x, x_aug, weights0=starts, activation="relu", max_iter=300)
+    w = found.weights.astype(np.float64)
+    values = np.einsum("ki,kij,kj->k", w, reference.gated_cov(x, x_aug, w), w)
+    np.testing.assert_allclose(found.eigenvalue, values, rtol=1e-6)
+    np.testing.assert_allclose(found.energy, values / 2, rtol=1e-6)
+
+
 def test_converged_nodes_stand_at_maxima():
     """No small step in any direction raises the energy by more than second order, though residuals do not vanish."""
     x, x_aug = two_views(150, 4, np.float64, noise=0.2)
@@ -149,6 +217,20 @@ def test_a_dead_node_stays_and_is_in_no_group():
     np.testing.assert_allclose(found.weights[1], -1 / np.sqrt(3))
     assert found.eigenvalue[1] == 0
     assert found.group.tolist() == [0, -1]
+    assert found.num_open == 1
+
+
+def test_a_layer_that_never_opens_is_told():
+    """Augmentation outweighs the few pairs that a small τ joins: open nodes lose energy until they are closed."""
+    x, x_aug = (np.abs(v) for v in two_views(60, 3, np.float64, noise=0.5))
+    for options in ({"weights0": -np.eye(3)}, {"num_nodes": 4, "alpha": acl.NodeGaussian(1e-4)}):
+        with pytest.warns(RuntimeWarning, match=r"found no maximum: the energy of each of the \d nodes is 0") as caught:
+            found = theory.find_local_maxima(x, x_aug, **options)
+        assert caught[0].filename == __file__
+        assert (found.num_open, found.num_maxima) == (0, 0)
+        assert not found.energy.any()
+    with np.errstate(invalid="ignore"):
+        assert theory.find_local_maxima(x * np.nan, x_aug, 2, gap=False).num_open == 0  # not closed, and no warning
 
 
 def test_max_iter_and_seed():
@@ -169,6 +251,7 @@ def test_torch_in_torch_out():
     found = theory.find_local_maxima(x, x_aug, 3, alpha=acl.NodeGaussian(1.0), frozen=True)
     assert all(isinstance(part, t.Tensor) for part in found)
     assert isinstance(found.num_maxima, int)
+    assert isinstance(found.num_open, int)
 
 
 def test_progress_bar_on_demand_only(capsys):

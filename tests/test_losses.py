@@ -38,9 +38,9 @@ def _info_nce(x, mask, tau, eps):
 # name -> (module, literal φ(ξ) from x and the mask)
 FAMILY = {
     "InfoNCE": (losses.InfoNCE(), lambda x, mask: _info_nce(x, mask, 0.5, 1.0)),
-    "InfoNCE_sharp": (losses.InfoNCE(0.01), lambda x, mask: _info_nce(x, mask, 0.01, 1.0)),
-    "InfoNCE_eps": (losses.InfoNCE(2.0, 0.3), lambda x, mask: _info_nce(x, mask, 2.0, 0.3)),
-    "DCL": (losses.InfoNCE(0.1, 0.0), lambda x, mask: _info_nce(x, mask, 0.1, 0.0)),
+    "InfoNCE_sharp": (losses.InfoNCE(tau=0.01), lambda x, mask: _info_nce(x, mask, 0.01, 1.0)),
+    "InfoNCE_eps": (losses.InfoNCE(tau=2.0, eps=0.3), lambda x, mask: _info_nce(x, mask, 2.0, 0.3)),
+    "DCL": (losses.InfoNCE(tau=0.1, eps=0.0), lambda x, mask: _info_nce(x, mask, 0.1, 0.0)),
     "MINE": (losses.MINE(), _log_sum),
     "Triplet": (losses.Triplet(0.7), lambda x, mask: (torch.relu(x + 0.7) * mask).sum(1)),
     "SoftTriplet": (losses.SoftTriplet(0.7, 0.2), lambda x, mask: 0.7 * _log1p_exp(_log_sum(x / 0.7 + 0.2, mask))),
@@ -165,7 +165,7 @@ def test_far_and_near_features_stay_finite(tau, norm, dtype):
     for name in ("InfoNCE", "DCL"):
         eps = 1.0 if name == "InfoNCE" else 0.0
         _check(
-            lambda z, z_aug, eps=eps: losses.InfoNCE(tau, eps)(z, z_aug, "none"),
+            lambda z, z_aug, eps=eps: losses.InfoNCE(tau=tau, eps=eps)(z, z_aug, "none"),
             lambda z, z_aug, eps=eps: _info_nce(*_scores(z, z_aug), tau, eps),
             tensors,
             known_to=4e-16 * largest,
@@ -183,7 +183,7 @@ def test_rows_whose_sums_lie_far_apart():
             torch.tensor(a.astype(dtype), requires_grad=True) for a in (z, z + 0.1 * rng.standard_normal(z.shape))
         ]
         _check(
-            lambda a, b: losses.InfoNCE(0.05, 0.0)(a, b, "none"),
+            lambda a, b: losses.InfoNCE(tau=0.05, eps=0.0)(a, b, "none"),
             lambda a, b: _info_nce(*_scores(a, b), 0.05, 0.0),
             tensors,
         )
@@ -193,7 +193,7 @@ def test_an_offset_of_the_features_costs_nothing():
     z, z_aug = (t.detach() for t in _views(80, 6, np.float32))
     far, far_aug = (torch.round((t + 1e4) * 1024) / 1024 for t in (z, z_aug))
     _check(
-        lambda a, b: losses.InfoNCE(0.5)(a, b, "none"),
+        lambda a, b: losses.InfoNCE(tau=0.5)(a, b, "none"),
         lambda a, b: _info_nce(*_scores(a, b), 0.5, 1.0),
         [far.requires_grad_(), far_aug.requires_grad_()],
     )
@@ -206,7 +206,7 @@ def test_tight_clusters_keep_their_gradient():
     z = (centres[rng.integers(4, size=120)] + 1e-3 * rng.standard_normal((120, 16))).astype(np.float32)
     tensors = [torch.tensor(a, requires_grad=True) for a in (z, z)]
     _check(
-        lambda a, b: losses.InfoNCE(1.0, 0.0)(a, b, "none"),
+        lambda a, b: losses.InfoNCE(tau=1.0, eps=0.0)(a, b, "none"),
         lambda a, b: _info_nce(*_scores(a, b), 1.0, 0.0),
         tensors,
     )
@@ -408,7 +408,7 @@ def test_info_nce_importance_minimises_its_energy():
     """Oracle (c): α minimises Σ α_ij (d_ij² − d_i²) − τ Σ H(α_i) among matrices with its row sums."""
     tau = 0.6
     z, z_aug = (t.detach() for t in _views(12, 3, np.float64))
-    alpha = losses.InfoNCE(tau).importance(z, z_aug).to_dense().numpy()
+    alpha = losses.InfoNCE(tau=tau).importance(z, z_aug).to_dense().numpy()
     x = _scores(z, z_aug)[0].numpy()
     off = ~np.eye(12, dtype=bool)
 
@@ -457,7 +457,7 @@ def test_simplex_projection_of_duplicates():
 @pytest.mark.parametrize(
     "call, kind, text",
     [
-        (lambda z: losses.InfoNCE(0.0), ValueError, "tau: expected a positive finite number, got 0"),
+        (lambda z: losses.InfoNCE(tau=0.0), ValueError, "tau: expected a positive finite number, got 0"),
         (lambda z: losses.InfoNCE(eps=-1.0), ValueError, "eps: expected a number that is not negative, got -1"),
         (lambda z: losses.Triplet("a"), TypeError, "margin: expected a number, got str"),
         (lambda z: losses.LiftedStructured(math.inf), ValueError, "margin: expected a finite number, got inf"),
@@ -517,7 +517,7 @@ def test_memory_grows_linearly():
     code = """
 import resource, torch
 import alphacl_fast as acl
-loss = acl.losses.InfoNCE(0.5)
+loss = acl.losses.InfoNCE(tau=0.5)
 def run(n):
     z = torch.randn(n, 32, requires_grad=True)
     loss(z, z.detach() + 0.1).backward()
@@ -536,7 +536,7 @@ def test_threads_change_no_bit():
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            for loss in (losses.InfoNCE(0.1), losses.ModifiedTriplet(2.0)):
+            for loss in (losses.InfoNCE(tau=0.1), losses.ModifiedTriplet(2.0)):
                 # Only the sums over pairs: torch's own reductions depend on its threads.
                 gradient = torch.ops.alphacl_fast
                 scale = torch.tensor(3.0)

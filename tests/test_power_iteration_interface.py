@@ -211,6 +211,23 @@ def test_operator_form(d, dtype, method):
     assert len(calls) <= 2 * found.n_iter.max()
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("share", [0.05, 0.79, 0.81, 0.95])
+def test_a_start_that_is_good_enough_is_taken(share, dtype):
+    """A residual of `share` times what is allowed: one product to see it and one to judge it."""
+    d, tol = 60, 1e-5 if dtype == np.float32 else 1e-10
+    rng = np.random.default_rng(7)
+    q = np.linalg.qr(rng.standard_normal((d, d)))[0]
+    values = np.concatenate([[2.0], rng.uniform(0, 1, d - 1)])
+    a = ((q * values) @ q.T).astype(dtype)
+    values, q = np.linalg.eigh(a.astype(np.float64))
+    # A v − λv of v = top + e · another is (other − top) e beside ‖A‖ = top.
+    v0 = q[:, -1] + share * tol * values[-1] / (values[-1] - values[0]) * q[:, 0]
+    found, _ = of_product(a[None], v0=v0[None].astype(dtype))
+    assert found.converged.all()
+    assert (found.n_iter <= 3).all()
+
+
 def test_operator_form_reports_what_is_not_finite():
     a = batch(3, 20, np.float64)
     a[1, 4, 4] = np.nan

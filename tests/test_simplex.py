@@ -73,20 +73,32 @@ def test_entries(n, m, kind, dtype):
         assert_contract(alpha.matmul(y), truth @ y, lambda: (naive() @ y).astype(dtype), dtype)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("tau", [SMALLEST, 1e-12, 0.3])
-def test_operations_at_small_tau(tau, dtype):
+def _at_small_tau(tau, dtype):
     """Each sample sees its nearest alone: integers, so that all see the same distances."""
-    torch = import_torch()
     f = _features("integers", 130, 4, dtype)
     rng = np.random.default_rng(5)
     x, x_aug = (inside(rng.standard_normal((130, 6)), dtype) for _ in range(2))
+    return f, x, x_aug, reference.square_regularized(f, tau), 2e-6 if dtype == np.float32 else 1e-12
+
+
+over_small_tau = pytest.mark.parametrize("tau", [SMALLEST, 1e-12, 0.3])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@over_small_tau
+def test_operations_at_small_tau(tau, dtype):
+    f, x, x_aug, dense, tol = _at_small_tau(tau, dtype)
     alpha = acl.SquareRegularized(f, tau)
-    dense = reference.square_regularized(f, tau)
-    tol = 2e-6 if dtype == np.float32 else 1e-12
     for operation in ("contrastive_cov", "energy"):
         truth = getattr(reference, operation)(x, x_aug, dense)
         assert frobenius(getattr(acl, operation)(x, x_aug, alpha) - truth) <= tol * frobenius(truth)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@over_small_tau
+def test_gradient_in_torch_at_small_tau(tau, dtype):
+    torch = import_torch()
+    f, x, x_aug, dense, tol = _at_small_tau(tau, dtype)
     z, z_aug = (torch.tensor(a, requires_grad=True) for a in (x, x_aug))
     alpha = acl.SquareRegularized(torch.from_numpy(f), tau)
     found = torch.autograd.grad(acl.losses.alpha_cl_loss(z, z_aug, alpha, "sum"), (z, z_aug))

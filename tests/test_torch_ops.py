@@ -64,7 +64,7 @@ def _scalar(value):
 
 DIFFERENTIABLE = {
     "InfoNCE": (lambda z, k: losses.InfoNCE()(z, k, "none"), 0),
-    "DCL": (lambda z, k: losses.InfoNCE(0.3, 0.0)(z, k, "none"), 0),
+    "DCL": (lambda z, k: losses.InfoNCE(tau=0.3, eps=0.0)(z, k, "none"), 0),
     "MINE": (lambda z, k: losses.MINE()(z, k, "none"), 0),
     "Triplet": (lambda z, k: losses.Triplet(3.0)(z, k, "none"), 0),
     "SoftTriplet": (lambda z, k: losses.SoftTriplet(0.5, 0.1)(z, k, "none"), 0),

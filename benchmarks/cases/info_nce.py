@@ -18,7 +18,7 @@ def work(sizes):
 def _loss(sizes):
     import alphacl_fast as acl
 
-    return acl.losses.InfoNCE(sizes["tau"])
+    return acl.losses.InfoNCE(tau=sizes["tau"])
 
 
 SIZES = {"N": 8192, "m": 128, "tau": 0.5, "dtype": "float32"}

@@ -69,7 +69,19 @@ void register_operator(py::module_& m, const std::string& suffix) {
           },
           py::arg("v0"), py::arg("tol"), py::arg("max_iter"), py::arg("lanczos"), py::arg("seed"),
           py::arg("eigenvalue").noconvert(), py::arg("eigenvector").noconvert(), py::arg("gap"),
-          py::arg("residual").noconvert(), py::arg("n_iter").noconvert(), py::arg("converged").noconvert());
+          py::arg("residual").noconvert(), py::arg("n_iter").noconvert(), py::arg("converged").noconvert())
+      .def(
+          "top_eigenvalue_apart",
+          [](const Operator& a, const Array& apart, double tol, index_t max_iter, std::uint64_t seed, Array& eigenvalue,
+             py::array_t<bool>& converged) {
+            const View<const T> vectors = view<T>(apart);
+            T* values = eigenvalue.mutable_data();
+            bool* done = converged.mutable_data();
+            py::gil_scoped_release release;
+            top_eigenvalue_apart<T>(a, vectors, {{tol, max_iter, true}, seed}, values, done);
+          },
+          py::arg("apart").noconvert(), py::arg("tol"), py::arg("max_iter"), py::arg("seed"),
+          py::arg("eigenvalue").noconvert(), py::arg("converged").noconvert());
 }
 
 template <class T>

@@ -71,7 +71,7 @@ void register_for(py::module_& m) {
         const double *r = rows.data(), *c = given(cols), *of_rows = a.data(), *of_cols = given(b);
         const View<T> to_left = mutable_view<T>(grad_left), to_right = gradient_of<T>(grad_right);
         py::gil_scoped_release release;
-        pair_log_sums_gradient<T>(pairs, r, c, of_rows, of_cols, to_left, to_right);
+        return pair_log_sums_gradient<T>(pairs, r, c, of_rows, of_cols, to_left, to_right);
       },
       py::arg("left").noconvert(), py::arg("right"), py::arg("scale"), py::arg("distances"), py::arg("skip_diagonal"),
       py::arg("rows").noconvert(), py::arg("cols"), py::arg("a").noconvert(), py::arg("b"),
@@ -100,7 +100,7 @@ void register_for(py::module_& m) {
         const View<T> to_left = mutable_view<T>(grad_left), to_right = gradient_of<T>(grad_right);
         double* to_offset = grad_offset.mutable_data();
         py::gil_scoped_release release;
-        pair_sums_gradient<T>(pairs, how, o, of_rows, to_left, to_right, to_offset);
+        return pair_sums_gradient<T>(pairs, how, o, of_rows, to_left, to_right, to_offset);
       },
       py::arg("left").noconvert(), py::arg("right"), py::arg("scale"), py::arg("distances"), py::arg("skip_diagonal"),
       py::arg("form"), py::arg("offset").noconvert(), py::arg("a").noconvert(), py::arg("grad_left").noconvert(),

@@ -7,165 +7,196 @@
 
 namespace alphacl {
 
-template <class T>
-struct Climb<T>::Node {
-  index_t id;
-  T* w;  // d, of length 1
-  // Rows of pre-activations; those of a trial take their place when it is accepted.
-  index_t row;
-  double value = 0, residual = 0, energy = 0, norm = 0;
-  double shift = 0;  // σ
-  std::int64_t steps = 0;
-  int idle = 0;
-  bool converged = false, stopped = false, fresh = true;
-};
-
-template <class T>
-struct Climb<T>::State {
-  State(View<const T> x, View<const T> x_aug, const Activation& h, const NodeImportance<T>& alpha,
-        const ClimbOptions& given)
-      : layer(x, x_aug, h, alpha), options(given) {}
-
-  Layer<T> layer;
-  ClimbOptions options;
-  Buffer<T> weights;
-  std::vector<Node> nodes;
-  std::vector<Line<T>> lines;
-  // Pre-activations, K × N: where the nodes stand, and where the trial puts them; `outputs` belong to α.
-  Buffer<T> p, p_aug, next_p, next_p_aug, outputs, next_outputs;
-  Buffer<T> a, a_aug, t;
-  Buffer<double> products;
-
-  bool own() const { return layer.alpha().shared == nullptr; }
-  bool other_inputs() const { return layer.own_inputs().data != nullptr; }
-  /// Whether the outputs that α compares stand in an array of their own.
-  bool own_outputs() const { return own() && (other_inputs() || options.frozen); }
-};
-
 namespace {
+// One climb of K nodes with data held as S, computed in T.
+template <class T, class S>
+class NodeClimb {
+ public:
+  /// Weights: K × d. frozen_at (K × d): the nodes whose outputs a frozen importance compares. A node whose product is
+  /// so small beside its minuend that their ratio is above `most` gives up.
+  NodeClimb(View<const S> x, View<const S> x_aug, View<const S> weights, View<const S> frozen_at, const Activation& h,
+            const NodeImportance<S>& alpha, const ClimbOptions& options, double most);
+  index_t step();
+  void finish();
+  void write(const ClimbResult<S>& out) const;
+  /// Those that have given up since the last call, and where they stand.
+  std::vector<index_t> given_up();
+  void weights_of(index_t node, S* out) const {
+    for (index_t j = 0; j < layer_.features(); ++j) out[j] = static_cast<S>(weights_[node * layer_.features() + j]);
+  }
 
-template <class T>
-struct ClimbWork {
-  LineScratch<T> scratch;
-  Buffer<T> t, r;
+ private:
+  struct Node {
+    index_t id;
+    T* w;  // d, of length 1
+    // Rows of pre-activations; those of a trial take their place when it is accepted.
+    index_t row;
+    double value = 0, residual = 0, energy = 0, norm = 0;
+    double shift = 0;  // σ
+    std::int64_t steps = 0;
+    int idle = 0;
+    // ended: the last step raised the energy no more; the node stops when it has been judged where that step led.
+    bool converged = false, ended = false, stopped = false, gave_up = false, fresh = true;
+  };
+  struct Work {
+    LineScratch<T> scratch;
+    Buffer<T> t, r, gates;
+  };
+
+  bool own() const { return layer_.shared() == nullptr; }
+  bool other_inputs() const { return layer_.own_inputs().data != nullptr; }
+  /// Whether the outputs that α compares stand in an array of their own.
+  bool own_outputs() const { return own() && (other_inputs() || options_.frozen); }
+  std::vector<Node*> going();
+  void judge(std::vector<Node*>& nodes);
+  void judge(Node& node, double* y, double minuend);
+  void climb(const std::vector<Node*>& nodes);
+
+  Layer<T, S> layer_;
+  ClimbOptions options_;
+  double most_;
+  Buffer<T> weights_;
+  std::vector<Node> nodes_;
+  std::vector<Line<T>> lines_;
+  // Pre-activations, K × N: where the nodes stand, and where the trial puts them; `outputs_` belong to α.
+  Buffer<T> p_, p_aug_, next_p_, next_p_aug_, outputs_, next_outputs_;
+  Buffer<T> a_, a_aug_, t_;
+  Buffer<double> products_;
 };
 
-}  // namespace
-
-template <class T>
-Climb<T>::Climb(View<const T> x, View<const T> x_aug, View<const T> weights, const Activation& h,
-                const NodeImportance<T>& alpha, const ClimbOptions& options)
-    : state_(std::make_unique<State>(x, x_aug, h, alpha, options)) {
-  State& s = *state_;
-  const index_t n = x.rows, d = x.cols, count = weights.rows;
-  s.weights.resize(count * d);
-  s.nodes.resize(static_cast<std::size_t>(count));
-  s.lines = std::vector<Line<T>>(static_cast<std::size_t>(s.own() ? count : 0));
-  for (index_t k = 0; k < count; ++k) {
-    Node& node = s.nodes[static_cast<std::size_t>(k)];
-    node.id = node.row = k;
-    node.w = s.weights.data() + k * d;
+template <class T, class S>
+void unit_rows(View<const S> rows, T* out) {
+  for (index_t k = 0; k < rows.rows; ++k, out += rows.cols) {
     double square = 0;
-    for (index_t j = 0; j < d; ++j)
-      square += static_cast<double>(weights.row(k)[j]) * static_cast<double>(weights.row(k)[j]);
-    for (index_t j = 0; j < d; ++j)
-      node.w[j] = static_cast<T>(static_cast<double>(weights.row(k)[j]) / std::sqrt(square));
+    for (index_t j = 0; j < rows.cols; ++j)
+      square += static_cast<double>(rows.row(k)[j]) * static_cast<double>(rows.row(k)[j]);
+    for (index_t j = 0; j < rows.cols; ++j)
+      out[j] = static_cast<T>(static_cast<double>(rows.row(k)[j]) / std::sqrt(square));
   }
-  for (Buffer<T>* rows : {&s.p, &s.p_aug, &s.next_p, &s.next_p_aug, &s.a, &s.a_aug}) rows->resize(count * n);
-  if (s.own_outputs()) s.outputs.resize(count * n);
-  if (s.other_inputs() && !options.frozen) s.next_outputs.resize(count * n);
-  if (!s.own()) s.t.resize(count * n);
-  s.products.resize(count * d);
-  s.layer.project(x, s.weights.data(), count, s.p.data());
-  s.layer.project(x_aug, s.weights.data(), count, s.p_aug.data());
-  if (s.other_inputs())
-    s.layer.project_own_inputs(s.weights.data(), count, s.outputs.data());
-  else if (s.own_outputs())
-    std::copy_n(s.p.data(), count * n, s.outputs.data());
 }
 
-template <class T>
-Climb<T>::~Climb() = default;
+template <class T, class S>
+NodeClimb<T, S>::NodeClimb(View<const S> x, View<const S> x_aug, View<const S> weights, View<const S> frozen_at,
+                           const Activation& h, const NodeImportance<S>& alpha, const ClimbOptions& options,
+                           double most)
+    : layer_(x, x_aug, h, alpha), options_(options), most_(most) {
+  const index_t n = x.rows, d = x.cols, count = weights.rows;
+  weights_.resize(count * d);
+  unit_rows(weights, weights_.data());
+  nodes_.resize(static_cast<std::size_t>(count));
+  lines_ = std::vector<Line<T>>(static_cast<std::size_t>(own() ? count : 0));
+  for (index_t k = 0; k < count; ++k) {
+    Node& node = nodes_[static_cast<std::size_t>(k)];
+    node.id = node.row = k;
+    node.w = weights_.data() + k * d;
+  }
+  for (Buffer<T>* rows : {&p_, &p_aug_, &next_p_, &next_p_aug_, &a_, &a_aug_}) rows->resize(count * n);
+  if (own_outputs()) outputs_.resize(count * n);
+  if (other_inputs() && !options.frozen) next_outputs_.resize(count * n);
+  if (!own()) t_.resize(count * n);
+  products_.resize(count * d);
+  layer_.project(x, weights_.data(), count, p_.data());
+  layer_.project(x_aug, weights_.data(), count, p_aug_.data());
+  if (!own_outputs()) return;
+  Buffer<T> starts(count * d);
+  unit_rows(options.frozen ? frozen_at : weights, starts.data());
+  if (other_inputs())
+    layer_.project_own_inputs(starts.data(), count, outputs_.data());
+  else
+    layer_.project(x, starts.data(), count, outputs_.data());
+}
+
+template <class T, class S>
+std::vector<typename NodeClimb<T, S>::Node*> NodeClimb<T, S>::going() {
+  std::vector<Node*> found;
+  for (Node& node : nodes_)
+    if (!node.stopped) found.push_back(&node);
+  return found;
+}
 
 // y = A(w)w, λ, the residual and the energy of every node of the list; those that have converged stop and leave it.
-template <class T>
-void Climb<T>::judge(std::vector<Node*>& nodes) {
-  State& s = *state_;
-  const Layer<T>& layer = s.layer;
+template <class T, class S>
+void NodeClimb<T, S>::judge(std::vector<Node*>& nodes) {
+  const Layer<T, S>& layer = layer_;
   const index_t n = layer.size(), d = layer.features(), count = static_cast<index_t>(nodes.size());
   const double c = layer.homogeneity();
   const auto open = [&](index_t i) {
     const index_t row = nodes[static_cast<std::size_t>(i)]->row;
-    const T *p = s.p.data() + row * n, *p_aug = s.p_aug.data() + row * n;
-    node_kernels<T>().gated_row(layer.gate(), p, p, T(1), n, s.a.data() + i * n);
-    node_kernels<T>().gated_row(layer.gate(), p_aug, p_aug, T(1), n, s.a_aug.data() + i * n);
+    const T *p = p_.data() + row * n, *p_aug = p_aug_.data() + row * n;
+    node_kernels<T>().gated_row(layer.gate(), p, p, T(1), n, a_.data() + i * n);
+    node_kernels<T>().gated_row(layer.gate(), p_aug, p_aug, T(1), n, a_aug_.data() + i * n);
   };
-  if (!s.own()) {
+  if (!own()) {
     parallel_for(count, [&](index_t i, int) { open(i); });
-    layer.shared_laplacian(s.a.data(), count, s.t.data());
+    layer.shared_laplacian(a_.data(), count, t_.data());
   }
-  PerWorker<ClimbWork<T>> works;
-  Buffer<double> sums(count);
+  PerWorker<Work> works;
+  Buffer<double> sums(count), minuends(count);
   parallel_for(count, [&](index_t i, int worker) {
-    ClimbWork<T>& work = works[worker];
+    Work& work = works[worker];
     Node& node = *nodes[static_cast<std::size_t>(i)];
-    const T *p = s.p.data() + node.row * n, *p_aug = s.p_aug.data() + node.row * n;
-    T *a = s.a.data() + i * n, *a_aug = s.a_aug.data() + i * n;
-    const T *t = s.own() ? nullptr : s.t.data() + i * n, *r = layer.weight();
+    const T *p = p_.data() + node.row * n, *p_aug = p_aug_.data() + node.row * n;
+    T *a = a_.data() + i * n, *a_aug = a_aug_.data() + i * n;
+    const T *t = t_.data() + i * n, *r = layer.weight(), *degree = layer.degree();
     const T reference = layer.reference_gate(node.w, p, p_aug);
-    if (s.own()) {
+    if (own()) {
       open(i);
       work.t.resize(n);
       work.r.resize(n);
-      const T* outputs = s.own_outputs() ? s.outputs.data() + (s.options.frozen ? node.id : node.row) * n : p;
-      Line<T>& line = s.lines[static_cast<std::size_t>(node.id)];
-      if (node.fresh || !s.options.frozen)
-        set_line(layer.gate(), c, layer.alpha().tau, layer.alpha().tol, p, outputs, n, line, work.scratch);
+      const T* outputs = own_outputs() ? outputs_.data() + (options_.frozen ? node.id : node.row) * n : p;
+      Line<T>& line = lines_[static_cast<std::size_t>(node.id)];
+      if (node.fresh || !options_.frozen)
+        set_line(layer.gate(), c, layer.tau(), layer.tol(), p, outputs, n, line, work.scratch);
       node.fresh = false;
-      own_laplacian(layer.gate(), c, layer.alpha().tau, layer.alpha().tol, p, outputs, a, reference, n, line,
-                    work.t.data(), work.r.data(), work.scratch);
+      own_laplacian(layer.gate(), c, layer.tau(), layer.tol(), p, outputs, a, reference, n, line, work.t.data(),
+                    work.r.data(), work.scratch);
       t = work.t.data();
-      r = work.r.data();
+      degree = r = work.r.data();
     }
+    work.gates.resize(n);
+    minuends[i] = layer.minuend(p, a, degree, own() ? 2 : 1, reference, work.gates.data());
     node.energy = 0.5 * layer.scale() / (c * c) * node_kernels<T>().form_row(a, a_aug, t, r, n);
     sums[i] = node_kernels<T>().back_row(layer.gate(), p, p_aug, t, r, reference, n, a, a_aug);
   });
-  layer.back(s.a.data(), s.a_aug.data(), sums.data(), count, s.products.data());
-  for (index_t i = 0; i < count; ++i) {
-    Node& node = *nodes[static_cast<std::size_t>(i)];
-    double* y = s.products.data() + i * d;
-    double along = 0, square = 0, size = 0;
-    for (index_t j = 0; j < d; ++j) {
-      y[j] *= layer.scale();
-      along += y[j] * static_cast<double>(node.w[j]);
-      size += y[j] * y[j];
-    }
-    for (index_t j = 0; j < d; ++j) {
-      const double off = y[j] - along * static_cast<double>(node.w[j]);
-      square += off * off;
-    }
-    node.value = along;
-    node.residual = std::sqrt(square);
-    node.norm = std::max(node.norm, std::sqrt(size));
-    node.converged = node.residual <= s.options.tol * node.norm;
-    // NaN leads nowhere.
-    node.stopped = node.converged || !std::isfinite(size);
-  }
+  layer.back(a_.data(), a_aug_.data(), sums.data(), count, products_.data());
+  for (index_t i = 0; i < count; ++i) judge(*nodes[static_cast<std::size_t>(i)], products_.data() + i * d, minuends[i]);
   index_t kept = 0;
   for (index_t i = 0; i < count; ++i) {
     if (nodes[static_cast<std::size_t>(i)]->stopped) continue;
-    std::copy_n(s.products.data() + i * d, d, s.products.data() + kept * d);
+    std::copy_n(products_.data() + i * d, d, products_.data() + kept * d);
     nodes[static_cast<std::size_t>(kept++)] = nodes[static_cast<std::size_t>(i)];
   }
   nodes.resize(static_cast<std::size_t>(kept));
 }
 
-// Moves every node of the list, whose products stand in s.products.
-template <class T>
-void Climb<T>::climb(const std::vector<Node*>& nodes) {
+// y: 2N² A(w)w, which becomes A(w)w.
+template <class T, class S>
+void NodeClimb<T, S>::judge(Node& node, double* y, double minuend) {
+  const index_t d = layer_.features();
+  double along = 0, square = 0, size = 0;
+  for (index_t j = 0; j < d; ++j) {
+    y[j] *= layer_.scale();
+    along += y[j] * static_cast<double>(node.w[j]);
+    size += y[j] * y[j];
+  }
+  for (index_t j = 0; j < d; ++j) {
+    const double off = y[j] - along * static_cast<double>(node.w[j]);
+    square += off * off;
+  }
+  node.value = along;
+  node.residual = std::sqrt(square);
+  node.norm = std::max(node.norm, std::sqrt(size));
+  node.gave_up = layer_.scale() * minuend > most_ * std::sqrt(size);
+  node.converged = node.ended || node.residual <= options_.tol * node.norm;
+  // NaN leads nowhere.
+  node.stopped = node.gave_up || node.converged || !std::isfinite(size);
+}
+
+// Moves every node of the list, whose products stand in products_.
+template <class T, class S>
+void NodeClimb<T, S>::climb(const std::vector<Node*>& nodes) {
   constexpr int most_trials = 40;
-  State& s = *state_;
-  const Layer<T>& layer = s.layer;
+  const Layer<T, S>& layer = layer_;
   const index_t n = layer.size(), d = layer.features(), count = static_cast<index_t>(nodes.size());
   const double c = layer.homogeneity();
   // Energies are not known better than this.
@@ -177,7 +208,7 @@ void Climb<T>::climb(const std::vector<Node*>& nodes) {
   std::vector<index_t> pending(static_cast<std::size_t>(count));
   std::vector<char> accepted(static_cast<std::size_t>(count), 0);
   for (index_t i = 0; i < count; ++i) pending[static_cast<std::size_t>(i)] = i;
-  PerWorker<ClimbWork<T>> works;
+  PerWorker<Work> works;
   for (int trial = 0; trial < most_trials && !pending.empty(); ++trial) {
     const index_t tried = static_cast<index_t>(pending.size());
     for (index_t q = 0; q < tried; ++q) {
@@ -186,17 +217,17 @@ void Climb<T>::climb(const std::vector<Node*>& nodes) {
       double square = 0;
       Buffer<double> moved(d);
       for (index_t j = 0; j < d; ++j) {
-        moved[j] = s.products[i * d + j] + node.shift * static_cast<double>(node.w[j]);
+        moved[j] = products_[i * d + j] + node.shift * static_cast<double>(node.w[j]);
         square += moved[j] * moved[j];
       }
       promised[i] = 0;
       for (index_t j = 0; j < d; ++j) {
         w[q * d + j] = square > 0 ? static_cast<T>(moved[j] / std::sqrt(square)) : node.w[j];
-        promised[i] += s.products[i * d + j] * (static_cast<double>(w[q * d + j]) - static_cast<double>(node.w[j])) / c;
+        promised[i] += products_[i * d + j] * (static_cast<double>(w[q * d + j]) - static_cast<double>(node.w[j])) / c;
       }
     }
     // The first trial is all of them, in place; later ones are few.
-    T *p = s.next_p.data(), *p_aug = s.next_p_aug.data();
+    T *p = next_p_.data(), *p_aug = next_p_aug_.data();
     if (trial > 0) {
       again.resize(tried * n);
       again_aug.resize(tried * n);
@@ -206,28 +237,28 @@ void Climb<T>::climb(const std::vector<Node*>& nodes) {
     layer.project(layer.x(), w.data(), tried, p);
     layer.project(layer.x_aug(), w.data(), tried, p_aug);
     const auto open = [&](index_t q) {
-      node_kernels<T>().gated_row(layer.gate(), p + q * n, p + q * n, T(1), n, s.a.data() + q * n);
-      node_kernels<T>().gated_row(layer.gate(), p_aug + q * n, p_aug + q * n, T(1), n, s.a_aug.data() + q * n);
+      node_kernels<T>().gated_row(layer.gate(), p + q * n, p + q * n, T(1), n, a_.data() + q * n);
+      node_kernels<T>().gated_row(layer.gate(), p_aug + q * n, p_aug + q * n, T(1), n, a_aug_.data() + q * n);
     };
-    if (!s.own()) {
+    if (!own()) {
       parallel_for(tried, [&](index_t q, int) { open(q); });
-      layer.shared_laplacian(s.a.data(), tried, s.t.data());
+      layer.shared_laplacian(a_.data(), tried, t_.data());
     }
     parallel_for(tried, [&](index_t q, int worker) {
-      ClimbWork<T>& work = works[worker];
+      Work& work = works[worker];
       const index_t i = pending[static_cast<std::size_t>(q)];
       Node& node = *nodes[static_cast<std::size_t>(i)];
-      T *a = s.a.data() + q * n, *a_aug = s.a_aug.data() + q * n;
-      const T *t = s.own() ? nullptr : s.t.data() + q * n, *r = layer.weight();
-      if (s.own()) {
+      T *a = a_.data() + q * n, *a_aug = a_aug_.data() + q * n;
+      const T *t = own() ? nullptr : t_.data() + q * n, *r = layer.weight();
+      if (own()) {
         open(q);
         work.t.resize(n);
         work.r.resize(n);
         // α of the step: of the outputs before it, so the gates of those outputs cannot say where a is 0.
-        const T* before = s.own_outputs() ? s.outputs.data() + (s.options.frozen ? node.id : node.row) * n
-                                          : s.p.data() + node.row * n;
-        own_laplacian(layer.gate(), c, layer.alpha().tau, layer.alpha().tol, p + q * n, before, a, T(0), n,
-                      s.lines[static_cast<std::size_t>(node.id)], work.t.data(), work.r.data(), work.scratch);
+        const T* before =
+            own_outputs() ? outputs_.data() + (options_.frozen ? node.id : node.row) * n : p_.data() + node.row * n;
+        own_laplacian(layer.gate(), c, layer.tau(), layer.tol(), p + q * n, before, a, T(0), n,
+                      lines_[static_cast<std::size_t>(node.id)], work.t.data(), work.r.data(), work.scratch);
         t = work.t.data();
         r = work.r.data();
       }
@@ -240,14 +271,14 @@ void Climb<T>::climb(const std::vector<Node*>& nodes) {
         return;
       }
       node.idle = gain < unseen && promised[i] > std::max(unseen, 10 * gain) ? node.idle + 1 : 0;
-      if (node.idle == most_idle) node.stopped = node.converged = true;
+      node.ended = node.idle == most_idle;
       accepted[static_cast<std::size_t>(i)] = 1;
       node.shift = trial == 0 ? 0.5 * node.shift : node.shift;
       node.steps += 1;
       std::copy_n(w.data() + q * d, d, node.w);
       if (trial > 0) {
-        std::copy_n(p + q * n, n, s.next_p.data() + i * n);
-        std::copy_n(p_aug + q * n, n, s.next_p_aug.data() + i * n);
+        std::copy_n(p + q * n, n, next_p_.data() + i * n);
+        std::copy_n(p_aug + q * n, n, next_p_aug_.data() + i * n);
       }
     });
     std::vector<index_t> rest;
@@ -262,47 +293,146 @@ void Climb<T>::climb(const std::vector<Node*>& nodes) {
     pending.swap(rest);
   }
   for (const index_t i : pending) nodes[static_cast<std::size_t>(i)]->stopped = true;
-  if (s.other_inputs() && !s.options.frozen) {
+  if (other_inputs() && !options_.frozen) {
     for (index_t i = 0; i < count; ++i) std::copy_n(nodes[static_cast<std::size_t>(i)]->w, d, w.data() + i * d);
-    layer.project_own_inputs(w.data(), count, s.next_outputs.data());
-    std::swap(s.outputs, s.next_outputs);
+    layer.project_own_inputs(w.data(), count, next_outputs_.data());
+    std::swap(outputs_, next_outputs_);
   }
-  std::swap(s.p, s.next_p);
-  std::swap(s.p_aug, s.next_p_aug);
+  std::swap(p_, next_p_);
+  std::swap(p_aug_, next_p_aug_);
   for (index_t i = 0; i < count; ++i) nodes[static_cast<std::size_t>(i)]->row = i;
 }
 
+template <class T, class S>
+index_t NodeClimb<T, S>::step() {
+  std::vector<Node*> nodes = going();
+  if (nodes.empty()) return 0;
+  judge(nodes);
+  if (!nodes.empty()) climb(nodes);
+  return static_cast<index_t>(going().size());
+}
+
+template <class T, class S>
+void NodeClimb<T, S>::finish() {
+  std::vector<Node*> nodes = going();
+  if (!nodes.empty()) judge(nodes);
+}
+
+template <class T, class S>
+std::vector<index_t> NodeClimb<T, S>::given_up() {
+  std::vector<index_t> found;
+  for (Node& node : nodes_) {
+    if (!node.gave_up) continue;
+    found.push_back(node.id);
+    node.gave_up = false;
+  }
+  return found;
+}
+
+template <class T, class S>
+void NodeClimb<T, S>::write(const ClimbResult<S>& out) const {
+  for (const Node& node : nodes_) {
+    weights_of(node.id, out.weights + node.id * layer_.features());
+    out.eigenvalue[node.id] = static_cast<S>(node.value);
+    out.residual[node.id] = static_cast<S>(node.residual);
+    out.energy[node.id] = static_cast<S>(node.energy);
+    out.steps[node.id] = node.steps;
+    out.converged[node.id] = node.converged;
+  }
+}
+
+// Nodes that go on in double, from where float lost their digits.
+template <class S>
+struct WideClimb {
+  std::vector<index_t> ids;
+  std::unique_ptr<NodeClimb<double, S>> climb;
+};
+
+}  // namespace
+
+template <class T>
+struct Climb<T>::Parts {
+  View<const T> x, x_aug;
+  Buffer<T> starts;  // K × d
+  Activation h;
+  NodeImportance<T> alpha;
+  ClimbOptions options;
+  NodeClimb<T, T> climb;
+  std::vector<WideClimb<T>> wide;
+
+  // Nodes that have given up go on in double.
+  void take_over() {
+    const std::vector<index_t> ids = climb.given_up();
+    if (ids.empty()) return;
+    const index_t count = static_cast<index_t>(ids.size()), d = x.cols;
+    Buffer<T> weights(count * d), frozen_at(count * d);
+    for (index_t i = 0; i < count; ++i) {
+      const index_t id = ids[static_cast<std::size_t>(i)];
+      climb.weights_of(id, weights.data() + i * d);
+      std::copy_n(starts.data() + id * d, d, frozen_at.data() + i * d);
+    }
+    constexpr double never = std::numeric_limits<double>::infinity();
+    wide.push_back({ids, std::make_unique<NodeClimb<double, T>>(x, x_aug, View<const T>{weights.data(), count, d, d},
+                                                                View<const T>{frozen_at.data(), count, d, d}, h, alpha,
+                                                                options, never)});
+  }
+};
+
+template <class T>
+Climb<T>::Climb(View<const T> x, View<const T> x_aug, View<const T> weights, const Activation& h,
+                const NodeImportance<T>& alpha, const ClimbOptions& options) {
+  constexpr double most =
+      std::is_same_v<T, float> ? largest_cancellation_of_products : std::numeric_limits<double>::infinity();
+  Buffer<T> starts(weights.rows * weights.cols);
+  for (index_t k = 0; k < weights.rows; ++k)
+    std::copy_n(weights.row(k), weights.cols, starts.data() + k * weights.cols);
+  parts_.reset(new Parts{x,
+                         x_aug,
+                         std::move(starts),
+                         h,
+                         alpha,
+                         options,
+                         NodeClimb<T, T>(x, x_aug, weights, weights, h, alpha, options, most),
+                         {}});
+}
+
+template <class T>
+Climb<T>::~Climb() = default;
+
 template <class T>
 index_t Climb<T>::step() {
-  std::vector<Node*> going;
-  for (Node& node : state_->nodes)
-    if (!node.stopped) going.push_back(&node);
-  if (going.empty()) return 0;
-  judge(going);
-  if (!going.empty()) climb(going);
-  index_t left = 0;
-  for (const Node* node : going) left += !node->stopped;
+  index_t left = parts_->climb.step();
+  parts_->take_over();
+  for (const WideClimb<T>& wide : parts_->wide) left += wide.climb->step();
   return left;
 }
 
 template <class T>
 void Climb<T>::finish() {
-  std::vector<Node*> going;
-  for (Node& node : state_->nodes)
-    if (!node.stopped) going.push_back(&node);
-  if (!going.empty()) judge(going);
+  parts_->climb.finish();
+  parts_->take_over();
+  for (const WideClimb<T>& wide : parts_->wide) wide.climb->finish();
 }
 
 template <class T>
 void Climb<T>::write(const ClimbResult<T>& out) const {
-  const index_t d = state_->layer.features();
-  for (const Node& node : state_->nodes) {
-    std::copy_n(node.w, d, out.weights + node.id * d);
-    out.eigenvalue[node.id] = static_cast<T>(node.value);
-    out.residual[node.id] = static_cast<T>(node.residual);
-    out.energy[node.id] = static_cast<T>(node.energy);
-    out.steps[node.id] = node.steps;
-    out.converged[node.id] = node.converged;
+  parts_->climb.write(out);
+  const index_t d = parts_->x.cols;
+  for (const WideClimb<T>& wide : parts_->wide) {
+    const index_t count = static_cast<index_t>(wide.ids.size());
+    Buffer<T> weights(count * d), value(count), residual(count), energy(count);
+    Buffer<std::int64_t> steps(count);
+    Buffer<bool> converged(count);
+    wide.climb->write({weights.data(), value.data(), residual.data(), energy.data(), steps.data(), converged.data()});
+    for (index_t i = 0; i < count; ++i) {
+      const index_t id = wide.ids[static_cast<std::size_t>(i)];
+      std::copy_n(weights.data() + i * d, d, out.weights + id * d);
+      out.eigenvalue[id] = value[i];
+      out.residual[id] = residual[i];
+      out.energy[id] = energy[i];
+      out.steps[id] += steps[i];
+      out.converged[id] = converged[i];
+    }
   }
 }
 

@@ -1,7 +1,13 @@
 #include "alphacl/gated_operator.h"
 
+#include <mutex>
+#include <numeric>
+#include <type_traits>
+#include <vector>
+
 #include "layer.h"
 #include "node_line.h"
+#include "pair_differences.h"
 
 namespace alphacl {
 namespace {
@@ -11,170 +17,322 @@ constexpr index_t most_kept = index_t{1} << 26;     // pre-activations kept betw
 
 index_t block_of(index_t n, index_t nodes) { return std::min(nodes, std::clamp<index_t>(most_numbers / n, 16, 256)); }
 
-}  // namespace
+// Products of K nodes with data held as S, computed in T.
+template <class T, class S>
+class NodeProducts {
+ public:
+  /// keep: hold the pre-activations between products where they are few enough.
+  NodeProducts(std::shared_ptr<const Layer<T, S>> layer, View<const S> weights, View<const S> alpha_weights, bool keep)
+      : layer_(std::move(layer)),
+        count_(weights.rows),
+        size_(weights.cols),
+        weights_(copied(weights)),
+        alpha_weights_(alpha_weights.data != nullptr ? copied(alpha_weights) : Buffer<T>()) {
+    if (keep && count_ * layer_->size() <= most_kept / (other_outputs() ? 3 : 2)) keep_outputs();
+  }
 
-/// Pre-activations of all nodes (K × N each) and their lines, where they are few enough to be kept.
-template <class T>
-struct GatedOperator<T>::Kept {
-  Buffer<T> p, p_aug, p0;
-  std::vector<Line<T>> lines;
+  const std::shared_ptr<const Layer<T, S>>& layer() const { return layer_; }
+
+  /// out row i = A(w_k) v row i with k = active[i]; lost[i]: the minuend of the product over what is left of it.
+  /// Where that is more than `most`, all pairs are gone through if they are few (`most` infinite: never).
+  void apply(View<const S> v, const index_t* active, View<S> out, double most, double* lost) const {
+    std::unique_ptr<Scratch> scratch;
+    {
+      const std::lock_guard<std::mutex> lock(spare_mutex_);
+      scratch = std::move(spare_);
+    }
+    if (!scratch) scratch = std::make_unique<Scratch>();
+    std::vector<index_t> rows(static_cast<std::size_t>(v.rows));
+    std::iota(rows.begin(), rows.end(), index_t{0});
+    run(rows, v, active, out, false, lost, *scratch);
+    std::vector<index_t> again;
+    for (const index_t row : rows)
+      if (lost[row] > most) again.push_back(row);
+    if (few_pairs(layer_->size(), 64 * static_cast<index_t>(again.size())))
+      run(again, v, active, out, true, lost, *scratch);
+    const std::lock_guard<std::mutex> lock(spare_mutex_);
+    spare_ = std::move(scratch);
+  }
+
+ private:
+  // Pre-activations of all nodes (K × N each) and their lines.
+  struct Kept {
+    Buffer<T> p, p_aug, p0;
+    std::vector<Line<T>> lines;
+  };
+  struct Scratch {
+    Buffer<T> w, v, shifts, gates, u, u_aug, p, p_aug, p0, t;
+    Buffer<double> sums, products, minuends;
+  };
+  struct Work {
+    LineScratch<T> scratch;
+    Buffer<T> t, r, gates;
+    Line<T> line;
+  };
+
+  static Buffer<T> copied(View<const S> rows) {
+    Buffer<T> copy(rows.rows * rows.cols);
+    for (index_t k = 0; k < rows.rows; ++k)
+      for (index_t j = 0; j < rows.cols; ++j) copy[k * rows.cols + j] = static_cast<T>(rows.row(k)[j]);
+    return copy;
+  }
+
+  bool own() const { return layer_->shared() == nullptr; }
+  // Whether the outputs that the nodes' own importance compares are not those of the gates.
+  bool other_outputs() const { return alpha_weights_.size() > 0 || layer_->own_inputs().data != nullptr; }
+  const T* output_weights(index_t k) const {
+    return (alpha_weights_.size() > 0 ? alpha_weights_.data() : weights_.data()) + k * size_;
+  }
+  void project_outputs(const T* w, index_t nodes, T* out) const {
+    if (layer_->own_inputs().data != nullptr) return layer_->project_own_inputs(w, nodes, out);
+    layer_->project(layer_->x(), w, nodes, out);
+  }
+
+  void keep_outputs() {
+    const index_t n = layer_->size();
+    const bool other = other_outputs();
+    kept_ = std::make_unique<Kept>();
+    kept_->p.resize(count_ * n);
+    kept_->p_aug.resize(count_ * n);
+    layer_->project(layer_->x(), weights_.data(), count_, kept_->p.data());
+    layer_->project(layer_->x_aug(), weights_.data(), count_, kept_->p_aug.data());
+    if (!own()) return;
+    if (other) {
+      kept_->p0.resize(count_ * n);
+      project_outputs(output_weights(0), count_, kept_->p0.data());
+    }
+    kept_->lines = std::vector<Line<T>>(static_cast<std::size_t>(count_));
+    PerWorker<LineScratch<T>> scratches;
+    parallel_for(count_, [&](index_t k, int worker) {
+      const T *p = kept_->p.data() + k * n, *p0 = other ? kept_->p0.data() + k * n : p;
+      set_line(layer_->gate(), layer_->homogeneity(), layer_->tau(), layer_->tol(), p, p0, n,
+               kept_->lines[static_cast<std::size_t>(k)], scratches[worker]);
+    });
+  }
+
+  // Rows which[…] of the product, block by block.
+  void run(const std::vector<index_t>& which, View<const S> v, const index_t* active, View<S> out, bool literal,
+           double* lost, Scratch& s) const {
+    const index_t count = static_cast<index_t>(which.size());
+    const index_t n = layer_->size(), d = size_, block = block_of(n, std::max<index_t>(1, count));
+    for (Buffer<T>* vectors : {&s.w, &s.v}) vectors->resize(block * d);
+    for (Buffer<T>* lines : {&s.u, &s.u_aug}) lines->resize(block * n);
+    for (Buffer<T>* numbers : {&s.shifts, &s.gates}) numbers->resize(block);
+    for (Buffer<double>* numbers : {&s.sums, &s.minuends}) numbers->resize(block);
+    s.products.resize(block * d);
+    if (!own()) s.t.resize(block * n);
+    if (!kept_) {
+      s.p.resize(block * n);
+      s.p_aug.resize(block * n);
+      if (other_outputs()) s.p0.resize(block * n);
+    }
+    PerWorker<Work> works;
+    for (index_t first = 0; first < count; first += block) {
+      const index_t *rows = which.data() + first, nodes = std::min(block, count - first);
+      project(rows, nodes, v, active, s);
+      multiply(rows, nodes, active, literal, s, works);
+      for (index_t i = 0; i < nodes; ++i) {
+        double square = 0;
+        for (index_t j = 0; j < d; ++j) {
+          const double product = s.products[i * d + j];
+          square += product * product;
+          out.row(rows[i])[j] = static_cast<S>(layer_->scale() * product);
+        }
+        lost[rows[i]] = s.minuends[i] / std::sqrt(square);
+      }
+    }
+  }
+
+  // u = V (x − mean)ᵀ of both views and, where they are not kept, the pre-activations.
+  void project(const index_t* rows, index_t nodes, View<const S> v, const index_t* active, Scratch& s) const {
+    const index_t d = size_;
+    for (index_t i = 0; i < nodes; ++i) {
+      std::copy_n(weights_.data() + active[rows[i]] * d, d, s.w.data() + i * d);
+      for (index_t j = 0; j < d; ++j) s.v[i * d + j] = static_cast<T>(v.row(rows[i])[j]);
+    }
+    if (!kept_) {
+      layer_->project(layer_->x(), s.w.data(), nodes, s.p.data());
+      layer_->project(layer_->x_aug(), s.w.data(), nodes, s.p_aug.data());
+      if (other_outputs()) {
+        for (index_t i = 0; i < nodes; ++i) std::copy_n(output_weights(active[rows[i]]), d, s.w.data() + i * d);
+        project_outputs(s.w.data(), nodes, s.p0.data());
+      }
+    }
+    layer_->project_centred(layer_->x(), s.v.data(), nodes, s.u.data());
+    layer_->project_centred(layer_->x_aug(), s.v.data(), nodes, s.u_aug.data());
+    layer_->mean_outputs(s.v.data(), nodes, s.shifts.data());
+  }
+
+  // s.products = 2N² A v of what project() left. `literal`: the Laplacian from the differences of all pairs.
+  void multiply(const index_t* rows, index_t nodes, const index_t* active, bool literal, Scratch& s,
+                PerWorker<Work>& works) const {
+    const Layer<T, S>& layer = *layer_;
+    const index_t n = layer.size();
+    const bool other = other_outputs();
+    const auto from = [&](const Buffer<T>& fresh, Buffer<T> Kept::* kept, index_t i) -> const T* {
+      return kept_ ? ((*kept_).*kept).data() + active[rows[i]] * n : fresh.data() + i * n;
+    };
+    const auto open = [&](index_t i) {
+      const T *here = from(s.p, &Kept::p, i), *there = from(s.p_aug, &Kept::p_aug, i);
+      s.gates[i] = layer.reference_gate(weights_.data() + active[rows[i]] * size_, here, there);
+      node_kernels<T>().open_row(layer.gate(), here, s.shifts[i], s.gates[i], n, s.u.data() + i * n);
+      node_kernels<T>().open_row(layer.gate(), there, s.shifts[i], s.gates[i], n, s.u_aug.data() + i * n);
+    };
+    if (!own()) {
+      parallel_for(nodes, [&](index_t i, int) { open(i); });
+      shared_laplacian(nodes, literal, s);
+    }
+    parallel_for(nodes, [&](index_t i, int worker) {
+      Work& work = works[worker];
+      const T *here = from(s.p, &Kept::p, i), *there = from(s.p_aug, &Kept::p_aug, i);
+      T *a = s.u.data() + i * n, *a_aug = s.u_aug.data() + i * n;
+      const T *t = s.t.data() + i * n, *r = layer.weight(), *degree = layer.degree();
+      if (own()) {
+        open(i);
+        work.t.resize(n);
+        work.r.resize(n);
+        const T* outputs = other ? from(s.p0, &Kept::p0, i) : here;
+        own_laplacian_of(active[rows[i]], here, outputs, a, s.gates[i], literal, work);
+        t = work.t.data();
+        degree = r = work.r.data();
+      }
+      work.gates.resize(n);
+      s.minuends[i] = layer.minuend(here, a, degree, own() ? 2 : 1, s.gates[i], work.gates.data());
+      s.sums[i] = node_kernels<T>().back_row(layer.gate(), here, there, t, r, s.gates[i], n, a, a_aug);
+    });
+    layer.back(s.u.data(), s.u_aug.data(), s.sums.data(), nodes, s.products.data());
+  }
+
+  void shared_laplacian(index_t nodes, bool literal, Scratch& s) const {
+    if constexpr (std::is_same_v<T, double>) {
+      if (literal) return laplacian_of_differences(*layer_->shared(), s.u.data(), nodes, s.t.data());
+    }
+    layer_->shared_laplacian(s.u.data(), nodes, s.t.data());
+  }
+
+  // work.t and work.r of node k, whose own importance compares `outputs`.
+  void own_laplacian_of(index_t k, const T* p, const T* outputs, const T* a, T reference, bool literal,
+                        Work& work) const {
+    const Layer<T, S>& layer = *layer_;
+    const index_t n = layer.size();
+    if (literal) {
+      gather_outputs_of_all(layer.gate(), layer.homogeneity(), outputs, n, work.scratch);
+      laplacian_of_few(work.scratch.s.data(), a, n, 0, layer.tau(), work.t.data(), work.r.data());
+      return;
+    }
+    const Line<T>* line = kept_ ? &kept_->lines[static_cast<std::size_t>(k)] : &work.line;
+    if (!kept_)
+      set_line(layer.gate(), layer.homogeneity(), layer.tau(), layer.tol(), p, outputs, n, work.line, work.scratch);
+    own_laplacian(layer.gate(), layer.homogeneity(), layer.tau(), layer.tol(), p, outputs, a, reference, n, *line,
+                  work.t.data(), work.r.data(), work.scratch);
+  }
+
+  std::shared_ptr<const Layer<T, S>> layer_;
+  index_t count_, size_;
+  Buffer<T> weights_, alpha_weights_;  // the latter empty where they are the same
+  std::unique_ptr<Kept> kept_;
+  // Memory of the last product, for the next one: new pages took a tenth of its time.
+  mutable std::mutex spare_mutex_;
+  mutable std::unique_ptr<Scratch> spare_;
 };
 
+}  // namespace
+
 template <class T>
-struct GatedOperator<T>::Scratch {
-  Buffer<T> w, rows, shifts, gates, u, u_aug, p, p_aug, p0, t;
+struct GatedOperator<T>::Parts {
+  View<const T> x, x_aug;
+  Activation h;
+  NodeImportance<T> alpha;
+  std::shared_ptr<const Layer<T, T>> layer;
+  Buffer<T> weights, alpha_weights;
+  index_t count, size;
+  std::unique_ptr<NodeProducts<T, T>> products;
+  // Made when a float32 product first asks for it.
+  std::mutex wide_mutex;
+  std::unique_ptr<NodeProducts<double, T>> wide;
+
+  View<const T> all_weights() const { return {weights.data(), count, size, size}; }
+  View<const T> all_alpha_weights() const {
+    return {alpha_weights.size() > 0 ? alpha_weights.data() : nullptr, count, size, size};
+  }
+
+  void start(View<const T> w, View<const T> of_alpha) {
+    count = w.rows;
+    size = w.cols;
+    weights.resize(count * size);
+    for (index_t k = 0; k < count; ++k) std::copy_n(w.row(k), size, weights.data() + k * size);
+    if (of_alpha.data != nullptr) {
+      alpha_weights.resize(count * size);
+      for (index_t k = 0; k < count; ++k) std::copy_n(of_alpha.row(k), size, alpha_weights.data() + k * size);
+    }
+    products = std::make_unique<NodeProducts<T, T>>(layer, all_weights(), all_alpha_weights(), true);
+  }
+
+  const NodeProducts<double, T>& in_double() {
+    const std::lock_guard<std::mutex> lock(wide_mutex);
+    if (!wide)
+      wide = std::make_unique<NodeProducts<double, T>>(std::make_shared<Layer<double, T>>(x, x_aug, h, alpha),
+                                                       all_weights(), all_alpha_weights(), false);
+    return *wide;
+  }
 };
 
 template <class T>
 GatedOperator<T>::GatedOperator(View<const T> x, View<const T> x_aug, View<const T> weights, const Activation& h,
                                 const NodeImportance<T>& alpha, View<const T> alpha_weights)
-    : GatedOperator(std::make_shared<Layer<T>>(x, x_aug, h, alpha), weights, alpha_weights) {}
+    : parts_(
+          new Parts{x, x_aug, h, alpha, std::make_shared<Layer<T, T>>(x, x_aug, h, alpha), {}, {}, 0, 0, {}, {}, {}}) {
+  parts_->start(weights, alpha_weights);
+}
 
 template <class T>
-GatedOperator<T>::GatedOperator(std::shared_ptr<const Layer<T>> layer, View<const T> weights,
-                                View<const T> alpha_weights)
-    : layer_(std::move(layer)), count_(weights.rows), size_(weights.cols), weights_(count_ * size_) {
-  for (index_t k = 0; k < count_; ++k) std::copy_n(weights.row(k), size_, weights_.data() + k * size_);
-  if (alpha_weights.data != nullptr) {
-    alpha_weights_.resize(count_ * size_);
-    for (index_t k = 0; k < count_; ++k) std::copy_n(alpha_weights.row(k), size_, alpha_weights_.data() + k * size_);
-  }
-  const index_t n = layer_->size();
-  const bool own = layer_->alpha().shared == nullptr, other = other_outputs();
-  if (count_ * n > most_kept / (other ? 3 : 2)) return;
-  kept_ = std::make_unique<Kept>();
-  kept_->p.resize(count_ * n);
-  kept_->p_aug.resize(count_ * n);
-  layer_->project(layer_->x(), weights_.data(), count_, kept_->p.data());
-  layer_->project(layer_->x_aug(), weights_.data(), count_, kept_->p_aug.data());
-  if (!own) return;
-  if (other) {
-    kept_->p0.resize(count_ * n);
-    project_outputs(alpha_weights_.size() > 0 ? alpha_weights_.data() : weights_.data(), count_, kept_->p0.data());
-  }
-  kept_->lines = std::vector<Line<T>>(static_cast<std::size_t>(count_));
-  PerWorker<LineScratch<T>> scratches;
-  parallel_for(count_, [&](index_t k, int worker) {
-    const T *p = kept_->p.data() + k * n, *p0 = other ? kept_->p0.data() + k * n : p;
-    set_line(layer_->gate(), layer_->homogeneity(), layer_->alpha().tau, layer_->alpha().tol, p, p0, n,
-             kept_->lines[static_cast<std::size_t>(k)], scratches[worker]);
-  });
-}
+GatedOperator<T>::GatedOperator(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
 template <class T>
 GatedOperator<T>::~GatedOperator() = default;
 
 template <class T>
+index_t GatedOperator<T>::count() const {
+  return parts_->count;
+}
+
+template <class T>
+index_t GatedOperator<T>::size() const {
+  return parts_->size;
+}
+
+template <class T>
 std::unique_ptr<GatedOperator<T>> GatedOperator<T>::with_weights(View<const T> weights) const {
-  const index_t kept = alpha_weights_.size() > 0 ? count_ : 0;
-  return std::unique_ptr<GatedOperator>(
-      new GatedOperator(layer_, weights, {alpha_weights_.data(), kept, size_, size_}));
-}
-
-template <class T>
-bool GatedOperator<T>::other_outputs() const {
-  return alpha_weights_.size() > 0 || layer_->own_inputs().data != nullptr;
-}
-
-template <class T>
-void GatedOperator<T>::project_outputs(const T* w, index_t nodes, T* out) const {
-  if (layer_->own_inputs().data != nullptr) return layer_->project_own_inputs(w, nodes, out);
-  layer_->project(layer_->x(), w, nodes, out);
+  const Parts& p = *parts_;
+  std::unique_ptr<Parts> made(new Parts{p.x, p.x_aug, p.h, p.alpha, p.layer, {}, {}, 0, 0, {}, {}, {}});
+  made->start(weights, p.all_alpha_weights());
+  return std::unique_ptr<GatedOperator>(new GatedOperator(std::move(made)));
 }
 
 template <class T>
 void GatedOperator<T>::apply(View<const T> v, const index_t* active, View<T> out) const {
-  const Layer<T>& layer = *layer_;
-  const index_t n = layer.size(), d = size_;
-  const bool own = layer.alpha().shared == nullptr, other = other_outputs();
-  const index_t block = block_of(n, std::max<index_t>(1, v.rows));
-  std::unique_ptr<Scratch> scratch;
-  {
-    const std::lock_guard<std::mutex> lock(spare_mutex_);
-    scratch = std::move(spare_);
-  }
-  if (!scratch) scratch = std::make_unique<Scratch>();
-  auto& [w, rows, shifts, gates, u, u_aug, p, p_aug, p0, t] = *scratch;
-  for (Buffer<T>* vectors : {&w, &rows}) vectors->resize(block * d);
-  for (Buffer<T>* lines : {&u, &u_aug}) lines->resize(block * n);
-  for (Buffer<T>* numbers : {&shifts, &gates}) numbers->resize(block);
-  if (!own) t.resize(block * n);
-  if (!kept_) {
-    p.resize(block * n);
-    p_aug.resize(block * n);
-    if (other) p0.resize(block * n);
-  }
-  Buffer<double> sums(block), products(block * d);
-  struct Work {
-    LineScratch<T> scratch;
-    Buffer<T> t, r;
-    Line<T> line;
-  };
-  PerWorker<Work> works;
-  for (index_t first = 0; first < v.rows; first += block) {
-    const index_t nodes = std::min(block, v.rows - first);
-    for (index_t i = 0; i < nodes; ++i) {
-      std::copy_n(weights_.data() + active[first + i] * d, d, w.data() + i * d);
-      std::copy_n(v.row(first + i), d, rows.data() + i * d);
+  constexpr double never = std::numeric_limits<double>::infinity();
+  Buffer<double> lost(v.rows);
+  if constexpr (std::is_same_v<T, double>) {
+    parts_->products->apply(v, active, out, largest_cancellation_wide<double>, lost.data());
+  } else {
+    parts_->products->apply(v, active, out, never, lost.data());
+    std::vector<index_t> again;
+    for (index_t i = 0; i < v.rows; ++i)
+      if (lost[i] > largest_cancellation_of_products) again.push_back(i);
+    if (again.empty()) return;
+    const index_t rows = static_cast<index_t>(again.size()), d = parts_->size;
+    Buffer<T> from(rows * d), to(rows * d);
+    std::vector<index_t> nodes;
+    for (index_t i = 0; i < rows; ++i) {
+      const index_t row = again[static_cast<std::size_t>(i)];
+      nodes.push_back(active[row]);
+      std::copy_n(v.row(row), d, from.data() + i * d);
     }
-    if (!kept_) {
-      layer.project(layer.x(), w.data(), nodes, p.data());
-      layer.project(layer.x_aug(), w.data(), nodes, p_aug.data());
-      if (other) {
-        if (alpha_weights_.size() > 0)
-          for (index_t i = 0; i < nodes; ++i)
-            std::copy_n(alpha_weights_.data() + active[first + i] * d, d, w.data() + i * d);
-        project_outputs(w.data(), nodes, p0.data());
-      }
-    }
-    layer.project_centred(layer.x(), rows.data(), nodes, u.data());
-    layer.project_centred(layer.x_aug(), rows.data(), nodes, u_aug.data());
-    layer.mean_outputs(rows.data(), nodes, shifts.data());
-    const auto from = [&](const Buffer<T>& fresh, const Buffer<T>& kept, index_t i) {
-      return kept_ ? kept.data() + active[first + i] * n : fresh.data() + i * n;
-    };
-    const Kept none;
-    const Kept& kept = kept_ ? *kept_ : none;
-    const auto open = [&](index_t i) {
-      const T *here = from(p, kept.p, i), *there = from(p_aug, kept.p_aug, i);
-      gates[i] = layer.reference_gate(weights_.data() + active[first + i] * d, here, there);
-      node_kernels<T>().open_row(layer.gate(), here, shifts[i], gates[i], n, u.data() + i * n);
-      node_kernels<T>().open_row(layer.gate(), there, shifts[i], gates[i], n, u_aug.data() + i * n);
-    };
-    if (!own) {
-      parallel_for(nodes, [&](index_t i, int) { open(i); });
-      layer.shared_laplacian(u.data(), nodes, t.data());
-    }
-    parallel_for(nodes, [&](index_t i, int worker) {
-      Work& work = works[worker];
-      const T *here = from(p, kept.p, i), *there = from(p_aug, kept.p_aug, i);
-      T *a = u.data() + i * n, *a_aug = u_aug.data() + i * n;
-      const T *t_row = own ? nullptr : t.data() + i * n, *r_row = layer.weight();
-      if (own) {
-        open(i);
-        work.t.resize(n);
-        work.r.resize(n);
-        const T* inputs = other ? from(p0, kept.p0, i) : here;
-        const Line<T>* line = &work.line;
-        if (kept_) {
-          line = &kept_->lines[static_cast<std::size_t>(active[first + i])];
-        } else {
-          set_line(layer.gate(), layer.homogeneity(), layer.alpha().tau, layer.alpha().tol, here, inputs, n, work.line,
-                   work.scratch);
-        }
-        own_laplacian(layer.gate(), layer.homogeneity(), layer.alpha().tau, layer.alpha().tol, here, inputs, a,
-                      gates[i], n, *line, work.t.data(), work.r.data(), work.scratch);
-        t_row = work.t.data();
-        r_row = work.r.data();
-      }
-      sums[i] = node_kernels<T>().back_row(layer.gate(), here, there, t_row, r_row, gates[i], n, a, a_aug);
-    });
-    layer.back(u.data(), u_aug.data(), sums.data(), nodes, products.data());
-    for (index_t i = 0; i < nodes; ++i)
-      for (index_t j = 0; j < d; ++j) out.row(first + i)[j] = static_cast<T>(layer.scale() * products[i * d + j]);
+    parts_->in_double().apply({from.data(), rows, d, d}, nodes.data(), {to.data(), rows, d, d},
+                              largest_cancellation_wide<T>, lost.data());
+    for (index_t i = 0; i < rows; ++i) std::copy_n(to.data() + i * d, d, out.row(again[static_cast<std::size_t>(i)]));
   }
-  const std::lock_guard<std::mutex> lock(spare_mutex_);
-  spare_ = std::move(scratch);
 }
 
 template <class T>

@@ -2,13 +2,18 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <memory>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "alphacl/blas.h"
 #include "alphacl/gated.h"
 #include "alphacl/kernels.h"
 #include "alphacl/threads.h"
+#include "fourier.h"
 
 namespace alphacl {
 
@@ -26,56 +31,95 @@ inline NodeGate node_gate(const Activation& h) {
   }
 }
 
-/// The mean of some rows, rounded to T.
-template <class T>
+/// A product computed in float is computed again in double where its minuend (Layer::minuend) is so many times larger:
+/// rounding leaves some 3e-8 of the minuend.
+constexpr double largest_cancellation_of_products = 10;
+
+/// Rows i0 … i0 + ni − 1 of data held as S, for a product in T: where they stand if the BLAS can take them from there
+/// (rows at least d and at most an int apart), else in `copy`.
+template <class T, class S>
+std::pair<const T*, index_t> rows_for_product(View<const S> data, index_t i0, index_t ni, Buffer<T>& copy) {
+  const index_t d = data.cols;
+  if constexpr (std::is_same_v<T, S>) {
+    if (data.stride >= d && data.stride <= std::numeric_limits<int>::max()) return {data.row(i0), data.stride};
+  }
+  copy.resize(ni * d);
+  for (index_t i = 0; i < ni; ++i)
+    for (index_t j = 0; j < d; ++j) copy[i * d + j] = static_cast<T>(data.row(i0 + i)[j]);
+  return {copy.data(), d};
+}
+
+/// The mean of some rows, rounded to their type.
+template <class S>
 struct RowMean {
   Buffer<double> wide;
-  Buffer<T> narrow;
-  void set(View<const T> data) {
+  Buffer<S> narrow;
+  void set(View<const S> data) {
     wide.resize(data.cols);
     narrow.resize(data.cols);
     row_mean(data, wide.data());
-    for (index_t j = 0; j < data.cols; ++j) wide[j] = narrow[j] = static_cast<T>(wide[j]);
+    for (index_t j = 0; j < data.cols; ++j) wide[j] = narrow[j] = static_cast<S>(wide[j]);
   }
 };
 
-/// Rows of the data are read as x − mean. What it adds to a product is put back where the gates of a node differ; where
-/// all are one number nothing depends on it.
-template <class T>
+/// Data held as S, computed with in T. Products with vectors and the way back read rows as x − mean; what the mean adds
+/// is put back where the gates of a node differ, and where all are one number nothing depends on it. Pre-activations
+/// are those of x as it stands: a gate is closed where wᵀx is 0, and (x − mean)ᵀw + meanᵀw need not be.
+template <class T, class S>
 class Layer {
  public:
-  Layer(View<const T> x, View<const T> x_aug, const Activation& h, const NodeImportance<T>& alpha)
-      : x_(x), x_aug_(x_aug), h_(h), gate_(node_gate(h)), alpha_(alpha) {
+  Layer(View<const S> x, View<const S> x_aug, const Activation& h, const NodeImportance<S>& alpha)
+      : x_(x), x_aug_(x_aug), h_(h), gate_(node_gate(h)), tau_(alpha.tau), tol_(alpha.tol), x0_(alpha.x0) {
     mean_.set(x);
-    if (own_inputs().data != nullptr) own_mean_.set(own_inputs());
-    if (alpha.shared == nullptr) return;
-    weight_.resize(x.rows);
+    if constexpr (std::is_same_v<T, S>) {
+      shared_ = alpha.shared;
+    } else {
+      if (alpha.shared != nullptr) widened_ = alpha.shared->widened();
+      shared_ = widened_.get();
+      tol_ = std::min(tol_, wide_tolerance);
+    }
+    take_squares();
+    if (shared_ == nullptr) {
+      if (x0_.data != nullptr) own_mean_.set(x0_);
+      return;
+    }
+    Buffer<double> weight(x.rows);
     degree_.resize(x.rows);
     weight_row_.resize(x.rows);
-    alpha.shared->row_sums(weight_.data());
-    alpha.shared->col_sums(degree_.data());
+    degree_row_.resize(x.rows);
+    shared_->row_sums(weight.data());
+    shared_->col_sums(degree_.data());
     for (index_t i = 0; i < x.rows; ++i) {
-      degree_[i] += weight_[i];
-      weight_row_[i] = static_cast<T>(weight_[i]);
+      degree_[i] += weight[i];
+      weight_row_[i] = static_cast<T>(weight[i]);
+      degree_row_[i] = static_cast<T>(degree_[i]);
     }
   }
 
   index_t size() const { return x_.rows; }      // N
   index_t features() const { return x_.cols; }  // d
-  View<const T> x() const { return x_; }
-  View<const T> x_aug() const { return x_aug_; }
+  View<const S> x() const { return x_; }
+  View<const S> x_aug() const { return x_aug_; }
   const NodeGate& gate() const { return gate_; }
   /// c of h'(u) u = c h(u).
   double homogeneity() const { return h_.kind == Activation::Kind::monomial ? h_.parameter : 1; }
-  const NodeImportance<T>& alpha() const { return alpha_; }
+  /// The importance of all nodes; null: each node's own Gaussian, of these τ and tolerance.
+  const Importance<T>* shared() const { return shared_; }
+  double tau() const { return tau_; }
+  double tol() const { return tol_; }
   /// x0 of the nodes' own importance, null where x itself serves.
-  View<const T> own_inputs() const { return alpha_.shared == nullptr ? alpha_.x0 : View<const T>{nullptr, 0, 0, 0}; }
+  View<const S> own_inputs() const { return shared_ == nullptr ? x0_ : View<const S>{nullptr, 0, 0, 0}; }
   /// r of the shared importance.
   const T* weight() const { return weight_row_.data(); }
+  /// D = r + c of it.
+  const T* degree() const { return degree_row_.data(); }
   double scale() const { return 1 / (2.0 * static_cast<double>(size()) * static_cast<double>(size())); }
 
   /// wᵀ mean of every node, w: nodes × d.
-  void mean_outputs(const T* w, index_t nodes, T* out) const { mean_outputs(mean_, w, nodes, out); }
+  void mean_outputs(const T* w, index_t nodes, T* out) const {
+    const index_t d = features();
+    for (index_t k = 0; k < nodes; ++k) out[k] = static_cast<T>(kernels<T>().dot_wide(w + k * d, mean_.wide.data(), d));
+  }
 
   /// A number near the gates of a node with weights w and pre-activations p. Laplacian products do not depend on a
   /// shift: of the outputs, `gate` times that of the data may be left out, and of the sums in back(), `gate` times a
@@ -108,13 +152,33 @@ class Layer {
     return closed < open ? T(1) : gate_at(T(-1));
   }
 
-  /// u (nodes × N) = W dataᵀ less W mean, data one of the two views.
-  void project_centred(View<const T> data, const T* w, index_t nodes, T* u) const {
-    project(data, mean_, w, nodes, nullptr, u);
+  /// The length of Σ_i D_i a_i x_i g_i if its terms were at right angles, D = factor · degree: rounding errors of the
+  /// Laplacian part of a product are of the order of ε times that, whatever is left of the product itself.
+  double minuend(const T* p, const T* a, const T* degree, double factor, T reference, T* gates) const {
+    const index_t n = size();
+    node_kernels<T>().gated_row(gate_, p, nullptr, T(1), n, gates);
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (index_t i = 0; i < n; ++i) {
+      const double term = static_cast<double>(degree[i]) * static_cast<double>(a[i]);
+      const double gate = static_cast<double>(gates[i]), off = gate - static_cast<double>(reference);
+      sum += term * term * (gate * gate * squares_[i] + off * off * mean_square_);
+    }
+    return factor * std::sqrt(sum);
   }
-  /// The pre-activations W dataᵀ of one of the two views, or of the own inputs; less W mean where h is linear.
-  void project(View<const T> data, const T* w, index_t nodes, T* u) const { project(data, mean_, w, nodes, u); }
-  void project_own_inputs(const T* w, index_t nodes, T* u) const { project(own_inputs(), own_mean_, w, nodes, u); }
+
+  /// u (nodes × N) = W dataᵀ less W mean, data one of the two views.
+  void project_centred(View<const S> data, const T* w, index_t nodes, T* u) const {
+    project(data, &mean_, w, nodes, u);
+  }
+  /// The pre-activations W dataᵀ of one of the two views, or of the own inputs; less W mean where h is linear, for
+  /// which a shift of them changes nothing.
+  void project(View<const S> data, const T* w, index_t nodes, T* u) const {
+    project(data, gate_.kind == 0 ? &mean_ : nullptr, w, nodes, u);
+  }
+  void project_own_inputs(const T* w, index_t nodes, T* u) const {
+    project(own_inputs(), gate_.kind == 0 ? &own_mean_ : nullptr, w, nodes, u);
+  }
 
   /// out (nodes × d) = z x + z' x', z: nodes × N with `sums` the sums of both rows of a node.
   void back(const T* z, const T* z_aug, const double* sums, index_t nodes, double* out) const {
@@ -153,15 +217,15 @@ class Layer {
       for (index_t i = 0; i < n; ++i) sum += static_cast<double>(a[k * n + i]);
       shift[k] = sum / static_cast<double>(n);
     });
-    Buffer<T> columns(n * nodes), products(n * nodes), others(alpha_.shared->symmetric() ? 0 : n * nodes);
+    Buffer<T> columns(n * nodes), products(n * nodes), others(shared_->symmetric() ? 0 : n * nodes);
     const auto shifted = [&](index_t k, index_t i) { return static_cast<double>(a[k * n + i]) - shift[k]; };
     parallel_for(ceil_div(n, block), [&](index_t b, int) {
       for (index_t i = b * block; i < std::min(n, (b + 1) * block); ++i)
         for (index_t k = 0; k < nodes; ++k) columns[i * nodes + k] = static_cast<T>(shifted(k, i));
     });
     const View<const T> y{columns.data(), n, nodes, nodes};
-    alpha_.shared->matmul(y, {products.data(), n, nodes, nodes});
-    if (others.size() > 0) alpha_.shared->matmul_transposed(y, {others.data(), n, nodes, nodes});
+    shared_->matmul(y, {products.data(), n, nodes, nodes});
+    if (others.size() > 0) shared_->matmul_transposed(y, {others.data(), n, nodes, nodes});
     const T* other = others.size() > 0 ? others.data() : products.data();
     parallel_for(ceil_div(n, block), [&](index_t b, int) {
       for (index_t i = b * block; i < std::min(n, (b + 1) * block); ++i)
@@ -174,49 +238,56 @@ class Layer {
  private:
   static constexpr index_t block = 64;
 
-  void mean_outputs(const RowMean<T>& mean, const T* w, index_t nodes, T* out) const {
-    const index_t d = features();
-    for (index_t k = 0; k < nodes; ++k) out[k] = static_cast<T>(kernels<T>().dot_wide(w + k * d, mean.wide.data(), d));
+  // ‖x_i − mean‖² of every sample, and ‖mean‖².
+  void take_squares() {
+    const index_t n = size(), d = features(), rows = tile_rows();
+    squares_.resize(n);
+    mean_square_ = kernels<double>().dot(mean_.wide.data(), mean_.wide.data(), d);
+    PerWorker<Buffer<T>> tiles;
+    parallel_for(ceil_div(n, rows), [&](index_t t, int worker) {
+      const index_t i0 = t * rows, ni = std::min(rows, n - i0);
+      const T* tile = read(x_, mean_, i0, ni, tiles[worker]);
+      for (index_t i = 0; i < ni; ++i) squares_[i0 + i] = kernels<T>().dot(tile + i * d, tile + i * d, d);
+    });
   }
 
-  // u = W (data − mean)ᵀ + shifts.
-  void project(View<const T> data, const RowMean<T>& mean, const T* w, index_t nodes, const T* shifts, T* u) const {
+  // u = W (data − mean)ᵀ, without the mean where null.
+  void project(View<const S> data, const RowMean<S>* mean, const T* w, index_t nodes, T* u) const {
     const index_t n = size(), d = features(), rows = tile_rows();
     if (d == 0) return static_cast<void>(std::fill_n(u, nodes * n, T(0)));
     PerWorker<Buffer<T>> tiles;
     parallel_for(ceil_div(n, rows), [&](index_t t, int worker) {
       const index_t i0 = t * rows, ni = std::min(rows, n - i0);
-      for (index_t k = 0; shifts != nullptr && k < nodes; ++k) std::fill_n(u + k * n + i0, ni, shifts[k]);
-      gemm<T>(Trans::no, Trans::yes, nodes, ni, d, T(1), w, d, read(data, mean, i0, ni, tiles[worker]), d,
-              shifts == nullptr ? T(0) : T(1), u + i0, n);
+      const auto [from, stride] = mean == nullptr
+                                      ? rows_for_product<T, S>(data, i0, ni, tiles[worker])
+                                      : std::pair<const T*, index_t>(read(data, *mean, i0, ni, tiles[worker]), d);
+      gemm<T>(Trans::no, Trans::yes, nodes, ni, d, T(1), w, d, from, stride, T(0), u + i0, n);
     });
-  }
-  void project(View<const T> data, const RowMean<T>& mean, const T* w, index_t nodes, T* u) const {
-    if (gate_.kind == 0) return project(data, mean, w, nodes, nullptr, u);
-    Buffer<T> shifts(nodes);
-    mean_outputs(mean, w, nodes, shifts.data());
-    project(data, mean, w, nodes, shifts.data(), u);
   }
 
   index_t tile_rows() const {
     return std::clamp<index_t>((index_t{1} << 17) / std::max<index_t>(1, features()) / 16 * 16, 64, 512);
   }
 
-  const T* read(View<const T> data, const RowMean<T>& mean, index_t i0, index_t ni, Buffer<T>& tile) const {
+  const T* read(View<const S> data, const RowMean<S>& mean, index_t i0, index_t ni, Buffer<T>& tile) const {
     const index_t d = features();
     tile.resize(tile_rows() * d);
     for (index_t i = 0; i < ni; ++i)
-      read_kernels<T, T>().delta_row(data.row(i0 + i), mean.narrow.data(), d, tile.data() + i * d);
+      read_kernels<T, S>().delta_row(data.row(i0 + i), mean.narrow.data(), d, tile.data() + i * d);
     return tile.data();
   }
 
-  View<const T> x_, x_aug_;
+  View<const S> x_, x_aug_;
   Activation h_;
   NodeGate gate_;
-  NodeImportance<T> alpha_;
-  RowMean<T> mean_, own_mean_;
-  Buffer<double> weight_, degree_;
-  Buffer<T> weight_row_;
+  const Importance<T>* shared_;
+  std::unique_ptr<Importance<T>> widened_;
+  double tau_, tol_;
+  View<const S> x0_;
+  RowMean<S> mean_, own_mean_;
+  double mean_square_ = 0;
+  Buffer<double> degree_, squares_;
+  Buffer<T> weight_row_, degree_row_;
 };
 
 }  // namespace alphacl

@@ -117,16 +117,23 @@ bool compact(const NodeGate& h, const T* p, const T* p0) {
   return h.kind == 1 && h.parameter == 0 && p == p0;
 }
 
-/// The outputs of a node that its importance compares, in scratch.s, those of a closed ReLU left out where they can be:
+/// The outputs h(p0) of a node that its importance compares, in scratch.s.
+template <class T>
+void gather_outputs_of_all(const NodeGate& h, double homogeneity, const T* p0, index_t n, LineScratch<T>& scratch) {
+  scratch.resize(n);
+  node_kernels<T>().gated_row(h, p0, p0, static_cast<T>(1 / homogeneity), n, scratch.s.data());
+}
+
+/// The same, those of a closed ReLU left out where they can be:
 /// such samples count in the line as a number only. Returns how many are in; a (may be null) is taken along.
 template <class T>
 index_t gather_outputs(const NodeGate& h, double homogeneity, const T* p, const T* p0, const T* a, index_t n,
                        LineScratch<T>& scratch) {
-  scratch.resize(n);
   if (!compact(h, p, p0)) {
-    node_kernels<T>().gated_row(h, p0, p0, static_cast<T>(1 / homogeneity), n, scratch.s.data());
+    gather_outputs_of_all(h, homogeneity, p0, n, scratch);
     return n;
   }
+  scratch.resize(n);
   return node_kernels<T>().gather_open(p, a, n, scratch.s.data(), scratch.a.data());
 }
 
@@ -189,8 +196,7 @@ void own_laplacian(const NodeGate& h, double homogeneity, double tau, double tol
       return;
     }
   }
-  scratch.resize(n);
-  node_kernels<T>().gated_row(h, p0, p0, static_cast<T>(1 / homogeneity), n, scratch.s.data());
+  gather_outputs_of_all(h, homogeneity, p0, n, scratch);
   if (line.series()) return line.laplacian(scratch.s.data(), a, n, t, r);
   const auto alpha = gaussian<T, T>(View<const T>{scratch.s.data(), n, 1, 1}, tau, tol, GaussianMethod::automatic);
   alpha->row_sums(scratch.sums.data());

@@ -89,6 +89,33 @@ double trace_of_differences(View<const S> x, View<const S> x_aug, const Importan
   return std::accumulate(sums, sums + most_groups, 0.0);
 }
 
+void laplacian_of_differences(const Importance<double>& alpha, const double* a, index_t nodes, double* t) {
+  const index_t n = alpha.size(), blocks = ceil_div(n, block);
+  struct Work {
+    Buffer<double> entries;
+    std::vector<index_t> samples;
+  };
+  PerWorker<Work> works;
+  parallel_for(blocks, [&](index_t b, int worker) {
+    Work& work = works[worker];
+    work.entries.resize(4 * block * block);
+    const index_t i0 = b * block, ni = std::min(block, n - i0);
+    for (index_t k = 0; k < nodes; ++k) std::fill_n(t + k * n + i0, ni, 0.0);
+    for (index_t j0 = 0; j0 < n; j0 += block) {
+      const index_t nj = std::min(block, n - j0), first = i0 == j0 ? 0 : ni, count = first + nj;
+      work.samples.resize(static_cast<std::size_t>(count));
+      std::iota(work.samples.begin(), work.samples.begin() + ni, i0);
+      std::iota(work.samples.begin() + first, work.samples.end(), j0);
+      alpha.restricted(work.samples.data(), count)->to_dense({work.entries.data(), count, count, count});
+      for (index_t k = 0; k < nodes; ++k)
+        for (index_t i = 0; i < ni; ++i)
+          for (index_t j = 0; j < nj; ++j)
+            t[k * n + i0 + i] += (work.entries[i * count + first + j] + work.entries[(first + j) * count + i]) *
+                                 (a[k * n + i0 + i] - a[k * n + j0 + j]);
+    }
+  });
+}
+
 template void covariance_of_differences<float>(View<const float>, View<const float>, const Importance<double>&,
                                                double*);
 template void covariance_of_differences<double>(View<const double>, View<const double>, const Importance<double>&,

@@ -22,4 +22,7 @@ void covariance_of_differences(View<const S> x, View<const S> x_aug, const Impor
 template <class S>
 double trace_of_differences(View<const S> x, View<const S> x_aug, const Importance<double>& alpha);
 
+/// t (nodes × N) = Σ_j (α_ij + α_ji)(a_i − a_j) for every row of a. Time O(N²) for α and as much for each row.
+void laplacian_of_differences(const Importance<double>& alpha, const double* a, index_t nodes, double* t);
+
 }  // namespace alphacl

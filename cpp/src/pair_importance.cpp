@@ -162,7 +162,7 @@ class PairImportance final : public TiledImportance<T> {
     tile.given_i = settled ? rows.side.given(w.i0) : nullptr;
     tile.given_j = settled ? rows.side.given(w.j0) : nullptr;
     tile.features = rows.side.features();
-    tile.doubt = static_cast<S>(kink_doubt<F>);
+    tile.doubt = static_cast<S>(kernel_.form == PairForm::hinge ? side_doubt : kink_doubt<F>);
     PairWeights<S> weights{};
     weights.row = rows.at.data() + w.i0;
     weights.row_low = rows.low.data() + w.i0;
@@ -230,18 +230,19 @@ Threshold threshold_of(const PairSide<double>& side, index_t i, double tau, doub
     const double square = (half + *side.half(j)) - row[j];
     row[j] = square < 0 ? 0 : square;
   }
-  const auto of_others = [&] {
-    std::copy_n(row, n, scratch);
-    scratch[i] = scratch[n - 1];  // the sample itself is no partner
-    return threshold(scratch, n - 1, tau);
-  };
-  // The tiles settle the distances near μ by differences: μ must be that of those.
-  const Threshold near = of_others();
+  std::copy_n(row, n, scratch);
+  scratch[i] = scratch[n - 1];  // the sample itself is no partner
+  const Threshold near = threshold(scratch, n - 1, tau);
   const double mu = near.least + near.above;
-  for (index_t j = 0; j < n; ++j)
-    if (std::fabs(mu - row[j]) < doubt * (half + *side.half(j)))
-      row[j] = pair_kernels<double>().half_square(side.given(i), side.given(j), side.features());
-  return of_others();
+  // The tiles settle the distances near μ by differences: μ must be that of those. What lies beyond takes no part.
+  index_t count = 0;
+  for (index_t j = 0; j < n; ++j) {
+    const double above = row[j] - mu, within = doubt * (half + *side.half(j));
+    if (j == i || above >= within) continue;
+    scratch[count++] =
+        above > -within ? pair_kernels<double>().half_square(side.given(i), side.given(j), side.features()) : row[j];
+  }
+  return threshold(scratch, count, tau);
 }
 
 template <class S>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "alphacl/kernels.h"
@@ -18,6 +19,8 @@ enum class Scoring { products, distances, settled, differences };
 /// that, so those further away from it keep their distance from the kink to 1e-13 (S double) or 1e-9.
 template <class S>
 constexpr double kink_doubt = sizeof(S) == 4 ? 1e-6 : 1.5e-3;
+/// The same where no more is asked than the side of the kink.
+constexpr double side_doubt = 1e-9;
 
 /// The scoring that keeps scale · ½‖f_i − f_j‖² exact enough, and whether float products do (centred features,
 /// largest ‖f‖² = `largest`). Products err by about 1.5 ε ‖f‖².
@@ -33,6 +36,21 @@ Precision distance_precision(double largest, double scale) {
   // Features that are not finite take the product path: the centring makes all scores NaN there.
   return {single,
           error * 1.1e-16 <= (single ? 5e-7 : 2e-13) || !(error < 1e300) ? Scoring::distances : Scoring::differences};
+}
+
+/// Whether the scores scale · f_i·g_j need double (features of at most the lengths `left`, `right`): beyond some 200,
+/// where float products err by 2e-5, or where f_i·g_j itself might overflow. Below it they err as their users' own
+/// float products would.
+template <class S>
+bool product_precision(double left, double right, double scale) {
+  const double largest = left * right;
+  return sizeof(S) == 4 && (1.5 * largest * std::abs(scale) * 6e-8 > 2e-5 || largest > 1e37);
+}
+
+/// Whether offsets of scores, the largest of size `largest`, would be rounded too much in float.
+template <class S>
+bool offset_precision(double largest) {
+  return sizeof(S) == 4 && largest * 6e-8 > 2e-5;
 }
 
 /// Features as the kernels read them: rows, panels of 64 bytes of samples (for scores), panels of features (for

@@ -17,10 +17,10 @@ template <class T>
 class Scores {
  public:
   template <class S>
-  Scores(const Pairs<S>& pairs, const double* shift, Scoring scoring, bool products)
+  Scores(const Pairs<S>& pairs, const double* shift, Scoring scoring, double doubt, bool products)
       : scale_(static_cast<T>(pairs.scale)),
         ceiling_(pairs.distances ? T(0) : static_cast<T>(inf)),
-        doubt_(static_cast<T>(kink_doubt<S>)),
+        doubt_(static_cast<T>(doubt)),
         scoring_(scoring),
         one_set_(pairs.right.data == nullptr),
         skip_(pairs.skip_diagonal) {
@@ -284,29 +284,50 @@ Spread spread(View<const S> f) {
   return found;
 }
 
-// How much is done about cancellation: what the scores ask for, all in double, all by differences of features.
-enum class Care { usual, wide, differences };
+// How much is done about rounding: what the scores ask for; all in double; distances near a kink by differences; all
+// by differences.
+enum class Care { usual, wide, settled, differences };
 
-// Calls body with the scores in the type that is exact enough. Scores of inner products are as exact as their users'
-// own.
+// Offsets that float would round too much ask for double.
+template <class S>
+Care care_of(const double* offset, index_t n) {
+  double largest = 0;
+  for (index_t i = 0; i < n; ++i) largest = std::max(largest, std::abs(offset[i]));
+  return offset_precision<S>(largest) ? Care::wide : Care::usual;
+}
+
+// The largest ‖f‖; one that float cannot hold is inf.
+template <class S>
+double longest(View<const S> f) {
+  double largest = 0;
+  for (index_t i = 0; i < f.rows; ++i) largest = std::max(largest, kernels<S>().dot(f.row(i), f.row(i), f.cols));
+  return std::sqrt(largest);
+}
+
+// Calls body with the scores in the type that is exact enough; those of a gradient hold features to be multiplied.
 template <class S, class Body>
-void with_scores(const Pairs<S>& pairs, PairForm form, Care care, bool products, Body&& body) {
+void with_scores(const Pairs<S>& pairs, PairForm form, Care care, bool gradient, Body&& body) {
   Spread centre{Buffer<double>(), 0};
-  Precision precision = {has_kink(form), Scoring::products};
+  Precision precision = {care != Care::usual || has_kink(form), Scoring::products};
   if (pairs.distances) {
     centre = spread(pairs.left);
     if (has_kink(form)) {
-      precision.scoring = Scoring::settled;
+      precision.scoring = care == Care::settled ? Scoring::settled : Scoring::distances;
     } else {
-      precision = distance_precision<S>(centre.largest, pairs.scale);
+      const Precision enough = distance_precision<S>(centre.largest, pairs.scale);
+      precision = {precision.wide || enough.wide, enough.scoring};
     }
     if (care == Care::differences) precision.scoring = Scoring::differences;
+  } else if (sizeof(S) == 4 && !precision.wide) {
+    const double left = longest(pairs.left), right = pairs.right.data ? longest(pairs.right) : left;
+    precision.wide = product_precision<S>(left, right, pairs.scale);
   }
   const double* mean = pairs.distances ? centre.mean.data() : nullptr;
-  if (care != Care::usual || precision.wide || !std::isfinite(static_cast<float>(pairs.scale))) {
-    body(Scores<double>(pairs, mean, precision.scoring, products));
+  const double doubt = gradient && form == PairForm::hinge ? side_doubt : kink_doubt<S>;
+  if (precision.wide || !std::isfinite(static_cast<float>(pairs.scale))) {
+    body(Scores<double>(pairs, mean, precision.scoring, doubt, gradient));
   } else {
-    body(Scores<S>(pairs, mean, precision.scoring, products));
+    body(Scores<S>(pairs, mean, precision.scoring, doubt, gradient));
   }
 }
 
@@ -316,11 +337,12 @@ template <class T, class S>
 constexpr double largest_cancellation =
     sizeof(T) == 4 ? 64 : largest_cancellation_wide<S> * largest_cancellation_wide<S>;
 
-// grad = scale (w f − degree f), centred f; false where the sums cancel too much.
+// grad = scale (w f − degree f), centred f; false where the sums cancel too much. of_scale: Σ w_ij t_ij/scale.
 template <class T, class S>
-bool write(const Pairs<S>& pairs, const Scores<T>& scores, const Products<T>& products, View<S> left, View<S> right) {
+bool write(const Pairs<S>& pairs, const Scores<T>& scores, const Products<T>& products, View<S> left, View<S> right,
+           double* of_scale) {
   const index_t m = left.cols, width = scores.left().width();
-  double minuend = 0, difference = 0;
+  double minuend = 0, difference = 0, total = 0;
   for (index_t i = 0; i < left.rows; ++i) {
     const T *sum = products.left.data() + i * width, *f = scores.left().row(i);
     const double degree = pairs.distances && !scores.by_differences() ? products.degree[i] : 0;
@@ -328,28 +350,43 @@ bool write(const Pairs<S>& pairs, const Scores<T>& scores, const Products<T>& pr
       const double own = degree * static_cast<double>(f[c]), g = static_cast<double>(sum[c]) - own;
       minuend += own * own;
       difference += g * g;
+      total += static_cast<double>(f[c]) * g;
       left.row(i)[c] = static_cast<S>(pairs.scale * g);
     }
   }
   for (index_t j = 0; right.data && j < right.rows; ++j)
     for (index_t c = 0; c < m; ++c)
       right.row(j)[c] = static_cast<S>(pairs.scale * static_cast<double>(products.right[j * width + c]));
+  *of_scale = scores.one_set() ? 0.5 * total : total;
   return !(minuend > largest_cancellation<T, S> * difference);
 }
 
 // gradient(scores) tells whether its sums kept their digits; if not, they are made again with more care.
 template <class S, class Gradient>
-void with_enough_care(const Pairs<S>& pairs, PairForm form, Gradient&& gradient) {
-  Care care = Care::usual, next = Care::usual;
-  bool done = false;
-  do {
-    care = next;
+void with_enough_care(const Pairs<S>& pairs, PairForm form, Care care, Gradient&& gradient) {
+  for (bool done = false; !done;) {
+    Care next = care;
     with_scores(pairs, form, care, true, [&](const auto& scores) {
       using T = std::decay_t<decltype(*scores.left().row(0))>;
+      done = gradient(scores) || care == Care::differences;
       next = sizeof(T) == 4 ? Care::wide : Care::differences;
-      done = gradient(scores);
     });
-  } while (!done && care != Care::differences);
+    care = next;
+  }
+}
+
+// Whether sums of [offset − d²]₊ are so small, all of them, that the errors of products show.
+template <class S, class T>
+bool too_small(const Pairs<S>& pairs, const Scores<T>& scores, const double* rows) {
+  const index_t n = scores.left().size();
+  double halves = 0, errors = 0, squares = 0;
+  for (index_t i = 0; i < n; ++i) halves += static_cast<double>(*scores.left().half(i));
+  for (index_t i = 0; i < n; ++i) {
+    const double error = static_cast<double>(n) * static_cast<double>(*scores.left().half(i)) + halves;
+    errors += error * error;
+    squares += rows[i] * rows[i];
+  }
+  return kink_doubt<S> * std::abs(pairs.scale) * std::sqrt(errors) > std::sqrt(squares);
 }
 
 }  // namespace
@@ -362,13 +399,22 @@ void pair_log_sums(const Pairs<S>& pairs, double* rows, double* cols) {
 
 template <class S>
 void pair_sums(const Pairs<S>& pairs, PairForm form, const double* offset, double* rows) {
-  with_scores(pairs, form, Care::usual, false, [&](const auto& scores) { sums(scores, form, offset, rows); });
+  const bool squared = form == PairForm::square, kink = has_kink(form);
+  const Care care = squared ? Care::settled : care_of<S>(offset, pairs.left.rows);
+  bool again = false;
+  with_scores(pairs, form, care, false, [&](const auto& scores) {
+    sums(scores, form, offset, rows);
+    again = kink && !squared && pairs.distances && too_small(pairs, scores, rows);
+  });
+  if (!again) return;
+  with_scores(pairs, form, Care::settled, false, [&](const auto& scores) { sums(scores, form, offset, rows); });
 }
 
 template <class S>
-void pair_log_sums_gradient(const Pairs<S>& pairs, const double* rows, const double* cols, const double* a,
-                            const double* b, View<S> left, View<S> right) {
-  with_enough_care(pairs, PairForm::exponential, [&](const auto& scores) {
+double pair_log_sums_gradient(const Pairs<S>& pairs, const double* rows, const double* cols, const double* a,
+                              const double* b, View<S> left, View<S> right) {
+  double of_scale = 0;
+  with_enough_care(pairs, PairForm::exponential, Care::usual, [&](const auto& scores) {
     using T = std::decay_t<decltype(*scores.left().row(0))>;
     Side<T> of_rows, of_cols;
     of_rows.logarithms(scores.left().size(), rows, a);
@@ -377,30 +423,35 @@ void pair_log_sums_gradient(const Pairs<S>& pairs, const double* rows, const dou
       of_cols.logarithms(scores.right().size(), cols, b);
       other = &of_cols;
     }
-    return write(pairs, scores, weighted_products(scores, PairForm::exponential, of_rows, other), left, right);
+    const Products<T> products = weighted_products(scores, PairForm::exponential, of_rows, other);
+    return write(pairs, scores, products, left, right, &of_scale);
   });
+  return of_scale;
 }
 
 template <class S>
-void pair_sums_gradient(const Pairs<S>& pairs, PairForm form, const double* offset, const double* a, View<S> left,
-                        View<S> right, double* offsets) {
-  with_enough_care(pairs, form, [&](const auto& scores) {
+double pair_sums_gradient(const Pairs<S>& pairs, PairForm form, const double* offset, const double* a, View<S> left,
+                          View<S> right, double* offsets) {
+  double of_scale = 0;
+  const Care care = has_kink(form) ? Care::settled : care_of<S>(offset, pairs.left.rows);
+  with_enough_care(pairs, form, care, [&](const auto& scores) {
     using T = std::decay_t<decltype(*scores.left().row(0))>;
     Side<T> side;
     side.offsets(scores.left().size(), offset, a);
     const Products<T> products = weighted_products(scores, form, side, scores.one_set() ? &side : nullptr);
     std::copy_n(products.own.data(), scores.left().size(), offsets);
-    return write(pairs, scores, products, left, right);
+    return write(pairs, scores, products, left, right, &of_scale);
   });
+  return of_scale;
 }
 
-#define ALPHACL_PAIRS(S)                                                                                               \
-  template void pair_log_sums<S>(const Pairs<S>&, double*, double*);                                                   \
-  template void pair_log_sums_gradient<S>(const Pairs<S>&, const double*, const double*, const double*, const double*, \
-                                          View<S>, View<S>);                                                           \
-  template void pair_sums<S>(const Pairs<S>&, PairForm, const double*, double*);                                       \
-  template void pair_sums_gradient<S>(const Pairs<S>&, PairForm, const double*, const double*, View<S>, View<S>,       \
-                                      double*);
+#define ALPHACL_PAIRS(S)                                                                                           \
+  template void pair_log_sums<S>(const Pairs<S>&, double*, double*);                                               \
+  template double pair_log_sums_gradient<S>(const Pairs<S>&, const double*, const double*, const double*,          \
+                                            const double*, View<S>, View<S>);                                      \
+  template void pair_sums<S>(const Pairs<S>&, PairForm, const double*, double*);                                   \
+  template double pair_sums_gradient<S>(const Pairs<S>&, PairForm, const double*, const double*, View<S>, View<S>, \
+                                        double*);
 ALPHACL_PAIRS(float)
 ALPHACL_PAIRS(double)
 #undef ALPHACL_PAIRS

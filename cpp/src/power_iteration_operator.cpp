@@ -47,18 +47,20 @@ class LockStep {
         if (out.n_iter[k] > 0 && std::isfinite(out.eigenvalue[k])) out.gap[k] = std::numeric_limits<T>::infinity();
       return;
     }
-    TopOptions second = options_.top;
-    second.lanczos = true;
-    for (index_t k = 0; k < count_; ++k) {
-      Matrix& m = matrix(k);
-      m.top = m.made.exact;
-      random_start(options_.seed, k, 1, d_, n_, m.iteration.start());
-      T* apart = m.iteration.start() - n_;
-      std::copy_n(first_.data() + k * d_, d_, apart);
-      std::fill(apart + d_, apart + n_, T(0));
-    }
-    run(second, true, second_.data());
+    for (Matrix& m : matrices_) m.top = m.made.exact;
+    run_apart();
     for (index_t k = 0; k < count_; ++k) write_gap(k, out);
+  }
+
+  void solve_apart(View<const T> apart, T* eigenvalue, bool* converged) {
+    for (index_t k = 0; k < count_; ++k) std::copy_n(apart.row(k), d_, first_.data() + k * d_);
+    run_apart();
+    for (index_t k = 0; k < count_; ++k) {
+      const Matrix& m = matrix(k);
+      eigenvalue[k] =
+          m.failed ? std::numeric_limits<T>::quiet_NaN() : static_cast<T>(std::ldexp(m.made.exact, -m.exponent));
+      converged[k] = !m.failed && m.iteration.converged();
+    }
   }
 
  private:
@@ -72,6 +74,20 @@ class LockStep {
   };
 
   Matrix& matrix(index_t k) { return matrices_[static_cast<std::size_t>(k)]; }
+
+  // Lanczos in the complements of the rows of first_.
+  void run_apart() {
+    TopOptions options = options_.top;
+    options.lanczos = true;
+    for (index_t k = 0; k < count_; ++k) {
+      T* start = matrix(k).iteration.start();
+      random_start(options_.seed, k, 1, d_, n_, start);
+      T* apart = start - n_;
+      std::copy_n(first_.data() + k * d_, d_, apart);
+      std::fill(apart + d_, apart + n_, T(0));
+    }
+    run(options, true, second_.data());
+  }
 
   // All that have not failed, from start() to the end. Row k of x becomes the unit vector.
   void run(const TopOptions& options, bool deflate, T* x) {
@@ -168,9 +184,21 @@ void power_iteration(const BatchedOperator<T>& a, View<const T> v0, const PowerO
   LockStep<T>(a, options).solve(v0, out);
 }
 
+template <class T>
+void top_eigenvalue_apart(const BatchedOperator<T>& a, View<const T> apart, const PowerOptions& options, T* eigenvalue,
+                          bool* converged) {
+  if (a.count() > 0 && a.size() > 1) return LockStep<T>(a, options).solve_apart(apart, eigenvalue, converged);
+  std::fill_n(eigenvalue, a.count(), -std::numeric_limits<T>::infinity());
+  std::fill_n(converged, a.count(), true);
+}
+
 template void power_iteration<float>(const BatchedOperator<float>&, View<const float>, const PowerOptions&,
                                      const TopEigenpairs<float>&);
 template void power_iteration<double>(const BatchedOperator<double>&, View<const double>, const PowerOptions&,
                                       const TopEigenpairs<double>&);
+template void top_eigenvalue_apart<float>(const BatchedOperator<float>&, View<const float>, const PowerOptions&, float*,
+                                          bool*);
+template void top_eigenvalue_apart<double>(const BatchedOperator<double>&, View<const double>, const PowerOptions&,
+                                           double*, bool*);
 
 }  // namespace alphacl

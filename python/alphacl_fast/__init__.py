@@ -4,17 +4,21 @@
 ``alphacl_fast.importance``. numpy arrays in give numpy arrays out, torch tensors in give torch tensors out.
 """
 
-import importlib as _importlib
-from types import ModuleType as _ModuleType
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
-from alphacl_fast import activations, importance, reference, theory
+from alphacl_fast import activations, datasets, importance, reference, theory
 from alphacl_fast._contrastive_cov import contrastive_cov
 from alphacl_fast._cpu import build_info as _build_info
 from alphacl_fast._energy import energy
 from alphacl_fast._gated import GatedCovariance, gated_cov, gated_outer
+from alphacl_fast._optional import losses as _losses
 from alphacl_fast._power_iteration import TopEigenpairs, power_iteration
 from alphacl_fast.activations import LeakyReLU, Monomial
 from alphacl_fast.importance import Dense, Direct, Gaussian, LowRank, NodeGaussian, SquareRegularized, Uniform
+
+if _TYPE_CHECKING:
+    from alphacl_fast import losses
 
 __version__: str = _build_info()["version"]
 
@@ -33,6 +37,7 @@ __all__ = [
     "__version__",
     "activations",
     "contrastive_cov",
+    "datasets",
     "energy",
     "gated_cov",
     "gated_outer",
@@ -44,8 +49,11 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> _ModuleType:
-    # The losses import torch: only when they are asked for.
+def __getattr__(name: str) -> _Any:
     if name == "losses":
-        return _importlib.import_module("alphacl_fast.losses")
+        return _losses()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "losses"})

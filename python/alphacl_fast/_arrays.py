@@ -53,11 +53,11 @@ def operand(
     `samples` says what a row holds.
     """
     if not is_array(a):
-        raise TypeError(f"{name}: expected a numpy array or a torch tensor, got {type(a).__name__}")
+        raise TypeError(f"{name}: expected a numpy array or a torch tensor, got {type(a).__name__}{_remedy(name, a)}")
     tensor = is_tensor(a)
     dtype = str(a.dtype).removeprefix("torch.")
     if dtype not in ("float32", "float64"):
-        raise TypeError(f"{name}: expected float32 or float64, got {dtype}")
+        raise TypeError(f"{name}: expected float32 or float64, got {dtype}{_remedy(name, a)}")
     array, requires_grad = (_from_tensor(name, a)) if tensor else (np.asarray(a), False)
     if array.ndim not in ndim:
         axes = " or ".join(str(n) for n in ndim)
@@ -67,8 +67,39 @@ def operand(
     return Operand(name, _with_contiguous_rows(array), tensor, requires_grad)
 
 
+def _remedy(name: str, a: Any) -> str:
+    """What makes an array that is taken out of `a`, where something does."""
+    if is_tensor(a):
+        return "" if a.is_complex() else f": {name}.float() converts it"
+    if isinstance(a, np.ma.MaskedArray):
+        return f": say what is behind the mask, {name}.filled(value)"
+    if isinstance(a, np.ndarray):
+        wide = a.dtype.kind == "f" and a.dtype.itemsize > 4
+        plain = a.dtype.kind in "biuf" or a.dtype == object
+        return f": np.asarray({name}, np.float{64 if wide else 32}) converts it" if plain else ""
+    # An importance has __array__ too, to refuse it.
+    known = isinstance(a, (list, tuple)) or (hasattr(type(a), "__array__") and not hasattr(a, "to_dense"))
+    return f": np.asarray({name}, np.float32) converts it" if known else ""
+
+
+def refuse_transforms(name: str, t: Any) -> None:
+    """Refuses what torch.func and forward-mode derivatives put in place of a tensor: they would be lost in silence."""
+    torch = sys.modules["torch"]
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        raise RuntimeError(
+            f"{name}: is used inside a transform of torch.func (grad, vmap, jvp), which alphacl_fast does not support: "
+            "take derivatives by backward() or torch.autograd.grad"
+        )
+    if torch.autograd.forward_ad.unpack_dual(t).tangent is not None:
+        raise RuntimeError(
+            f"{name}: carries a tangent, but alphacl_fast has no forward-mode derivatives: "
+            f"use backward() where there is one, or pass {name} without its tangent"
+        )
+
+
 def _from_tensor(name: str, t: Any) -> tuple[np.ndarray, bool]:
     torch = sys.modules["torch"]
+    refuse_transforms(name, t)
     if t.device.type != "cpu":
         raise TypeError(
             f"{name}: {t.device.type.upper()} tensor given but this build has no {t.device.type.upper()} backend: "
@@ -110,6 +141,15 @@ def refuse_grad(function: str, *operands: Operand) -> None:
             )
 
 
+def refuse_learned_importance(function: str, data: Operand) -> None:
+    """The operations hold α constant: features that expect a gradient would wait in vain."""
+    if data.requires_grad:
+        raise RuntimeError(
+            f"{data.name}: requires grad, but {function} holds the importance constant (stop gradient): "
+            f"make it from {data.name}.detach(); alpha_cl_loss also takes a function, lambda z, z_aug: Direct(z)"
+        )
+
+
 def result(shape: tuple[int, ...], model: Operand, out: Any = None) -> tuple[Any, np.ndarray]:
     """What to return and the numpy array to write it through: `out` when given and fit, else new memory."""
     if out is None:
@@ -135,14 +175,37 @@ def result(shape: tuple[int, ...], model: Operand, out: Any = None) -> tuple[Any
     return out, array
 
 
+def number(name: str, value: Any, sign: str = "") -> float:
+    """A finite real number that is a constant: a tensor that is to be learned is refused."""
+    if is_tensor(value):
+        value = _constant(name, value)
+    kind = type(value).__name__
+    if isinstance(value, (str, bytes, bool, np.bool_, complex, np.complexfloating)) or not hasattr(value, "__float__"):
+        raise TypeError(f"{name}: expected a {sign}number, got {kind}")
+    if getattr(value, "shape", ()) != ():
+        raise TypeError(f"{name}: expected a {sign}number, got {kind} of shape {tuple(value.shape)}")
+    try:
+        found = float(value)
+    except OverflowError:
+        raise ValueError(f"{name}: expected a {sign}finite number, got one beyond float64") from None
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}: expected a {sign}number, got {kind}") from None
+    if not math.isfinite(found):
+        raise ValueError(f"{name}: expected a {sign}finite number, got {found}")
+    return found
+
+
+def _constant(name: str, t: Any) -> Any:
+    """The Python number in a tensor of no axes, or the tensor itself where it holds more than one."""
+    refuse_transforms(name, t)
+    if t.requires_grad and sys.modules["torch"].is_grad_enabled():
+        raise RuntimeError(f"{name}: requires grad, but is a constant here, which is not learned: pass {name}.item()")
+    return t.item() if t.ndim == 0 else t
+
+
 def positive(name: str, value: Any) -> float:
     """A positive finite number."""
-    if isinstance(value, (str, bytes, bool)) or not hasattr(value, "__float__"):
-        raise TypeError(f"{name}: expected a positive number, got {type(value).__name__}")
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name}: expected a positive number, got {type(value).__name__}") from None
-    if not (number > 0 and math.isfinite(number)):
-        raise ValueError(f"{name}: expected a positive finite number, got {number}")
-    return number
+    found = number(name, value, "positive ")
+    if not found > 0:
+        raise ValueError(f"{name}: expected a positive finite number, got {found}")
+    return found

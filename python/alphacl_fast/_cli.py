@@ -1,4 +1,7 @@
-"""The `alphacl-fast` command: one sub-command per module with `add_arguments(parser)` and `run(args)`."""
+"""The `alphacl-fast` command: one sub-command per module with `add_arguments(parser)` and `run(args)`.
+
+Every command takes --threads; those whose answer depends on random numbers also --seed.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,9 @@ from alphacl_fast._optional import MissingPackageError
 from alphacl_fast.datasets import DamagedFileError
 
 _COMMANDS = {
-    "demo": (_demo, "leading eigenvectors of C_α on real images: a table and a picture"),
-    "info": (_info, "facts of this build and machine: versions, instruction set, BLAS, OpenMP, CUDA"),
-}
+    "demo": (_demo, "leading eigenvectors of C_α on real images, and what nodes learn: tables and a picture", True),
+    "info": (_info, "facts of this build and machine: versions, instruction set, BLAS, OpenMP, CUDA", False),
+}  # module, summary, whether it is random
 _MAX_THREADS = 1024
 
 
@@ -23,7 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; exit code 0, or 2 with one sentence on stderr when something outside is missing or wrong."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # α and × where the locale has neither
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.command is None:
+        parser.print_help(sys.stderr)
+        return 2
     if args.threads is not None:
         _cpu.set_num_threads(args.threads)
     try:
@@ -45,18 +52,20 @@ def _parser() -> argparse.ArgumentParser:
     version = argparse.ArgumentParser(add_help=False)
     version.add_argument("--version", action="version", version=f"alphacl-fast {_cpu.build_info()['version']}")
     common = argparse.ArgumentParser(add_help=False, parents=[version])
-    common.add_argument("--seed", type=_seed, default=0, help="seed of everything random (default: %(default)s)")
     common.add_argument(
         "--threads", type=_threads, help="number of threads (default: what OpenMP takes, e.g. OMP_NUM_THREADS)"
     )
+    random = argparse.ArgumentParser(add_help=False)
+    random.add_argument("--seed", type=_seed, default=0, help="seed of everything random (default: %(default)s)")
     parser = argparse.ArgumentParser(
         prog="alphacl-fast",
         description="Contrastive covariance of paired views, with pairwise importances, without N×N arrays.",
         parents=[version],
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, (module, summary) in _COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=summary, parents=[common])
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command")
+    for name, (module, summary, is_random) in _COMMANDS.items():
+        parents = [common, random] if is_random else [common]
+        command = commands.add_parser(name, help=summary, description=summary, parents=parents)
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     return parser

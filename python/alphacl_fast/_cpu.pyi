@@ -63,7 +63,7 @@ def pair_log_sums_gradient(
     b: NDArray[np.float64] | None,
     grad_left: _Float,
     grad_right: _Float | None,
-) -> None: ...
+) -> float: ...
 def pair_sums(
     left: _Float,
     right: _Float | None,
@@ -86,7 +86,7 @@ def pair_sums_gradient(
     grad_left: _Float,
     grad_right: _Float | None,
     grad_offset: NDArray[np.float64],
-) -> None: ...
+) -> float: ...
 def gated_outer(x: _Float, omega: _Float, out: _Float) -> None: ...
 @overload
 def gated_cov(
@@ -170,6 +170,15 @@ class _GatedOperator:
         gap: _Float | None,
         residual: _Float,
         n_iter: NDArray[np.int64],
+        converged: NDArray[np.bool_],
+    ) -> None: ...
+    def top_eigenvalue_apart(
+        self,
+        apart: _Float,
+        tol: float,
+        max_iter: int,
+        seed: int,
+        eigenvalue: _Float,
         converged: NDArray[np.bool_],
     ) -> None: ...
 

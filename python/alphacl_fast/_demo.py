@@ -8,6 +8,7 @@ and others lead.
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from alphacl_fast import Gaussian, Uniform, _cpu, _demo_patterns, contrastive_cov, datasets, energy
+from alphacl_fast._durations import duration
 from alphacl_fast._optional import require
 from alphacl_fast._pictures import ImageRow, write_rows
 
@@ -24,7 +26,7 @@ SHIFT, NOISE = 1, 0.1  # of the two views, pixels and grey levels from 0 to 1
 TAU_FRACTION = 0.1
 NUM_COMPONENTS = 8  # of the Gaussian importance with several features
 MAX_PAIRED = 8192  # images, where the cost is that of all pairs
-MAX_DENSE_BYTES = 2**30  # of one N×N float32 array, in plain torch
+MAX_DENSE_BYTES = 2**30  # of one N×N float32 array, in plain NumPy
 NUM_CALLS, CALLS_SECONDS = 3, 1  # timed per case, the first limit that is reached
 NUM_EIGENVALUES = 5  # printed
 NUM_EIGENVECTORS = 8  # drawn
@@ -74,8 +76,7 @@ class Result:
     eigenvectors: np.ndarray
     energy: float
     seconds: float
-    torch_seconds: float | None
-    torch_remark: str
+    numpy_seconds: float | None  # None: its N×N array would be too large
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -97,9 +98,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    _require_writable(args.out)
     tqdm = require("tqdm").tqdm
-    require("matplotlib.figure")
-    torch = _torch(args.threads)
+    for package in ("matplotlib.figure", "threadpoolctl"):
+        require(package)
     print(f"Two views of each image: shifts of up to {SHIFT} pixel, noise of {NOISE:g} (seed {args.seed}).\n")
     print(_values_header(), flush=True)
     results, first = [], None
@@ -109,21 +111,34 @@ def run(args: argparse.Namespace) -> None:
             first = first or views
             for case in _cases(views, args.seed):
                 bar.set_description_str(f"{views.title}: {case.importance}")
-                results.append(_result(case, torch))
+                results.append(_result(case))
                 bar.write(_values_row(results[-1]))
-        bar.set_description_str(f"{first.title}: nodes")
-        some = first.sample(_demo_patterns.MAX_IMAGES, args.seed)
-        learned = _demo_patterns.learn(some.title, some.side, some.images, args.seed)
-        bar.set_description_str(f"writing {args.out}")
-        rows = [*map(_image_row, results), *_demo_patterns.image_rows(learned)]
-        write_rows(args.out, PICTURE_TITLE, PICTURE_NOTE, rows)
-    print(f"\n{_times_table(results)}\n\n{_notes(results, torch)}\n\n{_demo_patterns.table(learned)}\n")
+    print(f"\n{_times_table(results)}\n\n{_notes(results)}\n\n{_demo_patterns.header()}", flush=True)
+    some = first.sample(_demo_patterns.MAX_IMAGES, args.seed)
+    learned = []
+    for patterns in _demo_patterns.learn(some.title, some.side, some.images, args.seed):
+        learned.append(patterns)
+        print(_demo_patterns.row(patterns), flush=True)
     print(
-        f"patterns: different maxima that {_demo_patterns.NUM_NODES} nodes found from random starts "
+        f"\npatterns: different maxima that {_demo_patterns.NUM_NODES} nodes found from random starts "
         f"on {len(some.images)} images,\n"
-        "    with noise alone in the two views, whitened and brought to length 1.\n\n"
-        f"The eigenvectors and patterns as images: {args.out}"
+        "    with noise alone in the two views, whitened and brought to length 1.\n",
+        flush=True,
     )
+    rows = [*map(_image_row, results), *_demo_patterns.image_rows(learned)]
+    write_rows(args.out, PICTURE_TITLE, PICTURE_NOTE, rows)
+    print(f"The eigenvectors and patterns as images: {args.out}")
+
+
+def _require_writable(path: Path) -> None:
+    """OSError now rather than after minutes of work."""
+    try:
+        if path.exists():
+            path.open("ab").close()
+        else:
+            tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise OSError(f"--out: cannot write {path}: {error.strerror}") from error
 
 
 def _sets(args: argparse.Namespace, bar: Any) -> Iterator[Views]:
@@ -170,23 +185,19 @@ def _tau(features: np.ndarray) -> float:
     return TAU_FRACTION * float(np.var(features, axis=0, dtype=np.float64).sum())
 
 
-def _result(case: Case, torch: Any) -> Result:
+def _result(case: Case) -> Result:
     x, x_aug = case.views.x, case.views.x_aug
 
     def importance() -> Uniform | Gaussian:
         return Uniform() if case.features is None else Gaussian(case.features, case.tau)
 
     seconds, cov = _timed(lambda: contrastive_cov(x, x_aug, importance()))
-    torch_seconds, remark = None, "–"
-    if torch is not None and case.features is not None and 4 * len(x) ** 2 > MAX_DENSE_BYTES:
-        remark = "N×N too large"
-    elif torch is not None:
-        arrays = [None if a is None else torch.from_numpy(a) for a in (x, x_aug, case.features)]
-        torch_seconds, _ = _timed(lambda: _plain_torch(torch, *arrays, case.tau))
+    numpy_seconds = None
+    if case.features is None or 4 * len(x) ** 2 <= MAX_DENSE_BYTES:
+        with require("threadpoolctl").threadpool_limits(_cpu.build_info()["max_threads"], "blas"):
+            numpy_seconds, _ = _timed(lambda: _plain_numpy(x, x_aug, case.features, case.tau))
     eigenvalues, eigenvectors = _eigenpairs(cov)
-    return Result(
-        case, eigenvalues, eigenvectors, float(energy(x, x_aug, importance())), seconds, torch_seconds, remark
-    )
+    return Result(case, eigenvalues, eigenvectors, float(energy(x, x_aug, importance())), seconds, numpy_seconds)
 
 
 def _timed(function: Callable[[], Any]) -> tuple[float, Any]:
@@ -200,17 +211,19 @@ def _timed(function: Callable[[], Any]) -> tuple[float, Any]:
     return min(times), answer
 
 
-def _plain_torch(torch: Any, x: Any, x_aug: Any, features: Any, tau: float | None) -> Any:
-    """C_α in Laplacian form as one writes it in torch, α symmetric: an N×N array, unless α is uniform."""
+def _plain_numpy(x: np.ndarray, x_aug: np.ndarray, features: np.ndarray | None, tau: float | None) -> np.ndarray:
+    """C_α in Laplacian form as one writes it in NumPy, α symmetric: one N×N array, unless α is uniform."""
     n = len(x)
-    x, delta = x - x.mean(0), x - x_aug
+    x, delta = x - x.mean(axis=0), x - x_aug
     if features is None:
         return x.T @ x / n - delta.T @ delta / (2 * n)
     features = features.reshape(n, -1)
-    squares = features.square().sum(1)
-    distances = torch.addmm(squares[:, None] + squares, features, features.T, alpha=-2)
-    alpha = distances.clamp_(min=0).mul_(-0.5 / tau).exp_()
-    sums = alpha.sum(1)[:, None]
+    squares = (features**2).sum(axis=1) / (2 * tau)
+    alpha = features @ (features / tau).T
+    alpha -= squares[:, None]
+    alpha -= squares
+    np.exp(np.minimum(alpha, 0, out=alpha), out=alpha)
+    sums = alpha.sum(axis=1)[:, None]
     return ((sums * x).T @ x - x.T @ (alpha @ x) - (sums * delta).T @ delta / 2) / n**2
 
 
@@ -220,17 +233,6 @@ def _eigenpairs(cov: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     values, vectors = values[::-1], vectors[:, ::-1]
     largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)
     return values, vectors * np.where(largest < 0, -1, 1)
-
-
-def _torch(threads: int | None) -> Any:
-    """torch, on as many threads as this package, or None where it is not installed."""
-    try:
-        import torch
-    except ImportError:
-        return None
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return torch
 
 
 def _picture(text: str) -> Path:
@@ -243,7 +245,7 @@ def _picture(text: str) -> Path:
 
 
 _VALUES = "{:<14} {:<18} {:>7} {:>9}  {}"
-_TIMES = "{:<14} {:>6} {:>4}  {:<18} {:>9} {:>14} {:>7}"
+_TIMES = "{:<14} {:>6} {:>4}  {:<18} {:>9} {:>13} {:>7}"
 
 
 def _values_header() -> str:
@@ -262,35 +264,34 @@ def _values_row(result: Result) -> str:
 
 
 def _times_table(results: list[Result]) -> str:
-    lines = [_TIMES.format("data set", "N", "d", "importance", "time", "plain torch", "ratio")]
+    lines = [_TIMES.format("data set", "N", "d", "importance", "time", "plain NumPy", "ratio")]
     for result in results:
-        compared = result.torch_seconds is not None
+        compared = result.numpy_seconds is not None
         lines.append(
             _TIMES.format(
                 result.case.views.title,
                 *result.case.views.x.shape,
                 result.case.importance,
-                _milliseconds(result.seconds),
-                _milliseconds(result.torch_seconds) if compared else result.torch_remark,
-                f"{result.torch_seconds / result.seconds:.1f}×" if compared else "–",
+                duration(result.seconds),
+                duration(result.numpy_seconds) if compared else "N×N too large",
+                _ratio(result.numpy_seconds / result.seconds) if compared else "–",
             )
         )
     return "\n".join(lines)
 
 
-def _milliseconds(seconds: float) -> str:
-    milliseconds = 1e3 * seconds
-    return f"{milliseconds:.0f} ms" if milliseconds >= 10 else f"{milliseconds:.2g} ms"
+def _ratio(ratio: float) -> str:
+    return f"{ratio:.1f}×" if ratio < 99.95 else f"{ratio:.0f}×"
 
 
-def _notes(results: list[Result], torch: Any) -> str:
+def _notes(results: list[Result]) -> str:
     threads = _cpu.build_info()["max_threads"]
     notes = [
         "PC: principal components of the images before augmentation, the features of the Gaussian importance;",
         f"    tau is {TAU_FRACTION:g} × their total variance.",
         f"time: the best of {NUM_CALLS} warm calls (fewer past {CALLS_SECONDS} s), threads: {threads}; no benchmark.",
-        "plain torch: C_α in Laplacian form, with an N×N array where the importance is Gaussian",
-        "    (torch is not installed)." if torch is None else f"    (torch {torch.__version__}).",
+        "plain NumPy: C_α in Laplacian form, with an N×N array where the importance is Gaussian;",
+        f"    its matrix products (not its exponentials) take as many threads (numpy {np.__version__}).",
     ]
     all_images = {result.case.views.title: len(result.case.views.x) for result in reversed(results)}
     for result in results:

@@ -7,11 +7,13 @@ images that open its gate, so it has many, and K nodes find many of them.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from alphacl_fast import datasets, theory
+from alphacl_fast._durations import duration
 from alphacl_fast._pictures import ImageRow
 
 NUM_NODES = 300
@@ -39,8 +41,8 @@ class Patterns:
     seconds: float
 
 
-def learn(title: str, side: tuple[int, int], images: np.ndarray, seed: int) -> list[Patterns]:
-    """Linear and ReLU nodes on two noisy, whitened views of images, (N, d) float32; alpha is uniform."""
+def learn(title: str, side: tuple[int, int], images: np.ndarray, seed: int) -> Iterator[Patterns]:
+    """Linear, then ReLU nodes on two noisy, whitened views of images, (N, d) float32; alpha is uniform."""
     views = datasets.two_views(images.reshape(-1, *side), 0, NOISE, seed)
     x, x_aug = (view.reshape(images.shape) for view in views)
     mean = x.mean(axis=0)
@@ -48,29 +50,25 @@ def learn(title: str, side: tuple[int, int], images: np.ndarray, seed: int) -> l
     scales = np.sqrt(values + FLATTENED * values.mean())
     whiten, restore = ((axes * scale) @ axes.T for scale in (1 / scales, scales))
     first, second = (_contrast(((view - mean) @ whiten).astype(np.float32)) for view in (x, x_aug))
-    learned = []
     for activation in ("linear", "relu"):
         start = time.perf_counter()
         found = theory.find_local_maxima(
-            first, second, NUM_NODES, activation=activation, max_iter=MAX_STEPS, gap=False, seed=seed, progress=False
+            first, second, NUM_NODES, activation=activation, max_iter=MAX_STEPS, gap=False, seed=seed
         )
         seconds = time.perf_counter() - start
         groups = range(found.num_maxima)
         best = [int(np.argmax(np.where(found.group == g, found.energy, -np.inf))) for g in groups]
-        learned.append(
-            Patterns(
-                title,
-                activation,
-                side,
-                found.weights[best] @ restore,
-                found.energy[best],
-                np.bincount(found.group[found.group >= 0], minlength=len(best)),
-                int(found.converged.sum()),
-                int(found.steps.max()),
-                seconds,
-            )
+        yield Patterns(
+            title,
+            activation,
+            side,
+            found.weights[best] @ restore,
+            found.energy[best],
+            np.bincount(found.group[found.group >= 0], minlength=len(best)),
+            int(found.converged.sum()),
+            int(found.steps.max()),
+            seconds,
         )
-    return learned
 
 
 def _contrast(images: np.ndarray) -> np.ndarray:
@@ -79,27 +77,24 @@ def _contrast(images: np.ndarray) -> np.ndarray:
     return images / np.where(lengths > 0, lengths, 1)
 
 
-_ROW = "{:<14} {:<10} {:>5} {:>9} {:>10} {:>6} {:>8}  {}"
+_ROW = "{:<14} {:<10} {:>5} {:>9} {:>10} {:>6} {:>11}  {}"
 
 
-def table(learned: list[Patterns]) -> str:
-    header = _ROW.format(
-        "data set", "activation", "nodes", "patterns", "converged", "steps", "time", "highest energies"
+def header() -> str:
+    return _ROW.format("data set", "activation", "nodes", "patterns", "converged", "steps", "time", "highest energies")
+
+
+def row(p: Patterns) -> str:
+    return _ROW.format(
+        p.title,
+        p.activation,
+        NUM_NODES,
+        len(p.images),
+        p.converged,
+        p.steps,
+        duration(p.seconds),
+        " ".join(f"{energy:.4g}" for energy in p.energies[:LISTED]),
     )
-    rows = [
-        _ROW.format(
-            p.title,
-            p.activation,
-            NUM_NODES,
-            len(p.images),
-            p.converged,
-            p.steps,
-            f"{p.seconds:.2g} s",
-            " ".join(f"{energy:.4g}" for energy in p.energies[:LISTED]),
-        )
-        for p in learned
-    ]
-    return "\n".join([header, *rows])
 
 
 def image_rows(learned: list[Patterns]) -> list[ImageRow]:

@@ -17,7 +17,7 @@ def energy(f: Any, f_aug: Any, alpha: Any = None) -> Any:
     alpha : an importance over the N samples, or an (N, N) array; None is uniform (α = 1).
 
     Returns a scalar of the inputs' kind and dtype (a numpy scalar or a 0-d tensor), in the unit of f squared; training
-    in α-CL maximises it. NaN in gives NaN out. Differentiable once in torch with respect to f and f_aug; α is
+    in α-CL maximises it. NaN in gives NaN out. Differentiable once in torch (backward) with respect to f, f_aug; α is
     a constant there (stop gradient), and tensors in it that require grad are refused.
 
     Raises TypeError or ValueError naming the argument, what was expected and what came.

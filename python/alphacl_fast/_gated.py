@@ -87,6 +87,8 @@ class GatedCovariance:
     object lives.
     Cost: 8NdK operations per product of all nodes; with NodeGaussian 8NpK more for p moments (a cosine series, or
     sorted blocks per node where tau is small); a shared importance adds its product with K columns.
+    A float32 product that is small beside the terms it is a difference of is computed again in double, a float64 one
+    from the differences of all pairs where N² times the number of nodes is below about 6e8.
     Memory: pre-activations up to 2^26 numbers are kept between products, else computed again; blocks of nodes x N,
     about 2^24 numbers an array. Worth it where fewer than about d/4 products are needed.
     Source: spec, "matrix-free A_k v_k"; derived.
@@ -135,6 +137,9 @@ class GatedCovariance:
         answer, array = result(vectors.shape, self._x)
         self._multiply(vectors.array, np.arange(self.shape[0]), array)
         return answer
+
+    def __matmul__(self, v: Any) -> Any:
+        return self.matmul(v)
 
     def quadratic(self, v: Any) -> Any:
         """v_kᵀ A(w_k) v_k for all k: (K, d) -> (K,). At v = w it is c² C_α[h(wᵀx)]."""

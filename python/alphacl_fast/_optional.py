@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import sys
 from types import ModuleType
+from typing import Any
 
 
 class MissingPackageError(ImportError):
     """An optional package cannot be imported; the message says which one and how to install it."""
 
 
-def require(module: str, *, package: str | None = None, extra: str = "demo") -> ModuleType:
-    """Import and return `module`, which `pip` knows as `package` and which comes with the given extra."""
+def require(module: str, *, package: str | None = None) -> ModuleType:
+    """Import and return `module`, which `pip` knows as `package`."""
     package = package or module.partition(".")[0]
     try:
         return importlib.import_module(module)
     except ImportError as error:
         raise MissingPackageError(
-            f"{package} is needed here and cannot be imported ({error}): "
-            f"install it with  pip install 'alphacl-fast[{extra}]'"
+            f"{package} is needed here and cannot be imported ({error}): install it with  pip install {package}"
         ) from error
+
+
+class _LazyModule(ModuleType):
+    """A module of the package that is imported when something of it is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        # Tools that look at every module ask for these.
+        if name.startswith("__") and name != "__all__":
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        module = importlib.import_module(self.__name__)
+        self.__dict__.update(vars(module))
+        return getattr(module, name)
+
+    def __dir__(self) -> list[str]:
+        with contextlib.suppress(MissingPackageError):
+            return dir(importlib.import_module(self.__name__))
+        return []
+
+
+def losses() -> ModuleType:
+    """The losses, which import torch: themselves where torch is loaded, else in name until something is asked for."""
+    name = "alphacl_fast.losses"
+    return importlib.import_module(name) if sys.modules.get("torch") is not None else _LazyModule(name)
 
 
 def torch_ops() -> ModuleType:

@@ -6,16 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from alphacl_fast._optional import require
 
 # Inches.
-_CELL, _STEP = 0.95, 1.05
+_CELL, _GAP = 0.95, 0.1
 _ROW, _GROUP_GAP = 1.2, 0.22
-_LEFT, _TOP, _RIGHT, _BOTTOM = 1.6, 0.9, 0.15, 0.62
+_TOP, _BOTTOM = 0.9, 0.62
 _MARGIN, _LINE = 0.15, 0.16
+_DPI = 150  # widths in inches depend on it: glyphs are fitted to pixels
+
+_TITLE = {"size": 14}
+_NOTE = {"size": 8, "color": "0.35"}
+_GROUP = {"size": 9, "weight": "bold"}
+_LABEL = {"size": 8}
+_CAPTION = {"size": 7.5}
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,10 @@ def write_rows(path: Path, title: str, note: str, rows: Sequence[ImageRow]) -> N
     figure_module = require("matplotlib.figure")
     columns = max(len(row.images) for row in rows)
     gaps = np.cumsum([0] + [_GROUP_GAP * (above.group != row.group) for above, row in pairwise(rows)])
-    width = _LEFT + _STEP * columns + _RIGHT
+    groups, labels = [(row.group, _GROUP) for row in rows], [(line, _LABEL) for row in rows for line in row.label]
+    step = max(_CELL, _widest([(caption, _CAPTION) for row in rows for caption in row.captions])) + _GAP
+    left = _MARGIN + _widest(groups + labels) + _GAP + (step - _CELL) / 2
+    width = max(left + step * columns, _MARGIN + _widest([(title, _TITLE), (note, _NOTE)])) + _MARGIN
     height = _TOP + _ROW * len(rows) + gaps[-1] + _BOTTOM
     figure = figure_module.Figure(figsize=(width, height))
 
@@ -45,23 +56,29 @@ def write_rows(path: Path, title: str, note: str, rows: Sequence[ImageRow]) -> N
     def text(x: float, y: float, words: str, **style: object) -> None:
         figure.text(x / width, 1 - y / height, words, va="center", **style)
 
-    text(_MARGIN, 0.28, title, size=14)
-    text(_MARGIN, 0.56, note, size=8, color="0.35")
+    text(_MARGIN, 0.28, title, **_TITLE)
+    text(_MARGIN, 0.56, note, **_NOTE)
     for index, (row, gap) in enumerate(zip(rows, gaps, strict=True)):
         y = _TOP + _ROW * index + gap
         lines = [row.group, *row.label]
         for k, line in enumerate(lines):
             middle = y + _CELL / 2 + _LINE * (k - (len(lines) - 1) / 2)
-            text(_MARGIN, middle, line, size=9 if k == 0 else 8, weight="bold" if k == 0 else "normal")
+            text(_MARGIN, middle, line, **(_GROUP if k == 0 else _LABEL))
         for k, (image, caption) in enumerate(zip(row.images, row.captions, strict=True)):
-            axes = figure.add_axes(box(_LEFT + _STEP * k, y, _CELL, _CELL), xticks=[], yticks=[])
+            axes = figure.add_axes(box(left + step * k, y, _CELL, _CELL), xticks=[], yticks=[])
             limit = np.abs(image).max()
             drawn = axes.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
-            axes.set_title(caption, size=7.5, pad=2.5)
+            axes.set_title(caption, pad=2.5, **_CAPTION)
             axes.spines[:].set(color="0.75", linewidth=0.5)
-    scale = figure.add_axes(box(_LEFT, height - 0.42, 2 * _CELL, 0.1))
+    scale = figure.add_axes(box(left, height - 0.42, 2 * _CELL, 0.1))
     figure.colorbar(drawn, cax=scale, orientation="horizontal", ticks=[-limit, 0, limit])
     scale.set_xticklabels(["−max", "0", "+max"], size=7)
     scale.tick_params(length=2, pad=2)
     scale.spines[:].set_visible(False)
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=_DPI)
+
+
+def _widest(texts: Sequence[tuple[str, dict[str, Any]]]) -> float:
+    """Inches that the widest of the texts takes, each in its style: what is measured runs into nothing."""
+    figure = require("matplotlib.figure").Figure(dpi=_DPI)
+    return max(figure.text(0, 0, text, **style).get_window_extent().width for text, style in texts) / figure.dpi

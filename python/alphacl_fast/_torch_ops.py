@@ -72,7 +72,7 @@ def _pair_log_sums_fake(left, right, scale, distances, skip_diagonal, columns):
 def _pair_log_sums_backward(grad_rows, grad_cols, left, right, scale, rows, cols, distances, skip_diagonal, columns):
     grad_left, to_left = _like(left)
     grad_right, to_right = _like(left[:0] if right is None else right)
-    cpu().pair_log_sums_gradient(
+    of_scale = cpu().pair_log_sums_gradient(
         _array(left),
         None if right is None else _array(right),
         float(scale),
@@ -85,11 +85,12 @@ def _pair_log_sums_backward(grad_rows, grad_cols, left, right, scale, rows, cols
         to_left,
         None if right is None else to_right,
     )
-    return grad_left, grad_right
+    return grad_left, grad_right, torch.tensor(of_scale, dtype=torch.float64)
 
 
 def _gradients_fake(left, right):
-    return left.new_empty(left.shape), left.new_empty(left[:0].shape if right is None else right.shape)
+    of_scale = left.new_empty((), dtype=torch.float64)
+    return left.new_empty(left.shape), left.new_empty(left[:0].shape if right is None else right.shape), of_scale
 
 
 _register(
@@ -100,7 +101,7 @@ _register(
 )
 _register(
     "pair_log_sums_backward(Tensor grad_rows, Tensor grad_cols, Tensor left, Tensor? right, Tensor scale, Tensor rows,"
-    " Tensor cols, bool distances, bool skip_diagonal, bool columns) -> (Tensor, Tensor)",
+    " Tensor cols, bool distances, bool skip_diagonal, bool columns) -> (Tensor, Tensor, Tensor)",
     _pair_log_sums_backward,
     lambda grad_rows, grad_cols, left, right, *others: _gradients_fake(left, right),
 )
@@ -117,7 +118,7 @@ def _pair_sums_backward(grad_rows, left, right, offset, scale, form, distances, 
     grad_left, to_left = _like(left)
     grad_right, to_right = _like(left[:0] if right is None else right)
     grad_offset, to_offset = _new(left.shape[0])
-    cpu().pair_sums_gradient(
+    of_scale = cpu().pair_sums_gradient(
         _array(left),
         None if right is None else _array(right),
         float(scale),
@@ -130,7 +131,7 @@ def _pair_sums_backward(grad_rows, left, right, offset, scale, form, distances, 
         None if right is None else to_right,
         to_offset,
     )
-    return grad_left, grad_right, grad_offset
+    return grad_left, grad_right, torch.tensor(of_scale, dtype=torch.float64), grad_offset
 
 
 _register(
@@ -141,21 +142,13 @@ _register(
 )
 _register(
     "pair_sums_backward(Tensor grad_rows, Tensor left, Tensor? right, Tensor offset, Tensor scale, str form,"
-    " bool distances, bool skip_diagonal) -> (Tensor, Tensor, Tensor)",
+    " bool distances, bool skip_diagonal) -> (Tensor, Tensor, Tensor, Tensor)",
     _pair_sums_backward,
     lambda grad_rows, left, right, offset, *others: (
         *_gradients_fake(left, right),
         left.new_empty(left.shape[0], dtype=torch.float64),
     ),
 )
-
-
-def _scale_gradient(left, grad_left, scale, one_set, distances):
-    """∂L/∂scale from the gradient of the features: scores are linear in one side, quadratic in both."""
-    features = left.double()
-    if distances:  # which no shift changes
-        features = features - features.mean(0)
-    return (features * grad_left).sum() / (scale * (2 if one_set else 1))
 
 
 class _SecondDerivative(torch.autograd.Function):
@@ -201,13 +194,10 @@ class _PairLogSums(torch.autograd.Function):
     @_once_differentiable
     def backward(ctx, grad_rows, grad_cols):
         left, right, scale, rows, cols = ctx.saved_tensors
-        grad_left, grad_right = torch.ops.alphacl_fast.pair_log_sums_backward(
+        grad_left, grad_right, grad_scale = torch.ops.alphacl_fast.pair_log_sums_backward(
             grad_rows, grad_cols, left, right, scale, rows, cols, *ctx.options
         )
-        grad_scale = None
-        if ctx.needs_input_grad[2]:
-            grad_scale = _scale_gradient(left, grad_left, scale, right is None, ctx.options[0]).to(scale.dtype)
-        return grad_left, None if right is None else grad_right, grad_scale, None, None, None
+        return grad_left, None if right is None else grad_right, grad_scale.to(scale.dtype), None, None, None
 
 
 class _PairSums(torch.autograd.Function):
@@ -221,12 +211,10 @@ class _PairSums(torch.autograd.Function):
     @_once_differentiable
     def backward(ctx, grad_rows):
         left, right, offset, scale = ctx.saved_tensors
-        grad_left, grad_right, grad_offset = torch.ops.alphacl_fast.pair_sums_backward(
+        grad_left, grad_right, grad_scale, grad_offset = torch.ops.alphacl_fast.pair_sums_backward(
             grad_rows, left, right, offset, scale, *ctx.options
         )
-        grad_scale = None
-        if ctx.needs_input_grad[3]:
-            grad_scale = _scale_gradient(left, grad_left, scale, right is None, ctx.options[1]).to(scale.dtype)
+        grad_scale = grad_scale.to(scale.dtype)
         return grad_left, None if right is None else grad_right, grad_offset, grad_scale, None, None, None
 
 

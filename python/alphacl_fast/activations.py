@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import math
+import operator
 from dataclasses import dataclass
 from typing import Any
+
+from alphacl_fast._arrays import number
 
 __all__ = ["LeakyReLU", "Monomial"]
 
@@ -16,10 +18,7 @@ class LeakyReLU:
     slope: float
 
     def __post_init__(self) -> None:
-        if isinstance(self.slope, (str, bytes, bool)) or not hasattr(self.slope, "__float__"):
-            raise TypeError(f"slope: expected a finite number, got {type(self.slope).__name__}")
-        if not math.isfinite(self.slope):
-            raise ValueError(f"slope: expected a finite number, got {self.slope}")
+        object.__setattr__(self, "slope", number("slope", self.slope))
 
 
 @dataclass(frozen=True)
@@ -29,10 +28,16 @@ class Monomial:
     q: int
 
     def __post_init__(self) -> None:
-        if isinstance(self.q, bool) or not hasattr(self.q, "__index__"):
-            raise TypeError(f"q: expected a positive integer, got {type(self.q).__name__}")
-        if self.q < 1:
-            raise ValueError(f"q: expected a positive integer, got {self.q}")
+        try:
+            q = operator.index(self.q)
+        except TypeError:
+            raise TypeError(f"q: expected a positive integer, got {type(self.q).__name__}") from None
+        if isinstance(self.q, bool):
+            raise TypeError("q: expected a positive integer, got bool")
+        if not 1 <= q <= 2**53:
+            got = q if abs(q) < 2**63 else "one of many digits"
+            raise ValueError(f"q: expected a positive integer up to 2^53, got {got}")
+        object.__setattr__(self, "q", q)
 
 
 def compiled_form(activation: Any) -> tuple[str, float]:

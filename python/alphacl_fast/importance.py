@@ -9,7 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from alphacl_fast._arrays import Operand, is_array, is_traced, like, operand, positive, refuse_grad, result
+from alphacl_fast._arrays import (
+    Operand,
+    is_array,
+    is_traced,
+    like,
+    operand,
+    positive,
+    refuse_grad,
+    refuse_learned_importance,
+    result,
+)
 from alphacl_fast._backend import maker
 
 __all__ = [
@@ -23,6 +33,17 @@ __all__ = [
     "SquareRegularized",
     "Uniform",
 ]
+
+
+def _described(importance: Any) -> str:
+    """Name and arguments; of arrays their shape and dtype."""
+    parts = []
+    for name, value in vars(importance).items():
+        if is_array(value):
+            parts.append(f"{name}={tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}")
+        elif value is not None and not name.startswith("_"):
+            parts.append(f"{name}={value!r}")
+    return f"{type(importance).__name__}({', '.join(parts)})"
 
 
 class Importance:
@@ -79,6 +100,19 @@ class Importance:
 
     def __matmul__(self, y: Any) -> Any:
         return self.matmul(y)
+
+    # numpy would else take the object for a scalar, and make arrays of objects.
+    __array_ufunc__ = None
+
+    def __rmatmul__(self, y: Any) -> Any:
+        kind = type(self).__name__
+        raise TypeError(f"y: expected {kind} @ y, got y @ {kind}: the products are those of α with columns")
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(f"{type(self).__name__}: expected .to_dense() where all N² entries are wanted, got np.asarray")
+
+    def __repr__(self) -> str:
+        return _described(self)
 
     def _data(self) -> Any:
         """The array or tensor that the importance was made from."""
@@ -296,6 +330,9 @@ class NodeGaussian:
         self.x0 = x0
         self.tol = None if tol is None else positive("tol", tol)
 
+    def __repr__(self) -> str:
+        return _described(self)
+
     def inputs(self, x: Operand) -> Operand:
         """x0, checked against the first view."""
         if self.x0 is None:
@@ -322,6 +359,16 @@ def check(function: str, alpha: Any, x: Operand) -> tuple[Any, Operand]:
         alpha = Uniform()
     elif is_array(alpha):
         alpha = Dense(alpha)
+    elif isinstance(alpha, NodeGaussian):
+        raise TypeError(
+            "alpha: expected an importance over the samples, got NodeGaussian, which belongs to the nodes of "
+            "gated_cov, GatedCovariance and theory: use Gaussian(f, tau) for outputs f of one node"
+        )
+    elif isinstance(alpha, type):
+        raise TypeError(
+            f"alpha: expected an importance or an (N, N) array, got the class {alpha.__name__}: make one of it, "
+            f"{alpha.__name__}(...)"
+        )
     elif not isinstance(alpha, Importance):
         raise TypeError(f"alpha: expected an importance or an (N, N) array, got {type(alpha).__name__}")
     data = alpha._operand_for(x)
@@ -330,7 +377,7 @@ def check(function: str, alpha: Any, x: Operand) -> tuple[Any, Operand]:
         like(named, x, shape=False)
         if named.shape[0] != x.shape[0]:
             raise ValueError(f"alpha: expected {x.shape[0]} samples like {x.name}, got {named.shape[0]}")
-        refuse_grad(function, data)
+        refuse_learned_importance(function, data)
     return alpha, data
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
@@ -17,14 +18,19 @@ from alphacl_fast.importance import NodeGaussian
 __all__ = ["LocalMaxima", "find_local_maxima"]
 
 _DEFAULT_TOL = {np.dtype(np.float32): 1e-4, np.dtype(np.float64): 1e-8}
+_MOST_GAP_PRODUCTS = 1000
 
 
 class LocalMaxima(NamedTuple):
-    """Where K nodes ended. λ, gap and residual are those of A(w) at the weights returned."""
+    """Where K nodes ended. λ, gap, residual and energy are those of A(w) at the weights returned.
+
+    A gap is negative where w is not the top eigenvector, +inf where d = 1 leaves no complement, and NaN where 1000
+    products were not enough to find it.
+    """
 
     weights: Any  # (K, d), of length 1
     eigenvalue: Any  # (K,) λ = wᵀA(w)w
-    gap: Any  # (K,) λ minus the largest eigenvalue orthogonal to w (negative where w is not the top), or None
+    gap: Any  # (K,) λ minus the largest eigenvalue of A in the complement of w, to tol · ‖A‖, or None; see below
     residual: Any  # (K,) ‖A(w)w − λw‖
     energy: Any  # (K,) ½ C_α[h(wᵀx)]
     steps: Any  # (K,) int64
@@ -35,6 +41,11 @@ class LocalMaxima(NamedTuple):
     def num_maxima(self) -> int:
         """The number of different maxima found."""
         return int(self.group.max()) + 1
+
+    @property
+    def num_open(self) -> int:
+        """The number of nodes that end with a gate open, those in a group; where it is 0 nothing was found."""
+        return int((self.group >= 0).sum())
 
 
 def find_local_maxima(
@@ -69,7 +80,8 @@ def find_local_maxima(
 
     σ ≥ 0 is raised from 0 until the energy, with the α of the step, does not fall (beyond rounding); where A is
     indefinite a plain power step could lower it. Each node stops on its own. A node whose gates are all closed stays
-    where it is (λ = 0).
+    where it is (λ = 0), and counts as converged. When all end like that a RuntimeWarning says so: no maximum was found,
+    as where α, τ small, joins so few pairs that the energy of every open node is negative. ``num_open`` counts others.
     Raises TypeError or ValueError naming the argument, what was expected and what came.
     Cost: 8NdK operations a step, as a product of GatedCovariance; memory: about eight arrays of N x block, blocks
     of 16 to 256 nodes. Source: poster, "local maxima of 1-layer networks"; the line search: derived.
@@ -105,9 +117,16 @@ def find_local_maxima(
     if gap:
         alpha_weights = starts if frozen and isinstance(alpha, NodeGaussian) else None
         layer = GatedCovariance(x, x_aug, ends, activation=activation, alpha=alpha, alpha_weights=alpha_weights)
-        gaps = values - _second_eigenvalues(layer, weights, values)
+        gaps = _gaps(layer, weights, values, tol, seed)
     odd = name == "linear" or (name == "monomial" and parameter % 2 == 1)
     groups = _groups(weights, values, energies, np.cos(angle), odd)
+    if not (energies.any() or values.any()):
+        warnings.warn(
+            f"find_local_maxima: found no maximum: the energy of each of the {count} nodes is 0, as where all gates "
+            "are closed; other starts, a larger tau or weaker augmentation may keep some open",
+            RuntimeWarning,
+            stacklevel=2,
+        )
     found = (values, gaps, residuals, energies, steps, converged, groups)
     if a.is_torch:
         found = tuple(None if f is None else sys.modules["torch"].from_numpy(f) for f in found)
@@ -147,7 +166,9 @@ def _bar(total: int, progress: bool | None) -> Any:
         from tqdm import tqdm
     except ImportError:
         return nullcontext(_NoBar())
-    return tqdm(total=total, desc="nodes", unit="node", leave=False, disable=None if progress is None else not progress)
+    disable = None if progress is None else not progress
+    # miniters=0: the clock runs on while no node ends.
+    return tqdm(total=total, desc="nodes", unit="node", leave=False, disable=disable, miniters=0)
 
 
 class _NoBar:
@@ -155,25 +176,11 @@ class _NoBar:
         pass
 
 
-def _second_eigenvalues(layer: GatedCovariance, w: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The largest eigenvalue of PAP on the complement of w, P = I − wwᵀ: of PAP − s wwᵀ, s > 0 large enough."""
-    count, d = w.shape
-    low = 4 * np.abs(values).max(initial=0, where=np.isfinite(values)) + np.finfo(w.dtype).tiny
-
-    def product(v: np.ndarray, which: np.ndarray) -> np.ndarray:
-        axis = w[which]
-        along = np.einsum("kd,kd->k", v, axis)[:, None] * axis
-        out = np.empty_like(v)
-        layer._multiply(v - along, which, out)
-        return out - np.einsum("kd,kd->k", out, axis)[:, None] * axis - low * along
-
-    second, residuals = np.empty(count, w.dtype), np.empty(count, w.dtype)
-    ignored = np.empty((count, d), w.dtype), np.empty(count, np.int64), np.empty(count, np.bool_)
-    vectors, steps, done = ignored
-    maker("power_iteration_of_product", w.dtype)(
-        product, count, d, None, 1e-4, 1000, True, 0, second, vectors, None, residuals, steps, done
-    )
-    return second if d > 1 else np.full_like(second, -np.inf)
+def _gaps(layer: GatedCovariance, w: np.ndarray, values: np.ndarray, tol: float, seed: int) -> np.ndarray:
+    """λ minus the largest eigenvalue of PAP on the complement of w, P = I − wwᵀ; NaN where that has not converged."""
+    second, found = np.empty(len(w), w.dtype), np.empty(len(w), np.bool_)
+    layer._operator.top_eigenvalue_apart(w, tol, _MOST_GAP_PRODUCTS, seed, second, found)
+    return np.where(found, values - second, np.nan).astype(w.dtype, copy=False)
 
 
 def _groups(weights: np.ndarray, values: np.ndarray, energies: np.ndarray, cosine: float, odd: bool) -> np.ndarray:

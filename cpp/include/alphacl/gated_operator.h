@@ -2,49 +2,35 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
-#include <vector>
 
 #include "alphacl/gated.h"
 #include "alphacl/power_iteration.h"
 
 namespace alphacl {
 
-template <class T>
-class Layer;
-
 /// A(w_k) of K nodes by their products. `alpha_weights` (K × d, or data null: `weights`): the nodes whose outputs their
 /// own importance compares. With u = x·v, a = h'(x·w) u, a' likewise of the other view, δ = a − a':
 ///   2N² A v = Σ_i x_i h'(x_i·w) (D_i a_i − ((α + αᵀ)a)_i − R_i δ_i) + x'_i h'(x'_i·w) R_i δ_i.
 /// Four matrix products (8NdK operations) for all K, plus the importance: for the nodes' own Gaussian 8NpK operations
 /// with p moments. Memory: blocks of nodes, at most about 2^24 numbers an array.
+/// A product of float32 data that is small beside what it is a difference of is computed again in double; one of
+/// doubles by the differences of all pairs, where these are few.
 template <class T>
 class GatedOperator final : public BatchedOperator<T> {
  public:
   GatedOperator(View<const T> x, View<const T> x_aug, View<const T> weights, const Activation& h,
                 const NodeImportance<T>& alpha, View<const T> alpha_weights);
   ~GatedOperator() override;
-  index_t count() const override { return count_; }
-  index_t size() const override { return size_; }
+  index_t count() const override;
+  index_t size() const override;
   void apply(View<const T> v, const index_t* active, View<T> out) const override;
   /// The same data and importance with other weights; where alpha_weights were given they stay.
   std::unique_ptr<GatedOperator> with_weights(View<const T> weights) const;
 
  private:
-  GatedOperator(std::shared_ptr<const Layer<T>> layer, View<const T> weights, View<const T> alpha_weights);
-  /// Whether the outputs that the nodes' own importance compares are not those of the gates.
-  bool other_outputs() const;
-  void project_outputs(const T* w, index_t nodes, T* out) const;
-
-  struct Kept;
-  struct Scratch;
-  std::shared_ptr<const Layer<T>> layer_;
-  index_t count_, size_;
-  Buffer<T> weights_, alpha_weights_;  // the latter empty where they are the same
-  std::unique_ptr<Kept> kept_;
-  // Memory of the last product, for the next one: new pages took a tenth of its time.
-  mutable std::mutex spare_mutex_;
-  mutable std::unique_ptr<Scratch> spare_;
+  struct Parts;
+  explicit GatedOperator(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
 };
 
 /// How a climb went, for the K nodes of it. Arrays are the caller's.
@@ -82,12 +68,8 @@ class Climb {
   static index_t block(index_t n, index_t nodes);
 
  private:
-  struct Node;
-  void judge(std::vector<Node*>& nodes);
-  void climb(const std::vector<Node*>& nodes);
-
-  struct State;
-  std::unique_ptr<State> state_;
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
 };
 
 }  // namespace alphacl

@@ -26,20 +26,20 @@ struct Pairs {
 template <class S>
 void pair_log_sums(const Pairs<S>& pairs, double* rows, double* cols);
 
-/// Gradient of Σ_i a_i rows_i + Σ_j b_j cols_j (cols and b null: rows only) with respect to the features.
-/// 4NMm operations more than pair_log_sums, without a right half of that.
+/// Gradient of Σ_i a_i rows_i + Σ_j b_j cols_j (cols and b null: rows only) with respect to the features; returns that
+/// with respect to the scale. 4NMm operations more than pair_log_sums, without a right half of that.
 template <class S>
-void pair_log_sums_gradient(const Pairs<S>& pairs, const double* rows, const double* cols, const double* a,
-                            const double* b, View<S> left, View<S> right);
+double pair_log_sums_gradient(const Pairs<S>& pairs, const double* rows, const double* cols, const double* a,
+                              const double* b, View<S> left, View<S> right);
 
 /// rows_i = Σ_j ψ(offset_i + t_ij); ψ any form but e^x, whose sums are pair_log_sums.
 template <class S>
 void pair_sums(const Pairs<S>& pairs, PairForm form, const double* offset, double* rows);
 
-/// Gradient of Σ_i a_i rows_i with respect to the features and the offsets.
+/// Gradient of Σ_i a_i rows_i with respect to the features and the offsets; returns that with respect to the scale.
 template <class S>
-void pair_sums_gradient(const Pairs<S>& pairs, PairForm form, const double* offset, const double* a, View<S> left,
-                        View<S> right, double* offsets);
+double pair_sums_gradient(const Pairs<S>& pairs, PairForm form, const double* offset, const double* a, View<S> left,
+                          View<S> right, double* offsets);
 
 /// α_ij = a_i ψ'(offset_i − scale · ½‖f_i − f_j‖²), diagonal 0; for e^x the offset is minus the logarithm of a
 /// normaliser. Time O(N²(m + d)), memory O(N(m + d)).

@@ -137,7 +137,10 @@ class TopEigenpair {
     const double beta = std::sqrt(after);
     beta_[steps_++] = beta;
     const index_t dimension = first_ == 0 ? d_ - 1 : d_;
-    const bool invariant = beta <= target() || after <= negligible();
+    // A start that is good enough already has been rounded; one that is nearly so is looked at soon.
+    const bool first_try = steps_ == 1 && std::isinf(judged_);
+    const bool invariant = beta <= (first_try ? options_.tol * norm_ : target()) || after <= negligible();
+    if (steps_ == 1 && beta <= 1e-2 * norm_) next_look_ = 2;
     const bool last = invariant || steps_ == dimension || spent();
     if (last || steps_ == basis_ || steps_ >= next_look_) {
       const bool good = look(beta, last || steps_ == basis_);

@@ -1,0 +1,17 @@
+# Copies headers into the build folder and names the copy. An isolated build finds its packages in a temporary folder,
+# another one each time: in a compile line its path would make everything old, though not a byte has changed.
+function(alphacl_stable_headers result name source)
+  set(copy "${CMAKE_BINARY_DIR}/include/${name}")
+  foreach(pattern IN LISTS ARGN)
+    file(GLOB_RECURSE headers RELATIVE "${source}" "${source}/${pattern}")
+    if(NOT headers)
+      message(FATAL_ERROR "No ${pattern} in ${source}")
+    endif()
+    foreach(header IN LISTS headers)
+      cmake_path(GET header PARENT_PATH folder)
+      file(MAKE_DIRECTORY "${copy}/${folder}")
+      file(COPY_FILE "${source}/${header}" "${copy}/${header}" ONLY_IF_DIFFERENT)
+    endforeach()
+  endforeach()
+  set(${result} "${copy}" PARENT_SCOPE)
+endfunction()
