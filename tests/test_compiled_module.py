@@ -93,7 +93,7 @@ CALLS = {  # name -> (a function, its arguments)
         _cpu.pair_f64,
         {"features": X, "scale": 1.0, "form": "hinge", "offset": OFFSET, "weight": np.ones(N)},
     ),
-    "simplex_thresholds": (_cpu.simplex_thresholds, {"features": X, "tau": 1.0, "out": np.empty(N)}),
+    "square_regularized": (_cpu.square_regularized_f64, {"features": X, "tau": 1.0}),
     "dense": (_cpu.dense_f64, {"alpha": SQUARE}),
     "uniform": (_cpu.uniform_f64, {"size": N, "diagonal": True}),
     "low_rank": (_cpu.low_rank_f64, {"phi": X}),
@@ -172,12 +172,12 @@ FREE = {("low_rank", "phi"): (0, 1), ("direct", "features"): (0, 1), ("gaussian"
 FREE |= {
     ("pair_sums", "right"): (0,),
     ("pair", "features"): (1,),
-    ("simplex_thresholds", "features"): (1,),
+    ("square_regularized", "features"): (0, 1),
     ("pair_log_sums within", "left"): (1,),
 }
 FREE |= {(name, "weights"): (0,) for name in ("GatedOperator", "Climb", "Climb of nodes", "GatedOperator.with_weights")}
 # Alone of their type: in float32 the same function is another one.
-ALONE = {("pair_log_sums within", "left"), ("simplex_thresholds", "features")}
+ALONE = {("pair_log_sums within", "left")}
 ARRAYS = [(name, key) for name, (_, arguments) in CALLS.items() for key, a in arguments.items() if hasattr(a, "shape")]
 
 
@@ -269,7 +269,7 @@ NUMBERS = [
     ("pair", {"scale": -1.0}),
     ("pair", {"form": "cubic"}),
     ("pair_sums", {"form": "exponential"}),
-    ("simplex_thresholds", {"tau": 0.0}),
+    ("square_regularized", {"tau": 0.0}),
     ("uniform", {"size": 0}),
     ("uniform", {"size": -4}),
     ("gated_cov", {"activation": "tanh"}),

@@ -5,7 +5,7 @@ t_ij = scale · f_i·g_j or −scale · ½‖f_i − f_j‖²; rows_i = log Σ_j
 
 import numpy as np
 import pytest
-from support import DTYPES, assert_contract, inside
+from support import DTYPES, TOL, assert_contract, frobenius, inside
 
 from alphacl_fast import _cpu
 
@@ -44,15 +44,17 @@ class Literal:
 
     def log_sums(self, axis):
         with np.errstate(divide="ignore"):
-            peak = np.where(self.counted, self.scores, -np.inf).max(axis, keepdims=True)
+            scores = np.where(self.counted, self.scores, -np.inf)
+            peak = scores.max(axis, keepdims=True)
             peak[~np.isfinite(peak)] = 0
-            sums = (np.exp(self.scores - peak) * self.counted).sum(axis, keepdims=True)
+            sums = np.exp(scores - peak).sum(axis, keepdims=True)
             return np.squeeze(np.log(sums) + peak, axis)
 
     def shares(self, rows, cols):
         """e^{t_ij} over the sum of its row, and over that of its column; none where nothing is summed."""
         rows, cols = (np.where(np.isfinite(sums), sums, 0) for sums in (rows, cols))
-        return np.exp(self.scores - rows[:, None]) * self.counted, np.exp(self.scores - cols) * self.counted
+        scores = np.where(self.counted, self.scores, -np.inf)
+        return np.exp(scores - rows[:, None]), np.exp(scores - cols)
 
     def gradients(self, weight):
         """Of Σ_ij weight_ij t_ij with respect to left and right."""
@@ -119,6 +121,37 @@ def test_log_sums(dtype, way, shape, columns):
         return sums.gradients(weight + b.astype(kind) * of_cols if columns else weight)
 
     compare((to_left, to_right), literal(truth), lambda: literal(naive), dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("far", [1.0, 30.0, 40.0, 1e3, 1e5])
+@pytest.mark.parametrize("way", WAYS)
+def test_log_sums_that_lie_far_apart(dtype, way, far):
+    """The last sample, which a tile may hold alone or with itself alone, is far from all others."""
+    for size in (64, 65, 66, 96, 97, 129, 193, 257, 513):
+        rng, left, right, pairs = setting(way, (size, size, 5), dtype)
+        n = len(left)
+        left[-1] = far
+        if right is not None:
+            right[-1] = -far
+        columns = right is not None
+        rows, cols = np.full(n, np.nan), np.full(n, np.nan) if columns else None
+        _cpu.pair_log_sums(*pairs, rows, cols)
+        truth = Literal(way, left, right, np.float64)
+        known_to = 10 * np.finfo(dtype).eps * np.abs(truth.scores).max()  # what the rounding of a score means
+        for ours, axis in ((rows, 1), *([(cols, 0)] if columns else [])):
+            np.testing.assert_allclose(ours, truth.log_sums(axis), rtol=TOL[np.dtype(dtype)], atol=known_to)
+
+        a, b = rng.standard_normal(n), rng.standard_normal(n) if columns else None
+        to_left, to_right = inside(left * 0), None if right is None else inside(right * 0)
+        _cpu.pair_log_sums_gradient(*pairs, rows, cols, a, b, to_left, to_right)
+        of_rows, of_cols = truth.shares(truth.log_sums(1), truth.log_sums(0))
+        gradients = truth.gradients(a[:, None] * of_rows + (b * of_cols if columns else 0))
+        for ours, expected in zip((to_left, to_right), gradients, strict=True):
+            if ours is not None:
+                assert np.isfinite(ours).all()
+                allowed = (1e-6 + known_to) * frobenius(expected)
+                assert frobenius(ours - expected) <= allowed, n
 
 
 @over_grid

@@ -152,16 +152,13 @@ void register_importances(py::module_& m, const std::string& suffix) {
         },
         py::arg("features").noconvert(), py::arg("scale"), py::arg("form"), py::arg("offset").noconvert(),
         py::arg("weight").noconvert());
-  m.def(
-      "simplex_thresholds",
-      [](const py::array_t<T>& features, double tau, Doubles& out) {
-        const View<const T> f = features_view<T>("features", features);
-        check_positive("tau", tau);
-        double* mu = mutable_entries<double>("out", out, {f.rows});
-        const Released released;
-        simplex_thresholds<T>(f, tau, mu);
-      },
-      py::arg("features").noconvert(), py::arg("tau"), py::arg("out").noconvert());
+  m.def(("square_regularized" + suffix).c_str(),
+        [](const py::array_t<T>& features, double tau) {
+          const View<const T> f = features_view<T>("features", features);
+          check_positive("tau", tau);
+          return made_from(features, [&] { return simplex_importance<T, T>(f, tau); });
+        },
+        py::arg("features").noconvert(), py::arg("tau"));
 }
 
 }  // namespace

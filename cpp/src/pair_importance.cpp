@@ -16,21 +16,45 @@ struct Kernel {
   PairForm form;
 };
 
+// What weighs the pairs of a sample: a ψ'(low + (high + t)).
+struct Weights {
+  std::vector<double> high, low, a;
+
+  explicit Weights(index_t n) : high(index(n)), low(index(n)), a(index(n)) {}
+  Weights(const double* offset, const double* weight, index_t n)
+      : high(offset, offset + n), low(index(n)), a(weight, weight + n) {}
+
+  Weights restricted(const index_t* rows, index_t n) const {
+    Weights part(n);
+    for (std::size_t i = 0; i < index(n); ++i) {
+      part.high[i] = high[index(rows[i])];
+      part.low[i] = low[index(rows[i])];
+      part.a[i] = a[index(rows[i])];
+    }
+    return part;
+  }
+
+ private:
+  static std::size_t index(index_t i) { return static_cast<std::size_t>(i); }
+};
+
 // Features and what weighs their rows, in the type S of the scores.
 template <class S>
 struct Rows {
   PairSide<S> side;
-  Buffer<S> at, weight;
+  Buffer<S> at, low, weight;
 
   template <class F>
-  void fill(View<const F> f, const double* mean, Scoring scoring, const Kernel& kernel,
-            const std::vector<double>& offset, const std::vector<double>& a) {
+  void fill(View<const F> f, const double* mean, Scoring scoring, const Kernel& kernel, const Weights& weights) {
     side.fill(f, mean, scoring, false);
     at.resize(f.rows);
+    low.resize(f.rows);
     weight.resize(f.rows);
     for (index_t i = 0; i < f.rows; ++i) {
-      const double o = offset[static_cast<std::size_t>(i)], w = a[static_cast<std::size_t>(i)];
+      const std::size_t k = static_cast<std::size_t>(i);
+      const double o = weights.high[k], w = weights.a[k];
       at[i] = static_cast<S>(o);
+      low[i] = static_cast<S>(weights.low[k]);
       weight[i] = static_cast<S>(w);
       if (kernel.form != PairForm::exponential) continue;
       // The kernel subtracts logarithms. Their rounding goes into the weight.
@@ -45,12 +69,8 @@ struct Rows {
 template <class T, class F>
 class PairImportance final : public TiledImportance<T> {
  public:
-  PairImportance(View<const F> features, const Kernel& kernel, std::vector<double> offset, std::vector<double> a)
-      : TiledImportance<T>(features.rows),
-        features_(features),
-        kernel_(kernel),
-        offset_(std::move(offset)),
-        a_(std::move(a)) {
+  PairImportance(View<const F> features, const Kernel& kernel, Weights weights)
+      : TiledImportance<T>(features.rows), features_(features), kernel_(kernel), weights_(std::move(weights)) {
     Buffer<double> mean(features.cols), row(features.cols);
     row_mean(features, mean.data());
     double largest = 0;
@@ -60,32 +80,27 @@ class PairImportance final : public TiledImportance<T> {
       finite_ = finite_ && std::isfinite(square);
       largest = std::max(largest, square);
     }
-    // A step of ψ' asks for the side of the threshold that the truth is on.
-    const Precision precision = distance_precision<T>(largest, kernel.scale);
-    wide_ = sizeof(T) == 4 && (kernel.form == PairForm::hinge || precision.wide);
+    const Precision precision =
+        has_kink(kernel.form) ? Precision{true, Scoring::settled} : distance_precision<T>(largest, kernel.scale);
+    wide_ = sizeof(T) == 4 && precision.wide;
     if (wide_) {
-      in_double_.fill(features, mean.data(), precision.scoring, kernel, offset_, a_);
+      in_double_.fill(features, mean.data(), precision.scoring, kernel, weights_);
     } else {
-      in_t_.fill(features, mean.data(), precision.scoring, kernel, offset_, a_);
+      in_t_.fill(features, mean.data(), precision.scoring, kernel, weights_);
     }
   }
 
   std::unique_ptr<Importance<T>> restricted(const index_t* rows, index_t n) const override {
     auto part = std::make_unique<Part>(n);
-    std::vector<double> offset, a;
-    for (index_t i = 0; i < n; ++i) {
-      std::copy_n(features_.row(rows[i]), features_.cols, part->room(i, features_.cols));
-      offset.push_back(offset_[static_cast<std::size_t>(rows[i])]);
-      a.push_back(a_[static_cast<std::size_t>(rows[i])]);
-    }
+    for (index_t i = 0; i < n; ++i) std::copy_n(features_.row(rows[i]), features_.cols, part->room(i, features_.cols));
     const View<const F> view = {part->features.data(), n, features_.cols, features_.cols};
-    auto made = std::make_unique<PairImportance>(view, kernel_, std::move(offset), std::move(a));
+    auto made = std::make_unique<PairImportance>(view, kernel_, weights_.restricted(rows, n));
     made->part_ = std::move(part);
     return made;
   }
 
   std::unique_ptr<Importance<double>> widened() const override {
-    return std::make_unique<PairImportance<double, F>>(features_, kernel_, offset_, a_);
+    return std::make_unique<PairImportance<double, F>>(features_, kernel_, weights_);
   }
 
  protected:
@@ -143,11 +158,18 @@ class PairImportance final : public TiledImportance<T> {
     tile.first = first;
     tile.form = kernel_.form;
     tile.scratch = scratch.data() + w.ni * stride;
+    const bool settled = has_kink(kernel_.form);
+    tile.given_i = settled ? rows.side.given(w.i0) : nullptr;
+    tile.given_j = settled ? rows.side.given(w.j0) : nullptr;
+    tile.features = rows.side.features();
+    tile.doubt = static_cast<S>(kernel_.form == PairForm::hinge ? side_doubt : kink_doubt<F>);
     PairWeights<S> weights{};
     weights.row = rows.at.data() + w.i0;
+    weights.row_low = rows.low.data() + w.i0;
     weights.row_weight = rows.weight.data() + w.i0;
     if (both) {
       weights.col = rows.at.data() + w.j0;
+      weights.col_low = rows.low.data() + w.j0;
       weights.col_weight = rows.weight.data() + w.j0;
     }
     if (sums.degree != nullptr) {
@@ -163,18 +185,23 @@ class PairImportance final : public TiledImportance<T> {
 
   View<const F> features_;
   Kernel kernel_;
-  std::vector<double> offset_, a_;
+  Weights weights_;
   bool finite_ = true, wide_ = false;
   Rows<T> in_t_;
   Rows<double> in_double_;
   std::unique_ptr<Part> part_;
 };
 
+// μ of a row as the least of its distances and what μ is above that: in this form nothing cancels for small τ.
+struct Threshold {
+  double least, above;
+};
+
 // μ with Σ [μ − q]₊ = τ, by Michelot's active sets: q that are not below μ leave until none does. Overwrites q.
-double threshold(double* q, index_t n, double tau) {
+Threshold threshold(double* q, index_t n, double tau) {
   double least = std::numeric_limits<double>::infinity();
   for (index_t j = 0; j < n; ++j) {
-    if (std::isnan(q[j])) return q[j];
+    if (std::isnan(q[j])) return {q[j], q[j]};
     least = std::min(least, q[j]);
   }
   // Relative to the least, μ ≤ τ: what lies further away takes no part.
@@ -188,9 +215,61 @@ double threshold(double* q, index_t n, double tau) {
     index_t kept = 0;
     for (index_t j = 0; j < active; ++j)
       if (q[j] < mu) q[kept++] = q[j];
-    if (kept == active || kept == 0) return least + mu;
+    if (kept == active || kept == 0) return {least, mu};
     active = kept;
   }
+}
+
+// The threshold of sample i; row: its products with all n. scratch: n.
+Threshold threshold_of(const PairSide<double>& side, index_t i, double tau, double doubt, double* row,
+                       double* scratch) {
+  const index_t n = side.size();
+  if (n == 1) return {0, 0};
+  const double half = *side.half(i);
+  for (index_t j = 0; j < n; ++j) {
+    const double square = (half + *side.half(j)) - row[j];
+    row[j] = square < 0 ? 0 : square;
+  }
+  std::copy_n(row, n, scratch);
+  scratch[i] = scratch[n - 1];  // the sample itself is no partner
+  const Threshold near = threshold(scratch, n - 1, tau);
+  const double mu = near.least + near.above;
+  // The tiles settle the distances near μ by differences: μ must be that of those. What lies beyond takes no part.
+  index_t count = 0;
+  for (index_t j = 0; j < n; ++j) {
+    const double above = row[j] - mu, within = doubt * (half + *side.half(j));
+    if (j == i || above >= within) continue;
+    scratch[count++] =
+        above > -within ? pair_kernels<double>().half_square(side.given(i), side.given(j), side.features()) : row[j];
+  }
+  return threshold(scratch, count, tau);
+}
+
+template <class S>
+Weights simplex_weights(View<const S> f, double tau) {
+  const index_t n = f.rows;
+  Buffer<double> mean(f.cols);
+  row_mean(f, mean.data());
+  PairSide<double> side;
+  side.fill(f, mean.data(), Scoring::settled, false);
+  const index_t stride = ceil_div(n, 64) * 64, height = std::clamp<index_t>((index_t{1} << 18) / stride, 1, 64);
+  Weights weights(n);
+  PerWorker<Buffer<double>> rows;
+  parallel_for(ceil_div(n, height), [&](index_t b, int worker) {
+    Buffer<double>& q = rows[worker];
+    q.resize((height + 1) * stride);
+    const index_t i0 = b * height, ni = std::min(height, n - i0);
+    side.products(i0, ni, side, 0, n, q.data(), stride);
+    for (index_t i = 0; i < ni; ++i) {
+      const std::size_t k = static_cast<std::size_t>(i0 + i);
+      const Threshold mu =
+          threshold_of(side, i0 + i, tau, kink_doubt<S>, q.data() + i * stride, q.data() + height * stride);
+      weights.high[k] = mu.least;
+      weights.low[k] = mu.above;
+      weights.a[k] = 1 / tau;
+    }
+  });
+  return weights;
 }
 
 }  // namespace
@@ -198,44 +277,21 @@ double threshold(double* q, index_t n, double tau) {
 template <class T, class S>
 std::unique_ptr<Importance<T>> pair_importance(View<const S> f, double scale, PairForm form, const double* offset,
                                                const double* a) {
-  return std::make_unique<PairImportance<T, S>>(f, Kernel{scale, form}, std::vector<double>(offset, offset + f.rows),
-                                                std::vector<double>(a, a + f.rows));
+  return std::make_unique<PairImportance<T, S>>(f, Kernel{scale, form}, Weights(offset, a, f.rows));
 }
 
-template <class S>
-void simplex_thresholds(View<const S> f, double tau, double* mu) {
-  const index_t n = f.rows;
-  Buffer<double> mean(f.cols);
-  row_mean(f, mean.data());
-  PairSide<double> side;
-  side.fill(f, mean.data(), Scoring::distances, false);
-  const index_t stride = ceil_div(n, 64) * 64, height = std::clamp<index_t>((index_t{1} << 18) / stride, 1, 64);
-  PerWorker<Buffer<double>> rows;
-  parallel_for(ceil_div(n, height), [&](index_t b, int worker) {
-    Buffer<double>& q = rows[worker];
-    q.resize(height * stride);
-    const index_t i0 = b * height, ni = std::min(height, n - i0);
-    side.products(i0, ni, side, 0, n, q.data(), stride);
-    for (index_t i = 0; i < ni; ++i) {
-      double* row = q.data() + i * stride;
-      const double half = *side.half(i0 + i);
-      for (index_t j = 0; j < n; ++j) {
-        const double square = (half + *side.half(j)) - row[j];
-        row[j] = square < 0 ? 0 : square;
-      }
-      row[i0 + i] = row[n - 1];  // the sample itself is no partner
-      mu[i0 + i] = n == 1 ? 0 : threshold(row, n - 1, tau);
-    }
-  });
+template <class T, class S>
+std::unique_ptr<Importance<T>> simplex_importance(View<const S> f, double tau) {
+  // [μ − d²]₊ is the slope of ½[·]₊².
+  return std::make_unique<PairImportance<T, S>>(f, Kernel{1, PairForm::square}, simplex_weights(f, tau));
 }
 
 #define ALPHACL_PAIR_IMPORTANCE(T, S)                                                                           \
   template std::unique_ptr<Importance<T>> pair_importance<T, S>(View<const S>, double, PairForm, const double*, \
-                                                                const double*);
+                                                                const double*);                                 \
+  template std::unique_ptr<Importance<T>> simplex_importance<T, S>(View<const S>, double);
 ALPHACL_PAIR_IMPORTANCE(float, float)
 ALPHACL_PAIR_IMPORTANCE(double, double)
 #undef ALPHACL_PAIR_IMPORTANCE
-template void simplex_thresholds<float>(View<const float>, double, double*);
-template void simplex_thresholds<double>(View<const double>, double, double*);
 
 }  // namespace alphacl

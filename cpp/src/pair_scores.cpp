@@ -15,7 +15,8 @@ void PairSide<T>::fill(View<const S> f, const double* shift, Scoring scoring, bo
   half_.resize(n_);
   const index_t groups = ceil_div(n_, panel);
   differences_ = scoring == Scoring::differences;
-  if (differences_) given_.resize(n_ * m_);
+  const bool settled = scoring == Scoring::settled, given = differences_ || settled;
+  if (given) given_.resize(n_ * m_);
   samples_.resize(groups * panel * m_);
   if (products) packed_.resize(panels_ * stride_ * panel);
   const Buffer<double> zero(m_, 0.0);
@@ -27,11 +28,12 @@ void PairSide<T>::fill(View<const S> f, const double* shift, Scoring scoring, bo
         const index_t i = g * panel + r;
         T* row = rows_.data() + i * m_;
         read_kernels<T, S>().center_row(f.row(i), shift ? shift : zero.data(), m_, row);
-        half_[i] = scoring == Scoring::distances ? static_cast<T>(0.5 * kernel.dot(row, row, m_)) : T(0);
+        half_[i] = settled || scoring == Scoring::distances ? static_cast<T>(0.5 * kernel.dot(row, row, m_)) : T(0);
         if (products) kernel.pack_row(row, nullptr, T(1), m_, stride_, packed_.data() + i * panel, nullptr);
       }
-      for (index_t i = g * panel; differences_ && i < g * panel + count; ++i) {
-        for (index_t k = 0; k < m_; ++k) samples_[k * n_ + i] = given_[i * m_ + k] = static_cast<T>(f.row(i)[k]);
+      for (index_t i = g * panel; given && i < g * panel + count; ++i) {
+        for (index_t k = 0; k < m_; ++k) given_[i * m_ + k] = static_cast<T>(f.row(i)[k]);
+        for (index_t k = 0; differences_ && k < m_; ++k) samples_[k * n_ + i] = given_[i * m_ + k];
       }
       for (index_t k = 0; !differences_ && k < m_; ++k)
         for (index_t r = 0; r < panel; ++r) columns[k * panel + r] = r < count ? rows_[(g * panel + r) * m_ + k] : T(0);

@@ -11,8 +11,16 @@
 
 namespace alphacl {
 
-/// What a score is made of: inner products, distances from centred inner products, distances from differences.
-enum class Scoring { products, distances, differences };
+/// What a score is made of: inner products; distances from centred inner products, as they are or, where a kink is
+/// near, settled by differences; distances from differences.
+enum class Scoring { products, distances, settled, differences };
+
+/// Scores this near to a kink, in units of scale · (½‖f_i‖² + ½‖f_j‖²), are settled: products err by about 1.5 ε of
+/// that, so those further away from it keep their distance from the kink to 1e-13 (S double) or 1e-9.
+template <class S>
+constexpr double kink_doubt = sizeof(S) == 4 ? 1e-6 : 1.5e-3;
+/// The same where no more is asked than the side of the kink.
+constexpr double side_doubt = 1e-9;
 
 /// The scoring that keeps scale · ½‖f_i − f_j‖² exact enough, and whether float products do (centred features,
 /// largest ‖f‖² = `largest`). Products err by about 1.5 ε ‖f‖².
@@ -60,6 +68,8 @@ class PairSide {
   index_t width() const { return panels_ * kernels<T>().panel; }
   const T* row(index_t i) const { return rows_.data() + i * m_; }
   const T* half(index_t i) const { return half_.data() + i; }
+  /// Rows as given, where distances are settled or come from differences; else null.
+  const T* given(index_t i) const { return given_.size() == 0 ? nullptr : given_.data() + i * m_; }
 
   /// out (ni × nj, row stride ld, rounded up to whole panels) = products of samples i0 … with samples j0 … of `right`,
   /// from which half() is taken; or −½‖f_i − f_j‖² where they are scored by differences.
@@ -71,7 +81,7 @@ class PairSide {
   index_t n_ = 0, m_ = 0, panels_ = 0, stride_ = 0;
   bool differences_ = false;
   Buffer<T> rows_, half_, samples_, packed_;
-  Buffer<T> given_;  // as given, for differences; samples_ is their transpose then
+  Buffer<T> given_;  // as given; where all is scored by differences, samples_ is their transpose
 };
 
 /// Samples of a block. Depends on the sizes alone: results do not depend on the number of threads.

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "alphacl/samples.h"
+#include "pair_differences.h"
 #include "pair_scores.h"
 
 namespace alphacl {
@@ -16,9 +17,11 @@ template <class T>
 class Scores {
  public:
   template <class S>
-  Scores(const Pairs<S>& pairs, const double* shift, Scoring scoring, bool products)
+  Scores(const Pairs<S>& pairs, const double* shift, Scoring scoring, double doubt, bool products)
       : scale_(static_cast<T>(pairs.scale)),
         ceiling_(pairs.distances ? T(0) : static_cast<T>(inf)),
+        doubt_(static_cast<T>(doubt)),
+        scoring_(scoring),
         one_set_(pairs.right.data == nullptr),
         skip_(pairs.skip_diagonal) {
     left_.fill(pairs.left, shift, scoring, products);
@@ -28,6 +31,8 @@ class Scores {
   const PairSide<T>& left() const { return left_; }
   const PairSide<T>& right() const { return one_set_ ? left_ : right_; }
   bool one_set() const { return one_set_; }
+  /// Whether f_i − f_j is to be taken from the features as given.
+  bool by_differences() const { return scoring_ == Scoring::differences; }
 
   struct Work {
     Buffer<T> tile, scratch;
@@ -63,12 +68,18 @@ class Scores {
       tile.first = -ni;
       tile.form = form;
       tile.scratch = work.scratch.data();
+      const bool settled = scoring_ == Scoring::settled;
+      tile.given_i = settled ? left_.given(i0) : nullptr;
+      tile.given_j = settled ? left_.given(j0) : nullptr;
+      tile.features = left_.features();
+      tile.doubt = doubt_;
       body(tile, i0, j0);
     });
   }
 
  private:
-  T scale_, ceiling_;
+  T scale_, ceiling_, doubt_;
+  Scoring scoring_;
   bool one_set_, skip_;
   PairSide<T> left_, right_;
 };
@@ -77,6 +88,7 @@ class Scores {
 template <class T>
 struct Side {
   Buffer<T> at, weight;            // weight: of e^(t − at), or of ψ'
+  Buffer<T> low;                   // what at leaves of an offset
   Buffer<T> relative;              // of e^(t − top of the block)
   Buffer<double> highest, lowest;  // of each block
 
@@ -109,9 +121,11 @@ struct Side {
 
   void offsets(index_t n, const double* offset, const double* a) {
     at.resize(n);
+    low.resize(n);
     weight.resize(n);
     for (index_t i = 0; i < n; ++i) {
       at[i] = static_cast<T>(offset[i]);
+      low[i] = static_cast<T>(offset[i] - static_cast<double>(at[i]));
       weight[i] = static_cast<T>(a[i]);
     }
   }
@@ -124,10 +138,27 @@ constexpr double widest_shared = sizeof(T) == 4 ? 60 : 600;
 /// Sums over pairs of weights times features.
 template <class T>
 struct Products {
-  Buffer<T> left, right;  // Σ_j w_ij g_j and Σ_i w_ij f_i, rows of width()
+  Buffer<T> left, right;  // Σ_j w_ij g_j and Σ_i w_ij f_i, rows of width(); by differences, Σ_j w_ij (f_j − f_i)
   Buffer<double> degree;  // Σ_j w_ij; of one set only
   Buffer<double> own;     // Σ_j of the first of both terms of w_ij
 };
+
+// rows_i += Σ_j w_ij (f_j − f_i) for the samples i of a tile, or of its transpose.
+template <class T>
+void apply_differences(const PairTile<T>& tile, const PairSide<T>& side, index_t i0, index_t j0, bool transposed,
+                       T* rows) {
+  const index_t m = side.features(), ni = transposed ? tile.nj : tile.ni, nj = transposed ? tile.ni : tile.nj;
+  for (index_t i = 0; i < ni; ++i) {
+    const T* own = side.given(i0 + i);
+    T* row = rows + i * side.width();
+    for (index_t j = 0; j < nj; ++j) {
+      const T w = transposed ? tile.tile[j * tile.ld + i] : tile.tile[i * tile.ld + j];
+      if (w == T(0)) continue;
+      const T* other = side.given(j0 + j);
+      for (index_t k = 0; k < m; ++k) row[k] += w * (other[k] - own[k]);
+    }
+  }
+}
 
 template <class T>
 Products<T> weighted_products(const Scores<T>& scores, PairForm form, const Side<T>& rows, const Side<T>* cols) {
@@ -145,9 +176,11 @@ Products<T> weighted_products(const Scores<T>& scores, PairForm form, const Side
     const bool diagonal = one && i0 == j0;
     PairWeights<T> w{};
     w.row = rows.at.data() + i0;
+    if (!exponential) w.row_low = rows.low.data() + i0;
     w.row_weight = rows.weight.data() + i0;
     if (cols != nullptr) {
       w.col = cols->at.data() + j0;
+      if (!exponential) w.col_low = cols->low.data() + j0;
       w.col_weight = cols->weight.data() + j0;
     }
     T scaled[2 * 256];
@@ -178,6 +211,11 @@ Products<T> weighted_products(const Scores<T>& scores, PairForm form, const Side
       w.own_j = out.own.data() + j0;
     }
     pair_kernels<T>().weights(tile, w);
+    if (scores.by_differences()) {
+      apply_differences(tile, scores.left(), i0, j0, false, out.left.data() + i0 * width);
+      if (!diagonal) apply_differences(tile, scores.left(), j0, i0, true, out.left.data() + j0 * width);
+      return;
+    }
     scores.right().apply(tile.tile, tile.ld, tile.ni, j0, tile.nj, false, out.left.data() + i0 * width);
     if (diagonal) return;
     T* other = one ? out.left.data() : out.right.data();
@@ -246,12 +284,16 @@ Spread spread(View<const S> f) {
   return found;
 }
 
-// Hinges are decided in double; other sums where float would round the offsets too much.
+// How much is done about rounding: what the scores ask for; all in double; distances near a kink by differences; all
+// by differences.
+enum class Care { usual, wide, settled, differences };
+
+// Offsets that float would round too much ask for double.
 template <class S>
-bool needs_double(PairForm form, const double* offset, index_t n) {
+Care care_of(const double* offset, index_t n) {
   double largest = 0;
   for (index_t i = 0; i < n; ++i) largest = std::max(largest, std::abs(offset[i]));
-  return form == PairForm::hinge || offset_precision<S>(largest);
+  return offset_precision<S>(largest) ? Care::wide : Care::usual;
 }
 
 // The largest ‖f‖; one that float cannot hold is inf.
@@ -262,27 +304,40 @@ double longest(View<const S> f) {
   return std::sqrt(largest);
 }
 
-// Calls body with the scores in the type that is exact enough, or in double where `exact`.
+// Calls body with the scores in the type that is exact enough; those of a gradient hold features to be multiplied.
 template <class S, class Body>
-void with_scores(const Pairs<S>& pairs, bool exact, bool products, Body&& body) {
+void with_scores(const Pairs<S>& pairs, PairForm form, Care care, bool gradient, Body&& body) {
   Spread centre{Buffer<double>(), 0};
-  Precision precision = {false, Scoring::products};
+  Precision precision = {care != Care::usual || has_kink(form), Scoring::products};
   if (pairs.distances) {
     centre = spread(pairs.left);
-    precision = distance_precision<S>(centre.largest, pairs.scale);
-  } else if (sizeof(S) == 4 && !exact) {
+    if (has_kink(form)) {
+      precision.scoring = care == Care::settled ? Scoring::settled : Scoring::distances;
+    } else {
+      const Precision enough = distance_precision<S>(centre.largest, pairs.scale);
+      precision = {precision.wide || enough.wide, enough.scoring};
+    }
+    if (care == Care::differences) precision.scoring = Scoring::differences;
+  } else if (sizeof(S) == 4 && !precision.wide) {
     const double left = longest(pairs.left), right = pairs.right.data ? longest(pairs.right) : left;
     precision.wide = product_precision<S>(left, right, pairs.scale);
   }
   const double* mean = pairs.distances ? centre.mean.data() : nullptr;
-  if (exact || precision.wide || !std::isfinite(static_cast<float>(pairs.scale))) {
-    body(Scores<double>(pairs, mean, precision.scoring, products));
+  const double doubt = gradient && form == PairForm::hinge ? side_doubt : kink_doubt<S>;
+  if (precision.wide || !std::isfinite(static_cast<float>(pairs.scale))) {
+    body(Scores<double>(pairs, mean, precision.scoring, doubt, gradient));
   } else {
-    body(Scores<S>(pairs, mean, precision.scoring, products));
+    body(Scores<S>(pairs, mean, precision.scoring, doubt, gradient));
   }
 }
 
-// grad = scale (w f − degree f), centred f; false where float sums cancel too much. of_scale: Σ w_ij t_ij/scale.
+// Squared norm of what is subtracted from, in units of the squared difference, that sums in T may have for a result of
+// type S: they err by 6e-8 (float) and 1e-16 of it.
+template <class T, class S>
+constexpr double largest_cancellation =
+    sizeof(T) == 4 ? 64 : largest_cancellation_wide<S> * largest_cancellation_wide<S>;
+
+// grad = scale (w f − degree f), centred f; false where the sums cancel too much. of_scale: Σ w_ij t_ij/scale.
 template <class T, class S>
 bool write(const Pairs<S>& pairs, const Scores<T>& scores, const Products<T>& products, View<S> left, View<S> right,
            double* of_scale) {
@@ -290,7 +345,7 @@ bool write(const Pairs<S>& pairs, const Scores<T>& scores, const Products<T>& pr
   double minuend = 0, difference = 0, total = 0;
   for (index_t i = 0; i < left.rows; ++i) {
     const T *sum = products.left.data() + i * width, *f = scores.left().row(i);
-    const double degree = pairs.distances ? products.degree[i] : 0;
+    const double degree = pairs.distances && !scores.by_differences() ? products.degree[i] : 0;
     for (index_t c = 0; c < m; ++c) {
       const double own = degree * static_cast<double>(f[c]), g = static_cast<double>(sum[c]) - own;
       minuend += own * own;
@@ -303,29 +358,63 @@ bool write(const Pairs<S>& pairs, const Scores<T>& scores, const Products<T>& pr
     for (index_t c = 0; c < m; ++c)
       right.row(j)[c] = static_cast<S>(pairs.scale * static_cast<double>(products.right[j * width + c]));
   *of_scale = scores.one_set() ? 0.5 * total : total;
-  // As for the covariance: beyond this ratio the work is done in double.
-  return sizeof(T) == 8 || !(minuend > 64 * difference);
+  return !(minuend > largest_cancellation<T, S> * difference);
+}
+
+// gradient(scores) tells whether its sums kept their digits; if not, they are made again with more care.
+template <class S, class Gradient>
+void with_enough_care(const Pairs<S>& pairs, PairForm form, Care care, Gradient&& gradient) {
+  for (bool done = false; !done;) {
+    Care next = care;
+    with_scores(pairs, form, care, true, [&](const auto& scores) {
+      using T = std::decay_t<decltype(*scores.left().row(0))>;
+      done = gradient(scores) || care == Care::differences;
+      next = sizeof(T) == 4 ? Care::wide : Care::differences;
+    });
+    care = next;
+  }
+}
+
+// Whether sums of [offset − d²]₊ are so small, all of them, that the errors of products show.
+template <class S, class T>
+bool too_small(const Pairs<S>& pairs, const Scores<T>& scores, const double* rows) {
+  const index_t n = scores.left().size();
+  double halves = 0, errors = 0, squares = 0;
+  for (index_t i = 0; i < n; ++i) halves += static_cast<double>(*scores.left().half(i));
+  for (index_t i = 0; i < n; ++i) {
+    const double error = static_cast<double>(n) * static_cast<double>(*scores.left().half(i)) + halves;
+    errors += error * error;
+    squares += rows[i] * rows[i];
+  }
+  return kink_doubt<S> * std::abs(pairs.scale) * std::sqrt(errors) > std::sqrt(squares);
 }
 
 }  // namespace
 
 template <class S>
 void pair_log_sums(const Pairs<S>& pairs, double* rows, double* cols) {
-  with_scores(pairs, false, false, [&](const auto& scores) { log_sums(scores, rows, cols); });
+  with_scores(pairs, PairForm::exponential, Care::usual, false,
+              [&](const auto& scores) { log_sums(scores, rows, cols); });
 }
 
 template <class S>
 void pair_sums(const Pairs<S>& pairs, PairForm form, const double* offset, double* rows) {
-  const bool exact = needs_double<S>(form, offset, pairs.left.rows);
-  with_scores(pairs, exact, false, [&](const auto& scores) { sums(scores, form, offset, rows); });
+  const bool squared = form == PairForm::square, kink = has_kink(form);
+  const Care care = squared ? Care::settled : care_of<S>(offset, pairs.left.rows);
+  bool again = false;
+  with_scores(pairs, form, care, false, [&](const auto& scores) {
+    sums(scores, form, offset, rows);
+    again = kink && !squared && pairs.distances && too_small(pairs, scores, rows);
+  });
+  if (!again) return;
+  with_scores(pairs, form, Care::settled, false, [&](const auto& scores) { sums(scores, form, offset, rows); });
 }
 
 template <class S>
 double pair_log_sums_gradient(const Pairs<S>& pairs, const double* rows, const double* cols, const double* a,
                               const double* b, View<S> left, View<S> right) {
-  bool done = false;
   double of_scale = 0;
-  const auto gradient = [&](const auto& scores) {
+  with_enough_care(pairs, PairForm::exponential, Care::usual, [&](const auto& scores) {
     using T = std::decay_t<decltype(*scores.left().row(0))>;
     Side<T> of_rows, of_cols;
     of_rows.logarithms(scores.left().size(), rows, a);
@@ -335,28 +424,24 @@ double pair_log_sums_gradient(const Pairs<S>& pairs, const double* rows, const d
       other = &of_cols;
     }
     const Products<T> products = weighted_products(scores, PairForm::exponential, of_rows, other);
-    done = write(pairs, scores, products, left, right, &of_scale);
-  };
-  with_scores(pairs, false, true, gradient);
-  if (!done) with_scores(pairs, true, true, gradient);
+    return write(pairs, scores, products, left, right, &of_scale);
+  });
   return of_scale;
 }
 
 template <class S>
 double pair_sums_gradient(const Pairs<S>& pairs, PairForm form, const double* offset, const double* a, View<S> left,
                           View<S> right, double* offsets) {
-  bool done = false;
   double of_scale = 0;
-  const auto gradient = [&](const auto& scores) {
+  const Care care = has_kink(form) ? Care::settled : care_of<S>(offset, pairs.left.rows);
+  with_enough_care(pairs, form, care, [&](const auto& scores) {
     using T = std::decay_t<decltype(*scores.left().row(0))>;
     Side<T> side;
     side.offsets(scores.left().size(), offset, a);
     const Products<T> products = weighted_products(scores, form, side, scores.one_set() ? &side : nullptr);
     std::copy_n(products.own.data(), scores.left().size(), offsets);
-    done = write(pairs, scores, products, left, right, &of_scale);
-  };
-  with_scores(pairs, needs_double<S>(form, offset, pairs.left.rows), true, gradient);
-  if (!done) with_scores(pairs, true, true, gradient);
+    return write(pairs, scores, products, left, right, &of_scale);
+  });
   return of_scale;
 }
 

@@ -20,7 +20,7 @@ from alphacl_fast._arrays import (
     refuse_learned_importance,
     result,
 )
-from alphacl_fast._backend import cpu, maker
+from alphacl_fast._backend import maker
 
 __all__ = [
     "Dense",
@@ -302,11 +302,7 @@ class SquareRegularized(_OfFeatures):
         self.tau = positive("tau", tau)
 
     def _compile(self, data: Operand) -> Any:
-        thresholds = np.empty(data.shape[0])
-        cpu().simplex_thresholds(data.array, self.tau, thresholds)
-        # [μ/τ − d²/τ]₊ is the slope of ½[·]₊².
-        ones = np.ones(data.shape[0])
-        return maker("pair", data.dtype)(data.array, 1 / self.tau, "square", thresholds / self.tau, ones)
+        return maker("square_regularized", data.dtype)(data.array, self.tau)
 
 
 class PairImportance(_OfFeatures):

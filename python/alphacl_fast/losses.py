@@ -96,9 +96,10 @@ def _reduce(values: Any, reduction: str, like: Any) -> Any:
     return values.to(torch.float64 if like.dtype == torch.float64 else torch.float32)
 
 
-def _half_square(delta: Any) -> Any:
-    """½‖δ_i‖² of the rows, summed in double."""
-    return 0.5 * (delta * delta).sum(-1, dtype=torch.float64)
+def _half_square(a: Any, b: Any) -> Any:
+    """½‖a_i − b_i‖² of the rows, in double like the distances between samples."""
+    delta = a.double() - b
+    return 0.5 * (delta * delta).sum(-1)
 
 
 def _options(module: Any) -> str:
@@ -168,7 +169,7 @@ class _Exponential(_PairLoss):
 
     def _log_xi(self, z: Any, z_aug: Any) -> tuple[Any, Any]:
         sums, _ = _ops.pair_log_sums(z, scale=1 / self.tau, distances=True)
-        return _half_square(z - z_aug) / self.tau + self.margin + sums, sums
+        return _half_square(z, z_aug) * (1 / self.tau) + self.margin + sums, sums
 
     def _values(self, z: Any, z_aug: Any) -> Any:
         return self._phi(self._log_xi(z, z_aug)[0])
@@ -265,7 +266,7 @@ class Triplet(_PairLoss):
         self.margin = number("margin", margin)
 
     def _offset(self, z: Any, z_aug: Any) -> Any:
-        return _half_square(z.double() - z_aug.double()) + self.margin
+        return _half_square(z, z_aug) + self.margin
 
     def _values(self, z: Any, z_aug: Any) -> Any:
         return _ops.pair_sums(z, offset=self._offset(z, z_aug), scale=1.0, form="hinge", distances=True)
@@ -283,11 +284,11 @@ class ModifiedTriplet(_PairLoss):
         self.c = positive("c", c)
 
     def _values(self, z: Any, z_aug: Any) -> Any:
-        offset = self.c * _half_square(z - z_aug)
+        offset = self.c * _half_square(z, z_aug)
         return _ops.pair_sums(z, offset=offset, scale=self.c, form="logistic", distances=True)
 
     def _importance(self, z: Any, z_aug: Any) -> Importance:
-        offset = self.c * _half_square(z - z_aug)
+        offset = self.c * _half_square(z, z_aug)
         return PairImportance(z, self.c, "logistic", offset, torch.full_like(offset, self.c))
 
 
@@ -296,10 +297,11 @@ class Quadratic(_PairLoss):
 
     def _values(self, z: Any, z_aug: Any) -> Any:
         n = z.shape[0]
-        centred = z.double()
-        squares = _half_square(centred - centred.mean(0))
+        # From one of the samples first: the mean of what lies far off is rounded.
+        near = z.double() - z[0].detach()
+        squares = _half_square(near, near.mean(0))
         # Σ_j ½‖z_i − z_j‖² = N s_i + Σ_j s_j with s_i = ½‖z_i − z̄‖².
-        return (n - 1) * _half_square(z - z_aug) - (n * squares + squares.sum())
+        return (n - 1) * _half_square(z, z_aug) - (n * squares + squares.sum())
 
     def _importance(self, z: Any, z_aug: Any) -> Importance:
         return Uniform(len(z), diagonal=False)

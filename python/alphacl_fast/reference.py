@@ -106,6 +106,8 @@ def square_regularized(features, tau, *, dtype=None):
     alpha = np.zeros_like(d2)
     for i in range(n if n > 1 else 0):
         others = np.delete(d2[i], i)
+        with np.errstate(invalid="ignore"):
+            others -= others.min()  # a shift of a row changes nothing, and τ far below the distances counts
         ordered = np.sort(others)
         sums = np.cumsum(ordered) + tau
         count = np.arange(1, n)

@@ -260,6 +260,9 @@ enum class PairForm {
   square,       // ½ [x]₊²
 };
 
+/// Forms whose slope asks for the side of x = 0 that the truth is on.
+constexpr bool has_kink(PairForm form) { return form == PairForm::hinge || form == PairForm::square; }
+
 /// One tile of scores t_ij = scale · min(f_i·g_j − half_i − half_j, ceiling), and what is made of it.
 template <class T>
 struct PairTile {
@@ -272,6 +275,11 @@ struct PairTile {
   index_t first;    // row i starts at column max(0, i + first); what lies before is written as 0
   PairForm form;
   T* scratch;  // 4·nj
+  /// Rows of the features as given, or null. Where the argument x of a form with a kink lies within
+  /// doubt · scale · (half_i + half_j) of the kink, the score is taken from their differences.
+  const T *given_i, *given_j;
+  index_t features;
+  T doubt;
 };
 
 /// Log-sum-exp of rows and columns, running: (peak, sum) stand for sum · e^peak. Columns may be null.
@@ -294,6 +302,7 @@ struct PairSums {
 template <class T>
 struct PairWeights {
   const T *row, *col, *row_weight, *col_weight;
+  const T *row_low, *col_low;  // of forms with a kink: x_ij = low_i + (row_i + t_ij)
   bool shared;
   T shift;
   double *sum_i, *sum_j;  // += sums of the tile's rows and columns, or null
@@ -305,6 +314,8 @@ struct PairKernels {
   void (*log_sums)(const PairTile<T>&, const PairLogSums<T>&);
   void (*sums)(const PairTile<T>&, const PairSums<T>&);
   void (*weights)(const PairTile<T>&, const PairWeights<T>&);
+  /// ½‖a − b‖² of m numbers; the same bits wherever it is asked for.
+  T (*half_square)(const T* a, const T* b, index_t m);
 };
 
 struct KernelSet {

@@ -47,9 +47,9 @@ template <class T, class S>
 std::unique_ptr<Importance<T>> pair_importance(View<const S> f, double scale, PairForm form, const double* offset,
                                                const double* a);
 
-/// μ_i with Σ_j [μ_i − ½‖f_i − f_j‖²]₊ = τ over j ≠ i: the thresholds of the projection on the simplex, exactly.
-/// Time O(N² m), memory O(N m) and a few rows of N.
-template <class S>
-void simplex_thresholds(View<const S> f, double tau, double* mu);
+/// α_ij = [μ_i − ½‖f_i − f_j‖²]₊/τ, diagonal 0, with μ_i such that rows sum to 1: projections on the simplex, exactly.
+/// Time O(N² m) for the thresholds μ and O(N²(m + d)) for an operation, memory O(N(m + d)).
+template <class T, class S>
+std::unique_ptr<Importance<T>> simplex_importance(View<const S> f, double tau);
 
 }  // namespace alphacl

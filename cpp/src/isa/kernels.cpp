@@ -68,7 +68,7 @@ constexpr NodeKernels<T> gating_kernels() {
 }
 template <class T>
 constexpr PairKernels<T> pairing_kernels() {
-  return {pair_log_sums<T>, pair_sums<T>, pair_weights<T>};
+  return {pair_log_sums<T>, pair_sums<T>, pair_weights<T>, half_square<T>};
 }
 
 constexpr KernelSet the_set = {

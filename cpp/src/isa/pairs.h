@@ -19,8 +19,9 @@ inline T log_one_plus(T u) {
   return T(2) * s * sum;
 }
 
-// ψ and ψ'. e^−|x| cannot overflow.
+// ψ and ψ'. e^−|x| cannot overflow. `kink`: what counts is how x compares with 0.
 struct Hinge {
+  static constexpr bool kink = true;
   template <class T>
   static inline T value(T x) {
     return x < T(0) ? T(0) : x;
@@ -31,6 +32,7 @@ struct Hinge {
   }
 };
 struct Logistic {
+  static constexpr bool kink = false;
   template <class T>
   static inline T value(T x) {
     const T e = exp_value(x < T(0) ? x : -x), part = T(1) / (T(1) + e);
@@ -43,6 +45,7 @@ struct Logistic {
   }
 };
 struct Softplus {
+  static constexpr bool kink = false;
   template <class T>
   static inline T value(T x) {
     const T e = exp_value(x < T(0) ? x : -x);
@@ -54,6 +57,7 @@ struct Softplus {
   }
 };
 struct Square {
+  static constexpr bool kink = true;
   template <class T>
   static inline T value(T x) {
     return T(0.5) * Hinge::value(x) * Hinge::value(x);
@@ -88,14 +92,60 @@ inline T* scores(const PairTile<T>& tile, index_t i, index_t begin, T self) {
   return t;
 }
 
+// sum · e^x. Nothing stays nothing, whatever its exponent was.
+inline double moved(double sum, double x) { return sum == 0 ? 0 : sum * exp_value(x); }
+
 // (peak, sum) += (base, part), with peak the larger of itself and `seen`.
 template <class T>
 inline void merge(T seen, T base, double part, T* peak, double* sum) {
   const T top = seen > *peak ? seen : *peak;
   // −inf − (−inf) would be NaN: nothing has been seen yet.
   const double from = top == minus_infinity<T> ? 0 : static_cast<double>(top);
-  *sum = *sum * exp_value(static_cast<double>(*peak) - from) + part * exp_value(static_cast<double>(base) - from);
+  *sum = moved(*sum, static_cast<double>(*peak) - from) + moved(part, static_cast<double>(base) - from);
   *peak = top;
+}
+
+// Kept out of line, so that all callers get the same bits.
+template <class T>
+__attribute__((noinline)) T half_square(const T* a, const T* b, index_t m) {
+  constexpr index_t lanes = Wide<T, T>::lanes;
+  typename Wide<T, T>::type sum[2] = {}, x, y;
+  index_t k = 0;
+  for (index_t v = 0; k + lanes <= m; k += lanes, v = 1 - v) {
+    Wide<T, T>::load(a + k, &x);
+    Wide<T, T>::load(b + k, &y);
+    sum[v] += (x - y) * (x - y);
+  }
+  T total = T(0);
+  for (; k < m; ++k) total += (a[k] - b[k]) * (a[k] - b[k]);
+  for (index_t l = 0; l < lanes; ++l) total += sum[0][l] + sum[1][l];
+  return T(0.5) * total;
+}
+
+template <class T>
+inline T magnitude(T x) {
+  return x < T(0) ? -x : x;
+}
+
+// Scores of row i whose distance(j) from a kink the error of a product would be felt in, by differences.
+template <class T, class Distance>
+inline void settle(const PairTile<T>& tile, index_t i, index_t begin, T* t, Distance&& distance) {
+  if (tile.given_i == nullptr) return;
+  const T half = tile.half_i[i], doubt = magnitude(tile.scale) * tile.doubt;
+  const T* half_j = tile.half_j;
+  const auto doubtful = [&](index_t j) { return distance(j) < doubt * (half + half_j[j]); };
+  constexpr index_t group = 16;
+  for (index_t first = begin; first < tile.nj; first += group) {
+    const index_t last = first + group < tile.nj ? first + group : tile.nj;
+    int any = 0;
+#pragma omp simd reduction(| : any)
+    for (index_t j = first; j < last; ++j) any |= static_cast<int>(doubtful(j));
+    for (index_t j = first; any && j < last; ++j) {
+      if (!doubtful(j)) continue;
+      const T *a = tile.given_i + i * tile.features, *b = tile.given_j + j * tile.features;
+      t[j] = -tile.scale * half_square(a, b, tile.features);
+    }
+  }
 }
 
 template <class T>
@@ -185,8 +235,16 @@ void sums_of(const PairTile<T>& tile, const PairSums<T>& out) {
   for (index_t j = 0; j < nj; ++j) column[j] = T(0);
   for (index_t i = 0; i < tile.ni; ++i) {
     // e^−inf, and so every ψ here, is 0.
-    const T* t = scores(tile, i, 0, minus_infinity<T>);
+    T* t = scores(tile, i, 0, minus_infinity<T>);
     const T offset = out.row[i];
+    if constexpr (Form::kink) {
+      settle(tile, i, 0, t, [&](index_t j) {
+        const T own = magnitude(offset + t[j]);
+        if (out.col == nullptr) return own;
+        const T other = magnitude(out.col[j] + t[j]);
+        return other < own ? other : own;
+      });
+    }
     T sum = T(0);
     if (out.col == nullptr) {
 #pragma omp simd reduction(+ : sum)
@@ -222,6 +280,7 @@ void pair_sums(const PairTile<T>& tile, const PairSums<T>& out) {
 
 // e^x, x = t − the logarithm of a normaliser.
 struct Exponential {
+  static constexpr bool kink = false;
   template <class T>
   static inline T slope(T x) {
     return exp_value(x);
@@ -240,11 +299,26 @@ void weights_of(const PairTile<T>& tile, const PairWeights<T>& out) {
     T* t = scores(tile, i, begin, minus_infinity<T>);
     for (index_t j = 0; j < begin; ++j) t[j] = T(0);
     const T offset = sign * (shared ? out.shift : out.row[i]), weight = out.row_weight[i];
+    T low = T(0);
+    if constexpr (Form::kink) {
+      low = out.row_low[i];
+      settle(tile, i, begin, t, [&](index_t j) {
+        const T own = magnitude(low + (offset + t[j]));
+        if (out.col_weight == nullptr) return own;
+        const T other = magnitude(out.col_low[j] + (out.col[j] + t[j]));
+        return other < own ? other : own;
+      });
+    }
+    // A sum with the zero of the other forms would cost them an operation.
+    const auto argument = [](T lower, T upper, T score) {
+      if constexpr (Form::kink) return lower + (upper + score);
+      return upper + score;
+    };
     T sum = T(0), first = T(0);
     if (out.col_weight == nullptr) {
 #pragma omp simd reduction(+ : sum)
       for (index_t j = begin; j < nj; ++j) {
-        const T w = weight * Form::slope(offset + t[j]);
+        const T w = weight * Form::slope(argument(low, offset, t[j]));
         t[j] = w;
         sum += w;
         column[j] += w;
@@ -254,7 +328,8 @@ void weights_of(const PairTile<T>& tile, const PairWeights<T>& out) {
       const T* weight_j = out.col_weight;
 #pragma omp simd reduction(+ : sum, first)
       for (index_t j = begin; j < nj; ++j) {
-        const T e = Form::slope(offset + t[j]), here = weight * e, there = weight_j[j] * e, w = here + there;
+        const T e = Form::slope(argument(low, offset, t[j]));
+        const T here = weight * e, there = weight_j[j] * e, w = here + there;
         t[j] = w;
         sum += w;
         first += here;
@@ -262,11 +337,11 @@ void weights_of(const PairTile<T>& tile, const PairWeights<T>& out) {
         own[j] += there;
       }
     } else {
-      const T *weight_j = out.col_weight, *offset_j = out.col;
+      const T *weight_j = out.col_weight, *offset_j = out.col, *low_j = Form::kink ? out.col_low : out.col;
 #pragma omp simd reduction(+ : sum, first)
       for (index_t j = begin; j < nj; ++j) {
-        const T here = weight * Form::slope(offset + t[j]);
-        const T there = weight_j[j] * Form::slope(sign * offset_j[j] + t[j]), w = here + there;
+        const T here = weight * Form::slope(argument(low, offset, t[j]));
+        const T there = weight_j[j] * Form::slope(argument(low_j[j], sign * offset_j[j], t[j])), w = here + there;
         t[j] = w;
         sum += w;
         first += here;

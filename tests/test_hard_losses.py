@@ -1,0 +1,231 @@
+"""The eight losses on data that cancels: literal sums in extended precision, values, gradients and importances."""
+
+import numpy as np
+import pytest
+from support import DTYPES, TOL, frobenius, inside
+from support import torch as import_torch
+
+import alphacl_fast as acl
+
+torch = import_torch()
+losses = acl.losses
+
+
+def _softmax(t):
+    """log Σ_j e^t of the rows and the shares of the row."""
+    peak = t.max(1, keepdims=True)
+    e = np.exp(t - peak)
+    total = e.sum(1, keepdims=True)
+    return (peak + np.log(total))[:, 0], e / total
+
+
+def _softplus(x):
+    return np.logaddexp(x, np.zeros_like(x))
+
+
+def _sigmoid(x):
+    return np.exp(-_softplus(-x))
+
+
+def _exponential(tau, margin, phi):
+    """(L_i, φ'(ξ_i) ψ'(x_ij)) from x: phi gives φ and its derivative, both of log ξ."""
+
+    def literal(x, mask):
+        kind = x.dtype.type
+        log_xi, share = _softmax(np.where(mask, x / kind(tau) + kind(margin), -kind(np.inf)))
+        value, slope = phi(log_xi)
+        return value, slope[:, None] / kind(tau) * share
+
+    return literal
+
+
+def _info_nce(tau, eps):
+    def phi(t):
+        kind = t.dtype.type
+        log_eps = np.log(kind(eps)) if eps else -kind(np.inf)
+        return kind(tau) * np.logaddexp(t, log_eps), kind(tau) * _sigmoid(t - log_eps)
+
+    return _exponential(tau, 0, phi)
+
+
+def _hinge(margin):
+    def literal(x, mask):
+        shifted = x + x.dtype.type(margin)
+        return (np.maximum(shifted, 0) * mask).sum(1), (shifted > 0) * mask.astype(x.dtype)
+
+    return literal
+
+
+def _logistic(c):
+    def literal(x, mask):
+        y = x.dtype.type(c) * x
+        return (_sigmoid(y) * mask).sum(1), x.dtype.type(c) * _sigmoid(y) * _sigmoid(-y) * mask
+
+    return literal
+
+
+def _lifted(t):
+    positive = np.maximum(t, 0)
+    return positive**2, 2 * positive
+
+
+# name -> the module and its literal formula, τ in units of a typical squared distance u
+FAMILY = {
+    "InfoNCE": lambda u: (losses.InfoNCE(tau=0.1 * u), _info_nce(0.1 * u, 1), 10 / u),
+    "DCL": lambda u: (losses.InfoNCE(tau=0.01 * u, eps=0.0), _info_nce(0.01 * u, 0), 100 / u),
+    "MINE": lambda u: (losses.MINE(), _exponential(1, 0, lambda t: (t, np.ones_like(t))), 1),
+    "Triplet": lambda u: (losses.Triplet(0.3 * u), _hinge(0.3 * u), 0),
+    "Triplet_0": lambda u: (losses.Triplet(0.0), _hinge(0), 0),
+    "SoftTriplet": lambda u: (
+        losses.SoftTriplet(u, 0.2),
+        _exponential(u, 0.2, lambda t: (u * _softplus(t), u * _sigmoid(t))),
+        1 / u,
+    ),
+    "NTuplet": lambda u: (losses.NTuplet(), _exponential(1, 0, lambda t: (_softplus(t), _sigmoid(t))), 1),
+    "LiftedStructured": lambda u: (losses.LiftedStructured(1.0), _exponential(1, 1, _lifted), 1),
+    "ModifiedTriplet": lambda u: (losses.ModifiedTriplet(1 / u), _logistic(1 / u), 1 / u),
+    "Quadratic": lambda u: (losses.Quadratic(), lambda x, mask: ((x * mask).sum(1), mask.astype(x.dtype)), 0),
+}
+
+
+def _near(rng, z, share):
+    return z + share * np.std(z) * rng.standard_normal(z.shape)
+
+
+def _centres(scale, spread):
+    def make(rng, n, m):
+        z = scale * rng.standard_normal((4, m))[rng.integers(4, size=n)] + spread * rng.standard_normal((n, m))
+        return z, z + spread * rng.standard_normal((n, m))
+
+    return make
+
+
+def _integers(rng, n, m):
+    return rng.integers(-3, 4, (n, m)), rng.integers(-3, 4, (n, m))
+
+
+def _one_hot(rng, n, m):
+    return np.eye(m)[rng.integers(m, size=(2, n))]
+
+
+def _offset(rng, n, m):
+    z = 1e3 + rng.integers(-99, 99, (n, m)) / 64
+    return z, z + rng.integers(-9, 9, (n, m)) / 64
+
+
+def _duplicates(rng, n, m):
+    z = rng.standard_normal((n // 4 + 1, m))[rng.integers(n // 4 + 1, size=n)]
+    return z, _near(rng, z, 0.1)
+
+
+def _heavy_tailed(rng, n, m):
+    z = rng.standard_cauchy((n, m))
+    return z, _near(rng, z, 1e-3)
+
+
+def _last_far_off(rng, n, m):
+    z = rng.standard_normal((n, m))
+    z[-1] += 1e4
+    return z, z + 0.1 * rng.standard_normal((n, m))
+
+
+DATA = {
+    "clusters": _centres(1.0, 1e-2),
+    "tight clusters": _centres(1.0, 1e-6),
+    "far clusters": _centres(1e3, 1e-3),
+    "integers": _integers,
+    "one-hot": _one_hot,
+    "offset": _offset,
+    "duplicates": _duplicates,
+    "heavy-tailed": _heavy_tailed,
+    "last far off": _last_far_off,
+}
+
+
+def _literal(formula, z, z_aug, weight, kind):
+    """Losses, gradients of Σ_i weight_i L_i, and α, in `kind`; the largest d² too."""
+    z, z_aug, weight = (a.astype(kind) for a in (z, z_aug, weight))
+    inter = ((z[:, None] - z) ** 2).sum(2) / 2
+    intra = ((z - z_aug) ** 2).sum(1) / 2
+    with np.errstate(under="ignore", over="ignore"):
+        values, alpha = formula(intra[:, None] - inter, ~np.eye(len(z), dtype=bool))
+        pulled = weight[:, None] * alpha
+        own = pulled.sum(1)[:, None] * (z - z_aug)
+        both = pulled + pulled.T
+        return (values, own - (both[:, :, None] * (z[:, None] - z)).sum(1), -own, alpha), max(inter.max(), intra.max())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", DATA)
+@pytest.mark.parametrize("name", FAMILY)
+def test_literal_sums(name, kind, dtype):
+    """The accuracy contract, beside what the rounding of a score of its size means: a score is rounded in double."""
+    for n, m in ((2, 3), (65, 2), (97, 9)):
+        rng = np.random.default_rng([n, m])
+        z, z_aug = (inside(a, dtype) for a in DATA[kind](rng, n, m))
+        unit = float(np.median(((z[:, None] - z).astype(float) ** 2).sum(2) / 2)) or 1.0
+        module, formula, scale = FAMILY[name](unit)
+        weight = rng.standard_normal(n)
+        truths, largest = _literal(formula, z, z_aug, weight, np.longdouble)
+        tensors = [torch.from_numpy(a).requires_grad_() for a in (z, z_aug)]
+        values = module(*tensors, "none")
+        gradients = torch.autograd.grad((values.double() * torch.from_numpy(weight)).sum(), tensors)
+        alpha = acl.Uniform(n, diagonal=False) if name == "Quadratic" else module.importance(*tensors)
+        results = [t.detach().numpy() for t in (values, *gradients)] + [np.asarray(alpha.to_dense())]
+        naives, _ = _literal(formula, z, z_aug, weight, dtype)
+        known_to = TOL[np.dtype(dtype)] + 2e-16 * float(largest) * scale
+        for what, ours, truth, naive in zip(("value", "z", "z_aug", "α"), results, truths, naives, strict=True):
+            allowed = 2 * frobenius(naive - truth) + known_to * frobenius(truth) + 4 * n * np.finfo(dtype).tiny
+            assert frobenius(ours - truth) <= allowed, (what, n, m)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_kink_of_integers_is_met_exactly(dtype):
+    """d_i² − d_ij² + margin = 0 has slope 0, as ReLU has at 0: rounding may not open it."""
+    rng = np.random.default_rng(4)
+    z, z_aug = (rng.integers(-2, 3, (130, 3)).astype(dtype) for _ in range(2))
+    (_, _, _, alpha), _ = _literal(_hinge(1.0), z, z_aug, np.ones(130), np.float64)
+    found = losses.Triplet(1.0).importance(*map(torch.from_numpy, (z, z_aug)))
+    np.testing.assert_array_equal(found.to_dense(), alpha)
+
+
+def test_both_distances_are_taken_in_double():
+    """Two samples, each the other's view: L = log 2, however long they are."""
+    z = torch.randn(2, 8, generator=torch.Generator().manual_seed(1))
+    z = 1e3 * z / z.norm(dim=1, keepdim=True)
+    value = losses.NTuplet()(z, z.flip(0))
+    assert abs(value.item() - np.log(2)) < 1e-7
+    assert losses.Quadratic()(z, z.flip(0)).item() == 0
+    assert losses.ModifiedTriplet(2.0)(z, z.flip(0)).item() == 0.5
+
+
+# name -> loss of z and z_aug with scores as large as the test makes them
+_FAR = {
+    "InfoNCE": lambda a, b: losses.InfoNCE(tau=0.5)(a, b, "none"),
+    "DCL": lambda a, b: losses.InfoNCE(tau=0.5, eps=0.0)(a, b, "none"),
+    "MINE": lambda a, b: losses.MINE()(a, b, "none"),
+    "SoftTriplet": lambda a, b: losses.SoftTriplet(0.5, 0.2)(a, b, "none"),
+    "NTuplet": lambda a, b: losses.NTuplet()(a, b, "none"),
+    "LiftedStructured": lambda a, b: losses.LiftedStructured(1.0)(a, b, "none"),
+    "nt_xent": lambda a, b: losses.nt_xent(a, b, normalize=False, reduction="none"),
+    "info_nce": lambda a, b: losses.info_nce(a, b, normalize=False, symmetric=True, reduction="none"),
+    "keys": lambda a, b: losses.info_nce(a, b, b.flip(0), normalize=False, reduction="none"),
+    "clip": lambda a, b: losses.clip_loss(a, b, 100.0),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("far", [1.0, 30.0, 40.0, 1e3, 1e5])
+@pytest.mark.parametrize("name", _FAR)
+def test_a_sample_far_from_all_others_in_a_tile_of_its_own(name, far, dtype):
+    """N = 1 above a block: its tiles hold one row or one column, or no pair at all."""
+    for n in (64, 65, 66, 96, 97, 129, 193, 257):
+        rng = np.random.default_rng(n)
+        z = rng.standard_normal((n, 5))
+        z[-1] = far * np.array([1, -1, 1, -1, 1])
+        tensors = [
+            torch.tensor(a.astype(dtype), requires_grad=True) for a in (z, z + 0.1 * rng.standard_normal(z.shape))
+        ]
+        values = _FAR[name](*tensors)
+        gradients = torch.autograd.grad(values.sum(), tensors)
+        assert all(t.isfinite().all() for t in (values, *gradients)), n
