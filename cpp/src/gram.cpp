@@ -163,6 +163,7 @@ index_t GramSink<T>::groups_for(const Features<T>* phi) {
     moment_groups_ = std::clamp<index_t>(accumulator_bytes / bytes, 1, groups_);
     moments_.resize(moment_groups_ * rank_ * wide_);
     zero(moments_, moment_groups_);
+    if (!phi->nonnegative()) squares_ = Buffer<double>(moment_groups_ * rank_, 0.0);
   }
   return moment_groups_;
 }
@@ -230,6 +231,28 @@ void GramSink<T>::add_moments(const Features<T>& phi, const index_t* rows, const
                              last - first, s.product.data(), columns, nullptr);
   kernels<T>().add_block(moments_.data() + g * rank_ * wide_ + first * panel, wide_, s.product.data(), columns, rank_,
                          columns);
+  if (squares_.size() == 0 || first != 0) return;
+  double length[gram_chunk];
+  for (index_t r = 0; r < n; ++r) {
+    length[r] = 0;
+    for (index_t p = 0; p < panels_; ++p) {
+      const T* row = packed + (p * packed_stride + r) * panel;
+      length[r] += kernels<T>().dot(row, row, panel);
+    }
+  }
+  double* squares = squares_.data() + g * rank_;
+  for (index_t l = 0; l < rank_; ++l) {
+    const T* row = s.phi.data() + l * gram_chunk;
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (index_t r = 0; r < n; ++r) sum += static_cast<double>(row[r]) * static_cast<double>(row[r]) * length[r];
+    squares[l] += sum;
+  }
+}
+
+template <class T>
+double GramSink<T>::length(const T* x) const {
+  return std::sqrt(kernels<T>().dot(x, x, x_.features()));
 }
 
 template <class T>
@@ -248,6 +271,7 @@ template <class T>
 GramNorms GramSink<T>::finish(double scale, double* out) const {
   const index_t d = x_.features(), panel = kernels<T>().panel, tiles = UpperTiles<T>::entries(d);
   Buffer<double> squares(panels_), totals(panels_);
+  double terms = terms_ * terms_;
   parallel_for(panels_, [&](index_t pb, int) {
     double tile[most_panel * most_panel];
     const index_t size = panel * panel, first = pb * panel, columns = std::min(panel, d - first);
@@ -272,6 +296,13 @@ GramNorms GramSink<T>::finish(double scale, double* out) const {
     for (index_t g = 0; g < moment_groups_; ++g)
       for (index_t e = 0; e < rank_ * wide_; ++e) moments[e] += moments_[g * rank_ * wide_ + e];
     syrk<double>(d, rank_, -2.0, moments.data(), wide_, 1.0, out, d);
+    // −2 m mᵀ of a moment m = Σ_i φ_i x_i errs by 2√2 ‖m‖ times the root of Σ_i φ_i² ‖x_i‖².
+    for (index_t l = 0; squares_.size() > 0 && l < rank_; ++l) {
+      const double* moment = moments.data() + l * wide_;
+      double square = 0;
+      for (index_t g = 0; g < moment_groups_; ++g) square += squares_[g * rank_ + l];
+      terms += 8 * kernels<double>().dot(moment, moment, wide_) * square;
+    }
   }
   parallel_for(panels_, [&](index_t pa, int) {
     double total = 0;
@@ -283,12 +314,12 @@ GramNorms GramSink<T>::finish(double scale, double* out) const {
     }
     totals[pa] = total;
   });
-  GramNorms norms = {0, 0};
+  GramNorms norms = {0, 0, std::fabs(scale) * std::sqrt(terms)};
   for (index_t p = 0; p < panels_; ++p) {
     norms.weighted += squares[p];
     norms.total += totals[p];
   }
-  return {scale * std::sqrt(norms.weighted), std::sqrt(norms.total)};
+  return {scale * std::sqrt(norms.weighted), std::sqrt(norms.total), norms.terms};
 }
 
 template class GramSink<float>;

@@ -1,9 +1,11 @@
 #include "tiled.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "alphacl/blas.h"
 #include "alphacl/kernels.h"
+#include "cancellation.h"
 #include "upper_tiles.h"
 
 namespace alphacl {
@@ -36,15 +38,20 @@ void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) 
   const index_t panels = UpperTiles<T>::panels(d), wide = panels * kernel.panel;
   const index_t stride = n | 1;  // powers of two would share the sets of the first-level cache
   Buffer<T> packed(panels * stride * kernel.panel);
+  const index_t probed = this->nonnegative() ? 0 : n;
+  Buffer<double> length(probed), products(probed, 0.0);
   PerWorker<Buffer<T>> rows_of;
   parallel_for(ceil_div(n, height), [&](index_t b, int worker) {
     Buffer<T>& row = rows_of[worker];
     row.resize(d);
     for (index_t i = b * height; i < std::min(n, (b + 1) * height); ++i) {
       x.centered(i, 1, nullptr, row.data());
+      if (probed > 0) length[i] = sink.length(row.data());
       kernel.pack_row(row.data(), nullptr, T(1), d, stride, packed.data() + i * kernel.panel, nullptr);
     }
   });
+  Buffer<T> probe(probed);
+  const double longest = random_probe(length.data(), probed, 1, probe.data());
   Buffer<double> degree(n, 0.0), weight(n, 0.0);
   const index_t panel = blocks_per_panel * height;
   Buffer<T> y(std::min(panel, n) * wide);
@@ -57,7 +64,8 @@ void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) 
       Work<T>& work = works[worker];
       work.entries.resize(height * tile_stride);
       const index_t i0 = begin + b * height, ni = std::min(height, n - i0);
-      const TileSums sums = {parts.data() + b * n, sums_weights() ? parts.data() + (blocks + b) * n : nullptr};
+      const TileSums<T> sums = {parts.data() + b * n, sums_weights() ? parts.data() + (blocks + b) * n : nullptr,
+                                probed > 0 ? probe.data() : nullptr, products.data()};
       std::fill(sums.degree + i0, sums.degree + n, 0.0);
       if (sums.weight) std::fill(sums.weight + i0, sums.weight + n, 0.0);
       T* rows = y.data() + (i0 - begin) * wide;
@@ -84,27 +92,55 @@ void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) 
     weights(begin, end, degree.data(), weight.data());
     sink.tiles(begin, end, nullptr, degree.data(), weight.data(), {y.data(), end - begin, d, wide});
   }
+  if (longest == 0) return;
+  double squares = 0;
+  for (index_t i = 0; i < n; ++i) squares += length[i] * length[i] * (products[i] * products[i]);
+  sink.terms(longest * std::sqrt(2 * squares));
 }
 
 template <class T>
 void TiledImportance<T>::degrees(double* degree, double* weight) const {
   const index_t n = this->size();
-  row_sums(weight);
+  sums(weight, false, false);
   if (this->symmetric()) {
     std::copy_n(weight, n, degree);
   } else {
-    col_sums(degree);
+    sums(degree, true, false);
   }
   TileScratch<T> scratch;
   for (index_t i = 0; i < n; ++i) {
     T own;  // laplacian() leaves the diagonal out
     tile({i, 1, i, 1}, &own, 1, scratch);
-    degree[i] += weight[i] - 2 * static_cast<double>(own);
+    degree[i] += weight[i];
+    weight[i] += static_cast<double>(own);
   }
 }
 
 template <class T>
-void TiledImportance<T>::product(View<const T> y, View<T> out, bool of_transpose) const {
+void TiledImportance<T>::symmetric_product(View<const T> y, View<T> out) const {
+  product(y, out, false, false);
+  if (this->symmetric()) {
+    for (index_t i = 0; i < out.rows; ++i)
+      for (index_t j = 0; j < out.cols; ++j) out.row(i)[j] *= T(2);
+    return;
+  }
+  Buffer<T> other(y.rows * y.cols);
+  product(y, {other.data(), y.rows, y.cols, y.cols}, true, false);
+  for (index_t i = 0; i < out.rows; ++i)
+    for (index_t j = 0; j < out.cols; ++j) out.row(i)[j] += other[i * y.cols + j];
+}
+
+// A tile without gaps between its rows.
+template <class T>
+void TiledImportance<T>::entries(const Tile& w, bool diagonal, T* out, TileScratch<T>& scratch) const {
+  tile(w, out, w.nj, scratch);
+  if (diagonal) return;
+  for (index_t i = std::max(w.i0, w.j0); i < std::min(w.i0 + w.ni, w.j0 + w.nj); ++i)
+    out[(i - w.i0) * w.nj + (i - w.j0)] = T(0);
+}
+
+template <class T>
+void TiledImportance<T>::product(View<const T> y, View<T> out, bool of_transpose, bool diagonal) const {
   const index_t n = this->size(), q = y.cols, height = tile_rows(n);
   Buffer<T> packed(n * q);  // whatever the strides of y are
   for (index_t i = 0; i < n; ++i) std::copy_n(y.row(i), q, packed.data() + i * q);
@@ -116,7 +152,7 @@ void TiledImportance<T>::product(View<const T> y, View<T> out, bool of_transpose
     for (index_t l0 = 0; l0 < n; l0 += tile_cols) {
       const index_t nl = std::min(tile_cols, n - l0);
       const Tile where = of_transpose ? Tile{l0, nl, k0, nk} : Tile{k0, nk, l0, nl};
-      tile(where, work.entries.data(), where.nj, work.tile);
+      entries(where, diagonal, work.entries.data(), work.tile);
       gemm<T>(of_transpose ? Trans::yes : Trans::no, Trans::no, nk, q, nl, T(1), work.entries.data(), where.nj,
               packed.data() + l0 * q, q, l0 == 0 ? T(0) : T(1), out.row(k0), out.stride);
     }
@@ -124,7 +160,7 @@ void TiledImportance<T>::product(View<const T> y, View<T> out, bool of_transpose
 }
 
 template <class T>
-void TiledImportance<T>::sums(double* out, bool of_columns) const {
+void TiledImportance<T>::sums(double* out, bool of_columns, bool diagonal) const {
   const index_t n = this->size(), height = tile_rows(n);
   PerWorker<Work<T>> works;
   parallel_for(ceil_div(n, height), [&](index_t b, int worker) {
@@ -135,7 +171,7 @@ void TiledImportance<T>::sums(double* out, bool of_columns) const {
     for (index_t l0 = 0; l0 < n; l0 += tile_cols) {
       const index_t nl = std::min(tile_cols, n - l0);
       const Tile where = of_columns ? Tile{l0, nl, k0, nk} : Tile{k0, nk, l0, nl};
-      tile(where, work.entries.data(), where.nj, work.tile);
+      entries(where, diagonal, work.entries.data(), work.tile);
       for (index_t i = 0; i < where.ni; ++i)
         for (index_t j = 0; j < where.nj; ++j)
           out[k0 + (of_columns ? j : i)] += static_cast<double>(work.entries[i * where.nj + j]);

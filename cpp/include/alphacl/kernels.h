@@ -46,6 +46,8 @@ struct DenseTile {
   double* beta_col;   // += column sums of out
   double* alpha_row;  // += row sums of α_IJ (over the columns that count)
   double* alpha_col;  // += row sums of α_JI, that is, indexed by the columns of the tile
+  const T* probe;     // nj
+  double* probed_row;  // += out · probe
   T* scratch;         // 2·nj
 };
 
