@@ -49,10 +49,16 @@ class GatedSamples final : public Samples<T> {
   }
   void deltas(index_t begin, index_t n, const index_t* order, T* out) const override {
     Buffer<T> other(x_.cols);
-    centered(begin, n, order, out);
+    if (narrow_shift_.size() == 0) centered(begin, n, order, out);
     for (index_t r = begin; r < begin + n; ++r, out += x_.cols) {
-      gated(x_aug_, gates_aug_, sample(order ? order[r] : r), other.data());
-      for (index_t j = 0; j < x_.cols; ++j) out[j] -= other[j];
+      const index_t s = sample(order ? order[r] : r);
+      if (narrow_shift_.size() > 0) {  // one gate for all
+        read_kernels<T, S>().delta_row(x_.row(s), x_aug_.row(s), x_.cols, out);
+        for (index_t j = 0; j < x_.cols; ++j) out[j] *= gates_[s];
+      } else {
+        gated(x_aug_, gates_aug_, s, other.data());
+        for (index_t j = 0; j < x_.cols; ++j) out[j] -= other[j];
+      }
     }
   }
   void pack(const PackedPairs<T>& q) const override {
@@ -338,7 +344,8 @@ class GatedCov {
 
   double homogeneity() const { return h_.kind == Activation::Kind::monomial ? h_.parameter : 1; }
 
-  // matrix −= scale · X̃ᵀ(α + αᵀ)X̃ over the samples work.rows[0 … n), whose gates are open. Returns the norm of its terms.
+  // matrix −= scale · X̃ᵀ(α + αᵀ)X̃ over the samples work.rows[0 … n), whose gates are open. Returns the norm of its
+  // terms.
   double subtract_product(const Importance<T>& alpha, index_t n, double scale, Work& work) {
     if (n == 0) return 0;
     const index_t d = x_.cols;

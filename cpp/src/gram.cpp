@@ -35,14 +35,15 @@ index_t block_count(index_t d) { return d <= widest_block ? 1 : ceil_div(d, wide
 // What a worker packs.
 template <class T>
 struct GramSink<T>::Scratch {
-  Buffer<T> row, a, b, plain, weights, phi, product;
+  Buffer<T> row, a, b, plain, weights, phi, product, delta;
 };
 
-// Rows of u and v that wait for their product.
+// Rows of u and v that wait for their product, and differences δ that wait for theirs.
 template <class T>
 struct GramSink<T>::Entries {
-  index_t count = 0;
-  index_t rows[gram_chunk];
+  index_t count = 0, deltas = 0;
+  index_t rows[gram_chunk], delta_rows[gram_chunk];
+  T delta_weights[gram_chunk];
   T a[gram_chunk], b[gram_chunk], c[gram_chunk], e[gram_chunk], degree[gram_chunk];
 
   // u = a x + b x', v = ½ (c x + e x').
@@ -55,14 +56,16 @@ struct GramSink<T>::Entries {
     degree[count++] = static_cast<T>(std::fabs(of_degree));
   }
 
-  // D x xᵀ − R δδᵀ. Two rows where one would need an s that is not small: u would lose what s multiplies.
+  // D x xᵀ − R δδᵀ. Apart where one row would need an s that is not small: u would lose what s multiplies. δ is then
+  // taken as it stands: a sum with x − shift would leave ε ‖x‖ in it, which may be all there is.
   void add(index_t row, double d, double r) {
     constexpr double symmetric = 0.70710678118654752440;
     if (r == 0) return add(row, 1, 0, d, 0, d);
     const double share = d == 2 * r ? 0.5 : r / d;
     if (share > 1 || share <= 0) {
       add(row, 1, 0, d, 0, d);
-      add(row, 1, -1, -r, r, 0);
+      delta_rows[deltas] = row;
+      delta_weights[deltas++] = static_cast<T>(-r);
     } else {
       const double s = share == 0.5 ? symmetric : std::sqrt(share);
       add(row, 1 - s, s, d * (1 + s), -d * s, d);
@@ -177,7 +180,7 @@ void GramSink<T>::pairs(const index_t* rows, index_t n, const double* degree, co
     for (; i < stop; ++i) {
       const index_t row = rows ? rows[i] : i;
       entries.add(row, degree[row], weight[row]);
-      if (entries.count < gram_chunk - 1 && i + 1 < stop) continue;
+      if (entries.count < gram_chunk && i + 1 < stop) continue;
       const index_t next = i + 1, left = std::min(gram_chunk, stop - next);
       RowsAhead ahead = x_.ahead(rows ? rows + next : nullptr, next, left);
       flush(entries, ahead, phi, g, first, last, s);
@@ -197,6 +200,15 @@ void GramSink<T>::flush(Entries& entries, RowsAhead& ahead, const Features<T>* p
   kernel.pair_gram(s.a.data(), s.b.data(), n, packed_stride, first, last, tiles_of(g, first), &ahead);
   if (phi) add_moments(*phi, entries.rows, s.plain.data(), n, g, first, last, s);
   entries.count = 0;
+  if (entries.deltas == 0) return;
+  const index_t d = x_.features(), panel = kernel.panel;
+  s.delta.resize(gram_chunk * d);
+  x_.deltas(0, entries.deltas, entries.delta_rows, s.delta.data());
+  for (index_t r = 0; r < entries.deltas; ++r)
+    kernel.pack_row(s.delta.data() + r * d, nullptr, entries.delta_weights[r], d, packed_stride, s.a.data() + r * panel,
+                    s.b.data() + r * panel);
+  kernel.gram(s.a.data(), s.b.data(), entries.deltas, packed_stride, first, last, tiles_of(g, first));
+  entries.deltas = 0;
 }
 
 template <class T>
@@ -258,13 +270,13 @@ double GramSink<T>::length(const T* x) const {
 template <class T>
 double GramSink<T>::minuend() const {
   const index_t padded = signs_.size();
-  double square = 0;
+  double norm = 0;
   for (index_t j = 0; j < x_.features(); ++j) {
     double sum = 0;
     for (index_t g = 0; g < groups_; ++g) sum += probes_[g * padded + j];
-    square += sum * sum;
+    norm = std::hypot(norm, sum);
   }
-  return std::sqrt(square);
+  return norm;
 }
 
 template <class T>
@@ -319,7 +331,11 @@ GramNorms GramSink<T>::finish(double scale, double* out) const {
     norms.weighted += squares[p];
     norms.total += totals[p];
   }
-  return {scale * std::sqrt(norms.weighted), std::sqrt(norms.total), norms.terms};
+  norms = {scale * std::sqrt(norms.weighted), std::sqrt(norms.total), norms.terms};
+  if (!(norms.total <= 1e-140 || norms.total >= 1e140)) return norms;
+  norms.total = 0;  // the squares may have left the range of a double
+  for (index_t e = 0; e < d * d; ++e) norms.total = std::hypot(norms.total, out[e]);
+  return norms;
 }
 
 template class GramSink<float>;

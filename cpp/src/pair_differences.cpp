@@ -1,6 +1,7 @@
 #include "pair_differences.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <vector>
 
@@ -18,6 +19,17 @@ index_t group_count(index_t n) {
   const index_t blocks = ceil_div(n, block);
   return std::min(most_groups, blocks * (blocks + 1) / 2);
 }
+
+// A sum and what its additions have rounded off: n² terms of both signs would otherwise lose n ε of the largest.
+struct CompensatedSum {
+  double sum = 0, lost = 0;
+  void add(double term) {
+    const double next = sum + term;
+    lost += std::fabs(sum) >= std::fabs(term) ? (sum - next) + term : (term - next) + sum;
+    sum = next;
+  }
+  double value() const { return std::isfinite(lost) ? sum + lost : sum; }
+};
 
 // visit(i, j, α_ij + α_ji) for the pairs i < j of two blocks, or of one; pairs without weight are left out.
 template <class F>
@@ -89,11 +101,13 @@ void covariance_of_differences(View<const S> x, View<const S> x_aug, const Impor
 
 template <class S>
 double trace_of_differences(View<const S> x, View<const S> x_aug, const Importance<double>& alpha) {
-  double sums[most_groups] = {};
+  CompensatedSum sums[most_groups];
   for_differences(x, x_aug, alpha, [&](index_t group, const double* v, double weight) {
-    sums[group] += weight * kernels<double>().dot(v, v, x.cols);
+    sums[group].add(weight * kernels<double>().dot(v, v, x.cols));
   });
-  return std::accumulate(sums, sums + most_groups, 0.0);
+  CompensatedSum total;
+  for (const CompensatedSum& sum : sums) total.add(sum.value());
+  return total.value();
 }
 
 template <class S>

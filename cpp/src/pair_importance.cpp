@@ -130,8 +130,8 @@ class PairImportance final : public TiledImportance<T> {
   }
 
   template <class S>
-  void fill_tile(const Rows<S>& rows, const Tile& w, T* out, index_t ld, index_t first, const TileSums<T>& sums, bool both,
-                 Buffer<S>& scratch) const {
+  void fill_tile(const Rows<S>& rows, const Tile& w, T* out, index_t ld, index_t first, const TileSums<T>& sums,
+                 bool both, Buffer<S>& scratch) const {
     // Panels begin at multiples of their width.
     const index_t panel = kernels<S>().panel, lead = w.j0 % panel;
     const index_t stride = ceil_div(w.nj + lead, panel) * panel + 16;

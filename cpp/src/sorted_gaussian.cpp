@@ -23,7 +23,7 @@ constexpr index_t chunk = 256;         // rows handled at a time
 constexpr index_t tile_cols = 384;
 constexpr index_t panel_rows = 8192;
 // Entries a sample that pairs of lonely segments with crowded ones may cost; beyond that they count up to tol only.
-constexpr index_t most_lonely_entries = 16;
+constexpr index_t most_lonely_entries = 64;
 
 /// Entries of a line with itself without their diagonal.
 template <class T>

@@ -26,7 +26,7 @@ index_t tile_rows(index_t n) {
 template <class T>
 struct Work {
   TileScratch<T> tile;
-  Buffer<T> entries;
+  Buffer<T> entries, beta;
 };
 
 }  // namespace
@@ -99,48 +99,67 @@ void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) 
 }
 
 template <class T>
+void TiledImportance<T>::pair_tiles(const Tile& w, T* alpha, T* beta, TileScratch<T>& scratch) const {
+  if (!this->symmetric()) tile({w.j0, w.nj, w.i0, w.ni}, alpha, w.ni, scratch);
+  for (index_t i = 0; !this->symmetric() && i < w.ni; ++i)
+    for (index_t j = 0; j < w.nj; ++j) beta[i * w.nj + j] = alpha[j * w.ni + i];
+  tile(w, alpha, w.nj, scratch);
+  if (this->symmetric()) std::copy_n(alpha, w.ni * w.nj, beta);
+  for (index_t e = 0; e < w.ni * w.nj; ++e) beta[e] += alpha[e];
+  for (index_t i = std::max(w.i0, w.j0); i < std::min(w.i0 + w.ni, w.j0 + w.nj); ++i)
+    alpha[(i - w.i0) * w.nj + (i - w.j0)] = beta[(i - w.i0) * w.nj + (i - w.j0)] = T(0);
+}
+
+template <class T>
 void TiledImportance<T>::degrees(double* degree, double* weight) const {
-  const index_t n = this->size();
-  sums(weight, false, false);
-  if (this->symmetric()) {
-    std::copy_n(weight, n, degree);
-  } else {
-    sums(degree, true, false);
-  }
-  TileScratch<T> scratch;
-  for (index_t i = 0; i < n; ++i) {
-    T own;  // laplacian() leaves the diagonal out
-    tile({i, 1, i, 1}, &own, 1, scratch);
-    degree[i] += weight[i];
-    weight[i] += static_cast<double>(own);
-  }
+  const index_t n = this->size(), height = tile_rows(n);
+  PerWorker<Work<T>> works;
+  parallel_for(ceil_div(n, height), [&](index_t b, int worker) {
+    Work<T>& work = works[worker];
+    work.entries.resize(height * tile_cols);
+    work.beta.resize(height * tile_cols);
+    const index_t i0 = b * height, ni = std::min(height, n - i0);
+    std::fill_n(degree + i0, ni, 0.0);
+    std::fill_n(weight + i0, ni, 0.0);
+    for (index_t j0 = 0; j0 < n; j0 += tile_cols) {
+      const Tile where = {i0, ni, j0, std::min(tile_cols, n - j0)};
+      pair_tiles(where, work.entries.data(), work.beta.data(), work.tile);
+      for (index_t i = 0; i < ni; ++i)
+        for (index_t j = 0; j < where.nj; ++j) {
+          degree[i0 + i] += static_cast<double>(work.beta[i * where.nj + j]);
+          weight[i0 + i] += static_cast<double>(work.entries[i * where.nj + j]);
+        }
+    }
+    for (index_t i = i0; i < i0 + ni; ++i) {
+      T own;
+      tile({i, 1, i, 1}, &own, 1, work.tile);
+      weight[i] += static_cast<double>(own);
+    }
+  });
 }
 
 template <class T>
 void TiledImportance<T>::symmetric_product(View<const T> y, View<T> out) const {
-  product(y, out, false, false);
-  if (this->symmetric()) {
-    for (index_t i = 0; i < out.rows; ++i)
-      for (index_t j = 0; j < out.cols; ++j) out.row(i)[j] *= T(2);
-    return;
-  }
-  Buffer<T> other(y.rows * y.cols);
-  product(y, {other.data(), y.rows, y.cols, y.cols}, true, false);
-  for (index_t i = 0; i < out.rows; ++i)
-    for (index_t j = 0; j < out.cols; ++j) out.row(i)[j] += other[i * y.cols + j];
-}
-
-// A tile without gaps between its rows.
-template <class T>
-void TiledImportance<T>::entries(const Tile& w, bool diagonal, T* out, TileScratch<T>& scratch) const {
-  tile(w, out, w.nj, scratch);
-  if (diagonal) return;
-  for (index_t i = std::max(w.i0, w.j0); i < std::min(w.i0 + w.ni, w.j0 + w.nj); ++i)
-    out[(i - w.i0) * w.nj + (i - w.j0)] = T(0);
+  const index_t n = this->size(), q = y.cols, height = tile_rows(n);
+  Buffer<T> packed(n * q);  // whatever the strides of y are
+  for (index_t i = 0; i < n; ++i) std::copy_n(y.row(i), q, packed.data() + i * q);
+  PerWorker<Work<T>> works;
+  parallel_for(ceil_div(n, height), [&](index_t b, int worker) {
+    Work<T>& work = works[worker];
+    work.entries.resize(height * tile_cols);
+    work.beta.resize(height * tile_cols);
+    const index_t i0 = b * height, ni = std::min(height, n - i0);
+    for (index_t j0 = 0; j0 < n; j0 += tile_cols) {
+      const index_t nj = std::min(tile_cols, n - j0);
+      pair_tiles({i0, ni, j0, nj}, work.entries.data(), work.beta.data(), work.tile);
+      gemm<T>(Trans::no, Trans::no, ni, q, nj, T(1), work.beta.data(), nj, packed.data() + j0 * q, q,
+              j0 == 0 ? T(0) : T(1), out.row(i0), out.stride);
+    }
+  });
 }
 
 template <class T>
-void TiledImportance<T>::product(View<const T> y, View<T> out, bool of_transpose, bool diagonal) const {
+void TiledImportance<T>::product(View<const T> y, View<T> out, bool of_transpose) const {
   const index_t n = this->size(), q = y.cols, height = tile_rows(n);
   Buffer<T> packed(n * q);  // whatever the strides of y are
   for (index_t i = 0; i < n; ++i) std::copy_n(y.row(i), q, packed.data() + i * q);
@@ -152,7 +171,7 @@ void TiledImportance<T>::product(View<const T> y, View<T> out, bool of_transpose
     for (index_t l0 = 0; l0 < n; l0 += tile_cols) {
       const index_t nl = std::min(tile_cols, n - l0);
       const Tile where = of_transpose ? Tile{l0, nl, k0, nk} : Tile{k0, nk, l0, nl};
-      entries(where, diagonal, work.entries.data(), work.tile);
+      tile(where, work.entries.data(), where.nj, work.tile);
       gemm<T>(of_transpose ? Trans::yes : Trans::no, Trans::no, nk, q, nl, T(1), work.entries.data(), where.nj,
               packed.data() + l0 * q, q, l0 == 0 ? T(0) : T(1), out.row(k0), out.stride);
     }
@@ -160,7 +179,7 @@ void TiledImportance<T>::product(View<const T> y, View<T> out, bool of_transpose
 }
 
 template <class T>
-void TiledImportance<T>::sums(double* out, bool of_columns, bool diagonal) const {
+void TiledImportance<T>::sums(double* out, bool of_columns) const {
   const index_t n = this->size(), height = tile_rows(n);
   PerWorker<Work<T>> works;
   parallel_for(ceil_div(n, height), [&](index_t b, int worker) {
@@ -171,7 +190,7 @@ void TiledImportance<T>::sums(double* out, bool of_columns, bool diagonal) const
     for (index_t l0 = 0; l0 < n; l0 += tile_cols) {
       const index_t nl = std::min(tile_cols, n - l0);
       const Tile where = of_columns ? Tile{l0, nl, k0, nk} : Tile{k0, nk, l0, nl};
-      entries(where, diagonal, work.entries.data(), work.tile);
+      tile(where, work.entries.data(), where.nj, work.tile);
       for (index_t i = 0; i < where.ni; ++i)
         for (index_t j = 0; j < where.nj; ++j)
           out[k0 + (of_columns ? j : i)] += static_cast<double>(work.entries[i * where.nj + j]);

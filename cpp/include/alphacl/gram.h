@@ -58,7 +58,7 @@ class GramSink final : public LaplacianSink<T> {
   const Samples<T>& x_;
   bool probed_, products_only_ = false;
   index_t groups_ = 0, moment_groups_ = 0, rank_ = 0, panels_ = 0, wide_ = 0;
-  Buffer<double> upper_;    // groups × UpperTiles
+  Buffer<double> upper_;  // groups × UpperTiles
   double terms_ = 0;
   Buffer<double> moments_;  // moment_groups × p × d (padded): ΦᵀX
   Buffer<double> squares_;  // moment_groups × p: Σ_i φ_l(i)² ‖x_i‖², where ΦΦᵀ may have negative entries

@@ -66,6 +66,7 @@ void dense_tile(const DenseTile<T, S>& tile) {
   transpose<T, S>(tile.at, tile.ld_at, tile.ni, nj, tile.out, tile.ld_out);
   T* beta_col = tile.scratch;
   T* alpha_col = tile.scratch + nj;
+  const T* probe = tile.probe;
   for (index_t j = 0; j < 2 * nj; ++j) tile.scratch[j] = T(0);
   for (index_t i = 0; i < tile.ni; ++i) {
     for (index_t j = 0; i + 4 < tile.ni && j < nj; j += 16) __builtin_prefetch(tile.a + (i + 4) * tile.ld_a + j);
@@ -81,7 +82,7 @@ void dense_tile(const DenseTile<T, S>& tile) {
       const T beta = here + there;
       out[j] = beta;
       beta_sum += beta;
-      probed += beta * tile.probe[j];
+      probed += beta * probe[j];
       alpha_sum += here;
       beta_col[j] += beta;
       alpha_col[j] += there;
