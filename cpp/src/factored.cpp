@@ -186,7 +186,8 @@ void FactoredImportance<T>::matmul(View<const T> y, View<T> out) const {
 }
 
 template <class T>
-void FactoredImportance<T>::symmetric_product(View<const T> y, View<T> out) const {
+void FactoredImportance<T>::symmetric_product(View<const T> y, View<T> out, double* degree, double* weight) const {
+  degrees(degree, weight);
   FactoredImportance<T>::matmul(y, out);  // with the diagonal, as degrees() has it
   for (index_t i = 0; i < out.rows; ++i)
     for (index_t j = 0; j < out.cols; ++j) out.row(i)[j] *= T(2);

@@ -28,8 +28,7 @@ Sizes product(const Samples<T>& x, const Importance<T>& alpha, View<S> grad, Vie
     }
   });
   const double longest = random_probe(length.data(), probed * n, q, centred.data() + d);
-  alpha.symmetric_product({centred.data(), n, q, q}, {near.data(), n, q, q});
-  alpha.degrees(degree.data(), r.data());
+  alpha.symmetric_product({centred.data(), n, q, q}, {near.data(), n, q, q}, degree.data(), r.data());
   Buffer<double> minuend(chunks, 0.0), terms(chunks, 0.0), difference(chunks, 0.0);
   PerWorker<Buffer<T>> deltas;
   parallel_for(chunks, [&](index_t b, int worker) {

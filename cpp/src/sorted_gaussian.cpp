@@ -50,7 +50,10 @@ class SortedGaussian final : public Importance<T> {
   void col_sums(double* c) const override { row_sums(c); }
   void degrees(double* degree, double* weight) const override;
   void matmul(View<const T> y, View<T> out) const override { multiply(y, T(1), true, out); }
-  void symmetric_product(View<const T> y, View<T> out) const override { multiply(y, T(2), false, out); }
+  void symmetric_product(View<const T> y, View<T> out, double* degree, double* weight) const override {
+    degrees(degree, weight);
+    multiply(y, T(2), false, out);
+  }
   void laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const override;
   void to_dense(View<T> out) const override;
 
@@ -328,6 +331,7 @@ void SortedGaussian<T>::pair_sums(double* r) const {
   const index_t p = series_.rank();
   Buffer<double> gathered(crowded_count_ * p);
   gather<double>(nullptr, 1, gathered.data());
+  const Buffer<T> ones(tile_cols, T(1));
   PerWorker<Scratch> scratches;
   parallel_for(static_cast<index_t>(chunks_.size()), [&](index_t c, int worker) {
     Scratch& scratch = scratches[worker];
@@ -350,8 +354,7 @@ void SortedGaussian<T>::pair_sums(double* r) const {
         entries(rows.begin, n, j, nj, scratch.entries.data(), own ? nullptr : sums, scratch);
         if (!own) continue;
         leave_diagonal_out(rows.begin, n, j, nj, scratch.entries.data());
-        for (index_t i = 0; i < n; ++i)
-          for (index_t k = 0; k < nj; ++k) sums[i] += static_cast<double>(scratch.entries[i * nj + k]);
+        for (index_t i = 0; i < n; ++i) sums[i] += kernels<T>().dot(scratch.entries.data() + i * nj, ones.data(), nj);
       }
     });
     for (index_t i = 0; i < n; ++i) r[order_[rows.begin + i]] = sums[i];

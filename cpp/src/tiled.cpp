@@ -18,15 +18,16 @@ static_assert(tile_cols <= most_multiplied, "a tile is multiplied at once");
 // Rows of a tile lie an odd number of cache lines apart: 24 of them would share eight sets of the first-level cache.
 constexpr index_t tile_stride = tile_cols + 16;
 constexpr index_t blocks_per_panel = 32;
+constexpr index_t most_rows = 512;
 index_t tile_rows(index_t n) {
   const index_t rows = ceil_div(ceil_div(n, blocks_per_panel), 32) * 32;
-  return std::clamp<index_t>(rows, 64, 512);
+  return std::clamp<index_t>(rows, 64, most_rows);
 }
 
 template <class T>
 struct Work {
   TileScratch<T> tile;
-  Buffer<T> entries, beta;
+  Buffer<T> entries, transposed;
 };
 
 }  // namespace
@@ -98,62 +99,58 @@ void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) 
   sink.terms(longest * std::sqrt(2 * squares));
 }
 
+// out (ni × nj) += the transpose of a tile (nj × ni), in squares that stay in the first-level cache.
 template <class T>
-void TiledImportance<T>::pair_tiles(const Tile& w, T* alpha, T* beta, TileScratch<T>& scratch) const {
-  if (!this->symmetric()) tile({w.j0, w.nj, w.i0, w.ni}, alpha, w.ni, scratch);
-  for (index_t i = 0; !this->symmetric() && i < w.ni; ++i)
-    for (index_t j = 0; j < w.nj; ++j) beta[i * w.nj + j] = alpha[j * w.ni + i];
-  tile(w, alpha, w.nj, scratch);
-  if (this->symmetric()) std::copy_n(alpha, w.ni * w.nj, beta);
-  for (index_t e = 0; e < w.ni * w.nj; ++e) beta[e] += alpha[e];
-  for (index_t i = std::max(w.i0, w.j0); i < std::min(w.i0 + w.ni, w.j0 + w.nj); ++i)
-    alpha[(i - w.i0) * w.nj + (i - w.j0)] = beta[(i - w.i0) * w.nj + (i - w.j0)] = T(0);
+void add_transposed(const T* tile, index_t ni, index_t nj, T* out) {
+  constexpr index_t square = 32;
+  for (index_t i0 = 0; i0 < ni; i0 += square)
+    for (index_t j0 = 0; j0 < nj; j0 += square)
+      for (index_t i = i0; i < std::min(ni, i0 + square); ++i)
+        for (index_t j = j0; j < std::min(nj, j0 + square); ++j) out[i * nj + j] += tile[j * ni + i];
 }
 
+// The diagonal is left out of D and of out.
 template <class T>
-void TiledImportance<T>::degrees(double* degree, double* weight) const {
-  const index_t n = this->size(), height = tile_rows(n);
+void TiledImportance<T>::symmetric_product(View<const T> y, View<T> out, double* degree, double* weight) const {
+  const index_t n = this->size(), q = y.cols, height = tile_rows(n);
+  const bool symmetric = this->symmetric();
+  const auto dot = kernels<T>().dot;
+  Buffer<T> packed(n * q);  // whatever the strides of y are
+  for (index_t i = 0; i < n; ++i) std::copy_n(y.row(i), q, packed.data() + i * q);
+  const Buffer<T> ones(tile_cols, T(1));
   PerWorker<Work<T>> works;
   parallel_for(ceil_div(n, height), [&](index_t b, int worker) {
     Work<T>& work = works[worker];
     work.entries.resize(height * tile_cols);
-    work.beta.resize(height * tile_cols);
     const index_t i0 = b * height, ni = std::min(height, n - i0);
+    double own[most_rows];
     std::fill_n(degree + i0, ni, 0.0);
     std::fill_n(weight + i0, ni, 0.0);
     for (index_t j0 = 0; j0 < n; j0 += tile_cols) {
-      const Tile where = {i0, ni, j0, std::min(tile_cols, n - j0)};
-      pair_tiles(where, work.entries.data(), work.beta.data(), work.tile);
-      for (index_t i = 0; i < ni; ++i)
-        for (index_t j = 0; j < where.nj; ++j) {
-          degree[i0 + i] += static_cast<double>(work.beta[i * where.nj + j]);
-          weight[i0 + i] += static_cast<double>(work.entries[i * where.nj + j]);
-        }
-    }
-    for (index_t i = i0; i < i0 + ni; ++i) {
-      T own;
-      tile({i, 1, i, 1}, &own, 1, work.tile);
-      weight[i] += static_cast<double>(own);
-    }
-  });
-}
-
-template <class T>
-void TiledImportance<T>::symmetric_product(View<const T> y, View<T> out) const {
-  const index_t n = this->size(), q = y.cols, height = tile_rows(n);
-  Buffer<T> packed(n * q);  // whatever the strides of y are
-  for (index_t i = 0; i < n; ++i) std::copy_n(y.row(i), q, packed.data() + i * q);
-  PerWorker<Work<T>> works;
-  parallel_for(ceil_div(n, height), [&](index_t b, int worker) {
-    Work<T>& work = works[worker];
-    work.entries.resize(height * tile_cols);
-    work.beta.resize(height * tile_cols);
-    const index_t i0 = b * height, ni = std::min(height, n - i0);
-    for (index_t j0 = 0; j0 < n; j0 += tile_cols) {
       const index_t nj = std::min(tile_cols, n - j0);
-      pair_tiles({i0, ni, j0, nj}, work.entries.data(), work.beta.data(), work.tile);
-      gemm<T>(Trans::no, Trans::no, ni, q, nj, T(1), work.beta.data(), nj, packed.data() + j0 * q, q,
-              j0 == 0 ? T(0) : T(1), out.row(i0), out.stride);
+      T* entries = work.entries.data();
+      tile({i0, ni, j0, nj}, entries, nj, work.tile);
+      for (index_t i = std::max(i0, j0); i < std::min(i0 + ni, j0 + nj); ++i) {
+        T& entry = entries[(i - i0) * nj + (i - j0)];
+        own[i - i0] = static_cast<double>(entry);
+        entry = T(0);
+      }
+      for (index_t i = 0; i < ni; ++i) weight[i0 + i] += dot(entries + i * nj, ones.data(), nj);
+      if (!symmetric) {
+        work.transposed.resize(height * tile_cols);
+        tile({j0, nj, i0, ni}, work.transposed.data(), ni, work.tile);
+        for (index_t i = std::max(i0, j0); i < std::min(i0 + ni, j0 + nj); ++i)
+          work.transposed[(i - j0) * ni + (i - i0)] = T(0);
+        add_transposed(work.transposed.data(), ni, nj, entries);
+        for (index_t i = 0; i < ni; ++i) degree[i0 + i] += dot(entries + i * nj, ones.data(), nj);
+      }
+      if (q > 0)
+        gemm<T>(Trans::no, Trans::no, ni, q, nj, T(symmetric ? 2 : 1), entries, nj, packed.data() + j0 * q, q,
+                j0 == 0 ? T(0) : T(1), out.row(i0), out.stride);
+    }
+    for (index_t i = 0; i < ni; ++i) {
+      if (symmetric) degree[i0 + i] = 2 * weight[i0 + i];
+      weight[i0 + i] += own[i];
     }
   });
 }

@@ -290,8 +290,8 @@ class NodeGaussian:
     """For node k: α_ij = exp(−(h(w_kᵀx0_i) − h(w_kᵀx0_j))² / (2τ)), each node's own scalar output.
 
     For the gated functions only, which know the nodes. ``x0``: (N, d), the samples before augmentation; None means x.
-    ``tau`` has the unit of a squared output; ``tol`` bounds the error of an entry of α as in Gaussian, and entries below
-    it keep their digits where there are no others.
+    ``tau`` has the unit of a squared output; ``tol`` bounds the error of an entry of α as in Gaussian; entries
+    below it keep their digits where there are no others.
     Cost: linear in N per node. Source: poster, "Gaussian".
     """
 
