@@ -137,7 +137,7 @@ void NodeClimb<T, S>::judge(std::vector<Node*>& nodes) {
     Node& node = *nodes[static_cast<std::size_t>(i)];
     const T *p = p_.data() + node.row * n, *p_aug = p_aug_.data() + node.row * n;
     T *a = a_.data() + i * n, *a_aug = a_aug_.data() + i * n;
-    const T *t = t_.data() + i * n, *r = layer.weight(), *degree = layer.degree();
+    const T *t = t_.data() + i * n, *r = layer.weight(), *row_size = layer.row_size();
     const T reference = layer.reference_gate(node.w, p, p_aug);
     if (own()) {
       open(i);
@@ -151,10 +151,10 @@ void NodeClimb<T, S>::judge(std::vector<Node*>& nodes) {
       own_laplacian(layer.gate(), c, layer.tau(), layer.tol(), p, outputs, a, reference, n, line, work.t.data(),
                     work.r.data(), work.scratch);
       t = work.t.data();
-      degree = r = work.r.data();
+      row_size = r = work.r.data();
     }
     work.gates.resize(n);
-    minuends[i] = layer.minuend(p, a, degree, own() ? 2 : 1, reference, work.gates.data());
+    minuends[i] = layer.minuend(p, a, row_size, own() ? 2 : 1, reference, work.gates.data());
     node.energy = 0.5 * layer.scale() / (c * c) * node_kernels<T>().form_row(a, a_aug, t, r, n);
     sums[i] = node_kernels<T>().back_row(layer.gate(), p, p_aug, t, r, reference, n, a, a_aug);
   });

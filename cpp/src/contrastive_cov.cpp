@@ -1,6 +1,7 @@
 #include "alphacl/contrastive_cov.h"
 
 #include "alphacl/gram.h"
+#include "cancellation.h"
 #include "pair_differences.h"
 
 namespace alphacl {
@@ -8,11 +9,11 @@ namespace {
 
 // The Laplacian form is a difference C of terms like P. Single precision left errors of up to 5e-8 ‖P‖ in it, beside
 // 2e-7 ‖C‖ from its own sums, so beyond this ratio of ‖P‖ to ‖C‖ the work is done in double.
-constexpr double largest_cancellation = 8;
+constexpr Limits single_limits = {8, most_terms_single};
 
 struct Covariance {
   Buffer<double> matrix;  // d × d
-  double cancellation;    // ‖P‖_F / ‖C‖_F, P the minuend
+  Sizes sizes;            // Frobenius norms
 };
 
 template <class T>
@@ -20,16 +21,16 @@ Covariance covariance(const Samples<T>& x, const Importance<T>& alpha) {
   const index_t d = x.features();
   GramSink<T> sink(x, true);
   alpha.laplacian(x, sink);
-  Covariance result = {Buffer<double>(d * d), 0};
-  const double total = sink.finish(1, result.matrix.data()).total;
-  result.cancellation = sink.minuend() / total;
+  Covariance result = {Buffer<double>(d * d), {}};
+  const GramNorms norms = sink.finish(1, result.matrix.data());
+  result.sizes = {sink.minuend(), norms.terms, norms.total};
   return result;
 }
 
 template <class S>
 Covariance wide_covariance(View<const S> x, View<const S> x_aug, const Importance<double>& alpha) {
   Covariance wide = covariance<double>(SamplesOf<double, S>(x, x_aug), alpha);
-  if (wide.cancellation > largest_cancellation_wide<S> && few_pairs(x.rows, x.cols * x.cols))
+  if (cancelled(wide.sizes, wide_limits<S>) && few_pairs(x.rows, x.cols * x.cols))
     covariance_of_differences(x, x_aug, alpha, wide.matrix.data());
   return wide;
 }
@@ -40,8 +41,7 @@ Covariance covariance(View<const double> x, View<const double> x_aug, const Impo
 
 Covariance covariance(View<const float> x, View<const float> x_aug, const Importance<float>& alpha) {
   Covariance single = covariance<float>(SamplesOf<float, float>(x, x_aug), alpha);
-  // Not (… > …): 0/0 of data without any spread may stay as it is, and so may NaN.
-  if (!(single.cancellation > largest_cancellation)) return single;
+  if (!cancelled(single.sizes, single_limits)) return single;
   return wide_covariance<float>(x, x_aug, *alpha.widened());
 }
 

@@ -34,7 +34,7 @@ class Dense final : public TiledImportance<T> {
     }
   }
 
-  bool half_tile(const Tile& w, T* out, index_t ld, TileSums sums, TileScratch<T>& scratch) const override {
+  bool half_tile(const Tile& w, T* out, index_t ld, const TileSums<T>& sums, TileScratch<T>& scratch) const override {
     scratch.columns.resize(2 * w.nj);
     DenseTile<T, S> args;
     args.a = alpha_.row(w.i0) + w.j0;
@@ -49,6 +49,8 @@ class Dense final : public TiledImportance<T> {
     args.beta_col = sums.degree + w.j0;
     args.alpha_row = sums.weight + w.i0;
     args.alpha_col = sums.weight + w.j0;
+    args.probe = sums.probe + w.j0;
+    args.probed_row = sums.probed + w.i0;
     args.scratch = scratch.columns.data();
     read_kernels<T, S>().dense_tile(args);
     return true;
@@ -64,6 +66,7 @@ class Dense final : public TiledImportance<T> {
   }
 
   bool symmetric() const override { return false; }
+  bool nonnegative() const override { return false; }
   bool sums_weights() const override { return true; }
 
   void weights(index_t begin, index_t end, const double*, double* weight) const override {

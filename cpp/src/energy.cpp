@@ -5,6 +5,7 @@
 #include "alphacl/contrastive_cov.h"
 #include "alphacl/kernels.h"
 #include "alphacl/threads.h"
+#include "cancellation.h"
 #include "pair_differences.h"
 
 namespace alphacl {
@@ -28,16 +29,33 @@ class TraceSink final : public LaplacianSink<T> {
     pass(0, x_.size(), nullptr, degree, weight, {nullptr, 0, 0, 0}, &phi);
   }
 
+  /// l⁴ = Σ_k x_k⁴: Σ_k x_ik² x_jk², the squared rounding of x_i·x_j, is at most l_i² l_j².
+  double length(const T* x) const override { return std::sqrt(std::sqrt(fourth_powers(x))); }
+  void terms(double root) override { terms_ += root * root; }
+
   double trace() const { return trace_; }
-  double positive() const { return positive_; }
+  Sizes sizes() const { return {positive_, std::sqrt(terms_), std::fabs(trace_)}; }
 
  private:
+  template <class E>
+  double fourth_powers(const E* x) const {
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (index_t k = 0; k < x_.features(); ++k) {
+      const double square = static_cast<double>(x[k]) * static_cast<double>(x[k]);
+      sum += square * square;
+    }
+    return sum;
+  }
+
   void pass(index_t begin, index_t end, const index_t* order, const double* degree, const double* weight,
             View<const T> y, const Features<T>* phi) {
     const index_t d = x_.features(), p = phi ? phi->rank() : 0;
     const index_t by_memory = (index_t{1} << 23) / std::max<index_t>(1, p * d);
     const index_t groups = std::max<index_t>(1, std::min({(end - begin) / chunk, by_memory, most_groups}));
     Buffer<double> sums(2 * groups, 0.0), moments(groups * p * d, 0.0);
+    const index_t of_signs = phi && !phi->nonnegative() ? p : 0;
+    Buffer<double> squares(groups * of_signs, 0.0);  // Σ_i φ_l(i)² l_i²
     struct Work {
       Buffer<T> x, phi, product;
     };
@@ -66,6 +84,12 @@ class TraceSink final : public LaplacianSink<T> {
           gemm<T>(Trans::yes, Trans::no, p, d, n, T(1), work.phi.data(), p, work.x.data(), d, T(0), work.product.data(),
                   d);
           kernels<T>().add_block(moments.data() + g * p * d, d, work.product.data(), d, p, d);
+          for (index_t r = 0; of_signs > 0 && r < n; ++r) {
+            const double square = std::sqrt(fourth_powers(work.x.data() + r * d));
+            const T* features = work.phi.data() + r * p;
+            for (index_t l = 0; l < p; ++l)
+              squares[g * p + l] += static_cast<double>(features[l]) * static_cast<double>(features[l]) * square;
+          }
         }
         x_.deltas(i, n, order, work.x.data());
         row = work.x.data();
@@ -78,19 +102,23 @@ class TraceSink final : public LaplacianSink<T> {
       trace_ += sums[2 * g];
       positive_ += sums[2 * g + 1];
     }
-    for (index_t e = 0; e < p * d; ++e) {
-      double moment = 0;
-      for (index_t g = 0; g < groups; ++g) moment += moments[g * p * d + e];
-      trace_ -= 2 * moment * moment;
+    for (index_t l = 0; l < p; ++l) {
+      double square = 0;
+      for (index_t g = 0; g < groups && of_signs > 0; ++g) square += squares[g * p + l];
+      for (index_t g = 1; g < groups; ++g)
+        for (index_t e = l * d; e < (l + 1) * d; ++e) moments[e] += moments[g * p * d + e];
+      for (index_t e = l * d; e < (l + 1) * d; ++e) trace_ -= 2 * moments[e] * moments[e];
+      // −2 Σ_k m_k² of a moment m = Σ_i φ_i x_i errs by 4 m_k times the root of Σ_i φ_i² x_ik².
+      if (of_signs > 0) terms_ += 16 * std::sqrt(fourth_powers(moments.data() + l * d)) * square;
     }
   }
 
   const Samples<T>& x_;
-  double trace_ = 0, positive_ = 0;
+  double trace_ = 0, positive_ = 0, terms_ = 0;
 };
 
-// As for the covariance: beyond this ratio the trace is computed again in double.
-constexpr double largest_cancellation = 10;
+// As for the covariance: beyond these ratios the trace is computed again in double.
+constexpr Limits single_limits = {10, most_terms_single};
 
 template <class T>
 TraceSink<T> traced(const Samples<T>& f, const Importance<T>& alpha) {
@@ -102,8 +130,8 @@ TraceSink<T> traced(const Samples<T>& f, const Importance<T>& alpha) {
 template <class S>
 double wide_trace(View<const S> f, View<const S> f_aug, const Importance<double>& alpha) {
   const auto sink = traced<double>(SamplesOf<double, S>(f, f_aug), alpha);
-  const bool cancelled = sink.positive() > largest_cancellation_wide<S> * std::fabs(sink.trace());
-  return cancelled && few_pairs(f.rows, f.cols) ? trace_of_differences(f, f_aug, alpha) : sink.trace();
+  const bool again = cancelled(sink.sizes(), wide_limits<S>) && few_pairs(f.rows, f.cols);
+  return again ? trace_of_differences(f, f_aug, alpha) : sink.trace();
 }
 
 double trace(View<const double> f, View<const double> f_aug, const Importance<double>& alpha) {
@@ -112,7 +140,7 @@ double trace(View<const double> f, View<const double> f_aug, const Importance<do
 
 double trace(View<const float> f, View<const float> f_aug, const Importance<float>& alpha) {
   const auto single = traced<float>(SamplesOf<float, float>(f, f_aug), alpha);
-  if (!(single.positive() > largest_cancellation * std::fabs(single.trace()))) return single.trace();
+  if (!cancelled(single.sizes(), single_limits)) return single.trace();
   return wide_trace<float>(f, f_aug, *alpha.widened());
 }
 

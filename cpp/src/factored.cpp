@@ -30,6 +30,7 @@ template <class T>
 class Ones final : public Features<T> {
  public:
   index_t rank() const override { return 1; }
+  bool nonnegative() const override { return true; }
   void rows(index_t, index_t n, T* out) const override { std::fill_n(out, n, T(1)); }
 };
 
@@ -99,7 +100,7 @@ class Restricted final : public FactoredImportance<T> {
   Restricted(index_t size, std::unique_ptr<Features<T>> phi) : FactoredImportance<T>(size, std::move(phi)) {}
   std::unique_ptr<Importance<double>> widened() const override {
     const Features<T>& phi = *this->factor();
-    auto wide = std::make_unique<StoredFeatures<double>>(this->size(), phi.rank());
+    auto wide = std::make_unique<StoredFeatures<double>>(this->size(), phi.rank(), phi.nonnegative());
     Buffer<T> row(phi.rank());
     for (index_t i = 0; i < this->size(); ++i) {
       phi.rows(i, 1, row.data());
@@ -113,7 +114,7 @@ class Restricted final : public FactoredImportance<T> {
 
 template <class T>
 std::unique_ptr<Importance<T>> FactoredImportance<T>::restricted(const index_t* rows, index_t n) const {
-  auto phi = std::make_unique<StoredFeatures<T>>(n, phi_->rank());
+  auto phi = std::make_unique<StoredFeatures<T>>(n, phi_->rank(), phi_->nonnegative());
   phi_->rows_at(rows, n, phi->row(0));
   return std::make_unique<Restricted<T>>(n, std::move(phi));
 }
@@ -185,6 +186,14 @@ void FactoredImportance<T>::matmul(View<const T> y, View<T> out) const {
               out.stride);
     });
   });
+}
+
+template <class T>
+void FactoredImportance<T>::symmetric_product(View<const T> y, View<T> out, double* degree, double* weight) const {
+  degrees(degree, weight);
+  FactoredImportance<T>::matmul(y, out);  // with the diagonal, as degrees() has it
+  for (index_t i = 0; i < out.rows; ++i)
+    for (index_t j = 0; j < out.cols; ++j) out.row(i)[j] *= T(2);
 }
 
 template <class T>

@@ -13,6 +13,8 @@ class FactoredImportance : public Importance<T> {
   void col_sums(double* c) const override { row_sums(c); }
   void degrees(double* degree, double* weight) const override;
   void matmul(View<const T> y, View<T> out) const override;
+  void symmetric_product(View<const T> y, View<T> out, double* degree, double* weight) const override;
+  bool nonnegative() const override { return phi_->nonnegative(); }
   void laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const override;
   void to_dense(View<T> out) const override;
   const Features<T>* factor() const override { return phi_.get(); }

@@ -10,8 +10,10 @@
 #include "alphacl/gated.h"
 #include "alphacl/gram.h"
 #include "alphacl/threads.h"
+#include "cancellation.h"
 #include "layer.h"
 #include "node_line.h"
+#include "pair_differences.h"
 
 namespace alphacl {
 namespace {
@@ -21,7 +23,7 @@ constexpr index_t chunk = 512;
 
 // The Gram part may be so many times the result before float32 is left: gated data is not centred, and with few
 // features errors of 3e-7 of it were seen.
-constexpr double largest_cancellation = 3;
+constexpr Limits single_limits = {3, most_terms_single};
 
 // Gated data of one node, x_s h'(wᵀx_s) and x'_s h'(wᵀx'_s) with s = rows[r] (r where null); gates are indexed by s.
 template <class T, class S>
@@ -47,10 +49,16 @@ class GatedSamples final : public Samples<T> {
   }
   void deltas(index_t begin, index_t n, const index_t* order, T* out) const override {
     Buffer<T> other(x_.cols);
-    centered(begin, n, order, out);
+    if (narrow_shift_.size() == 0) centered(begin, n, order, out);
     for (index_t r = begin; r < begin + n; ++r, out += x_.cols) {
-      gated(x_aug_, gates_aug_, sample(order ? order[r] : r), other.data());
-      for (index_t j = 0; j < x_.cols; ++j) out[j] -= other[j];
+      const index_t s = sample(order ? order[r] : r);
+      if (narrow_shift_.size() > 0) {  // one gate for all
+        read_kernels<T, S>().delta_row(x_.row(s), x_aug_.row(s), x_.cols, out);
+        for (index_t j = 0; j < x_.cols; ++j) out[j] *= gates_[s];
+      } else {
+        gated(x_aug_, gates_aug_, s, other.data());
+        for (index_t j = 0; j < x_.cols; ++j) out[j] -= other[j];
+      }
     }
   }
   void pack(const PackedPairs<T>& q) const override {
@@ -91,6 +99,7 @@ class LineFeatures final : public Features<T> {
  public:
   LineFeatures(const Line<T>& line, const T* outputs) : line_(line), outputs_(outputs) {}
   index_t rank() const override { return line_.rank(); }
+  bool nonnegative() const override { return true; }
   void rows(index_t begin, index_t n, T* out) const override {
     for (index_t i = begin; i < begin + n; ++i, out += rank()) columns(&i, 1, out, 1);
   }
@@ -117,10 +126,11 @@ class GatedCov {
     }
   }
 
-  /// Calls deliver(k, matrix (d × d), cancellation) for every node of the list.
+  /// Calls deliver(k, matrix (d × d), sizes) for every node of the list.
   template <class F>
   void run(const std::vector<index_t>& nodes, F&& deliver) {
     const index_t count = static_cast<index_t>(nodes.size());
+    few_pairs_ = few_pairs(x_.rows, std::max<index_t>(x_.cols * x_.cols, 64) * count);
     // Many nodes go out at once, few one after the other in groups of their rows.
     groups_ = count < 8 ? GramSink<T>::groups(x_.rows, x_.cols) : 1;
     const bool at_once = count >= groups_;
@@ -131,7 +141,7 @@ class GatedCov {
       const auto node = [&](index_t b, int worker) {
         Work& work = works_[worker];
         covariance(b, work);
-        deliver(ids[b], work.matrix.data(), work.cancellation);
+        deliver(ids[b], work.matrix.data(), work.sizes);
       };
       if (at_once) {
         parallel_for(block, node);
@@ -149,7 +159,7 @@ class GatedCov {
     Buffer<index_t> rows, x_rows, x_aug_rows;
     Buffer<double> degree, weight, net, matrix, product;
     const double* shift = nullptr;
-    double cancellation = 0;
+    Sizes sizes;
   };
 
   // How many samples are open in both views, in x alone and in x' alone.
@@ -227,17 +237,35 @@ class GatedCov {
     work.matrix.resize(d * d);
     const double scale = 1 / (2.0 * static_cast<double>(n) * static_cast<double>(n));
     const GramNorms norms = sink.finish(scale, work.matrix.data());
-    double after = norms.total;
+    work.sizes = {norms.weighted, norms.terms, norms.total};
     if (phi == nullptr) {
       // Those open in x, in their order.
       std::copy_n(work.x_rows.data(), open.x, work.rows.data() + open.both);
       std::inplace_merge(work.rows.data(), work.rows.data() + open.both, work.rows.data() + open.both + open.x);
-      subtract_product(*alpha, open.both + open.x, scale, work);
-      after = 0;
-      for (index_t e = 0; e < d * d; ++e) after += work.matrix[e] * work.matrix[e];
-      after = std::sqrt(after);
+      work.sizes.terms = subtract_product(*alpha, open.both + open.x, scale, work);
+      double square = 0;
+      for (index_t e = 0; e < d * d; ++e) square += work.matrix[e] * work.matrix[e];
+      work.sizes.result = std::sqrt(square);
     }
-    work.cancellation = norms.weighted / after;
+    if constexpr (std::is_same_v<T, double>) {
+      if (few_pairs_ && cancelled(work.sizes, wide_limits<S>)) sum_differences(work, scale);
+    }
+  }
+
+  // The matrix of a node by the differences of its gated data.
+  void sum_differences(Work& work, double scale) {
+    const index_t n = x_.rows, d = x_.cols;
+    Buffer<double> data(n * d), data_aug(n * d);
+    for (index_t i = 0; i < n; ++i)
+      for (index_t j = 0; j < d; ++j) {
+        data[i * d + j] = work.gates[i] * static_cast<double>(x_.row(i)[j]);
+        data_aug[i * d + j] = work.gates_aug[i] * static_cast<double>(x_aug_.row(i)[j]);
+      }
+    const View<const double> gated{data.data(), n, d, d}, gated_aug{data_aug.data(), n, d, d};
+    std::unique_ptr<Importance<double>> own;
+    if (!shared_) own = radial<double, double>(View<const double>{work.outputs.data(), n, 1, 1}, Radial{nodes_.tau});
+    covariance_of_differences(gated, gated_aug, own ? *own : *shared_, work.matrix.data());
+    for (index_t e = 0; e < d * d; ++e) work.matrix[e] *= scale;
   }
 
   // Lists the samples whose gates are open: in both views in work.rows; in one alone in work.x_rows or x_aug_rows,
@@ -316,9 +344,10 @@ class GatedCov {
 
   double homogeneity() const { return h_.kind == Activation::Kind::monomial ? h_.parameter : 1; }
 
-  // matrix −= scale · X̃ᵀ(α + αᵀ)X̃ over the samples work.rows[0 … n), whose gates are open.
-  void subtract_product(const Importance<T>& alpha, index_t n, double scale, Work& work) {
-    if (n == 0) return;
+  // matrix −= scale · X̃ᵀ(α + αᵀ)X̃ over the samples work.rows[0 … n), whose gates are open. Returns the norm of its
+  // terms.
+  double subtract_product(const Importance<T>& alpha, index_t n, double scale, Work& work) {
+    if (n == 0) return 0;
     const index_t d = x_.cols;
     const auto part = alpha.restricted(work.rows.data(), n);
     const GatedSamples<T, S> samples(x_, x_aug_, work.shift, work.gates.data(), work.gates_aug.data(), work.rows.data(),
@@ -327,8 +356,9 @@ class GatedCov {
     sink.leave_weights_out();
     part->laplacian(samples, sink);
     work.product.resize(d * d);
-    sink.finish(scale, work.product.data());
+    const GramNorms norms = sink.finish(scale, work.product.data());
     for (index_t e = 0; e < d * d; ++e) work.matrix[e] += work.product[e];
+    return norms.terms;
   }
 
   View<const S> x_, x_aug_, weights_;
@@ -336,6 +366,7 @@ class GatedCov {
   const Importance<T>* shared_;
   NodeImportance<S> nodes_;
   index_t groups_ = 1;
+  bool few_pairs_ = false;  // for all nodes together
   std::once_flag mean_taken_;
   Buffer<double> mean_, degree_, weight_;
   Buffer<T> u_, u_aug_, u0_;
@@ -350,26 +381,26 @@ void write(const M* matrix, index_t d, index_t k, S* out) {
 void covariances(View<const double> x, View<const double> x_aug, View<const double> weights, const Activation& h,
                  const NodeImportance<double>& alpha, const std::vector<index_t>& all, double* out) {
   GatedCov<double, double>(x, x_aug, weights, h, alpha.shared, alpha)
-      .run(all, [&](index_t k, const double* matrix, double) { write(matrix, x.cols, k, out); });
+      .run(all, [&](index_t k, const double* matrix, const Sizes&) { write(matrix, x.cols, k, out); });
 }
 
 void covariances(View<const float> x, View<const float> x_aug, View<const float> weights, const Activation& h,
                  const NodeImportance<float>& alpha, const std::vector<index_t>& all, float* out) {
-  std::vector<char> cancelled(all.size(), 0);
+  std::vector<char> marked(all.size(), 0);
   GatedCov<float, float>(x, x_aug, weights, h, alpha.shared, alpha)
-      .run(all, [&](index_t k, const double* matrix, double cancellation) {
+      .run(all, [&](index_t k, const double* matrix, const Sizes& sizes) {
         write(matrix, x.cols, k, out);
-        cancelled[static_cast<std::size_t>(k)] = cancellation > largest_cancellation;
+        marked[static_cast<std::size_t>(k)] = cancelled(sizes, single_limits);
       });
   std::vector<index_t> again;
   for (const index_t k : all)
-    if (cancelled[static_cast<std::size_t>(k)]) again.push_back(k);
+    if (marked[static_cast<std::size_t>(k)]) again.push_back(k);
   if (again.empty()) return;
   const auto wide = alpha.shared ? alpha.shared->widened() : nullptr;
   NodeImportance<float> finer = alpha;
   finer.tol = std::min(alpha.tol, wide_tolerance);
   GatedCov<double, float>(x, x_aug, weights, h, wide.get(), finer)
-      .run(again, [&](index_t k, const double* matrix, double) { write(matrix, x.cols, k, out); });
+      .run(again, [&](index_t k, const double* matrix, const Sizes&) { write(matrix, x.cols, k, out); });
 }
 
 }  // namespace

@@ -44,12 +44,14 @@ class NodeProducts {
     if (!scratch) scratch = std::make_unique<Scratch>();
     std::vector<index_t> rows(static_cast<std::size_t>(v.rows));
     std::iota(rows.begin(), rows.end(), index_t{0});
-    run(rows, v, active, out, false, lost, *scratch);
-    std::vector<index_t> again;
-    for (const index_t row : rows)
-      if (lost[row] > most) again.push_back(row);
-    if (few_pairs(layer_->size(), 64 * static_cast<index_t>(again.size())))
-      run(again, v, active, out, true, lost, *scratch);
+    run(rows, v, active, out, lost, *scratch);
+    if constexpr (std::is_same_v<T, double>) {
+      std::vector<index_t> again;
+      for (const index_t row : rows)
+        if (lost[row] > most) again.push_back(row);
+      if (few_pairs(layer_->size(), std::max<index_t>(2 * size_, 64) * static_cast<index_t>(again.size())))
+        for (const index_t row : again) sum_differences(active[row], v.row(row), out.row(row));
+    }
     const std::lock_guard<std::mutex> lock(spare_mutex_);
     spare_ = std::move(scratch);
   }
@@ -111,8 +113,8 @@ class NodeProducts {
   }
 
   // Rows which[…] of the product, block by block.
-  void run(const std::vector<index_t>& which, View<const S> v, const index_t* active, View<S> out, bool literal,
-           double* lost, Scratch& s) const {
+  void run(const std::vector<index_t>& which, View<const S> v, const index_t* active, View<S> out, double* lost,
+           Scratch& s) const {
     const index_t count = static_cast<index_t>(which.size());
     const index_t n = layer_->size(), d = size_, block = block_of(n, std::max<index_t>(1, count));
     for (Buffer<T>* vectors : {&s.w, &s.v}) vectors->resize(block * d);
@@ -130,7 +132,7 @@ class NodeProducts {
     for (index_t first = 0; first < count; first += block) {
       const index_t *rows = which.data() + first, nodes = std::min(block, count - first);
       project(rows, nodes, v, active, s);
-      multiply(rows, nodes, active, literal, s, works);
+      multiply(rows, nodes, active, s, works);
       for (index_t i = 0; i < nodes; ++i) {
         double square = 0;
         for (index_t j = 0; j < d; ++j) {
@@ -163,9 +165,8 @@ class NodeProducts {
     layer_->mean_outputs(s.v.data(), nodes, s.shifts.data());
   }
 
-  // s.products = 2N² A v of what project() left. `literal`: the Laplacian from the differences of all pairs.
-  void multiply(const index_t* rows, index_t nodes, const index_t* active, bool literal, Scratch& s,
-                PerWorker<Work>& works) const {
+  // s.products = 2N² A v of what project() left.
+  void multiply(const index_t* rows, index_t nodes, const index_t* active, Scratch& s, PerWorker<Work>& works) const {
     const Layer<T, S>& layer = *layer_;
     const index_t n = layer.size();
     const bool other = other_outputs();
@@ -180,51 +181,65 @@ class NodeProducts {
     };
     if (!own()) {
       parallel_for(nodes, [&](index_t i, int) { open(i); });
-      shared_laplacian(nodes, literal, s);
+      layer.shared_laplacian(s.u.data(), nodes, s.t.data());
     }
     parallel_for(nodes, [&](index_t i, int worker) {
       Work& work = works[worker];
       const T *here = from(s.p, &Kept::p, i), *there = from(s.p_aug, &Kept::p_aug, i);
       T *a = s.u.data() + i * n, *a_aug = s.u_aug.data() + i * n;
-      const T *t = s.t.data() + i * n, *r = layer.weight(), *degree = layer.degree();
+      const T *t = s.t.data() + i * n, *r = layer.weight(), *row_size = layer.row_size();
       if (own()) {
         open(i);
         work.t.resize(n);
         work.r.resize(n);
         const T* outputs = other ? from(s.p0, &Kept::p0, i) : here;
-        own_laplacian_of(active[rows[i]], here, outputs, a, s.gates[i], literal, work);
+        own_laplacian_of(active[rows[i]], here, outputs, a, s.gates[i], work);
         t = work.t.data();
-        degree = r = work.r.data();
+        row_size = r = work.r.data();
       }
       work.gates.resize(n);
-      s.minuends[i] = layer.minuend(here, a, degree, own() ? 2 : 1, s.gates[i], work.gates.data());
+      s.minuends[i] = layer.minuend(here, a, row_size, own() ? 2 : 1, s.gates[i], work.gates.data());
       s.sums[i] = node_kernels<T>().back_row(layer.gate(), here, there, t, r, s.gates[i], n, a, a_aug);
     });
     layer.back(s.u.data(), s.u_aug.data(), s.sums.data(), nodes, s.products.data());
   }
 
-  void shared_laplacian(index_t nodes, bool literal, Scratch& s) const {
-    if constexpr (std::is_same_v<T, double>) {
-      if (literal) return laplacian_of_differences(*layer_->shared(), s.u.data(), nodes, s.t.data());
-    }
-    layer_->shared_laplacian(s.u.data(), nodes, s.t.data());
-  }
-
   // work.t and work.r of node k, whose own importance compares `outputs`.
-  void own_laplacian_of(index_t k, const T* p, const T* outputs, const T* a, T reference, bool literal,
-                        Work& work) const {
+  void own_laplacian_of(index_t k, const T* p, const T* outputs, const T* a, T reference, Work& work) const {
     const Layer<T, S>& layer = *layer_;
     const index_t n = layer.size();
-    if (literal) {
-      gather_outputs_of_all(layer.gate(), layer.homogeneity(), outputs, n, work.scratch);
-      laplacian_of_few(work.scratch.s.data(), a, n, 0, layer.tau(), work.t.data(), work.r.data());
-      return;
-    }
     const Line<T>* line = kept_ ? &kept_->lines[static_cast<std::size_t>(k)] : &work.line;
     if (!kept_)
       set_line(layer.gate(), layer.homogeneity(), layer.tau(), layer.tol(), p, outputs, n, work.line, work.scratch);
     own_laplacian(layer.gate(), layer.homogeneity(), layer.tau(), layer.tol(), p, outputs, a, reference, n, *line,
                   work.t.data(), work.r.data(), work.scratch);
+  }
+
+  // out = A(w_k) v by the differences of the gated data of all pairs.
+  void sum_differences(index_t k, const S* v, S* out) const {
+    const Layer<T, S>& layer = *layer_;
+    const index_t n = layer.size(), d = size_;
+    Buffer<double> gated(n * d), gated_aug(n * d), vector(d), product(d), outputs(n), gates(n);
+    const auto gate_rows = [&](View<const S> data, double* rows) {
+      layer.project(data, weights_.data() + k * d, 1, outputs.data());
+      node_kernels<double>().gated_row(layer.gate(), outputs.data(), nullptr, 1, n, gates.data());
+      for (index_t i = 0; i < n; ++i)
+        for (index_t j = 0; j < d; ++j) rows[i * d + j] = gates[i] * static_cast<double>(data.row(i)[j]);
+    };
+    gate_rows(layer.x(), gated.data());
+    gate_rows(layer.x_aug(), gated_aug.data());
+    std::unique_ptr<Importance<double>> of_node;
+    if (own()) {
+      project_outputs(output_weights(k), 1, outputs.data());
+      node_kernels<double>().gated_row(layer.gate(), outputs.data(), outputs.data(), 1 / layer.homogeneity(), n,
+                                       gates.data());
+      of_node = gaussian<double, double>(View<const double>{gates.data(), n, 1, 1}, layer.tau(), layer.tol(),
+                                         GaussianMethod::tiles);
+    }
+    for (index_t j = 0; j < d; ++j) vector[j] = static_cast<double>(v[j]);
+    product_of_differences({gated.data(), n, d, d}, {gated_aug.data(), n, d, d}, own() ? *of_node : *layer.shared(),
+                           vector.data(), product.data());
+    for (index_t j = 0; j < d; ++j) out[j] = static_cast<S>(layer.scale() * product[j]);
   }
 
   std::shared_ptr<const Layer<T, S>> layer_;
@@ -317,7 +332,7 @@ void GatedOperator<T>::apply(View<const T> v, const index_t* active, View<T> out
   constexpr double never = std::numeric_limits<double>::infinity();
   Buffer<double> lost(v.rows);
   if constexpr (std::is_same_v<T, double>) {
-    parts_->products->apply(v, active, out, largest_cancellation_wide<double>, lost.data());
+    parts_->products->apply(v, active, out, wide_limits<double>.minuend, lost.data());
   } else {
     parts_->products->apply(v, active, out, never, lost.data());
     std::vector<index_t> again;
@@ -332,8 +347,8 @@ void GatedOperator<T>::apply(View<const T> v, const index_t* active, View<T> out
       nodes.push_back(active[row]);
       std::copy_n(v.row(row), d, from.data() + i * d);
     }
-    parts_->in_double().apply({from.data(), rows, d, d}, nodes.data(), {to.data(), rows, d, d},
-                              largest_cancellation_wide<T>, lost.data());
+    parts_->in_double().apply({from.data(), rows, d, d}, nodes.data(), {to.data(), rows, d, d}, wide_limits<T>.minuend,
+                              lost.data());
     for (index_t i = 0; i < rows; ++i) std::copy_n(to.data() + i * d, d, out.row(again[static_cast<std::size_t>(i)]));
   }
 }

@@ -21,6 +21,7 @@ class FourierFeatures final : public Features<T> {
         series_((high - low) * inv_sqrt_tau_, tol) {}
 
   index_t rank() const override { return series_.rank(); }
+  bool nonnegative() const override { return true; }
   void rows(index_t begin, index_t n, T* out) const override {
     series_.features(u_.data() + begin, n, origin_, inv_sqrt_tau_, out);
   }
@@ -73,6 +74,7 @@ template <class T>
 class NotANumber final : public Features<T> {
  public:
   index_t rank() const override { return 1; }
+  bool nonnegative() const override { return true; }
   void rows(index_t, index_t n, T* out) const override { std::fill_n(out, n, std::numeric_limits<T>::quiet_NaN()); }
 };
 
@@ -91,6 +93,7 @@ class ScalarGaussian final : public FactoredImportance<T> {
   std::unique_ptr<Importance<double>> widened() const override {
     return gaussian<double, S>(f_, tau_, wide_tolerance, GaussianMethod::automatic);
   }
+  std::unique_ptr<Importance<double>> literal() const override { return radial<double, S>(f_, Radial{tau_}); }
 
  private:
   View<const S> f_;

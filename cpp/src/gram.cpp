@@ -35,14 +35,15 @@ index_t block_count(index_t d) { return d <= widest_block ? 1 : ceil_div(d, wide
 // What a worker packs.
 template <class T>
 struct GramSink<T>::Scratch {
-  Buffer<T> row, a, b, plain, weights, phi, product;
+  Buffer<T> row, a, b, plain, weights, phi, product, delta;
 };
 
-// Rows of u and v that wait for their product.
+// Rows of u and v that wait for their product, and differences δ that wait for theirs.
 template <class T>
 struct GramSink<T>::Entries {
-  index_t count = 0;
-  index_t rows[gram_chunk];
+  index_t count = 0, deltas = 0;
+  index_t rows[gram_chunk], delta_rows[gram_chunk];
+  T delta_weights[gram_chunk];
   T a[gram_chunk], b[gram_chunk], c[gram_chunk], e[gram_chunk], degree[gram_chunk];
 
   // u = a x + b x', v = ½ (c x + e x').
@@ -55,14 +56,16 @@ struct GramSink<T>::Entries {
     degree[count++] = static_cast<T>(std::fabs(of_degree));
   }
 
-  // D x xᵀ − R δδᵀ. Two rows where one would need an s that is not small: u would lose what s multiplies.
+  // D x xᵀ − R δδᵀ. Apart where one row would need an s that is not small: u would lose what s multiplies. δ is then
+  // taken as it stands: a sum with x − shift would leave ε ‖x‖ in it, which may be all there is.
   void add(index_t row, double d, double r) {
     constexpr double symmetric = 0.70710678118654752440;
     if (r == 0) return add(row, 1, 0, d, 0, d);
     const double share = d == 2 * r ? 0.5 : r / d;
     if (share > 1 || share <= 0) {
       add(row, 1, 0, d, 0, d);
-      add(row, 1, -1, -r, r, 0);
+      delta_rows[deltas] = row;
+      delta_weights[deltas++] = static_cast<T>(-r);
     } else {
       const double s = share == 0.5 ? symmetric : std::sqrt(share);
       add(row, 1 - s, s, d * (1 + s), -d * s, d);
@@ -164,6 +167,7 @@ index_t GramSink<T>::groups_for(const Features<T>* phi) {
     moment_groups_ = std::clamp<index_t>(accumulator_bytes / bytes, 1, groups_);
     moments_.resize(moment_groups_ * rank_ * wide_);
     zero(moments_, moment_groups_);
+    if (!phi->nonnegative()) squares_ = Buffer<double>(moment_groups_ * rank_, 0.0);
   }
   return moment_groups_;
 }
@@ -177,7 +181,7 @@ void GramSink<T>::pairs(const index_t* rows, index_t n, const double* degree, co
     for (; i < stop; ++i) {
       const index_t row = rows ? rows[i] : i;
       entries.add(row, degree[row], weight[row]);
-      if (entries.count < gram_chunk - 1 && i + 1 < stop) continue;
+      if (entries.count < gram_chunk && i + 1 < stop) continue;
       const index_t next = i + 1, left = std::min(gram_chunk, stop - next);
       RowsAhead ahead = x_.ahead(rows ? rows + next : nullptr, next, left);
       flush(entries, ahead, phi, g, first, last, s);
@@ -198,6 +202,15 @@ void GramSink<T>::flush(Entries& entries, RowsAhead& ahead, const Features<T>* p
   kernel.pair_gram(s.a.data(), s.b.data(), n, packed_stride, first, last, tiles_of(g, first), &ahead);
   if (phi) add_moments(*phi, entries.rows, s.plain.data(), n, g, first, last, s);
   entries.count = 0;
+  if (entries.deltas == 0) return;
+  const index_t d = x_.features(), panel = kernel.panel;
+  s.delta.resize(gram_chunk * d);
+  x_.deltas(0, entries.deltas, entries.delta_rows, s.delta.data());
+  for (index_t r = 0; r < entries.deltas; ++r)
+    kernel.pack_row(s.delta.data() + r * d, nullptr, entries.delta_weights[r], d, packed_stride, s.a.data() + r * panel,
+                    s.b.data() + r * panel);
+  kernel.gram(s.a.data(), s.b.data(), entries.deltas, packed_stride, first, last, tiles_of(g, first));
+  entries.deltas = 0;
 }
 
 template <class T>
@@ -233,24 +246,47 @@ void GramSink<T>::add_moments(const Features<T>& phi, const index_t* rows, const
                              last - first, s.product.data(), columns, nullptr);
   kernels<T>().add_block(moments_.data() + g * rank_ * wide_ + first * panel, wide_, s.product.data(), columns, rank_,
                          columns);
+  if (squares_.size() == 0 || first != 0) return;
+  double length[gram_chunk];
+  for (index_t r = 0; r < n; ++r) {
+    length[r] = 0;
+    for (index_t p = 0; p < panels_; ++p) {
+      const T* row = packed + (p * packed_stride + r) * panel;
+      length[r] += kernels<T>().dot(row, row, panel);
+    }
+  }
+  double* squares = squares_.data() + g * rank_;
+  for (index_t l = 0; l < rank_; ++l) {
+    const T* row = s.phi.data() + l * gram_chunk;
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (index_t r = 0; r < n; ++r) sum += static_cast<double>(row[r]) * static_cast<double>(row[r]) * length[r];
+    squares[l] += sum;
+  }
+}
+
+template <class T>
+double GramSink<T>::length(const T* x) const {
+  return std::sqrt(kernels<T>().dot(x, x, x_.features()));
 }
 
 template <class T>
 double GramSink<T>::minuend() const {
   const index_t padded = signs_.size();
-  double square = 0;
+  double norm = 0;
   for (index_t j = 0; j < x_.features(); ++j) {
     double sum = 0;
     for (index_t g = 0; g < groups_; ++g) sum += probes_[g * padded + j];
-    square += sum * sum;
+    norm = std::hypot(norm, sum);
   }
-  return std::sqrt(square);
+  return norm;
 }
 
 template <class T>
 GramNorms GramSink<T>::finish(double scale, double* out) const {
   const index_t d = x_.features(), panel = kernels<T>().panel, tiles = UpperTiles<T>::entries(d);
   Buffer<double> squares(panels_), totals(panels_);
+  double terms = terms_ * terms_;
   parallel_for(panels_, [&](index_t pb, int) {
     double tile[most_panel * most_panel];
     const index_t size = panel * panel, first = pb * panel, columns = std::min(panel, d - first);
@@ -275,6 +311,13 @@ GramNorms GramSink<T>::finish(double scale, double* out) const {
     for (index_t g = 0; g < moment_groups_; ++g)
       for (index_t e = 0; e < rank_ * wide_; ++e) moments[e] += moments_[g * rank_ * wide_ + e];
     syrk<double>(d, rank_, -2.0, moments.data(), wide_, 1.0, out, d);
+    // −2 m mᵀ of a moment m = Σ_i φ_i x_i errs by 2√2 ‖m‖ times the root of Σ_i φ_i² ‖x_i‖².
+    for (index_t l = 0; squares_.size() > 0 && l < rank_; ++l) {
+      const double* moment = moments.data() + l * wide_;
+      double square = 0;
+      for (index_t g = 0; g < moment_groups_; ++g) square += squares_[g * rank_ + l];
+      terms += 8 * kernels<double>().dot(moment, moment, wide_) * square;
+    }
   }
   parallel_for(panels_, [&](index_t pa, int) {
     double total = 0;
@@ -286,12 +329,16 @@ GramNorms GramSink<T>::finish(double scale, double* out) const {
     }
     totals[pa] = total;
   });
-  GramNorms norms = {0, 0};
+  GramNorms norms = {0, 0, std::fabs(scale) * std::sqrt(terms)};
   for (index_t p = 0; p < panels_; ++p) {
     norms.weighted += squares[p];
     norms.total += totals[p];
   }
-  return {scale * std::sqrt(norms.weighted), std::sqrt(norms.total)};
+  norms = {scale * std::sqrt(norms.weighted), std::sqrt(norms.total), norms.terms};
+  if (!(norms.total <= 1e-140 || norms.total >= 1e140)) return norms;
+  norms.total = 0;  // the squares may have left the range of a double
+  for (index_t e = 0; e < d * d; ++e) norms.total = std::hypot(norms.total, out[e]);
+  return norms;
 }
 
 template class GramSink<float>;

@@ -1,58 +1,68 @@
 #include <algorithm>
+#include <cmath>
 
 #include "alphacl/contrastive_cov.h"
 #include "alphacl/kernels.h"
 #include "alphacl/threads.h"
+#include "cancellation.h"
+#include "pair_differences.h"
 
 namespace alphacl {
 namespace {
 
-// Beyond this ratio of the squared minuend to the squared difference the work is done in double.
-constexpr double largest_cancellation = 64;
+// Beyond these ratios to the difference the work is done in double.
+constexpr Limits single_limits = {8, most_terms_single};
 
 template <class T, class S>
-bool product(const Samples<T>& x, const Importance<T>& alpha, View<S> grad, View<S> grad_aug) {
+Sizes product(const Samples<T>& x, const Importance<T>& alpha, View<S> grad, View<S> grad_aug) {
   const index_t n = x.size(), d = x.features(), chunk = 256, chunks = ceil_div(n, chunk);
-  Buffer<T> centred(n * d), near(n * d), far;
+  // A column more: its product is the terms of a row, added up with random signs.
+  const index_t probed = alpha.nonnegative() ? 0 : 1, q = d + probed;
+  Buffer<T> centred(n * q), near(n * q);
+  Buffer<double> length(probed * n), r(n), degree(n);
   parallel_for(chunks, [&](index_t c, int) {
-    x.centered(c * chunk, std::min(chunk, n - c * chunk), nullptr, centred.data() + c * chunk * d);
+    for (index_t i = c * chunk; i < std::min(n, (c + 1) * chunk); ++i) {
+      T* row = centred.data() + i * q;
+      x.centered(i, 1, nullptr, row);
+      if (probed) length[i] = std::sqrt(kernels<T>().dot(row, row, d));
+    }
   });
-  const View<const T> from = {centred.data(), n, d, d};
-  alpha.matmul(from, {near.data(), n, d, d});
-  Buffer<double> r(n), c(n);
-  alpha.row_sums(r.data());
-  const bool symmetric = alpha.symmetric();
-  if (!symmetric) {
-    far.resize(n * d);
-    alpha.matmul_transposed(from, {far.data(), n, d, d});
-    alpha.col_sums(c.data());
-  }
-  Buffer<double> minuend(chunks, 0.0), difference(chunks, 0.0);
+  const double longest = random_probe(length.data(), probed * n, q, centred.data() + d);
+  alpha.symmetric_product({centred.data(), n, q, q}, {near.data(), n, q, q}, degree.data(), r.data());
+  Buffer<double> minuend(chunks, 0.0), terms(chunks, 0.0), difference(chunks, 0.0);
   PerWorker<Buffer<T>> deltas;
   parallel_for(chunks, [&](index_t b, int worker) {
     Buffer<T>& delta = deltas[worker];
     delta.resize(d);
     for (index_t i = b * chunk; i < std::min(n, (b + 1) * chunk); ++i) {
       x.deltas(i, 1, nullptr, delta.data());
-      const double degree = r[i] + (symmetric ? r[i] : c[i]);
       for (index_t k = 0; k < d; ++k) {
-        const index_t e = i * d + k;
-        const double other = static_cast<double>(near[e]) + static_cast<double>(symmetric ? near[e] : far[e]);
-        const double own = degree * static_cast<double>(centred[e]), inter = own - other;
+        const double own = degree[i] * static_cast<double>(centred[i * q + k]);
+        const double inter = own - static_cast<double>(near[i * q + k]);
         const double intra = r[i] * static_cast<double>(delta[k]);
         minuend[b] += own * own;
-        difference[b] += inter * inter;
+        difference[b] += (inter - intra) * (inter - intra);
         grad.row(i)[k] = static_cast<S>(inter - intra);
         grad_aug.row(i)[k] = static_cast<S>(intra);
       }
+      if (probed && longest > 0) terms[b] += std::pow(longest * static_cast<double>(near[i * q + d]), 2);
     }
   });
-  double above = 0, below = 0;
+  double sums[3] = {0, 0, 0};
   for (index_t b = 0; b < chunks; ++b) {
-    above += minuend[b];
-    below += difference[b];
+    sums[0] += minuend[b];
+    sums[1] += terms[b];
+    sums[2] += difference[b];
   }
-  return !(above > largest_cancellation * below);
+  return {std::sqrt(sums[0]), std::sqrt(sums[1]), std::sqrt(sums[2])};
+}
+
+template <class S>
+void wide_product(View<const S> x, View<const S> x_aug, const Importance<double>& alpha, View<S> grad,
+                  View<S> grad_aug) {
+  const Sizes sizes = product<double, S>(SamplesOf<double, S>(x, x_aug), alpha, grad, grad_aug);
+  if (cancelled(sizes, wide_limits<S>) && few_pairs(x.rows, x.cols))
+    gradient_of_differences(x, x_aug, alpha, grad, grad_aug);
 }
 
 }  // namespace
@@ -60,14 +70,14 @@ bool product(const Samples<T>& x, const Importance<T>& alpha, View<S> grad, View
 template <>
 void laplacian_product<double>(View<const double> x, View<const double> x_aug, const Importance<double>& alpha,
                                View<double> grad, View<double> grad_aug) {
-  product<double, double>(SamplesOf<double, double>(x, x_aug), alpha, grad, grad_aug);
+  wide_product<double>(x, x_aug, alpha, grad, grad_aug);
 }
 
 template <>
 void laplacian_product<float>(View<const float> x, View<const float> x_aug, const Importance<float>& alpha,
                               View<float> grad, View<float> grad_aug) {
-  if (product<float, float>(SamplesOf<float, float>(x, x_aug), alpha, grad, grad_aug)) return;
-  product<double, float>(SamplesOf<double, float>(x, x_aug), *alpha.widened(), grad, grad_aug);
+  const Sizes sizes = product<float, float>(SamplesOf<float, float>(x, x_aug), alpha, grad, grad_aug);
+  if (cancelled(sizes, single_limits)) wide_product<float>(x, x_aug, *alpha.widened(), grad, grad_aug);
 }
 
 }  // namespace alphacl

@@ -13,6 +13,7 @@
 #include "alphacl/gated.h"
 #include "alphacl/kernels.h"
 #include "alphacl/threads.h"
+#include "cancellation.h"
 #include "fourier.h"
 
 namespace alphacl {
@@ -83,17 +84,9 @@ class Layer {
       if (x0_.data != nullptr) own_mean_.set(x0_);
       return;
     }
-    Buffer<double> weight(x.rows);
-    degree_.resize(x.rows);
     weight_row_.resize(x.rows);
-    degree_row_.resize(x.rows);
-    shared_->row_sums(weight.data());
-    shared_->col_sums(degree_.data());
-    for (index_t i = 0; i < x.rows; ++i) {
-      degree_[i] += weight[i];
-      weight_row_[i] = static_cast<T>(weight[i]);
-      degree_row_[i] = static_cast<T>(degree_[i]);
-    }
+    size_row_.resize(x.rows);
+    take_degrees();
   }
 
   index_t size() const { return x_.rows; }      // N
@@ -111,8 +104,8 @@ class Layer {
   View<const S> own_inputs() const { return shared_ == nullptr ? x0_ : View<const S>{nullptr, 0, 0, 0}; }
   /// r of the shared importance.
   const T* weight() const { return weight_row_.data(); }
-  /// D = r + c of it.
-  const T* degree() const { return degree_row_.data(); }
+  /// The size of a row of α + αᵀ: D, or the root of its summed squares where D says little of it.
+  const T* row_size() const { return size_row_.data(); }
   double scale() const { return 1 / (2.0 * static_cast<double>(size()) * static_cast<double>(size())); }
 
   /// wᵀ mean of every node, w: nodes × d.
@@ -152,15 +145,15 @@ class Layer {
     return closed < open ? T(1) : gate_at(T(-1));
   }
 
-  /// The length of Σ_i D_i a_i x_i g_i if its terms were at right angles, D = factor · degree: rounding errors of the
+  /// The length of Σ_i s_i a_i x_i g_i if its terms were at right angles, s = factor · row_size: rounding errors of the
   /// Laplacian part of a product are of the order of ε times that, whatever is left of the product itself.
-  double minuend(const T* p, const T* a, const T* degree, double factor, T reference, T* gates) const {
+  double minuend(const T* p, const T* a, const T* row_size, double factor, T reference, T* gates) const {
     const index_t n = size();
     node_kernels<T>().gated_row(gate_, p, nullptr, T(1), n, gates);
     double sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (index_t i = 0; i < n; ++i) {
-      const double term = static_cast<double>(degree[i]) * static_cast<double>(a[i]);
+      const double term = static_cast<double>(row_size[i]) * static_cast<double>(a[i]);
       const double gate = static_cast<double>(gates[i]), off = gate - static_cast<double>(reference);
       sum += term * term * (gate * gate * squares_[i] + off * off * mean_square_);
     }
@@ -218,26 +211,41 @@ class Layer {
       for (index_t i = 0; i < n; ++i) sum += static_cast<double>(a[k * n + i]);
       shift[k] = sum / static_cast<double>(n);
     });
-    Buffer<T> columns(n * nodes), products(n * nodes), others(shared_->symmetric() ? 0 : n * nodes);
+    Buffer<T> columns(n * nodes), products(n * nodes);
+    Buffer<double> degree(n), weight(n);
     const auto shifted = [&](index_t k, index_t i) { return static_cast<double>(a[k * n + i]) - shift[k]; };
     parallel_for(ceil_div(n, block), [&](index_t b, int) {
       for (index_t i = b * block; i < std::min(n, (b + 1) * block); ++i)
         for (index_t k = 0; k < nodes; ++k) columns[i * nodes + k] = static_cast<T>(shifted(k, i));
     });
-    const View<const T> y{columns.data(), n, nodes, nodes};
-    shared_->matmul(y, {products.data(), n, nodes, nodes});
-    if (others.size() > 0) shared_->matmul_transposed(y, {others.data(), n, nodes, nodes});
-    const T* other = others.size() > 0 ? others.data() : products.data();
+    shared_->symmetric_product({columns.data(), n, nodes, nodes}, {products.data(), n, nodes, nodes}, degree.data(),
+                               weight.data());
     parallel_for(ceil_div(n, block), [&](index_t b, int) {
       for (index_t i = b * block; i < std::min(n, (b + 1) * block); ++i)
         for (index_t k = 0; k < nodes; ++k)
-          t[k * n + i] = static_cast<T>(degree_[i] * shifted(k, i) - static_cast<double>(products[i * nodes + k]) -
-                                        static_cast<double>(other[i * nodes + k]));
+          t[k * n + i] = static_cast<T>(degree[i] * shifted(k, i) - static_cast<double>(products[i * nodes + k]));
     });
   }
 
  private:
   static constexpr index_t block = 64;
+
+  // r of the shared importance, and what row_size() says.
+  void take_degrees() {
+    const index_t n = size();
+    Buffer<double> degree(n), weight(n);
+    Buffer<T> probe(n), probed(n, T(0));
+    if (shared_->nonnegative()) {
+      shared_->degrees(degree.data(), weight.data());
+    } else {
+      for (index_t i = 0; i < n; ++i) probe[i] = static_cast<T>(random_factor(i));
+      shared_->symmetric_product({probe.data(), n, 1, 1}, {probed.data(), n, 1, 1}, degree.data(), weight.data());
+    }
+    for (index_t i = 0; i < n; ++i) {
+      weight_row_[i] = static_cast<T>(weight[i]);
+      size_row_[i] = std::max(std::fabs(static_cast<T>(degree[i])), std::fabs(probed[i]));
+    }
+  }
 
   // ‖x_i − mean‖² of every sample, and ‖mean‖².
   void take_squares() {
@@ -287,8 +295,8 @@ class Layer {
   View<const S> x0_;
   RowMean<S> mean_, own_mean_;
   double mean_square_ = 0;
-  Buffer<double> degree_, squares_;
-  Buffer<T> weight_row_, degree_row_;
+  Buffer<double> squares_;
+  Buffer<T> weight_row_, size_row_;
 };
 
 }  // namespace alphacl

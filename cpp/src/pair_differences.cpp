@@ -1,6 +1,7 @@
 #include "pair_differences.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <vector>
 
@@ -19,36 +20,55 @@ index_t group_count(index_t n) {
   return std::min(most_groups, blocks * (blocks + 1) / 2);
 }
 
+// A sum and what its additions have rounded off: n² terms of both signs would otherwise lose n ε of the largest.
+struct CompensatedSum {
+  double sum = 0, lost = 0;
+  void add(double term) {
+    const double next = sum + term;
+    lost += std::fabs(sum) >= std::fabs(term) ? (sum - next) + term : (term - next) + sum;
+    sum = next;
+  }
+  double value() const { return std::isfinite(lost) ? sum + lost : sum; }
+};
+
+// visit(i, j, α_ij + α_ji) for the pairs i < j of two blocks, or of one; pairs without weight are left out.
+template <class F>
+void for_pairs(const Importance<double>& alpha, index_t left, index_t right, Buffer<double>& entries, F&& visit) {
+  const index_t n = alpha.size();
+  std::vector<index_t> samples(static_cast<std::size_t>(std::min(block, n - left)));
+  std::iota(samples.begin(), samples.end(), left);
+  const index_t first = left == right ? 0 : static_cast<index_t>(samples.size());
+  for (index_t j = right; left < right && j < std::min(n, right + block); ++j) samples.push_back(j);
+  const index_t count = static_cast<index_t>(samples.size());
+  entries.resize(4 * block * block);
+  alpha.restricted(samples.data(), count)->to_dense({entries.data(), count, count, count});
+  for (index_t b = first; b < count; ++b) {
+    poll();
+    for (index_t a = 0; a < (left == right ? b : first); ++a) {
+      const double weight = entries[a * count + b] + entries[b * count + a];
+      if (weight != 0) visit(samples[static_cast<std::size_t>(a)], samples[static_cast<std::size_t>(b)], weight);
+    }
+  }
+}
+
 // visit(group, v, weight) for the differences v of all pairs and of both views; calls of one group follow each other.
 template <class S, class F>
-void for_differences(View<const S> x, View<const S> x_aug, const Importance<double>& alpha, F&& visit) {
+void for_differences(View<const S> x, View<const S> x_aug, const Importance<double>& given, F&& visit) {
   const index_t n = x.rows, d = x.cols, blocks = ceil_div(n, block), groups = group_count(n);
+  const auto alpha = given.literal();
   Buffer<double> r(n);
-  alpha.row_sums(r.data());
+  alpha->row_sums(r.data());
   parallel_for(groups, [&](index_t group, int) {
-    Buffer<double> v(d), entries(4 * block * block);
-    const auto pairs_between = [&](index_t left, index_t right) {
-      std::vector<index_t> samples(static_cast<std::size_t>(std::min(block, n - left)));
-      std::iota(samples.begin(), samples.end(), left);
-      const index_t first = left == right ? 0 : static_cast<index_t>(samples.size());
-      for (index_t j = right; left < right && j < std::min(n, right + block); ++j) samples.push_back(j);
-      const index_t count = static_cast<index_t>(samples.size());
-      alpha.restricted(samples.data(), count)->to_dense({entries.data(), count, count, count});
-      for (index_t b = first; b < count; ++b) {
-        poll();
-        const S* own = x.row(samples[static_cast<std::size_t>(b)]);
-        for (index_t a = 0; a < (left == right ? b : first); ++a) {
-          const double weight = entries[a * count + b] + entries[b * count + a];
-          if (weight == 0) continue;
-          read_kernels<double, S>().delta_row(x.row(samples[static_cast<std::size_t>(a)]), own, d, v.data());
-          visit(group, v.data(), weight);
-        }
-      }
-    };
+    Buffer<double> v(d), entries;
     index_t task = 0;
     for (index_t left = 0; left < blocks; ++left)
-      for (index_t right = left; right < blocks; ++right, ++task)
-        if (task % groups == group) pairs_between(left * block, right * block);
+      for (index_t right = left; right < blocks; ++right, ++task) {
+        if (task % groups != group) continue;
+        for_pairs(*alpha, left * block, right * block, entries, [&](index_t i, index_t j, double weight) {
+          read_kernels<double, S>().delta_row(x.row(i), x.row(j), d, v.data());
+          visit(group, v.data(), weight);
+        });
+      }
     for (index_t i = n * group / groups; i < n * (group + 1) / groups; ++i) {
       read_kernels<double, S>().delta_row(x.row(i), x_aug.row(i), d, v.data());
       visit(group, v.data(), -r[i]);
@@ -83,36 +103,58 @@ void covariance_of_differences(View<const S> x, View<const S> x_aug, const Impor
 
 template <class S>
 double trace_of_differences(View<const S> x, View<const S> x_aug, const Importance<double>& alpha) {
-  double sums[most_groups] = {};
+  CompensatedSum sums[most_groups];
   for_differences(x, x_aug, alpha, [&](index_t group, const double* v, double weight) {
-    sums[group] += weight * kernels<double>().dot(v, v, x.cols);
+    sums[group].add(weight * kernels<double>().dot(v, v, x.cols));
   });
-  return std::accumulate(sums, sums + most_groups, 0.0);
+  CompensatedSum total;
+  for (const CompensatedSum& sum : sums) total.add(sum.value());
+  return total.value();
 }
 
-void laplacian_of_differences(const Importance<double>& alpha, const double* a, index_t nodes, double* t) {
-  const index_t n = alpha.size(), blocks = ceil_div(n, block);
-  struct Work {
-    Buffer<double> entries;
-    std::vector<index_t> samples;
-  };
-  PerWorker<Work> works;
-  parallel_for(blocks, [&](index_t b, int worker) {
-    Work& work = works[worker];
-    work.entries.resize(4 * block * block);
-    const index_t i0 = b * block, ni = std::min(block, n - i0);
-    for (index_t k = 0; k < nodes; ++k) std::fill_n(t + k * n + i0, ni, 0.0);
-    for (index_t j0 = 0; j0 < n; j0 += block) {
-      const index_t nj = std::min(block, n - j0), first = i0 == j0 ? 0 : ni, count = first + nj;
-      work.samples.resize(static_cast<std::size_t>(count));
-      std::iota(work.samples.begin(), work.samples.begin() + ni, i0);
-      std::iota(work.samples.begin() + first, work.samples.end(), j0);
-      alpha.restricted(work.samples.data(), count)->to_dense({work.entries.data(), count, count, count});
-      for (index_t k = 0; k < nodes; ++k)
-        for (index_t i = 0; i < ni; ++i)
-          for (index_t j = 0; j < nj; ++j)
-            t[k * n + i0 + i] += (work.entries[i * count + first + j] + work.entries[(first + j) * count + i]) *
-                                 (a[k * n + i0 + i] - a[k * n + j0 + j]);
+void product_of_differences(View<const double> x, View<const double> x_aug, const Importance<double>& alpha,
+                            const double* v, double* out) {
+  const index_t d = x.cols, groups = group_count(x.rows);
+  Buffer<double> sums(groups * d, 0.0);
+  for_differences(x, x_aug, alpha, [&](index_t group, const double* difference, double weight) {
+    const double along = weight * kernels<double>().dot(difference, v, d);
+    double* sum = sums.data() + group * d;
+    for (index_t j = 0; j < d; ++j) sum[j] += along * difference[j];
+  });
+  for (index_t j = 0; j < d; ++j) {
+    out[j] = 0;
+    for (index_t g = 0; g < groups; ++g) out[j] += sums[g * d + j];
+  }
+}
+
+template <class S>
+void gradient_of_differences(View<const S> x, View<const S> x_aug, const Importance<double>& given, View<S> grad,
+                             View<S> grad_aug) {
+  const index_t n = x.rows, d = x.cols, blocks = ceil_div(n, block);
+  const auto alpha = given.literal();
+  Buffer<double> r(n);
+  alpha->row_sums(r.data());
+  // Every block of rows by one worker: each pair of blocks is looked at from both sides.
+  parallel_for(blocks, [&](index_t own, int) {
+    const index_t begin = own * block, end = std::min(n, begin + block);
+    Buffer<double> sums((end - begin) * d, 0.0), v(d), entries;
+    const auto add = [&](index_t i, index_t j, double weight) {
+      if (i < begin || i >= end) return;
+      read_kernels<double, S>().delta_row(x.row(i), x.row(j), d, v.data());
+      for (index_t k = 0; k < d; ++k) sums[(i - begin) * d + k] += weight * v[k];
+    };
+    for (index_t other = 0; other < blocks; ++other)
+      for_pairs(*alpha, std::min(own, other) * block, std::max(own, other) * block, entries,
+                [&](index_t i, index_t j, double weight) {
+                  add(i, j, weight);
+                  add(j, i, weight);
+                });
+    for (index_t i = begin; i < end; ++i) {
+      read_kernels<double, S>().delta_row(x.row(i), x_aug.row(i), d, v.data());
+      for (index_t k = 0; k < d; ++k) {
+        grad.row(i)[k] = static_cast<S>(sums[(i - begin) * d + k] - r[i] * v[k]);
+        grad_aug.row(i)[k] = static_cast<S>(r[i] * v[k]);
+      }
     }
   });
 }
@@ -123,5 +165,9 @@ template void covariance_of_differences<double>(View<const double>, View<const d
                                                 double*);
 template double trace_of_differences<float>(View<const float>, View<const float>, const Importance<double>&);
 template double trace_of_differences<double>(View<const double>, View<const double>, const Importance<double>&);
+template void gradient_of_differences<float>(View<const float>, View<const float>, const Importance<double>&,
+                                             View<float>, View<float>);
+template void gradient_of_differences<double>(View<const double>, View<const double>, const Importance<double>&,
+                                              View<double>, View<double>);
 
 }  // namespace alphacl

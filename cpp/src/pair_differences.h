@@ -6,10 +6,6 @@
 
 namespace alphacl {
 
-/// What the Laplacian form in double may subtract from, in units of a result of type S: it errs by 1e-16 of that.
-template <class S>
-constexpr double largest_cancellation_wide = sizeof(S) == 4 ? 1e7 : 300;
-
 /// Whether n² pairs of `width` operations each are little enough to be gone through: a second or two.
 bool few_pairs(index_t n, index_t width);
 
@@ -22,7 +18,14 @@ void covariance_of_differences(View<const S> x, View<const S> x_aug, const Impor
 template <class S>
 double trace_of_differences(View<const S> x, View<const S> x_aug, const Importance<double>& alpha);
 
-/// t (nodes × N) = Σ_j (α_ij + α_ji)(a_i − a_j) for every row of a. Time O(N²) for α and as much for each row.
-void laplacian_of_differences(const Importance<double>& alpha, const double* a, index_t nodes, double* t);
+/// out (d) = Σ_ij α_ij [(x_i − x_j)((x_i − x_j)·v) − δ_i (δ_i·v)], the product of that matrix with v: 2d operations a
+/// pair.
+void product_of_differences(View<const double> x, View<const double> x_aug, const Importance<double>& alpha,
+                            const double* v, double* out);
+
+/// grad_i = Σ_j (α_ij + α_ji)(x_i − x_j) − r_i δ_i and grad_aug_i = r_i δ_i, d operations a pair; memory O(d).
+template <class S>
+void gradient_of_differences(View<const S> x, View<const S> x_aug, const Importance<double>& alpha, View<S> grad,
+                             View<S> grad_aug);
 
 }  // namespace alphacl

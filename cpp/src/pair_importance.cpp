@@ -1,4 +1,5 @@
 // Importances a_i ψ'(offset_i − scale · ½‖f_i − f_j‖²): those of pair losses, and the square-regularised one.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -105,13 +106,18 @@ class PairImportance final : public TiledImportance<T> {
 
  protected:
   void tile(const Tile& w, T* out, index_t ld, TileScratch<T>& scratch) const override {
-    make(w, out, ld, -w.ni, {nullptr, nullptr}, false, scratch);
+    make(w, out, ld, -w.ni, {}, false, scratch);
   }
-  bool half_tile(const Tile& w, T* out, index_t ld, TileSums sums, TileScratch<T>& scratch) const override {
+  bool half_tile(const Tile& w, T* out, index_t ld, const TileSums<T>& sums, TileScratch<T>& scratch) const override {
     make(w, out, ld, w.i0 - w.j0 + 1, sums, true, scratch);
+    for (index_t i = 0; sums.probe != nullptr && i < w.ni; ++i)
+      sums.probed[w.i0 + i] += kernels<T>().dot(out + i * ld, sums.probe + w.j0, w.nj);
     return true;
   }
   bool symmetric() const override { return false; }
+  bool nonnegative() const override {
+    return std::all_of(weights_.a.begin(), weights_.a.end(), [](double a) { return a >= 0; });
+  }
   bool sums_weights() const override { return true; }
   void weights(index_t begin, index_t end, const double*, double* weight) const override {
     // The only sample of one takes part in no tile.
@@ -129,7 +135,8 @@ class PairImportance final : public TiledImportance<T> {
     Buffer<F> features;
   };
 
-  void make(const Tile& w, T* out, index_t ld, index_t first, TileSums sums, bool both, TileScratch<T>& scratch) const {
+  void make(const Tile& w, T* out, index_t ld, index_t first, const TileSums<T>& sums, bool both,
+            TileScratch<T>& scratch) const {
     if (wide_) {
       fill_tile(in_double_, w, out, ld, first, sums, both, scratch.wide);
     } else {
@@ -138,8 +145,8 @@ class PairImportance final : public TiledImportance<T> {
   }
 
   template <class S>
-  void fill_tile(const Rows<S>& rows, const Tile& w, T* out, index_t ld, index_t first, TileSums sums, bool both,
-                 Buffer<S>& scratch) const {
+  void fill_tile(const Rows<S>& rows, const Tile& w, T* out, index_t ld, index_t first, const TileSums<T>& sums,
+                 bool both, Buffer<S>& scratch) const {
     // Panels begin at multiples of their width.
     const index_t panel = kernels<S>().panel, lead = w.j0 % panel;
     const index_t stride = ceil_div(w.nj + lead, panel) * panel + 16;

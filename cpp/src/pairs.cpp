@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "alphacl/samples.h"
-#include "pair_differences.h"
+#include "cancellation.h"
 #include "pair_scores.h"
 
 namespace alphacl {
@@ -335,7 +335,7 @@ void with_scores(const Pairs<S>& pairs, PairForm form, Care care, bool gradient,
 // type S: they err by 6e-8 (float) and 1e-16 of it.
 template <class T, class S>
 constexpr double largest_cancellation =
-    sizeof(T) == 4 ? 64 : largest_cancellation_wide<S> * largest_cancellation_wide<S>;
+    sizeof(T) == 4 ? 64 : wide_limits<S>.minuend * wide_limits<S>.minuend;
 
 // grad = scale (w f − degree f), centred f; false where the sums cancel too much. of_scale: Σ w_ij t_ij/scale.
 template <class T, class S>

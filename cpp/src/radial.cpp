@@ -128,7 +128,7 @@ class RadialImportance final : public TiledImportance<T> {
       out[(i - w.i0) * ld + (i - w.j0)] = keep_nan(out[(i - w.i0) * ld + (i - w.j0)], diagonal);
   }
 
-  bool half_tile(const Tile& w, T* out, index_t ld, TileSums sums, TileScratch<T>& scratch) const override {
+  bool half_tile(const Tile& w, T* out, index_t ld, const TileSums<T>& sums, TileScratch<T>& scratch) const override {
     return make(w, out, ld, w.i0 - w.j0 + 1, kernel_.normalize ? T(1) : T(2), kernel_.normalize, sums.degree, scratch);
   }
 

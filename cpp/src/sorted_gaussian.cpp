@@ -2,6 +2,8 @@
 // and its neighbours see each other. Crowded blocks do so through the cosine series of range 2q (phases from the
 // block's own centre, turned by the distance of the centres); runs of thin blocks are gathered into one segment and
 // do so entry by entry. The number of blocks, and with it √τ, drops out of the cost.
+// Samples whose nearest neighbour is more than √τ away may have nothing but pairs that weigh less than tol: where the
+// line is that thin, segments see each other as far as there are numbers, and diagonals of 1 are kept out of the sums.
 #include "sorted_gaussian.h"
 
 #include <algorithm>
@@ -20,6 +22,14 @@ constexpr index_t gathered_rows = 64;  // a run of thin blocks is closed at this
 constexpr index_t chunk = 256;         // rows handled at a time
 constexpr index_t tile_cols = 384;
 constexpr index_t panel_rows = 8192;
+// Entries a sample that pairs of lonely segments with crowded ones may cost; beyond that they count up to tol only.
+constexpr index_t most_lonely_entries = 64;
+
+/// Entries of a line with itself without their diagonal.
+template <class T>
+void leave_diagonal_out(index_t i0, index_t ni, index_t j0, index_t nj, T* entries) {
+  for (index_t i = std::max(i0, j0); i < std::min(i0 + ni, j0 + nj); ++i) entries[(i - i0) * nj + (i - j0)] = T(0);
+}
 
 template <class T>
 class SortedGaussian final : public Importance<T> {
@@ -39,7 +49,11 @@ class SortedGaussian final : public Importance<T> {
   void row_sums(double* r) const override;
   void col_sums(double* c) const override { row_sums(c); }
   void degrees(double* degree, double* weight) const override;
-  void matmul(View<const T> y, View<T> out) const override;
+  void matmul(View<const T> y, View<T> out) const override { multiply(y, T(1), true, out); }
+  void symmetric_product(View<const T> y, View<T> out, double* degree, double* weight) const override {
+    degrees(degree, weight);
+    multiply(y, T(2), false, out);
+  }
   void laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const override;
   void to_dense(View<T> out) const override;
 
@@ -62,6 +76,7 @@ class SortedGaussian final : public Importance<T> {
     double origin;  // centre of the block
     double block;   // number of its block (of its first, for gathered blocks)
     bool crowded;
+    bool lonely;  // thin, with a sample whose nearest neighbour is more than √τ away
   };
   struct Rows {  // a chunk of one segment
     index_t segment, begin, end;
@@ -77,23 +92,32 @@ class SortedGaussian final : public Importance<T> {
   bool through_series(const Segment& a, const Segment& b) const {
     return a.crowded && b.crowded && std::fabs(a.block - b.block) < 1.5;
   }
-  bool apart(const Segment& a, const Segment& b) const {
-    const double gap = a.begin < b.begin ? u_[b.begin] - u_[a.end - 1] : u_[a.begin] - u_[b.end - 1];
-    return gap > width_;
+  double gap(const Segment& a, const Segment& b) const {
+    return a.begin < b.begin ? u_[b.begin] - u_[a.end - 1] : u_[a.begin] - u_[b.end - 1];
   }
+  bool apart(const Segment& a, const Segment& b) const {
+    const bool far = (a.lonely || b.lonely) && (lonely_see_crowds_ || !(a.crowded || b.crowded));
+    return gap(a, b) > (far ? furthest_ : width_);
+  }
+  void find_lonely();
   /// For every crowded segment: Φᵀy of itself and its neighbours, in its own phases; y: N × q, sorted, in T;
   /// or null for a column of ones, summed in double.
   template <class A>
   void gather(const A* y, index_t q, A* out) const;
   template <class A>
   void turn_and_add(const A* moments, double angle, index_t q, A* out) const;
-  /// out (rows × q) = rows of α y.
-  void product(const Rows& rows, const T* y, const T* gathered, index_t q, T* out, Scratch& scratch) const;
+  void multiply(View<const T> y, T factor, bool diagonal, View<T> out) const;
+  /// out (rows × q) = rows of α y, with or without the diagonal of α.
+  void product(const Rows& rows, const T* y, const T* gathered, index_t q, bool diagonal, T* out,
+               Scratch& scratch) const;
+  /// Σ_{j ≠ i} α_ij.
+  void pair_sums(double* sums) const;
   void entries(index_t i0, index_t ni, index_t j0, index_t nj, T* out, double* row_sum, Scratch& scratch) const;
   template <class F>
   void neighbours(index_t segment, F&& visit) const;
 
-  double tau_, tol_, inv_sqrt_tau_, width_ = 0;
+  double tau_, tol_, inv_sqrt_tau_, width_ = 0, furthest_ = 0;
+  bool lonely_see_crowds_ = true;
   CosineSeries series_;
   Buffer<index_t> order_;  // sample of each place in the sorted line
   Buffer<double> u_;       // sorted
@@ -119,6 +143,7 @@ void SortedGaussian<T>::cut() {
   const double reach = gaussian_reach(tol_) / inv_sqrt_tau_;
   // Block numbers must stay exact in a double; wider blocks than the series spans meet entry by entry.
   width_ = std::max(reach, std::ldexp(range, -50));
+  furthest_ = std::max(width_, gaussian_reach(static_cast<double>(std::numeric_limits<T>::min())) / inv_sqrt_tau_);
   const bool series = width_ == reach;
   const index_t crowd = 2 * series_.rank();
   const auto number = [&](index_t i) { return std::floor((u_[i] - low) / width_); };
@@ -131,7 +156,7 @@ void SortedGaussian<T>::cut() {
     if (!crowded && last != nullptr && !last->crowded && last->end - last->begin < gathered_rows) {
       last->end = end;
     } else {
-      segments_.push_back({i, end, low + (block + 0.5) * width_, block, crowded});
+      segments_.push_back({i, end, low + (block + 0.5) * width_, block, crowded, false});
     }
     i = end;
   }
@@ -141,14 +166,39 @@ void SortedGaussian<T>::cut() {
     for (index_t i = segment.begin; i < segment.end; i += chunk)
       chunks_.push_back({s, i, std::min(segment.end, i + chunk)});
   }
+  find_lonely();
 }
 
+template <class T>
+void SortedGaussian<T>::find_lonely() {
+  const index_t n = this->size();
+  const double alone = 1 / inv_sqrt_tau_;
+  const auto space = [&](index_t i) { return i == 0 || i == n ? furthest_ : u_[i] - u_[i - 1]; };  // before sample i
+  for (Segment& segment : segments_)
+    for (index_t i = segment.begin; !segment.crowded && !segment.lonely && i < segment.end; ++i)
+      segment.lonely = std::min(space(i), space(i + 1)) > alone;
+  double entries = 0;
+  for (index_t s = 0; s < static_cast<index_t>(segments_.size()); ++s) {
+    const Segment& segment = segments_[static_cast<std::size_t>(s)];
+    if (!segment.lonely) continue;
+    neighbours(s, [&](index_t, const Segment& other) {
+      if (other.crowded && gap(segment, other) > width_)
+        entries += static_cast<double>(segment.end - segment.begin) * static_cast<double>(other.end - other.begin);
+    });
+  }
+  lonely_see_crowds_ = entries <= static_cast<double>(most_lonely_entries * n);
+}
+
+// Segments that may not be apart, in their order.
 template <class T>
 template <class F>
 void SortedGaussian<T>::neighbours(index_t segment, F&& visit) const {
   const index_t last = static_cast<index_t>(segments_.size()) - 1;
-  for (index_t s = std::max<index_t>(0, segment - 1); s <= std::min(last, segment + 1); ++s)
-    visit(s, segments_[static_cast<std::size_t>(s)]);
+  const auto at = [this](index_t s) -> const Segment& { return segments_[static_cast<std::size_t>(s)]; };
+  index_t low = std::max<index_t>(0, segment - 1), high = std::min(last, segment + 1);
+  while (low > 0 && gap(at(low - 1), at(segment)) <= furthest_) --low;
+  while (high < last && gap(at(high + 1), at(segment)) <= furthest_) ++high;
+  for (index_t s = low; s <= high; ++s) visit(s, at(s));
 }
 
 // cos(k(θ + ψ)) and sin(k(θ + ψ)) from those of θ, for every column at once.
@@ -245,7 +295,7 @@ void SortedGaussian<T>::entries(index_t i0, index_t ni, index_t j0, index_t nj, 
 }
 
 template <class T>
-void SortedGaussian<T>::product(const Rows& rows, const T* y, const T* gathered, index_t q, T* out,
+void SortedGaussian<T>::product(const Rows& rows, const T* y, const T* gathered, index_t q, bool diagonal, T* out,
                                 Scratch& scratch) const {
   const index_t n = rows.end - rows.begin, p = series_.rank();
   const Segment& segment = segments_[static_cast<std::size_t>(rows.segment)];
@@ -255,6 +305,7 @@ void SortedGaussian<T>::product(const Rows& rows, const T* y, const T* gathered,
     series_.features(u_.data() + rows.begin, n, segment.origin, inv_sqrt_tau_, scratch.phi.data());
     const index_t c = crowded_[static_cast<std::size_t>(rows.segment)];
     gemm<T>(Trans::no, Trans::no, n, q, p, T(1), scratch.phi.data(), p, gathered + c * p * q, q, T(0), out, q);
+    for (index_t e = 0; !diagonal && e < n * q; ++e) out[e] -= y[rows.begin * q + e];
     keep = T(1);
   }
   neighbours(rows.segment, [&](index_t, const Segment& other) {
@@ -264,6 +315,7 @@ void SortedGaussian<T>::product(const Rows& rows, const T* y, const T* gathered,
       const index_t nj = std::min(tile_cols, other.end - j);
       scratch.entries.resize(chunk * tile_cols);
       entries(rows.begin, n, j, nj, scratch.entries.data(), nullptr, scratch);
+      if (!diagonal) leave_diagonal_out(rows.begin, n, j, nj, scratch.entries.data());
       gemm<T>(Trans::no, Trans::no, n, q, nj, T(1), scratch.entries.data(), nj, y + j * q, q, keep, out, q);
       keep = T(1);
     }
@@ -272,9 +324,16 @@ void SortedGaussian<T>::product(const Rows& rows, const T* y, const T* gathered,
 
 template <class T>
 void SortedGaussian<T>::row_sums(double* r) const {
+  pair_sums(r);
+  for (index_t i = 0; i < this->size(); ++i) r[i] += 1;
+}
+
+template <class T>
+void SortedGaussian<T>::pair_sums(double* r) const {
   const index_t p = series_.rank();
   Buffer<double> gathered(crowded_count_ * p);
   gather<double>(nullptr, 1, gathered.data());
+  const Buffer<T> ones(tile_cols, T(1));
   PerWorker<Scratch> scratches;
   parallel_for(static_cast<index_t>(chunks_.size()), [&](index_t c, int worker) {
     Scratch& scratch = scratches[worker];
@@ -286,30 +345,39 @@ void SortedGaussian<T>::row_sums(double* r) const {
       scratch.phi.resize(chunk * p);
       series_.features(u_.data() + rows.begin, n, segment.origin, inv_sqrt_tau_, scratch.phi.data());
       const double* w = gathered.data() + crowded_[static_cast<std::size_t>(rows.segment)] * p;
-      for (index_t i = 0; i < n; ++i) sums[i] = kernels<T>().dot_wide(scratch.phi.data() + i * p, w, p);
+      for (index_t i = 0; i < n; ++i) sums[i] = kernels<T>().dot_wide(scratch.phi.data() + i * p, w, p) - 1;
     }
-    neighbours(rows.segment, [&](index_t, const Segment& other) {
+    neighbours(rows.segment, [&](index_t s, const Segment& other) {
       if (through_series(segment, other) || apart(segment, other)) return;
+      const bool own = s == rows.segment;
       for (index_t j = other.begin; j < other.end; j += tile_cols) {
         poll();
+        const index_t nj = std::min(tile_cols, other.end - j);
         scratch.entries.resize(chunk * tile_cols);
-        entries(rows.begin, n, j, std::min(tile_cols, other.end - j), scratch.entries.data(), sums, scratch);
+        entries(rows.begin, n, j, nj, scratch.entries.data(), own ? nullptr : sums, scratch);
+        if (!own) continue;
+        leave_diagonal_out(rows.begin, n, j, nj, scratch.entries.data());
+        for (index_t i = 0; i < n; ++i) sums[i] += kernels<T>().dot(scratch.entries.data() + i * nj, ones.data(), nj);
       }
     });
     for (index_t i = 0; i < n; ++i) r[order_[rows.begin + i]] = sums[i];
   });
 }
 
-// The diagonal is taken out here and of what laplacian() hands on: at small τ it is nearly all there is, and would
+// The diagonal is left out here and of what laplacian() hands on: at small τ it is nearly all there is, and would
 // cancel.
 template <class T>
 void SortedGaussian<T>::degrees(double* degree, double* weight) const {
-  row_sums(weight);
-  for (index_t i = 0; i < this->size(); ++i) degree[i] = 2 * (weight[i] - 1);
+  pair_sums(weight);
+  for (index_t i = 0; i < this->size(); ++i) {
+    degree[i] = 2 * weight[i];
+    weight[i] += 1;
+  }
 }
 
+// out = factor · α y.
 template <class T>
-void SortedGaussian<T>::matmul(View<const T> y, View<T> out) const {
+void SortedGaussian<T>::multiply(View<const T> y, T factor, bool diagonal, View<T> out) const {
   const index_t n = this->size(), q = y.cols, p = series_.rank();
   Buffer<T> sorted(n * q), gathered(crowded_count_ * p * q);
   for (index_t i = 0; i < n; ++i) std::copy_n(y.row(order_[i]), q, sorted.data() + i * q);
@@ -323,9 +391,9 @@ void SortedGaussian<T>::matmul(View<const T> y, View<T> out) const {
     Work& work = works[worker];
     const Rows& rows = chunks_[static_cast<std::size_t>(c)];
     work.rows.resize(chunk * q);
-    product(rows, sorted.data(), gathered.data(), q, work.rows.data(), work.scratch);
+    product(rows, sorted.data(), gathered.data(), q, diagonal, work.rows.data(), work.scratch);
     for (index_t i = rows.begin; i < rows.end; ++i)
-      std::copy_n(work.rows.data() + (i - rows.begin) * q, q, out.row(order_[i]));
+      for (index_t j = 0; j < q; ++j) out.row(order_[i])[j] = factor * work.rows[(i - rows.begin) * q + j];
   });
 }
 
@@ -349,9 +417,7 @@ void SortedGaussian<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) c
     parallel_for(c1 - c0, [&](index_t c, int worker) {
       const Rows& rows = chunks_[static_cast<std::size_t>(c0 + c)];
       T* out = y.data() + (rows.begin - begin) * d;
-      product(rows, sorted.data(), gathered.data(), d, out, scratches[worker]);
-      const T* x_rows = sorted.data() + rows.begin * d;
-      for (index_t e = 0; e < (rows.end - rows.begin) * d; ++e) out[e] -= x_rows[e];
+      product(rows, sorted.data(), gathered.data(), d, false, out, scratches[worker]);
     });
     sink.tiles(begin, chunks_[static_cast<std::size_t>(c1 - 1)].end, order_.data(), degree.data(), weight.data(),
                {y.data(), y.size() / d, d, d});

@@ -1,9 +1,11 @@
 #include "tiled.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "alphacl/blas.h"
 #include "alphacl/kernels.h"
+#include "cancellation.h"
 #include "upper_tiles.h"
 
 namespace alphacl {
@@ -16,15 +18,16 @@ static_assert(tile_cols <= most_multiplied, "a tile is multiplied at once");
 // Rows of a tile lie an odd number of cache lines apart: 24 of them would share eight sets of the first-level cache.
 constexpr index_t tile_stride = tile_cols + 16;
 constexpr index_t blocks_per_panel = 32;
+constexpr index_t most_rows = 512;
 index_t tile_rows(index_t n) {
   const index_t rows = ceil_div(ceil_div(n, blocks_per_panel), 32) * 32;
-  return std::clamp<index_t>(rows, 64, 512);
+  return std::clamp<index_t>(rows, 64, most_rows);
 }
 
 template <class T>
 struct Work {
   TileScratch<T> tile;
-  Buffer<T> entries;
+  Buffer<T> entries, transposed;
 };
 
 }  // namespace
@@ -36,15 +39,20 @@ void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) 
   const index_t panels = UpperTiles<T>::panels(d), wide = panels * kernel.panel;
   const index_t stride = n | 1;  // powers of two would share the sets of the first-level cache
   Buffer<T> packed(panels * stride * kernel.panel);
+  const index_t probed = this->nonnegative() ? 0 : n;
+  Buffer<double> length(probed), products(probed, 0.0);
   PerWorker<Buffer<T>> rows_of;
   parallel_for(ceil_div(n, height), [&](index_t b, int worker) {
     Buffer<T>& row = rows_of[worker];
     row.resize(d);
     for (index_t i = b * height; i < std::min(n, (b + 1) * height); ++i) {
       x.centered(i, 1, nullptr, row.data());
+      if (probed > 0) length[i] = sink.length(row.data());
       kernel.pack_row(row.data(), nullptr, T(1), d, stride, packed.data() + i * kernel.panel, nullptr);
     }
   });
+  Buffer<T> probe(probed);
+  const double longest = random_probe(length.data(), probed, 1, probe.data());
   Buffer<double> degree(n, 0.0), weight(n, 0.0);
   const index_t panel = blocks_per_panel * height;
   Buffer<T> y(std::min(panel, n) * wide);
@@ -57,7 +65,8 @@ void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) 
       Work<T>& work = works[worker];
       work.entries.resize(height * tile_stride);
       const index_t i0 = begin + b * height, ni = std::min(height, n - i0);
-      const TileSums sums = {parts.data() + b * n, sums_weights() ? parts.data() + (blocks + b) * n : nullptr};
+      const TileSums<T> sums = {parts.data() + b * n, sums_weights() ? parts.data() + (blocks + b) * n : nullptr,
+                                probed > 0 ? probe.data() : nullptr, products.data()};
       std::fill(sums.degree + i0, sums.degree + n, 0.0);
       if (sums.weight) std::fill(sums.weight + i0, sums.weight + n, 0.0);
       T* rows = y.data() + (i0 - begin) * wide;
@@ -85,23 +94,67 @@ void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) 
     weights(begin, end, degree.data(), weight.data());
     sink.tiles(begin, end, nullptr, degree.data(), weight.data(), {y.data(), end - begin, d, wide});
   }
+  if (longest == 0) return;
+  double squares = 0;
+  for (index_t i = 0; i < n; ++i) squares += length[i] * length[i] * (products[i] * products[i]);
+  sink.terms(longest * std::sqrt(2 * squares));
 }
 
+// out (ni × nj) += the transpose of a tile (nj × ni), in squares that stay in the first-level cache.
 template <class T>
-void TiledImportance<T>::degrees(double* degree, double* weight) const {
-  const index_t n = this->size();
-  row_sums(weight);
-  if (this->symmetric()) {
-    std::copy_n(weight, n, degree);
-  } else {
-    col_sums(degree);
-  }
-  TileScratch<T> scratch;
-  for (index_t i = 0; i < n; ++i) {
-    T own;  // laplacian() leaves the diagonal out
-    tile({i, 1, i, 1}, &own, 1, scratch);
-    degree[i] += weight[i] - 2 * static_cast<double>(own);
-  }
+void add_transposed(const T* tile, index_t ni, index_t nj, T* out) {
+  constexpr index_t square = 32;
+  for (index_t i0 = 0; i0 < ni; i0 += square)
+    for (index_t j0 = 0; j0 < nj; j0 += square)
+      for (index_t i = i0; i < std::min(ni, i0 + square); ++i)
+        for (index_t j = j0; j < std::min(nj, j0 + square); ++j) out[i * nj + j] += tile[j * ni + i];
+}
+
+// The diagonal is left out of D and of out.
+template <class T>
+void TiledImportance<T>::symmetric_product(View<const T> y, View<T> out, double* degree, double* weight) const {
+  const index_t n = this->size(), q = y.cols, height = tile_rows(n);
+  const bool symmetric = this->symmetric();
+  const auto dot = kernels<T>().dot;
+  Buffer<T> packed(n * q);  // whatever the strides of y are
+  for (index_t i = 0; i < n; ++i) std::copy_n(y.row(i), q, packed.data() + i * q);
+  const Buffer<T> ones(tile_cols, T(1));
+  PerWorker<Work<T>> works;
+  parallel_for(ceil_div(n, height), [&](index_t b, int worker) {
+    Work<T>& work = works[worker];
+    work.entries.resize(height * tile_cols);
+    const index_t i0 = b * height, ni = std::min(height, n - i0);
+    double own[most_rows];
+    std::fill_n(degree + i0, ni, 0.0);
+    std::fill_n(weight + i0, ni, 0.0);
+    for (index_t j0 = 0; j0 < n; j0 += tile_cols) {
+      poll();
+      const index_t nj = std::min(tile_cols, n - j0);
+      T* entries = work.entries.data();
+      tile({i0, ni, j0, nj}, entries, nj, work.tile);
+      for (index_t i = std::max(i0, j0); i < std::min(i0 + ni, j0 + nj); ++i) {
+        T& entry = entries[(i - i0) * nj + (i - j0)];
+        own[i - i0] = static_cast<double>(entry);
+        entry = T(0);
+      }
+      for (index_t i = 0; i < ni; ++i) weight[i0 + i] += dot(entries + i * nj, ones.data(), nj);
+      if (!symmetric) {
+        work.transposed.resize(height * tile_cols);
+        tile({j0, nj, i0, ni}, work.transposed.data(), ni, work.tile);
+        for (index_t i = std::max(i0, j0); i < std::min(i0 + ni, j0 + nj); ++i)
+          work.transposed[(i - j0) * ni + (i - i0)] = T(0);
+        add_transposed(work.transposed.data(), ni, nj, entries);
+        for (index_t i = 0; i < ni; ++i) degree[i0 + i] += dot(entries + i * nj, ones.data(), nj);
+      }
+      if (q > 0)
+        gemm<T>(Trans::no, Trans::no, ni, q, nj, T(symmetric ? 2 : 1), entries, nj, packed.data() + j0 * q, q,
+                j0 == 0 ? T(0) : T(1), out.row(i0), out.stride);
+    }
+    for (index_t i = 0; i < ni; ++i) {
+      if (symmetric) degree[i0 + i] = 2 * weight[i0 + i];
+      weight[i0 + i] += own[i];
+    }
+  });
 }
 
 template <class T>

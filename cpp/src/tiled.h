@@ -18,9 +18,12 @@ struct TileScratch {
 };
 
 /// Sums of the entries of tiles of α + αᵀ (degree) and of α (weight), indexed by sample.
+template <class T>
 struct TileSums {
   double* degree;
   double* weight;  // null unless the importance keeps its own row sums
+  const T* probe;  // null where α is nonnegative
+  double* probed;  // += what is above the diagonal of α + αᵀ times the probe
 };
 
 template <class T>
@@ -28,9 +31,12 @@ class TiledImportance : public Importance<T> {
  public:
   void row_sums(double* r) const override { sums(r, false); }
   void col_sums(double* c) const override { sums(c, !this->symmetric()); }
-  void degrees(double* degree, double* weight) const override;
+  void degrees(double* degree, double* weight) const override {
+    symmetric_product({nullptr, this->size(), 0, 0}, {nullptr, this->size(), 0, 0}, degree, weight);
+  }
   void matmul(View<const T> y, View<T> out) const override { product(y, out, false); }
   void matmul_transposed(View<const T> y, View<T> out) const override { product(y, out, !this->symmetric()); }
+  void symmetric_product(View<const T> y, View<T> out, double* degree, double* weight) const override;
   void laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const override;
   void to_dense(View<T> out) const override;
 
@@ -39,9 +45,10 @@ class TiledImportance : public Importance<T> {
 
   /// Entries of α, the diagonal included; row stride `ld`.
   virtual void tile(const Tile& where, T* out, index_t ld, TileScratch<T>& scratch) const = 0;
-  /// Entries of α + αᵀ above the diagonal, 0 elsewhere; adds their row and column sums to `sums`.
+  /// Entries of α + αᵀ above the diagonal, 0 elsewhere; adds their row and column sums to `sums`, and their products.
   /// False when all of them are 0: then the tile need not be multiplied.
-  virtual bool half_tile(const Tile& where, T* out, index_t ld, TileSums sums, TileScratch<T>& scratch) const = 0;
+  virtual bool half_tile(const Tile& where, T* out, index_t ld, const TileSums<T>& sums,
+                         TileScratch<T>& scratch) const = 0;
   /// What half_tile will read from memory, if that is worth asking for ahead.
   virtual bool look_ahead(const Tile&, Ahead&) const { return false; }
   /// Whether half_tile adds to `weight`. Otherwise weights() says what r is once the degrees are known.

@@ -245,7 +245,8 @@ class Gaussian(_OfFeatures):
     ``tau`` has the unit of a squared feature. ``tol`` bounds the error of an entry of α (default 1e-6 for float32,
     1e-12 for float64). ``method`` says how: "auto" takes the cheapest; "tiles" evaluates all pairs; "fourier" (one
     cosine series, rank p ≈ 1 + (q/π)(L + q) with L the range over √τ and q = √(2 ln 1/tol)) and "sorted" (blocks of
-    q√τ, cost independent of τ) are for scalars and linear in N.
+    q√τ, cost independent of τ) are for scalars and linear in N. Where all neighbours are so far apart that α is below
+    tol, "auto" keeps its digits all the same, down to the smallest normal number of the dtype (1e-38, 2e-308).
     Features that are not finite give NaN. Cost: N²(m + d) + ½N² exponentials by tiles, O(N(m + d)) memory;
     2Npd + 2Nd² for scalars. Source: poster "Gaussian"; the linear-time forms: derived.
     """
@@ -340,7 +341,8 @@ class NodeGaussian:
     """For node k: α_ij = exp(−(h(w_kᵀx0_i) − h(w_kᵀx0_j))² / (2τ)), each node's own scalar output.
 
     For the gated functions only, which know the nodes. ``x0``: (N, d), the samples before augmentation; None means x.
-    ``tau`` has the unit of a squared output; ``tol`` bounds the error of an entry of α as in Gaussian.
+    ``tau`` has the unit of a squared output; ``tol`` bounds the error of an entry of α as in Gaussian; entries
+    below it keep their digits where there are no others.
     Cost: linear in N per node. Source: poster, "Gaussian".
     """
 

@@ -5,9 +5,9 @@
 
 namespace alphacl {
 
-/// Frobenius norms of the result without (ΦᵀX)ᵀ(ΦᵀX), and of the result.
+/// Frobenius norms of the result without (ΦᵀX)ᵀ(ΦᵀX), of the result, and of its terms where they may cancel.
 struct GramNorms {
-  double weighted, total;
+  double weighted, total, terms;
 };
 
 /// Collects the Laplacian form as a d × d matrix.
@@ -25,6 +25,8 @@ class GramSink final : public LaplacianSink<T> {
   void tiles(index_t begin, index_t end, const index_t* order, const double* degree, const double* weight,
              View<const T> y) override;
   void factors(const double* degree, const double* weight, const Features<T>& phi) override;
+  double length(const T* x) const override;
+  void terms(double root) override { terms_ = root; }
 
   /// Samples rows[0 … n) (the first n where null): adds Σ D_i x_i x_iᵀ − R_i δ_i δ_iᵀ, and −2(ΦᵀX)ᵀ(ΦᵀX) over them
   /// where phi is given; then D and R have the same sign everywhere.
@@ -56,8 +58,10 @@ class GramSink final : public LaplacianSink<T> {
   const Samples<T>& x_;
   bool probed_, products_only_ = false;
   index_t groups_ = 0, moment_groups_ = 0, rank_ = 0, panels_ = 0, wide_ = 0;
-  Buffer<double> upper_;    // groups × UpperTiles
+  Buffer<double> upper_;  // groups × UpperTiles
+  double terms_ = 0;
   Buffer<double> moments_;  // moment_groups × p × d (padded): ΦᵀX
+  Buffer<double> squares_;  // moment_groups × p: Σ_i φ_l(i)² ‖x_i‖², where ΦΦᵀ may have negative entries
   Buffer<T> signs_;         // d, padded
   Buffer<double> probes_;   // groups × d, padded
 };

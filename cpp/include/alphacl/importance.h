@@ -15,6 +15,8 @@ class Features {
  public:
   virtual ~Features() = default;
   virtual index_t rank() const = 0;  // p
+  /// Whether no entry of ΦΦᵀ is negative, but for what it errs by.
+  virtual bool nonnegative() const { return false; }
   /// out (n × p, contiguous): rows begin … begin + n − 1 of Φ.
   virtual void rows(index_t begin, index_t n, T* out) const = 0;
   /// The same for rows which[0 … n).
@@ -35,8 +37,10 @@ class Features {
 template <class T>
 class StoredFeatures final : public Features<T> {
  public:
-  StoredFeatures(index_t size, index_t rank) : rank_(rank), phi_(size * rank) {}
+  StoredFeatures(index_t size, index_t rank, bool nonnegative)
+      : rank_(rank), nonnegative_(nonnegative), phi_(size * rank) {}
   index_t rank() const override { return rank_; }
+  bool nonnegative() const override { return nonnegative_; }
   void rows(index_t begin, index_t n, T* out) const override {
     for (index_t e = 0; e < n * rank_; ++e) out[e] = phi_[begin * rank_ + e];
   }
@@ -44,6 +48,7 @@ class StoredFeatures final : public Features<T> {
 
  private:
   index_t rank_;
+  bool nonnegative_;
   Buffer<T> phi_;
 };
 
@@ -63,6 +68,12 @@ class LaplacianSink {
 
   /// All samples, for α = ΦΦᵀ: adds Σ D_i x_i x_iᵀ − R_i δ_i δ_iᵀ − 2(ΦᵀX)ᵀ(ΦᵀX).
   virtual void factors(const double* degree, const double* weight, const Features<T>& phi) = 0;
+
+  /// The length l of a sample, such that roundings of terms l_i l_j are those of the result.
+  virtual double length(const T* x) const = 0;
+  /// Beside tiles(), once, where α is not nonnegative(): an estimate of the root of Σ_ij (α_ij + α_ji)² l_i² l_j². The
+  /// degrees say nothing of terms that cancel each other; their roundings do not cancel and are about ε times this.
+  virtual void terms(double root) = 0;
 };
 
 template <class T>
@@ -75,13 +86,18 @@ class Importance {
   /// r = α1 and c = αᵀ1, in double.
   virtual void row_sums(double* r) const = 0;
   virtual void col_sums(double* c) const = 0;
-  /// D and R as laplacian() uses them, for those who weight the samples otherwise.
+  /// D and R as laplacian() uses them: without the diagonal where D would be lost beside it, at the same relative
+  /// accuracy as α itself.
   virtual void degrees(double* degree, double* weight) const = 0;
+  /// out = (α + αᵀ) y without what degrees() leaves out, and degrees(): the Laplacian of the pairs is diag(D) y − out.
+  virtual void symmetric_product(View<const T> y, View<T> out, double* degree, double* weight) const = 0;
   /// out = α y, y: N × q.
   virtual void matmul(View<const T> y, View<T> out) const = 0;
   /// out = αᵀ y.
   virtual void matmul_transposed(View<const T> y, View<T> out) const { matmul(y, out); }
   virtual bool symmetric() const { return true; }
+  /// Whether no entry of α is negative. Then nothing is added up to more than the degrees say.
+  virtual bool nonnegative() const { return true; }
   /// Φ of a low-rank importance α = ΦΦᵀ, null for others.
   virtual const Features<T>* factor() const { return nullptr; }
   /// Hands the Laplacian form over x to `sink`.
@@ -92,6 +108,8 @@ class Importance {
   virtual std::unique_ptr<Importance<T>> restricted(const index_t* rows, index_t n) const = 0;
   /// The same importance computed in double, from the same arrays.
   virtual std::unique_ptr<Importance<double>> widened() const = 0;
+  /// The same for to_dense() of parts of it: every entry, however small, to the digits of a double.
+  virtual std::unique_ptr<Importance<double>> literal() const { return widened(); }
 
  protected:
   explicit Importance(index_t size) : size_(size) {}

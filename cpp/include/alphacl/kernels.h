@@ -42,11 +42,13 @@ struct DenseTile {
   index_t first;  // as above
   T* out;
   index_t ld_out;
-  double* beta_row;   // += row sums of out
-  double* beta_col;   // += column sums of out
-  double* alpha_row;  // += row sums of α_IJ (over the columns that count)
-  double* alpha_col;  // += row sums of α_JI, that is, indexed by the columns of the tile
-  T* scratch;         // 2·nj
+  double* beta_row;    // += row sums of out
+  double* beta_col;    // += column sums of out
+  double* alpha_row;   // += row sums of α_IJ (over the columns that count)
+  double* alpha_col;   // += row sums of α_JI, that is, indexed by the columns of the tile
+  const T* probe;      // nj
+  double* probed_row;  // += out · probe
+  T* scratch;          // 2·nj
 };
 
 /// Rows that the Gram kernels take at a time. float32 sums are chains of that length, or twice it (chains of 2048 left

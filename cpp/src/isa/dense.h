@@ -66,6 +66,7 @@ void dense_tile(const DenseTile<T, S>& tile) {
   transpose<T, S>(tile.at, tile.ld_at, tile.ni, nj, tile.out, tile.ld_out);
   T* beta_col = tile.scratch;
   T* alpha_col = tile.scratch + nj;
+  const T* probe = tile.probe;
   for (index_t j = 0; j < 2 * nj; ++j) tile.scratch[j] = T(0);
   for (index_t i = 0; i < tile.ni; ++i) {
     for (index_t j = 0; i + 4 < tile.ni && j < nj; j += 16) __builtin_prefetch(tile.a + (i + 4) * tile.ld_a + j);
@@ -74,19 +75,21 @@ void dense_tile(const DenseTile<T, S>& tile) {
     const S* a = tile.a + i * tile.ld_a;
     T* out = tile.out + i * tile.ld_out;
     for (index_t j = 0; j < begin; ++j) out[j] = T(0);
-    T beta_sum = T(0), alpha_sum = T(0);
-#pragma omp simd reduction(+ : beta_sum, alpha_sum)
+    T beta_sum = T(0), alpha_sum = T(0), probed = T(0);
+#pragma omp simd reduction(+ : beta_sum, alpha_sum, probed)
     for (index_t j = begin; j < nj; ++j) {
       const T here = static_cast<T>(a[j]), there = out[j];
       const T beta = here + there;
       out[j] = beta;
       beta_sum += beta;
+      probed += beta * probe[j];
       alpha_sum += here;
       beta_col[j] += beta;
       alpha_col[j] += there;
     }
     tile.beta_row[i] += static_cast<double>(beta_sum);
     tile.alpha_row[i] += static_cast<double>(alpha_sum);
+    tile.probed_row[i] += static_cast<double>(probed);
     if (i % flush_rows == flush_rows - 1 || i == tile.ni - 1) {
 #pragma omp simd
       for (index_t j = 0; j < nj; ++j) {

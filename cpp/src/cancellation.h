@@ -1,0 +1,60 @@
+// When the Laplacian form has lost so many digits that its result has to be found otherwise. Private to the core.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+#include "alphacl/view.h"
+
+namespace alphacl {
+
+/// The result and what it is the difference of, in one norm.
+struct Sizes {
+  double minuend;  // of Σ |D_i| x_i x_iᵀ: where no α_ij is negative, nothing that is added up on the way is larger
+  double terms;    // root of the summed squares of the β_ij x_i x_jᵀ, β = α + αᵀ, where they may cancel each other
+  double result;
+};
+
+/// How many times the result they may be. Sums of n terms of random signs lose about ε√n of the root of their summed
+/// squares, long sums of one sign less than ε of what they come to.
+struct Limits {
+  double minuend, terms;
+};
+
+/// False where anything is NaN, and for 0/0: data without any spread.
+inline bool cancelled(const Sizes& sizes, const Limits& limits) {
+  return sizes.minuend > limits.minuend * sizes.result || sizes.terms > limits.terms * sizes.result;
+}
+
+constexpr double most_terms_single = 3;
+
+/// For the Laplacian form in double, result of type S.
+template <class S>
+constexpr Limits wide_limits = sizeof(S) == 4 ? Limits{1e7, 1e7} : Limits{300, 30};
+
+/// Numbers of random sign and mean square 1, none of them small: (βg)_i² is Σ_j β_ij² l_j² on average, g_j = l_j times
+/// the number of sample j.
+inline double random_factor(index_t j) {
+  std::uint64_t h = (static_cast<std::uint64_t>(j) + 1) * 0x9E3779B97F4A7C15ull;
+  h = (h ^ (h >> 29)) * 0xBF58476D1CE4E5B9ull;
+  const double size = 0.7423 + 0.4949 * static_cast<double>(h >> 40) * 0x1p-24;
+  return (h >> 32 & 1) != 0 ? size : -size;
+}
+
+/// out_j = the factor of j times length_j / the largest length, which is returned: 0 where there is nothing to probe.
+template <class T>
+double random_probe(const double* length, index_t n, index_t stride, T* out) {
+  double largest = 0, poison = 0;
+  for (index_t j = 0; j < n; ++j) {
+    largest = std::max(largest, length[j]);
+    poison += length[j] - length[j];
+  }
+  if (poison != 0) largest = 0;
+  const double scale = largest > 0 ? 1 / largest : 0;
+  for (index_t j = 0; j < n; ++j)
+    out[j * stride] = static_cast<T>(scale == 0 ? 0 : random_factor(j) * (length[j] * scale));
+  return largest;
+}
+
+}  // namespace alphacl
