@@ -81,10 +81,15 @@ T* mutable_entries(const char* name, py::array_t<T>& a, std::initializer_list<in
   return a.mutable_data();
 }
 
-/// (rows, cols), C-contiguous.
+/// (rows, cols), to be written: rows may lie apart, but not over each other.
 template <class T>
 View<T> mutable_view(const char* name, py::array_t<T>& a, index_t rows, index_t cols) {
-  return {mutable_entries<T>(name, a, {rows, cols}), rows, cols, cols};
+  if (rows == 0 || cols == 0) return {mutable_entries<T>(name, a, {rows, cols}), rows, cols, cols};
+  const View<const T> v = view<T>(name, a, rows, cols);
+  if (a.ndim() != 2) refuse(name, "shape " + shape_text({rows, cols}), shape_text(a));
+  if (rows > 1 && std::abs(v.stride) < cols) refuse(name, "rows that do not overlap", "strides " + strides_text(a));
+  if (!a.writeable()) refuse(name, "a writeable array", "a read-only one");
+  return {a.mutable_data(), rows, cols, v.stride};
 }
 
 /// What is not there is null.

@@ -39,8 +39,6 @@ struct PairArguments {
     if (right) {
       pairs.right = features_view<T>("right", *right, any, pairs.left.cols);
       if (distances) refuse("distances", "False where right is given", "True");
-      if (skip_diagonal && rows() != pairs.right.rows)
-        refuse("skip_diagonal", "as many samples right as left", std::to_string(pairs.right.rows));
     } else if (skip_diagonal && rows() % 2 != 0) {
       refuse("skip_diagonal", "two halves", std::to_string(rows()) + " samples");
     }

@@ -334,8 +334,7 @@ void with_scores(const Pairs<S>& pairs, PairForm form, Care care, bool gradient,
 // Squared norm of what is subtracted from, in units of the squared difference, that sums in T may have for a result of
 // type S: they err by 6e-8 (float) and 1e-16 of it.
 template <class T, class S>
-constexpr double largest_cancellation =
-    sizeof(T) == 4 ? 64 : wide_limits<S>.minuend * wide_limits<S>.minuend;
+constexpr double largest_cancellation = sizeof(T) == 4 ? 64 : wide_limits<S>.minuend * wide_limits<S>.minuend;
 
 // grad = scale (w f − degree f), centred f; false where the sums cancel too much. of_scale: Σ w_ij t_ij/scale.
 template <class T, class S>
