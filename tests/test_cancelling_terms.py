@@ -189,3 +189,24 @@ def test_gated_differences_of_the_views_alone(activation, dtype):
     w = rng.standard_normal((2, 5)).astype(dtype)
     for view in (x_aug, x):
         _check_gated(x.astype(dtype), view.astype(dtype), w, activation, acl.Gaussian(f.astype(dtype), 1.0))
+
+
+def test_data_along_a_line_across_the_random_signs():
+    """The size of the terms is probed with random signs; here their products with the data nearly vanish."""
+    f = np.where(np.random.default_rng(6).random(900) < 0.5, 0.0, 7.0 * np.random.default_rng(7).integers(0, 50, 900))
+    for direction in ([68, -120, 50], [68, 120, -52], [68, 120, 188], [-188, 120, 68]):
+        x = f[:, None] * np.array(direction) / 70
+        x += 1e-2 * np.random.default_rng(8).standard_normal(x.shape)
+        alpha = acl.Gaussian(f, 1.0)
+        weights = reference.gaussian(f, 1.0, dtype=np.longdouble)
+        truth = reference.contrastive_cov(x, x, weights, dtype=np.longdouble)
+        naive = reference.contrastive_cov(x, x, alpha)
+        assert_contract(acl.contrastive_cov(x, x, alpha), truth, lambda naive=naive: naive, x.dtype)
+
+
+@pytest.mark.parametrize("tau", [1.0, 0.3, 0.1, 0.03])
+def test_float32_series_on_the_data_itself(tau):
+    """Squares of moments in float32 lose more than tiles do."""
+    for seed in range(4):
+        f = np.repeat(np.random.default_rng(seed).standard_normal(86), 3)[:257].astype(np.float32)
+        check(f[:, None], f[:, None].copy(), acl.Gaussian(f, tau, method="fourier"))

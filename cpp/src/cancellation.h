@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "alphacl/view.h"
+#include "alphacl/importance.h"
 
 namespace alphacl {
 
@@ -28,6 +28,13 @@ inline bool cancelled(const Sizes& sizes, const Limits& limits) {
 }
 
 constexpr double most_terms_single = 3;
+
+/// Those in float32, `usual` unless α = ΦΦᵀ of more than the one moment that the centring makes small: squares of long
+/// sums, and a series that errs by 5e-8 itself, leave less.
+template <class T>
+Limits limits_for(const Importance<T>& alpha, Limits usual) {
+  return alpha.factor() != nullptr && alpha.factor()->rank() > 1 ? Limits{3, usual.terms} : usual;
+}
 
 /// For the Laplacian form in double, result of type S.
 template <class S>

@@ -41,7 +41,7 @@ Covariance covariance(View<const double> x, View<const double> x_aug, const Impo
 
 Covariance covariance(View<const float> x, View<const float> x_aug, const Importance<float>& alpha) {
   Covariance single = covariance<float>(SamplesOf<float, float>(x, x_aug), alpha);
-  if (!cancelled(single.sizes, single_limits)) return single;
+  if (!cancelled(single.sizes, limits_for(alpha, single_limits))) return single;
   return wide_covariance<float>(x, x_aug, *alpha.widened());
 }
 

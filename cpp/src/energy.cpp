@@ -140,7 +140,7 @@ double trace(View<const double> f, View<const double> f_aug, const Importance<do
 
 double trace(View<const float> f, View<const float> f_aug, const Importance<float>& alpha) {
   const auto single = traced<float>(SamplesOf<float, float>(f, f_aug), alpha);
-  if (!cancelled(single.sizes(), single_limits)) return single.trace();
+  if (!cancelled(single.sizes(), limits_for(alpha, single_limits))) return single.trace();
   return wide_trace<float>(f, f_aug, *alpha.widened());
 }
 

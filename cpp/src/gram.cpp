@@ -89,9 +89,19 @@ GramSink<T>::GramSink(const Samples<T>& x, bool probed, index_t groups) : x_(x),
   upper_.resize(groups_ * UpperTiles<T>::entries(d));
   zero(upper_, groups_);
   if (!probed) return;
-  probes_ = Buffer<double>(groups_ * wide_, 0.0);
-  signs_ = Buffer<T>(wide_, T(0));
-  for (index_t j = 0; j < d; ++j) signs_[j] = random_sign<T>(j);
+  probes_ = Buffer<double>(groups_ * 2 * wide_, 0.0);
+  signs_ = Buffer<T>(2 * wide_, T(0));
+  for (index_t j = 0; j < d; ++j) {
+    signs_[j] = random_sign<T>(j);
+    signs_[wide_ + j] = j % 2 == 0 ? signs_[j] : -signs_[j];
+  }
+}
+
+template <class T>
+void GramSink<T>::probe(const T* packed, index_t n, const T* weights, index_t g) {
+  for (index_t v = 0; v < 2; ++v)
+    kernels<T>().probe(packed, n, packed_stride, panels_, weights, signs_.data() + v * wide_,
+                       probes_.data() + (2 * g + v) * wide_);
 }
 
 // The sums of a group, from column of tiles `first`.
@@ -136,9 +146,7 @@ void GramSink<T>::tiles(index_t begin, index_t end, const index_t* order, const 
         kernel.pack_row(s.row.data(), y.row(i + r), static_cast<T>(0.5 * w), d, packed_stride, s.a.data() + r * panel,
                         s.b.data() + r * panel);
       }
-      if (probed_ && first == 0)
-        kernel.probe(s.a.data(), n, packed_stride, panels_, s.weights.data(), signs_.data(),
-                     probes_.data() + g * wide_);
+      if (probed_ && first == 0) probe(s.a.data(), n, s.weights.data(), g);
       kernel.pair_gram(s.a.data(), s.b.data(), n, packed_stride, first, last, upper, nullptr);
       if (products_only_) continue;
       for (index_t r = 0; r < n; ++r) {
@@ -197,8 +205,7 @@ void GramSink<T>::flush(Entries& entries, RowsAhead& ahead, const Features<T>* p
   poll();
   x_.pack({entries.rows, entries.a, entries.b, entries.c, entries.e, n, packed_stride, s.a.data(), s.b.data(),
            phi || probed_ ? s.plain.data() : nullptr});
-  if (probed_ && first == 0)
-    kernel.probe(s.plain.data(), n, packed_stride, panels_, entries.degree, signs_.data(), probes_.data() + g * wide_);
+  if (probed_ && first == 0) probe(s.plain.data(), n, entries.degree, g);
   kernel.pair_gram(s.a.data(), s.b.data(), n, packed_stride, first, last, tiles_of(g, first), &ahead);
   if (phi) add_moments(*phi, entries.rows, s.plain.data(), n, g, first, last, s);
   entries.count = 0;
@@ -272,14 +279,13 @@ double GramSink<T>::length(const T* x) const {
 
 template <class T>
 double GramSink<T>::minuend() const {
-  const index_t padded = signs_.size();
   double norm = 0;
-  for (index_t j = 0; j < x_.features(); ++j) {
+  for (index_t e = 0; e < 2 * wide_; ++e) {
     double sum = 0;
-    for (index_t g = 0; g < groups_; ++g) sum += probes_[g * padded + j];
+    for (index_t g = 0; g < groups_; ++g) sum += probes_[g * 2 * wide_ + e];
     norm = std::hypot(norm, sum);
   }
-  return norm;
+  return norm * std::sqrt(0.5);
 }
 
 template <class T>

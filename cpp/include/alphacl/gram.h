@@ -40,7 +40,7 @@ class GramSink final : public LaplacianSink<T> {
   /// out (d × d doubles, exactly symmetric) = scale · what was collected.
   GramNorms finish(double scale, double* out) const;
   /// Where probed, an estimate of ‖Σ |D_i| x_i x_iᵀ‖_F, the size of what the Laplacian form subtracts from: the norm of
-  /// its product with one vector of random signs.
+  /// its products with two orthogonal vectors of random signs: data along one direction may be orthogonal to one.
   double minuend() const;
 
  private:
@@ -49,6 +49,7 @@ class GramSink final : public LaplacianSink<T> {
   template <class F>
   void for_groups(index_t groups, index_t n, F&& body);
   double* tiles_of(index_t g, index_t first) const;
+  void probe(const T* packed, index_t n, const T* weights, index_t g);
   index_t groups_for(const Features<T>* phi);
   void flush(Entries& entries, RowsAhead& ahead, const Features<T>* phi, index_t g, index_t first, index_t last,
              Scratch& s);
@@ -62,8 +63,8 @@ class GramSink final : public LaplacianSink<T> {
   double terms_ = 0;
   Buffer<double> moments_;  // moment_groups × p × d (padded): ΦᵀX
   Buffer<double> squares_;  // moment_groups × p: Σ_i φ_l(i)² ‖x_i‖², where ΦΦᵀ may have negative entries
-  Buffer<T> signs_;         // d, padded
-  Buffer<double> probes_;   // groups × d, padded
+  Buffer<T> signs_;         // 2 × d, padded
+  Buffer<double> probes_;   // groups × 2 × d, padded
 };
 
 }  // namespace alphacl
