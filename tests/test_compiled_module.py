@@ -123,7 +123,15 @@ CALLS = {  # name -> (a function, its arguments)
     "GatedOperator.power_iteration": (_layer(UNIFORM).power_iteration, LANCZOS | _pairs()),
     "GatedOperator.top_eigenvalue_apart": (
         _layer(UNIFORM).top_eigenvalue_apart,
-        {"apart": V, "tol": 1e-8, "max_iter": 20, "seed": 0, "eigenvalue": np.empty(K), "converged": np.empty(K, bool)},
+        {
+            "apart": V,
+            "sizes": np.ones(K),
+            "tol": 1e-8,
+            "max_iter": 20,
+            "seed": 0,
+            "eigenvalue": np.empty(K),
+            "converged": np.empty(K, bool),
+        },
     ),
     "Climb": (
         _cpu.Climb_f64,

@@ -131,6 +131,16 @@ def test_gap_where_the_second_eigenvalue_is_far_below_zero(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_gap_where_the_complement_is_nothing_but_rounding(dtype):
+    """One-hot nodes see one column alone: the second eigenvalue is 0, known beside ‖A‖ and not beside itself."""
+    x = np.eye(5, dtype=dtype)[np.random.default_rng(3).integers(0, 5, 97)]
+    f = np.random.default_rng(4).integers(-1, 2, (97, 2)).astype(dtype)
+    starts = np.eye(5, dtype=dtype)
+    found = theory.find_local_maxima(x, x, weights0=starts, activation=acl.LeakyReLU(0.0), alpha=acl.Gaussian(f, 0.085))
+    np.testing.assert_allclose(found.gap, found.eigenvalue, rtol=1e-4 if dtype == np.float32 else 1e-8)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_gap_of_nodes_of_different_size(dtype):
     """Powers of nodes along columns of different scale: λ differs by many orders of magnitude, and each has its gap."""
     x, x_aug = two_views(80, 3, dtype, noise=0.1)

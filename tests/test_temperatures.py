@@ -162,6 +162,8 @@ def test_kinds_of_a_temperature(name):
             call(bad)
     with pytest.raises(ValueError, match=rf"^{argument}: expected a scalar, got shape \(2,\)"):
         call(torch.ones(2))
+    with pytest.raises(TypeError, match=f"^{argument}: expected a number or a tensor on the CPU.*, got one on meta"):
+        call(torch.ones((), device="meta"))
     if name not in MODULES:
         for same in (2, torch.tensor(2), torch.tensor([2.0]), torch.tensor(2.0, dtype=torch.bfloat16), np.float32(2)):
             torch.testing.assert_close(call(same), call(2.0))

@@ -94,17 +94,18 @@ void register_operator(py::module_& m, const std::string& suffix) {
           py::arg("residual").noconvert(), py::arg("n_iter").noconvert(), py::arg("converged").noconvert())
       .def(
           "top_eigenvalue_apart",
-          [](const Operator& a, const Array& apart, double tol, index_t max_iter, std::uint64_t seed, Array& eigenvalue,
-             py::array_t<bool>& converged) {
+          [](const Operator& a, const Array& apart, const Array& sizes, double tol, index_t max_iter,
+             std::uint64_t seed, Array& eigenvalue, py::array_t<bool>& converged) {
             const PowerOptions options = power_options(tol, max_iter, true, seed);
             const View<const T> vectors = view<T>("apart", apart, a.count(), a.size());
+            const T* least = entries<T>("sizes", sizes, {a.count()});
             T* values = mutable_entries<T>("eigenvalue", eigenvalue, {a.count()});
             bool* done = mutable_entries<bool>("converged", converged, {a.count()});
             const Released released;
-            top_eigenvalue_apart<T>(a, vectors, options, values, done);
+            top_eigenvalue_apart<T>(a, vectors, least, options, values, done);
           },
-          py::arg("apart").noconvert(), py::arg("tol"), py::arg("max_iter"), py::arg("seed"),
-          py::arg("eigenvalue").noconvert(), py::arg("converged").noconvert());
+          py::arg("apart").noconvert(), py::arg("sizes").noconvert(), py::arg("tol"), py::arg("max_iter"),
+          py::arg("seed"), py::arg("eigenvalue").noconvert(), py::arg("converged").noconvert());
 }
 
 // A climb with what its results need to be checked, for one caller at a time: a step changes it.

@@ -154,7 +154,7 @@ void NodeClimb<T, S>::judge(std::vector<Node*>& nodes) {
       row_size = r = work.r.data();
     }
     work.gates.resize(n);
-    minuends[i] = layer.minuend(p, a, row_size, own() ? 2 : 1, reference, work.gates.data());
+    minuends[i] = layer.minuend(p, a, a_aug, row_size, own() ? 2 : 1, r, reference, work.gates.data());
     node.energy = 0.5 * layer.scale() / (c * c) * node_kernels<T>().form_row(a, a_aug, t, r, n);
     sums[i] = node_kernels<T>().back_row(layer.gate(), p, p_aug, t, r, reference, n, a, a_aug);
   });
@@ -339,7 +339,8 @@ void NodeClimb<T, S>::write(const ClimbResult<S>& out) const {
     weights_of(node.id, out.weights + node.id * layer_.features());
     out.eigenvalue[node.id] = static_cast<S>(node.value);
     out.residual[node.id] = static_cast<S>(node.residual);
-    out.energy[node.id] = static_cast<S>(node.energy);
+    // ½ C_α[h] = wᵀA(w)w / 2c², which has not lost what an offset of the outputs costs the sum of their squares.
+    out.energy[node.id] = static_cast<S>(0.5 * node.value / (layer_.homogeneity() * layer_.homogeneity()));
     out.steps[node.id] = node.steps;
     out.converged[node.id] = node.converged;
   }

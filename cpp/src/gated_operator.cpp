@@ -198,7 +198,7 @@ class NodeProducts {
         row_size = r = work.r.data();
       }
       work.gates.resize(n);
-      s.minuends[i] = layer.minuend(here, a, row_size, own() ? 2 : 1, s.gates[i], work.gates.data());
+      s.minuends[i] = layer.minuend(here, a, a_aug, row_size, own() ? 2 : 1, r, s.gates[i], work.gates.data());
       s.sums[i] = node_kernels<T>().back_row(layer.gate(), here, there, t, r, s.gates[i], n, a, a_aug);
     });
     layer.back(s.u.data(), s.u_aug.data(), s.sums.data(), nodes, s.products.data());

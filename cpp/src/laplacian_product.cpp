@@ -11,7 +11,7 @@ namespace alphacl {
 namespace {
 
 // Beyond these ratios to the difference the work is done in double.
-constexpr Limits single_limits = {8, most_terms_single};
+constexpr Limits single_limits = {4, 2};
 
 template <class T, class S>
 Sizes product(const Samples<T>& x, const Importance<T>& alpha, View<S> grad, View<S> grad_aug) {

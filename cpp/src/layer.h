@@ -145,19 +145,22 @@ class Layer {
     return closed < open ? T(1) : gate_at(T(-1));
   }
 
-  /// The length of Σ_i s_i a_i x_i g_i if its terms were at right angles, s = factor · row_size: rounding errors of the
-  /// Laplacian part of a product are of the order of ε times that, whatever is left of the product itself.
-  double minuend(const T* p, const T* a, const T* row_size, double factor, T reference, T* gates) const {
+  /// The length of Σ_i (s_i a_i + r_i δ_i) x_i g_i if its terms were at right angles, s = factor · row_size, δ = a −
+  /// a'. Rounding errors of a product are of the order of ε times that, whatever is left of it: s a of the Laplacian
+  /// part, r δ of the views, of which little but x − x' may remain.
+  double minuend(const T* p, const T* a, const T* a_aug, const T* row_size, double factor, const T* r, T reference,
+                 T* gates) const {
     const index_t n = size();
     node_kernels<T>().gated_row(gate_, p, nullptr, T(1), n, gates);
     double sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (index_t i = 0; i < n; ++i) {
-      const double term = static_cast<double>(row_size[i]) * static_cast<double>(a[i]);
+      const double term = factor * static_cast<double>(row_size[i]) * static_cast<double>(a[i]);
+      const double moved = static_cast<double>(r[i]) * (static_cast<double>(a[i]) - static_cast<double>(a_aug[i]));
       const double gate = static_cast<double>(gates[i]), off = gate - static_cast<double>(reference);
-      sum += term * term * (gate * gate * squares_[i] + off * off * mean_square_);
+      sum += (term * term + 2 * moved * moved) * (gate * gate * squares_[i] + off * off * mean_square_);
     }
-    return factor * std::sqrt(sum);
+    return std::sqrt(sum);
   }
 
   /// u (nodes × N) = W dataᵀ less W mean, data one of the two views.

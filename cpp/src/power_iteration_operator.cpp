@@ -52,8 +52,14 @@ class LockStep {
     for (index_t k = 0; k < count_; ++k) write_gap(k, out);
   }
 
-  void solve_apart(View<const T> apart, T* eigenvalue, bool* converged) {
-    for (index_t k = 0; k < count_; ++k) std::copy_n(apart.row(k), d_, first_.data() + k * d_);
+  void solve_apart(View<const T> apart, const T* sizes, T* eigenvalue, bool* converged) {
+    for (index_t k = 0; k < count_; ++k) {
+      std::copy_n(apart.row(k), d_, first_.data() + k * d_);
+      Matrix& m = matrix(k);
+      if (!(sizes[k] > 0) || !std::isfinite(sizes[k])) continue;
+      m.bring_to_one(sizes[k]);
+      m.iteration.know_norm(std::ldexp(static_cast<double>(sizes[k]), m.exponent));
+    }
     run_apart();
     for (index_t k = 0; k < count_; ++k) {
       const Matrix& m = matrix(k);
@@ -71,6 +77,12 @@ class LockStep {
     double top = 0;
     int exponent = 0;  // products are taken times 2^exponent, which brings them to about 1
     bool scaled = false, failed = false;
+
+    void bring_to_one(T size) {
+      constexpr int limit = std::numeric_limits<T>::max_exponent - 2;
+      exponent = std::clamp(-std::ilogb(size), -limit, limit);
+      scaled = true;
+    }
   };
 
   Matrix& matrix(index_t k) { return matrices_[static_cast<std::size_t>(k)]; }
@@ -125,11 +137,7 @@ class LockStep {
       m.next = Wanted::nothing;
       return;
     }
-    if (!m.scaled && peak > 0) {
-      constexpr int limit = std::numeric_limits<T>::max_exponent - 2;
-      m.exponent = std::clamp(-std::ilogb(peak), -limit, limit);
-      m.scaled = true;
-    }
+    if (!m.scaled && peak > 0) m.bring_to_one(peak);
     const T scale = std::ldexp(T(1), m.exponent);
     for (index_t j = 0; j < d_; ++j) product[j] *= scale;
     if (m.next == Wanted::judgement) {
@@ -185,9 +193,9 @@ void power_iteration(const BatchedOperator<T>& a, View<const T> v0, const PowerO
 }
 
 template <class T>
-void top_eigenvalue_apart(const BatchedOperator<T>& a, View<const T> apart, const PowerOptions& options, T* eigenvalue,
-                          bool* converged) {
-  if (a.count() > 0 && a.size() > 1) return LockStep<T>(a, options).solve_apart(apart, eigenvalue, converged);
+void top_eigenvalue_apart(const BatchedOperator<T>& a, View<const T> apart, const T* sizes, const PowerOptions& options,
+                          T* eigenvalue, bool* converged) {
+  if (a.count() > 0 && a.size() > 1) return LockStep<T>(a, options).solve_apart(apart, sizes, eigenvalue, converged);
   std::fill_n(eigenvalue, a.count(), -std::numeric_limits<T>::infinity());
   std::fill_n(converged, a.count(), true);
 }
@@ -196,9 +204,9 @@ template void power_iteration<float>(const BatchedOperator<float>&, View<const f
                                      const TopEigenpairs<float>&);
 template void power_iteration<double>(const BatchedOperator<double>&, View<const double>, const PowerOptions&,
                                       const TopEigenpairs<double>&);
-template void top_eigenvalue_apart<float>(const BatchedOperator<float>&, View<const float>, const PowerOptions&, float*,
-                                          bool*);
-template void top_eigenvalue_apart<double>(const BatchedOperator<double>&, View<const double>, const PowerOptions&,
-                                           double*, bool*);
+template void top_eigenvalue_apart<float>(const BatchedOperator<float>&, View<const float>, const float*,
+                                          const PowerOptions&, float*, bool*);
+template void top_eigenvalue_apart<double>(const BatchedOperator<double>&, View<const double>, const double*,
+                                           const PowerOptions&, double*, bool*);
 
 }  // namespace alphacl

@@ -19,7 +19,8 @@ struct Distances {
   Buffer<S> f;     // n × m
   Buffer<S> ft;    // m × n, for direct
   Buffer<S> half;  // ½‖f_i‖², or zeros
-  Buffer<S> lse;   // log of the row normalisers
+  // Where rows are normalised: the least q^(p/2) of each, and the log of the sum of e^((nearest − q^(p/2))/τ).
+  Buffer<S> nearest, lse;
 
   template <class F>
   void fill(View<const F> features, const double* shift, bool sum_differences) {
@@ -49,11 +50,14 @@ struct Distances {
     part.f.resize(count * m);
     part.half.resize(count);
     if (direct) part.ft.resize(m * count);
-    if (lse.size() > 0) part.lse.resize(count);
+    const bool normalised = lse.size() > 0;
+    if (normalised) part.nearest.resize(count);
+    if (normalised) part.lse.resize(count);
     for (index_t i = 0; i < count; ++i) {
       std::copy_n(f.data() + rows[i] * m, m, part.f.data() + i * m);
       part.half[i] = half[rows[i]];
-      if (lse.size() > 0) part.lse[i] = lse[rows[i]];
+      if (normalised) part.nearest[i] = nearest[rows[i]];
+      if (normalised) part.lse[i] = lse[rows[i]];
       if (direct)
         for (index_t k = 0; k < m; ++k) part.ft[k * count + i] = f[rows[i] * m + k];
     }
@@ -189,6 +193,7 @@ class RadialImportance final : public TiledImportance<T> {
   template <class S>
   void normalise(Distances<S>& f) {
     const index_t n = this->size(), height = 256, width = 384;
+    f.nearest = Buffer<S>(n, std::numeric_limits<S>::infinity());
     f.lse.resize(n);
     struct Work {
       Buffer<S> dots, scratch;
@@ -199,20 +204,18 @@ class RadialImportance final : public TiledImportance<T> {
       work.dots.resize(height * width);
       work.scratch.resize(width);
       const index_t i0 = b * height, ni = std::min(height, n - i0);
-      Buffer<S> peak(ni, -std::numeric_limits<S>::infinity());
       Buffer<double> sum(ni, 0.0);
       for (index_t j0 = 0; j0 < n; j0 += width) {
         poll();
         const index_t nj = std::min(width, n - j0);
         f.products({i0, ni, j0, nj}, work.dots.data());
         distance_kernels<S>().radial_stats({work.dots.data(), nj, f.half.data() + i0, f.half.data() + j0, ni, nj,
-                                            i0 - j0, kernel_.power, static_cast<S>(inv_tau_), peak.data(), sum.data(),
-                                            work.scratch.data()});
+                                            i0 - j0, kernel_.power, static_cast<S>(inv_tau_), f.nearest.data() + i0,
+                                            sum.data(), work.scratch.data()});
       }
       // A row without partners has sum 0: its normaliser is infinite and its entries 0.
       for (index_t i = 0; i < ni; ++i)
-        f.lse[i0 + i] = sum[i] == 0 ? std::numeric_limits<S>::infinity()
-                                    : static_cast<S>(static_cast<double>(peak[i]) + std::log(sum[i]));
+        f.lse[i0 + i] = sum[i] == 0 ? std::numeric_limits<S>::infinity() : static_cast<S>(std::log(sum[i]));
     });
   }
 
@@ -238,7 +241,9 @@ class RadialImportance final : public TiledImportance<T> {
     args.ld_dot = w.nj;
     args.half_i = f.half.data() + w.i0;
     args.half_j = f.half.data() + w.j0;
+    args.nearest_i = kernel_.normalize ? f.nearest.data() + w.i0 : nullptr;
     args.lse_i = kernel_.normalize ? f.lse.data() + w.i0 : nullptr;
+    args.nearest_j = both ? f.nearest.data() + w.j0 : nullptr;
     args.lse_j = both ? f.lse.data() + w.j0 : nullptr;
     args.ni = w.ni;
     args.nj = w.nj;

@@ -175,6 +175,7 @@ class _GatedOperator:
     def top_eigenvalue_apart(
         self,
         apart: _Float,
+        sizes: _Float,
         tol: float,
         max_iter: int,
         seed: int,

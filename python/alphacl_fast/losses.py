@@ -396,6 +396,8 @@ def _scalar_tensor(name: str, t: Any) -> Any:
         raise ValueError(f"{name}: expected a scalar, got shape {tuple(t.shape)}")
     if t.is_complex() or t.dtype == torch.bool:
         raise TypeError(f"{name}: expected a real number, got {t.dtype}")
+    if t.device.type != "cpu":
+        raise TypeError(f"{name}: expected a number or a tensor on the CPU, like the features, got one on {t.device}")
     if not torch.compiler.is_compiling():
         refuse_transforms(name, t)
     return t.reshape(()).double()

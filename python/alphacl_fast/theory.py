@@ -117,7 +117,7 @@ def find_local_maxima(
     if gap:
         alpha_weights = starts if frozen and isinstance(alpha, NodeGaussian) else None
         layer = GatedCovariance(x, x_aug, ends, activation=activation, alpha=alpha, alpha_weights=alpha_weights)
-        gaps = _gaps(layer, weights, values, min(tol, _DEFAULT_TOL[a.dtype]), seed)
+        gaps = _gaps(layer, weights, values, residuals, min(tol, _DEFAULT_TOL[a.dtype]), seed)
     odd = name == "linear" or (name == "monomial" and parameter % 2 == 1)
     groups = _groups(weights, values, energies, np.cos(angle), odd)
     if not (energies.any() or values.any()):
@@ -176,10 +176,12 @@ class _NoBar:
         pass
 
 
-def _gaps(layer: GatedCovariance, w: np.ndarray, values: np.ndarray, tol: float, seed: int) -> np.ndarray:
+def _gaps(
+    layer: GatedCovariance, w: np.ndarray, values: np.ndarray, residuals: np.ndarray, tol: float, seed: int
+) -> np.ndarray:
     """λ minus the largest eigenvalue of PAP on the complement of w, P = I − wwᵀ; NaN where that has not converged."""
     second, found = np.empty(len(w), w.dtype), np.empty(len(w), np.bool_)
-    layer._operator.top_eigenvalue_apart(w, tol, _MOST_GAP_PRODUCTS, seed, second, found)
+    layer._operator.top_eigenvalue_apart(w, np.hypot(values, residuals), tol, _MOST_GAP_PRODUCTS, seed, second, found)
     return np.where(found, values - second, np.nan).astype(w.dtype, copy=False)
 
 

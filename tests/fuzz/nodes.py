@@ -105,15 +105,16 @@ def node_alphas(case, alpha, wide, w, act):
 
 
 def _moved(x0, node, act, tau, alpha, dtype):
-    """What one rounding of each product in the outputs h(wᵀx0) may move in α, at most 1."""
+    """What one rounding of each product in the outputs h(wᵀx0) may move in α."""
     u = x0 @ node
     slope = np.abs(reference.gate(act, u)) if not hasattr(act, "q") else act.q * np.abs(u) ** (act.q - 1)
     error = eps(dtype) * slope * (np.abs(x0) @ np.abs(node))
     h = np.asarray(reference.activate(act, u))
-    both = error[:, None] + error
+    apart, both = np.abs(h[:, None] - h), error[:, None] + error
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        moved = np.asarray(alpha, float) * np.expm1(np.minimum((np.abs(h[:, None] - h) + both) * both / tau, 1))
-    return np.minimum(np.nan_to_num(moved, nan=1.0), 1.0)
+        nearer = np.exp(-(np.maximum(apart - both, 0) ** 2) / (2 * tau))
+        further = np.exp(-((apart + both) ** 2) / (2 * tau))
+    return np.nan_to_num(np.maximum(nearer - alpha, alpha - further).astype(float), nan=1.0)
 
 
 def gated_outer(case):

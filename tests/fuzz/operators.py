@@ -181,7 +181,7 @@ def pair_sums(case):
     )
     by = weight[:, None].astype(kind)
     _gradients(found, truth, rough, slope * by, rough_slope * by.astype(narrow), moved, right is None, case)
-    of_offset = numpy_of(found[2]).astype(case.dtype)
+    of_offset = numpy_of(found[3]).astype(case.dtype)
     contract(
         "gradient of the offset", of_offset, (slope * by).sum(1), lambda: (rough_slope * by.astype(narrow)).sum(1),
         frobenius(moved.sum(1)), case.dtype,

@@ -17,8 +17,10 @@ struct RadialTile {
   index_t ld_dot;
   const S* half_i;  // ½‖f_i‖²
   const S* half_j;
-  const S* lse_i;  // log of the row normalisers, or null: not normalised
-  const S* lse_j;  // also given: the tile is exp(t − lse_i) + exp(t − lse_j), a tile of α + αᵀ
+  // Normalised: entries are exp((nearest_i − q_ij^(p/2))/τ − lse_i), nearest_i the least of its row, from which what
+  // lies near it is subtracted exactly; lse the logarithm of their sum. Null: not normalised.
+  const S *nearest_i, *lse_i;
+  const S *nearest_j, *lse_j;  // also given: the sum of that and of the same with j, a tile of α + αᵀ
   index_t ni, nj;
   index_t first;  // row i starts at column max(0, i + first); what lies before is written as 0
   double power;   // p
@@ -152,8 +154,8 @@ struct ReadKernels {
   void (*pack_pairs)(const PairRows<T, S>&);
 };
 
-/// Log-sum-exp of the rows of a radial tile, running: (peak, sum) stand for sum · e^peak. Column `skip + i` of row i
-/// is left out.
+/// Sums of the rows of a radial tile, running: (nearest, sum) stand for sum · e^(−nearest/τ), nearest the least of the
+/// q^(p/2) seen, infinite at first. Column `skip + i` of row i is left out.
 template <class S>
 struct RadialStats {
   const S* dot;
@@ -164,7 +166,7 @@ struct RadialStats {
   index_t skip;
   double power;
   S inv_tau;
-  S* peak;
+  S* nearest;
   double* sum;
   S* scratch;  // nj
 };

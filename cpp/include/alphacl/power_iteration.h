@@ -58,9 +58,10 @@ void power_iteration(const BatchedOperator<T>& a, View<const T> v0, const PowerO
                      const TopEigenpairs<T>& out);
 
 /// The largest eigenvalue of P A_k P on the complement of the unit vector `apart` row k, P = I − apart apartᵀ, by
-/// Lanczos: −inf where d = 1 leaves none, NaN where a product is not finite.
+/// Lanczos: −inf where d = 1 leaves none, NaN where a product is not finite. sizes: K lower bounds of ‖A_k‖, beside
+/// which little may be left in the complement.
 template <class T>
-void top_eigenvalue_apart(const BatchedOperator<T>& a, View<const T> apart, const PowerOptions& options, T* eigenvalue,
-                          bool* converged);
+void top_eigenvalue_apart(const BatchedOperator<T>& a, View<const T> apart, const T* sizes, const PowerOptions& options,
+                          T* eigenvalue, bool* converged);
 
 }  // namespace alphacl

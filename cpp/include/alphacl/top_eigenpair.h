@@ -57,6 +57,9 @@ class TopEigenpair {
   /// The estimate of ‖A‖₂.
   double norm() const { return norm_; }
 
+  /// ‖A‖₂ is at least that, known from elsewhere; before begin(), which keeps it where it deflates.
+  void know_norm(double least) { norm_ = std::max(norm_, least); }
+
   /// trusted: the start is known to have much of the top in it, and may be the answer. A random one with a small
   /// residual is near some eigenvector, hardly the wanted one: then more steps are taken.
   Wanted begin(const TopOptions& options, bool deflate, bool trusted) {

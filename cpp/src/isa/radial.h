@@ -1,24 +1,22 @@
 // Tiles of exp(−q^(p/2)/τ). Included inside the anonymous namespace of kernels.cpp.
 
-// t_j = −(½‖f_i‖² + ½‖f_j‖² − f_i·f_j)^(p/2) / τ. A negative q is rounding and becomes 0; NaN stays.
+// t_j = (½‖f_i‖² + ½‖f_j‖² − f_i·f_j)^(p/2). A negative distance is rounding and becomes 0; NaN stays.
 template <class S>
-void exponents(const S* dot, S half_i, const S* half_j, index_t begin, index_t n, double power, S inv_tau, S* t) {
+void powers(const S* dot, S half_i, const S* half_j, index_t begin, index_t n, double power, S* t) {
 #pragma omp simd
   for (index_t j = begin; j < n; ++j) {
     const S q = (half_i + half_j[j]) - dot[j];
     t[j] = q < S(0) ? S(0) : q;
   }
-  if (power == 2) {
+  if (power == 2) return;
+  if (power == 4) {
 #pragma omp simd
-    for (index_t j = begin; j < n; ++j) t[j] *= -inv_tau;
-  } else if (power == 4) {
-#pragma omp simd
-    for (index_t j = begin; j < n; ++j) t[j] *= -inv_tau * t[j];
+    for (index_t j = begin; j < n; ++j) t[j] *= t[j];
   } else if (power == 1) {
 #pragma omp simd
-    for (index_t j = begin; j < n; ++j) t[j] = -inv_tau * __builtin_sqrt(t[j]);
+    for (index_t j = begin; j < n; ++j) t[j] = __builtin_sqrt(t[j]);
   } else {
-    for (index_t j = begin; j < n; ++j) t[j] = -inv_tau * static_cast<S>(__builtin_pow(t[j], 0.5 * power));
+    for (index_t j = begin; j < n; ++j) t[j] = static_cast<S>(__builtin_pow(t[j], 0.5 * power));
   }
 }
 
@@ -27,30 +25,31 @@ bool radial_tile(const RadialTile<T, S>& tile) {
   S* t = tile.scratch_s;
   T* column = tile.scratch_t;
   const index_t nj = tile.nj;
+  const S inv_tau = tile.inv_tau;
   bool any = false;
   for (index_t j = 0; j < nj; ++j) column[j] = T(0);
   for (index_t i = 0; i < tile.ni; ++i) {
     const index_t wanted = i + tile.first;
     const index_t begin = wanted < 0 ? 0 : (wanted > nj ? nj : wanted);
     T* out = tile.out + i * tile.ld_out;
-    exponents(tile.dot + i * tile.ld_dot, tile.half_i[i], tile.half_j, begin, nj, tile.power, tile.inv_tau, t);
+    powers(tile.dot + i * tile.ld_dot, tile.half_i[i], tile.half_j, begin, nj, tile.power, t);
     for (index_t j = 0; j < begin; ++j) out[j] = T(0);
     T sum = T(0);
     const T factor = tile.factor;
     if (tile.lse_i == nullptr) {
 #pragma omp simd reduction(+ : sum)
       for (index_t j = begin; j < nj; ++j) {
-        const T e = factor * exp_value(static_cast<T>(t[j]));
+        const T e = factor * exp_value(static_cast<T>(-inv_tau * t[j]));
         out[j] = e;
         sum += e;
         column[j] += e;
       }
     } else {
-      const S lse_i = tile.lse_i[i];
+      const S lse_i = tile.lse_i[i], nearest_i = tile.nearest_i[i];
 #pragma omp simd reduction(+ : sum)
       for (index_t j = begin; j < nj; ++j) {
-        T e = exp_value(static_cast<T>(t[j] - lse_i));
-        if (tile.lse_j != nullptr) e += exp_value(static_cast<T>(t[j] - tile.lse_j[j]));
+        T e = exp_value(static_cast<T>((nearest_i - t[j]) * inv_tau - lse_i));
+        if (tile.lse_j != nullptr) e += exp_value(static_cast<T>((tile.nearest_j[j] - t[j]) * inv_tau - tile.lse_j[j]));
         out[j] = e;
         sum += e;
         column[j] += e;
@@ -72,20 +71,22 @@ bool radial_tile(const RadialTile<T, S>& tile) {
 template <class S>
 void radial_stats(const RadialStats<S>& tile) {
   S* t = tile.scratch;
+  const S none = static_cast<S>(__builtin_inf()), inv_tau = tile.inv_tau;
   for (index_t i = 0; i < tile.ni; ++i) {
-    exponents(tile.dot + i * tile.ld_dot, tile.half_i[i], tile.half_j, 0, tile.nj, tile.power, tile.inv_tau, t);
+    powers(tile.dot + i * tile.ld_dot, tile.half_i[i], tile.half_j, 0, tile.nj, tile.power, t);
     const index_t self = tile.skip + i;
-    if (self >= 0 && self < tile.nj) t[self] = -static_cast<S>(__builtin_inf());
-    S peak = tile.peak[i];
-#pragma omp simd reduction(max : peak)
-    for (index_t j = 0; j < tile.nj; ++j) peak = t[j] > peak ? t[j] : peak;
-    // −inf − (−inf) would be NaN: nothing has been seen in this row yet.
-    const S base = peak == -static_cast<S>(__builtin_inf()) ? S(0) : peak;
+    if (self >= 0 && self < tile.nj) t[self] = none;
+    S nearest = tile.nearest[i];
+#pragma omp simd reduction(min : nearest)
+    for (index_t j = 0; j < tile.nj; ++j) nearest = t[j] < nearest ? t[j] : nearest;
+    // inf − inf would be NaN: nothing has been seen in this row yet.
+    const S base = nearest == none ? S(0) : nearest;
     S sum = S(0);
 #pragma omp simd reduction(+ : sum)
-    for (index_t j = 0; j < tile.nj; ++j) sum += exp_value(t[j] - base);
-    tile.sum[i] = tile.sum[i] * static_cast<double>(exp_value(tile.peak[i] - base)) + static_cast<double>(sum);
-    tile.peak[i] = peak;
+    for (index_t j = 0; j < tile.nj; ++j) sum += exp_value((base - t[j]) * inv_tau);
+    const S moved = (base - tile.nearest[i]) * inv_tau;
+    tile.sum[i] = tile.sum[i] * static_cast<double>(exp_value(moved)) + static_cast<double>(sum);
+    tile.nearest[i] = nearest;
   }
 }
 
