@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <initializer_list>
+#include <limits>
 #include <optional>
 #include <string>
 
@@ -48,7 +49,7 @@ View<const T> view(const char* name, const py::array_t<T>& a, index_t rows = any
   if ((rows != any && n != rows) || (cols != any && d != cols))
     refuse(name, "shape " + shape_text({rows, cols}), shape_text(a));
   if (n == 0) refuse(name, "at least one row", "shape " + shape_text(a));
-  const bool adjacent = column || d <= 1 || n == 0 || a.strides(1) == item;
+  const bool adjacent = column || d <= 1 || a.strides(1) == item;
   if (!adjacent || (n > 1 && a.strides(0) % item != 0))
     refuse(name, "rows of adjacent entries, whole entries apart", "strides " + strides_text(a));
   check_aligned(name, a);
@@ -81,13 +82,15 @@ T* mutable_entries(const char* name, py::array_t<T>& a, std::initializer_list<in
   return a.mutable_data();
 }
 
-/// (rows, cols), to be written: rows may lie apart, but not over each other.
+/// (rows, cols), to be written: rows may lie apart.
 template <class T>
 View<T> mutable_view(const char* name, py::array_t<T>& a, index_t rows, index_t cols) {
   if (rows == 0 || cols == 0) return {mutable_entries<T>(name, a, {rows, cols}), rows, cols, cols};
   const View<const T> v = view<T>(name, a, rows, cols);
   if (a.ndim() != 2) refuse(name, "shape " + shape_text({rows, cols}), shape_text(a));
-  if (rows > 1 && std::abs(v.stride) < cols) refuse(name, "rows that do not overlap", "strides " + strides_text(a));
+  // What the BLAS can write: rows in rising order, an int apart at most.
+  if (rows > 1 && (v.stride < cols || v.stride > std::numeric_limits<int>::max()))
+    refuse(name, "rows that do not overlap, in rising order", "strides " + strides_text(a));
   if (!a.writeable()) refuse(name, "a writeable array", "a read-only one");
   return {a.mutable_data(), rows, cols, v.stride};
 }

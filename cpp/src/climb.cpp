@@ -14,8 +14,8 @@ class NodeClimb {
  public:
   /// Weights: K × d. frozen_at (K × d): the nodes whose outputs a frozen importance compares. A node whose product is
   /// so small beside its minuend that their ratio is above `most` gives up.
-  NodeClimb(View<const S> x, View<const S> x_aug, View<const S> weights, View<const S> frozen_at, const Activation& h,
-            const NodeImportance<S>& alpha, const ClimbOptions& options, double most);
+  NodeClimb(std::shared_ptr<const Layer<T, S>> layer, View<const S> weights, View<const S> frozen_at,
+            const ClimbOptions& options, double most);
   index_t step();
   void finish();
   void write(const ClimbResult<S>& out) const;
@@ -52,7 +52,8 @@ class NodeClimb {
   void judge(Node& node, double* y, double minuend);
   void climb(const std::vector<Node*>& nodes);
 
-  Layer<T, S> layer_;
+  std::shared_ptr<const Layer<T, S>> shared_layer_;
+  const Layer<T, S>& layer_;
   ClimbOptions options_;
   double most_;
   Buffer<T> weights_;
@@ -76,11 +77,10 @@ void unit_rows(View<const S> rows, T* out) {
 }
 
 template <class T, class S>
-NodeClimb<T, S>::NodeClimb(View<const S> x, View<const S> x_aug, View<const S> weights, View<const S> frozen_at,
-                           const Activation& h, const NodeImportance<S>& alpha, const ClimbOptions& options,
-                           double most)
-    : layer_(x, x_aug, h, alpha), options_(options), most_(most) {
-  const index_t n = x.rows, d = x.cols, count = weights.rows;
+NodeClimb<T, S>::NodeClimb(std::shared_ptr<const Layer<T, S>> layer, View<const S> weights, View<const S> frozen_at,
+                           const ClimbOptions& options, double most)
+    : shared_layer_(std::move(layer)), layer_(*shared_layer_), options_(options), most_(most) {
+  const index_t n = layer_.size(), d = layer_.features(), count = weights.rows;
   weights_.resize(count * d);
   unit_rows(weights, weights_.data());
   nodes_.resize(static_cast<std::size_t>(count));
@@ -95,15 +95,19 @@ NodeClimb<T, S>::NodeClimb(View<const S> x, View<const S> x_aug, View<const S> w
   if (other_inputs() && !options.frozen) next_outputs_.resize(count * n);
   if (!own()) t_.resize(count * n);
   products_.resize(count * d);
-  layer_.project(x, weights_.data(), count, p_.data());
-  layer_.project(x_aug, weights_.data(), count, p_aug_.data());
+  layer_.project(layer_.x(), weights_.data(), count, p_.data());
+  layer_.project(layer_.x_aug(), weights_.data(), count, p_aug_.data());
   if (!own_outputs()) return;
+  if (!other_inputs() && frozen_at.data == weights.data) {
+    std::copy_n(p_.data(), count * n, outputs_.data());
+    return;
+  }
   Buffer<T> starts(count * d);
   unit_rows(options.frozen ? frozen_at : weights, starts.data());
   if (other_inputs())
     layer_.project_own_inputs(starts.data(), count, outputs_.data());
   else
-    layer_.project(x, starts.data(), count, outputs_.data());
+    layer_.project(layer_.x(), starts.data(), count, outputs_.data());
 }
 
 template <class T, class S>
@@ -292,7 +296,7 @@ void NodeClimb<T, S>::climb(const std::vector<Node*>& nodes) {
     }
     pending.swap(rest);
   }
-  // However short a step was, the energy fell: a maximum with a kink, as where wᵀx = 0 for some samples.
+  // However short a step was, the energy did not rise: a maximum, perhaps with a kink, as where wᵀx = 0.
   for (const index_t i : pending) {
     Node& node = *nodes[static_cast<std::size_t>(i)];
     node.stopped = node.converged = true;
@@ -363,6 +367,7 @@ struct Climb<T>::Parts {
   NodeImportance<T> alpha;
   ClimbOptions options;
   NodeClimb<T, T> climb;
+  std::shared_ptr<const Layer<double, T>> wide_layer;  // of all that go on in double
   std::vector<WideClimb<T>> wide;
 
   // Nodes that have given up go on in double.
@@ -377,9 +382,9 @@ struct Climb<T>::Parts {
       std::copy_n(starts.data() + id * d, d, frozen_at.data() + i * d);
     }
     constexpr double never = std::numeric_limits<double>::infinity();
-    wide.push_back({ids, std::make_unique<NodeClimb<double, T>>(x, x_aug, View<const T>{weights.data(), count, d, d},
-                                                                View<const T>{frozen_at.data(), count, d, d}, h, alpha,
-                                                                options, never)});
+    if (!wide_layer) wide_layer = std::make_shared<Layer<double, T>>(x, x_aug, h, alpha);
+    const View<const T> from{weights.data(), count, d, d}, frozen{frozen_at.data(), count, d, d};
+    wide.push_back({ids, std::make_unique<NodeClimb<double, T>>(wide_layer, from, frozen, options, never)});
   }
 };
 
@@ -391,14 +396,16 @@ Climb<T>::Climb(View<const T> x, View<const T> x_aug, View<const T> weights, con
   Buffer<T> starts(weights.rows * weights.cols);
   for (index_t k = 0; k < weights.rows; ++k)
     std::copy_n(weights.row(k), weights.cols, starts.data() + k * weights.cols);
-  parts_.reset(new Parts{x,
-                         x_aug,
-                         std::move(starts),
-                         h,
-                         alpha,
-                         options,
-                         NodeClimb<T, T>(x, x_aug, weights, weights, h, alpha, options, most),
-                         {}});
+  parts_.reset(
+      new Parts{x,
+                x_aug,
+                std::move(starts),
+                h,
+                alpha,
+                options,
+                NodeClimb<T, T>(std::make_shared<Layer<T, T>>(x, x_aug, h, alpha), weights, weights, options, most),
+                nullptr,
+                {}});
 }
 
 template <class T>

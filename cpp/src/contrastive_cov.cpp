@@ -9,7 +9,7 @@ namespace {
 
 // The Laplacian form is a difference C of terms like P. Single precision left errors of up to 5e-8 ‖P‖ in it, beside
 // 2e-7 ‖C‖ from its own sums, so beyond this ratio of ‖P‖ to ‖C‖ the work is done in double.
-constexpr Limits single_limits = {8, most_terms_single};
+constexpr Limits single_limits = {4, most_terms_single};
 
 struct Covariance {
   Buffer<double> matrix;  // d × d

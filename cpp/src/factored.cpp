@@ -151,7 +151,7 @@ void FactoredImportance<T>::degrees(double* degree, double* weight) const {
 }
 
 template <class T>
-void FactoredImportance<T>::matmul(View<const T> y, View<T> out) const {
+void FactoredImportance<T>::multiply(View<const T> y, T factor, View<T> out) const {
   const index_t n = this->size(), p = phi_->rank(), q = y.cols, groups = group_count(n, p * q);
   Buffer<double> parts(groups * p * q, 0.0);
   Buffer<T> moments(p * q);
@@ -182,18 +182,21 @@ void FactoredImportance<T>::matmul(View<const T> y, View<T> out) const {
     work.phi.resize(chunk * p);
     for_chunks(n, g, groups, [&](index_t i0, index_t ni) {
       phi_->rows(i0, ni, work.phi.data());
-      gemm<T>(Trans::no, Trans::no, ni, q, p, T(1), work.phi.data(), p, moments.data(), q, T(0), out.row(i0),
+      gemm<T>(Trans::no, Trans::no, ni, q, p, factor, work.phi.data(), p, moments.data(), q, T(0), out.row(i0),
               out.stride);
     });
   });
 }
 
 template <class T>
+void FactoredImportance<T>::matmul(View<const T> y, View<T> out) const {
+  multiply(y, T(1), out);
+}
+
+template <class T>
 void FactoredImportance<T>::symmetric_product(View<const T> y, View<T> out, double* degree, double* weight) const {
-  degrees(degree, weight);
-  FactoredImportance<T>::matmul(y, out);  // with the diagonal, as degrees() has it
-  for (index_t i = 0; i < out.rows; ++i)
-    for (index_t j = 0; j < out.cols; ++j) out.row(i)[j] *= T(2);
+  if (degree != nullptr) degrees(degree, weight);
+  multiply(y, T(2), out);  // with the diagonal, as degrees() has it
 }
 
 template <class T>

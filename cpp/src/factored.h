@@ -24,6 +24,9 @@ class FactoredImportance : public Importance<T> {
   FactoredImportance(index_t size, std::unique_ptr<Features<T>> phi) : Importance<T>(size), phi_(std::move(phi)) {}
 
  private:
+  /// out = factor · α y.
+  void multiply(View<const T> y, T factor, View<T> out) const;
+
   std::unique_ptr<Features<T>> phi_;
 };
 

@@ -181,22 +181,7 @@ class GatedCov {
     parallel_for(count * chunks, [&](index_t t, int worker) {
       const View<const S> from = data[t / chunks];
       const index_t i0 = t % chunks * chunk, ni = std::min(chunk, n - i0);
-      // The BLAS takes rows that are at least d and at most an int apart.
-      const T* rows = nullptr;
-      index_t stride = d;
-      if constexpr (std::is_same_v<T, S>) {
-        if (from.stride >= d && from.stride <= std::numeric_limits<int>::max()) {
-          rows = from.row(i0);
-          stride = from.stride;
-        }
-      }
-      if (rows == nullptr) {
-        Buffer<T>& part = parts[worker];
-        part.resize(chunk * d);
-        for (index_t i = 0; i < ni; ++i)
-          for (index_t j = 0; j < d; ++j) part[i * d + j] = static_cast<T>(from.row(i0 + i)[j]);
-        rows = part.data();
-      }
+      const auto [rows, stride] = rows_for_product<T, S>(from, i0, ni, parts[worker]);
       gemm<T>(Trans::no, Trans::yes, block, ni, d, T(1), w.data(), d, rows, stride, T(0),
               products[t / chunks]->data() + i0, n);
     });

@@ -284,10 +284,15 @@ struct GatedOperator<T>::Parts {
   }
 
   const NodeProducts<double, T>& in_double() {
+    {
+      const std::lock_guard<std::mutex> lock(wide_mutex);
+      if (wide) return *wide;
+    }
+    // Not under the lock: this may be interrupted by a signal whose handler wants a product too.
+    auto made = std::make_unique<NodeProducts<double, T>>(std::make_shared<Layer<double, T>>(x, x_aug, h, alpha),
+                                                          all_weights(), all_alpha_weights(), false);
     const std::lock_guard<std::mutex> lock(wide_mutex);
-    if (!wide)
-      wide = std::make_unique<NodeProducts<double, T>>(std::make_shared<Layer<double, T>>(x, x_aug, h, alpha),
-                                                       all_weights(), all_alpha_weights(), false);
+    if (!wide) wide = std::move(made);
     return *wide;
   }
 };

@@ -215,38 +215,37 @@ class Layer {
       shift[k] = sum / static_cast<double>(n);
     });
     Buffer<T> columns(n * nodes), products(n * nodes);
-    Buffer<double> degree(n), weight(n);
     const auto shifted = [&](index_t k, index_t i) { return static_cast<double>(a[k * n + i]) - shift[k]; };
     parallel_for(ceil_div(n, block), [&](index_t b, int) {
       for (index_t i = b * block; i < std::min(n, (b + 1) * block); ++i)
         for (index_t k = 0; k < nodes; ++k) columns[i * nodes + k] = static_cast<T>(shifted(k, i));
     });
-    shared_->symmetric_product({columns.data(), n, nodes, nodes}, {products.data(), n, nodes, nodes}, degree.data(),
-                               weight.data());
+    shared_->symmetric_product({columns.data(), n, nodes, nodes}, {products.data(), n, nodes, nodes}, nullptr, nullptr);
     parallel_for(ceil_div(n, block), [&](index_t b, int) {
       for (index_t i = b * block; i < std::min(n, (b + 1) * block); ++i)
         for (index_t k = 0; k < nodes; ++k)
-          t[k * n + i] = static_cast<T>(degree[i] * shifted(k, i) - static_cast<double>(products[i * nodes + k]));
+          t[k * n + i] = static_cast<T>(degree_[i] * shifted(k, i) - static_cast<double>(products[i * nodes + k]));
     });
   }
 
  private:
   static constexpr index_t block = 64;
 
-  // r of the shared importance, and what row_size() says.
+  // r and D of the shared importance, and what row_size() says.
   void take_degrees() {
     const index_t n = size();
-    Buffer<double> degree(n), weight(n);
+    Buffer<double> weight(n);
     Buffer<T> probe(n), probed(n, T(0));
+    degree_.resize(n);
     if (shared_->nonnegative()) {
-      shared_->degrees(degree.data(), weight.data());
+      shared_->degrees(degree_.data(), weight.data());
     } else {
       for (index_t i = 0; i < n; ++i) probe[i] = static_cast<T>(random_factor(i));
-      shared_->symmetric_product({probe.data(), n, 1, 1}, {probed.data(), n, 1, 1}, degree.data(), weight.data());
+      shared_->symmetric_product({probe.data(), n, 1, 1}, {probed.data(), n, 1, 1}, degree_.data(), weight.data());
     }
     for (index_t i = 0; i < n; ++i) {
       weight_row_[i] = static_cast<T>(weight[i]);
-      size_row_[i] = std::max(std::fabs(static_cast<T>(degree[i])), std::fabs(probed[i]));
+      size_row_[i] = std::max(std::fabs(static_cast<T>(degree_[i])), std::fabs(probed[i]));
     }
   }
 
@@ -298,7 +297,7 @@ class Layer {
   View<const S> x0_;
   RowMean<S> mean_, own_mean_;
   double mean_square_ = 0;
-  Buffer<double> squares_;
+  Buffer<double> degree_, squares_;
   Buffer<T> weight_row_, size_row_;
 };
 

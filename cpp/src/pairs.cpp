@@ -5,6 +5,7 @@
 
 #include "alphacl/samples.h"
 #include "cancellation.h"
+#include "pair_differences.h"
 #include "pair_scores.h"
 
 namespace alphacl {
@@ -299,9 +300,13 @@ Care care_of(const double* offset, index_t n) {
 // The largest ‖f‖; one that float cannot hold is inf.
 template <class S>
 double longest(View<const S> f) {
-  double largest = 0;
-  for (index_t i = 0; i < f.rows; ++i) largest = std::max(largest, kernels<S>().dot(f.row(i), f.row(i), f.cols));
-  return std::sqrt(largest);
+  const index_t chunk = 1024, chunks = ceil_div(f.rows, chunk);
+  Buffer<double> squares(chunks, 0.0);
+  parallel_for(chunks, [&](index_t c, int) {
+    for (index_t i = c * chunk; i < std::min(f.rows, (c + 1) * chunk); ++i)
+      squares[c] = std::max(squares[c], kernels<S>().dot(f.row(i), f.row(i), f.cols));
+  });
+  return std::sqrt(*std::max_element(squares.data(), squares.data() + chunks));
 }
 
 // Calls body with the scores in the type that is exact enough; those of a gradient hold features to be multiplied.
@@ -369,6 +374,7 @@ void with_enough_care(const Pairs<S>& pairs, PairForm form, Care care, Gradient&
       using T = std::decay_t<decltype(*scores.left().row(0))>;
       done = gradient(scores) || care == Care::differences;
       next = sizeof(T) == 4 ? Care::wide : Care::differences;
+      done = done || (next == Care::differences && !few_pairs(pairs.left.rows, pairs.left.cols));
     });
     care = next;
   }

@@ -214,8 +214,11 @@ class RadialImportance final : public TiledImportance<T> {
                                             sum.data(), work.scratch.data()});
       }
       // A row without partners has sum 0: its normaliser is infinite and its entries 0.
-      for (index_t i = 0; i < ni; ++i)
-        f.lse[i0 + i] = sum[i] == 0 ? std::numeric_limits<S>::infinity() : static_cast<S>(std::log(sum[i]));
+      for (index_t i = 0; i < ni; ++i) {
+        const bool alone = sum[i] == 0;
+        if (alone) f.nearest[i0 + i] = S(0);  // inf − inf would be NaN
+        f.lse[i0 + i] = alone ? std::numeric_limits<S>::infinity() : static_cast<S>(std::log(sum[i]));
+      }
     });
   }
 

@@ -51,7 +51,7 @@ class SortedGaussian final : public Importance<T> {
   void degrees(double* degree, double* weight) const override;
   void matmul(View<const T> y, View<T> out) const override { multiply(y, T(1), true, out); }
   void symmetric_product(View<const T> y, View<T> out, double* degree, double* weight) const override {
-    degrees(degree, weight);
+    if (degree != nullptr) degrees(degree, weight);
     multiply(y, T(2), false, out);
   }
   void laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const override;

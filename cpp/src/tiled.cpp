@@ -114,10 +114,8 @@ void add_transposed(const T* tile, index_t ni, index_t nj, T* out) {
 template <class T>
 void TiledImportance<T>::symmetric_product(View<const T> y, View<T> out, double* degree, double* weight) const {
   const index_t n = this->size(), q = y.cols, height = tile_rows(n);
-  const bool symmetric = this->symmetric();
+  const bool symmetric = this->symmetric(), sums = degree != nullptr;
   const auto dot = kernels<T>().dot;
-  Buffer<T> packed(n * q);  // whatever the strides of y are
-  for (index_t i = 0; i < n; ++i) std::copy_n(y.row(i), q, packed.data() + i * q);
   const Buffer<T> ones(tile_cols, T(1));
   PerWorker<Work<T>> works;
   parallel_for(ceil_div(n, height), [&](index_t b, int worker) {
@@ -125,8 +123,8 @@ void TiledImportance<T>::symmetric_product(View<const T> y, View<T> out, double*
     work.entries.resize(height * tile_cols);
     const index_t i0 = b * height, ni = std::min(height, n - i0);
     double own[most_rows];
-    std::fill_n(degree + i0, ni, 0.0);
-    std::fill_n(weight + i0, ni, 0.0);
+    if (sums) std::fill_n(degree + i0, ni, 0.0);
+    if (sums) std::fill_n(weight + i0, ni, 0.0);
     for (index_t j0 = 0; j0 < n; j0 += tile_cols) {
       poll();
       const index_t nj = std::min(tile_cols, n - j0);
@@ -137,20 +135,20 @@ void TiledImportance<T>::symmetric_product(View<const T> y, View<T> out, double*
         own[i - i0] = static_cast<double>(entry);
         entry = T(0);
       }
-      for (index_t i = 0; i < ni; ++i) weight[i0 + i] += dot(entries + i * nj, ones.data(), nj);
+      for (index_t i = 0; sums && i < ni; ++i) weight[i0 + i] += dot(entries + i * nj, ones.data(), nj);
       if (!symmetric) {
         work.transposed.resize(height * tile_cols);
         tile({j0, nj, i0, ni}, work.transposed.data(), ni, work.tile);
         for (index_t i = std::max(i0, j0); i < std::min(i0 + ni, j0 + nj); ++i)
           work.transposed[(i - j0) * ni + (i - i0)] = T(0);
         add_transposed(work.transposed.data(), ni, nj, entries);
-        for (index_t i = 0; i < ni; ++i) degree[i0 + i] += dot(entries + i * nj, ones.data(), nj);
+        for (index_t i = 0; sums && i < ni; ++i) degree[i0 + i] += dot(entries + i * nj, ones.data(), nj);
       }
       if (q > 0)
-        gemm<T>(Trans::no, Trans::no, ni, q, nj, T(symmetric ? 2 : 1), entries, nj, packed.data() + j0 * q, q,
+        gemm<T>(Trans::no, Trans::no, ni, q, nj, T(symmetric ? 2 : 1), entries, nj, y.row(j0), y.stride,
                 j0 == 0 ? T(0) : T(1), out.row(i0), out.stride);
     }
-    for (index_t i = 0; i < ni; ++i) {
+    for (index_t i = 0; sums && i < ni; ++i) {
       if (symmetric) degree[i0 + i] = 2 * weight[i0 + i];
       weight[i0 + i] += own[i];
     }

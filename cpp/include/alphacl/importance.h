@@ -89,7 +89,8 @@ class Importance {
   /// D and R as laplacian() uses them: without the diagonal where D would be lost beside it, at the same relative
   /// accuracy as α itself.
   virtual void degrees(double* degree, double* weight) const = 0;
-  /// out = (α + αᵀ) y without what degrees() leaves out, and degrees(): the Laplacian of the pairs is diag(D) y − out.
+  /// out = (α + αᵀ) y without what degrees() leaves out: the Laplacian of the pairs is diag(D) y − out. And degrees(),
+  /// unless both are null. Rows of y lie at least y.cols apart.
   virtual void symmetric_product(View<const T> y, View<T> out, double* degree, double* weight) const = 0;
   /// out = α y, y: N × q.
   virtual void matmul(View<const T> y, View<T> out) const = 0;
