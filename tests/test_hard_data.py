@@ -133,3 +133,14 @@ def test_importance_within_clusters_far_apart(symmetric, dtype):
     x = (1e4 * cluster[:, None] + rng.standard_normal((600, 5))).astype(dtype)
     alpha = (cluster[:, None] == cluster) * rng.uniform(-0.5, 1, (600, 600))
     check(x, x.copy(), (alpha + alpha.T if symmetric else alpha).astype(dtype))
+
+
+@pytest.mark.parametrize("probability", [0.5, 0.3, 0.07])
+def test_many_equal_samples_do_not_add_up_one_rounding(probability):
+    """x − mean of ones and zeros has two values; in float32 hundreds of equal products would err in one direction."""
+    rng = np.random.default_rng(15)
+    x = (rng.random((4000, 3)) < probability).astype(np.float32)
+    for alpha in (None, acl.LowRank(np.ones((4000, 1), np.float32)), acl.Uniform(diagonal=False)):
+        assert relative_error(acl.contrastive_cov(x, x, alpha), reference.contrastive_cov(x, x, alpha)) < 2e-7
+        truth = reference.energy(x, x, alpha)
+        assert abs(acl.energy(x, x, alpha) - truth) < 2e-7 * abs(truth)

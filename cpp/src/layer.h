@@ -50,7 +50,7 @@ std::pair<const T*, index_t> rows_for_product(View<const S> data, index_t i0, in
   return {copy.data(), d};
 }
 
-/// The mean of some rows, rounded to their type.
+/// The mean of some rows, shortened and rounded to their type.
 template <class S>
 struct RowMean {
   Buffer<double> wide;
@@ -59,6 +59,7 @@ struct RowMean {
     wide.resize(data.cols);
     narrow.resize(data.cols);
     row_mean(data, wide.data());
+    shorten(data, wide.data());
     for (index_t j = 0; j < data.cols; ++j) wide[j] = narrow[j] = static_cast<S>(wide[j]);
   }
 };

@@ -1,6 +1,7 @@
 #include "alphacl/samples.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "alphacl/kernels.h"
 #include "alphacl/threads.h"
@@ -26,11 +27,28 @@ void row_mean(View<const S> x, double* mean, index_t step) {
   }
 }
 
+template <class S>
+void shorten(View<const S> x, double* mean) {
+  constexpr index_t most_rows = 64;
+  const index_t rows = std::min(most_rows, x.rows);
+  double deviations[most_rows];
+  for (index_t j = 0; j < x.cols; ++j) {
+    for (index_t r = 0; r < rows; ++r)
+      deviations[r] = std::fabs(static_cast<double>(x.row(r * x.rows / rows)[j]) - mean[j]);
+    std::nth_element(deviations, deviations + rows / 2, deviations + rows);
+    const double median = deviations[rows / 2];
+    if (!(median > 0) || !std::isfinite(median) || !std::isfinite(mean[j])) continue;
+    const double unit = std::ldexp(1.0, std::max(std::ilogb(median) - 3, -1000));
+    mean[j] = std::nearbyint(mean[j] / unit) * unit;
+  }
+}
+
 template <class T, class S>
 SamplesOf<T, S>::SamplesOf(View<const S> x, View<const S> x_aug)
     : Samples<T>(x.rows, x.cols), x_(x), x_aug_(x_aug), shift_(x.cols), narrow_shift_(x.cols), ones_(gram_chunk, T(1)) {
   // Any vector among the data will do: of many rows one in eight is read.
   row_mean(x, shift_.data(), std::clamp<index_t>(x.rows / 1024, 1, 8));
+  shorten(x, shift_.data());
   // As a number of type T it is subtracted in T without another rounding.
   for (index_t j = 0; j < x.cols; ++j) shift_[j] = narrow_shift_[j] = static_cast<T>(shift_[j]);
 }
@@ -57,6 +75,8 @@ void SamplesOf<T, S>::pack(const PackedPairs<T>& q) const {
                                    q.b, q.c, q.e, ones_.data(), q.n, x_.cols, q.stride, q.u, q.v, q.plain});
 }
 
+template void shorten<float>(View<const float>, double*);
+template void shorten<double>(View<const double>, double*);
 template void row_mean<float>(View<const float>, double*, index_t);
 template void row_mean<double>(View<const double>, double*, index_t);
 template class SamplesOf<float, float>;

@@ -80,4 +80,10 @@ class SamplesOf final : public Samples<T> {
 template <class S>
 void row_mean(View<const S> x, double* mean, index_t step = 1);
 
+/// Rounds a mean to three bits of the median deviation from it, taken over some rows. Any shift near the data will do,
+/// and x − shift of integers, or of ones and zeros, then has few bits: their products and sums are exact, where the
+/// same rounding of many equal samples would add up.
+template <class S>
+void shorten(View<const S> x, double* mean);
+
 }  // namespace alphacl
