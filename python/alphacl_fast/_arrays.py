@@ -82,14 +82,18 @@ def _remedy(name: str, a: Any) -> str:
     return f": np.asarray({name}, np.float32) converts it" if known else ""
 
 
+def transform_error(name: str) -> RuntimeError:
+    return RuntimeError(
+        f"{name}: is used inside a transform of torch.func (grad, vmap, jvp), which alphacl_fast does not support: "
+        "take derivatives by backward() or torch.autograd.grad"
+    )
+
+
 def refuse_transforms(name: str, t: Any) -> None:
     """Refuses what torch.func and forward-mode derivatives put in place of a tensor: they would be lost in silence."""
     torch = sys.modules["torch"]
     if torch._C._functorch.peek_interpreter_stack() is not None:
-        raise RuntimeError(
-            f"{name}: is used inside a transform of torch.func (grad, vmap, jvp), which alphacl_fast does not support: "
-            "take derivatives by backward() or torch.autograd.grad"
-        )
+        raise transform_error(name)
     if torch.autograd.forward_ad.unpack_dual(t).tangent is not None:
         raise RuntimeError(
             f"{name}: carries a tangent, but alphacl_fast has no forward-mode derivatives: "

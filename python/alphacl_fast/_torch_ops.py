@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from alphacl_fast import importance as importances
-from alphacl_fast._arrays import operand, positive
+from alphacl_fast._arrays import operand, positive, refuse_transforms, transform_error
 from alphacl_fast._backend import cpu
 
 _library = torch.library.Library("alphacl_fast", "DEF")
@@ -34,7 +34,28 @@ def _register(schema: str, check: Callable[..., None], kernel: Callable[..., Any
 
     _library.define(schema)
     _library.impl(name, checked(kernel), "CPU")
+    _library.impl(name, _refusing_transforms(getattr(torch.ops.alphacl_fast, name).default), "Autograd")
+    torch.library.register_vmap(f"alphacl_fast::{name}", _refuse_vmap, lib=_library)
     torch.library.register_fake(f"alphacl_fast::{name}", checked(fake), lib=_library)
+
+
+def _refusing_transforms(op: Any) -> Callable[..., Any]:
+    """The operator above autograd: compiled functions come here with what the public functions could not look at."""
+    names = [argument.name for argument in op._schema.arguments]
+
+    def call(*arguments):
+        for name, argument in zip(names, arguments, strict=True):
+            for t in argument if isinstance(argument, (list, tuple)) else (argument,):
+                if isinstance(t, torch.Tensor):
+                    refuse_transforms(name, t)
+        with torch._C._AutoDispatchBelowAutograd():
+            return op(*arguments)
+
+    return call
+
+
+def _refuse_vmap(info: Any, dims: Any, *arguments: Any) -> Any:
+    raise transform_error("tensors")
 
 
 def _expect(holds: Any, error: type[Exception], text: Callable[[], str]) -> None:
