@@ -82,10 +82,8 @@ def test_tensors_without_a_tangent_work_beside_others():
         assert losses.nt_xent(X, K).isfinite()
 
 
-OPERATORS = (
-    ("energy", "energy, other view", "contrastive_cov", "alpha_cl_loss", "InfoNCE", "Triplet", "nt_xent")
-    + ("temperature", "negative_keys", "clip_loss", "logit_scale", "siglip_loss")
-)  # fmt: skip
+OPERATORS = ["energy", "energy, other view", "contrastive_cov", "alpha_cl_loss", "InfoNCE", "Triplet", "nt_xent"]
+OPERATORS += ["temperature", "negative_keys", "clip_loss", "logit_scale", "siglip_loss"]
 
 
 def _compiled(transform, function, backend):
