@@ -120,6 +120,22 @@ def test_an_importance_is_no_array(alpha):
     np.testing.assert_array_equal(alpha @ X, alpha.matmul(X))
 
 
+def test_what_belongs_to_nodes_is_no_array():
+    operator = acl.GatedCovariance(X, X, X[:2])
+    node = acl.NodeGaussian(1.0)
+    with pytest.raises(TypeError, match=r"^GatedCovariance: expected \.to_dense\(\)"):
+        np.asarray(operator)
+    with pytest.raises(TypeError, match=r"^y: expected GatedCovariance @ y, got y @ GatedCovariance"):
+        X[:2] @ operator
+    with pytest.raises(TypeError, match=r"^NodeGaussian: expected use as it is, got np\.asarray"):
+        np.asarray(node)
+    with pytest.raises(TypeError, match=r"^NodeGaussian: has no products"):
+        X @ node
+    for alpha in (operator, node):
+        with pytest.raises(TypeError, match="unsupported operand"):
+            X * alpha
+
+
 @pytest.mark.parametrize("operation", [acl.contrastive_cov, acl.energy])
 def test_what_is_near_an_importance(operation):
     with pytest.raises(TypeError, match=r"^alpha: .*got NodeGaussian, which belongs to the nodes of gated_cov"):

@@ -99,6 +99,7 @@ from alphacl_fast import *
 import alphacl_fast as acl
 from alphacl_fast import losses as lazy
 assert "losses" in dir(acl) and hasattr(acl, "losses") and "torch" not in sys.modules
+assert acl.losses is acl.losses is lazy is losses and lazy.__doc__ and "torch" not in sys.modules
 assert lazy.InfoNCE(tau=0.5).tau == 0.5 and "nt_xent" in dir(lazy) and lazy.__all__
 import alphacl_fast.losses
 assert acl.losses is alphacl_fast.losses is sys.modules["alphacl_fast.losses"]

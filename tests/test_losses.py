@@ -503,7 +503,7 @@ def test_simplex_projection_of_duplicates():
         (
             lambda z: acl.importance.PairImportance(z, 1.0, "hinge", np.ones(7), np.ones(8)),
             ValueError,
-            r"offset: expected a float64 numpy array of shape \(8,\), got float64 \(7,\)",
+            r"offset: expected a float64 array or tensor of shape \(8,\), got float64 \(7,\)",
         ),
     ],
 )

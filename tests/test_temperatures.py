@@ -49,14 +49,29 @@ def test_a_module_learns_its_temperature(name):
 @pytest.mark.parametrize("name", MODULES)
 def test_another_tensor_is_a_buffer(name):
     module_of, function = MODULES[name]
-    log = torch.tensor(-1.0, requires_grad=True)
-    module = module_of(log.exp())
+    module = module_of(torch.tensor(0.3))
     assert not list(module.parameters())
     assert list(module.state_dict()) == ["temperature"]
-    module(Z, K).backward()
-    other = torch.tensor(-1.0, requires_grad=True)
-    function(Z, K, temperature=other.exp()).backward()
-    torch.testing.assert_close(log.grad, other.grad)
+    torch.testing.assert_close(module(Z, K), function(Z, K, temperature=torch.tensor(0.3)))
+    assert copy.deepcopy(module)(Z, K).item() == module(Z, K).item()
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_tensor_that_no_optimizer_would_learn_is_refused(name):
+    """parameters() does not hold it, and the graph behind it is gone after the first backward."""
+    module_of, function = MODULES[name]
+    for temperature in (_learned(), _learned(-1.0).exp()):
+        text = (
+            rf"^temperature: requires grad, .*nn\.Parameter\(\.\.\.\), or give temperature= to {function.__name__} at"
+        )
+        with pytest.raises(RuntimeError, match=text):
+            module_of(temperature)
+
+
+def test_a_temperature_among_the_keys_is_told_its_name():
+    for value in (0.2, np.float32(0.2), torch.tensor(0.2)):
+        with pytest.raises(TypeError, match=r"^negative_keys: .*write temperature="):
+            losses.info_nce(Z, K, value)
 
 
 def _learned(value=0.5):

@@ -2,6 +2,7 @@
 
 import warnings
 
+import numpy as np
 import pytest
 from support import torch as import_torch
 
@@ -167,7 +168,7 @@ def test_compiled(name):
         _refused_when_compiled(lambda *a, name=name: getattr(ops, name)(*a), (GOOD[name] | change).values(), text)
 
 
-REPRODUCERS = {
+PUBLIC = {
     "energy": (acl.energy, (torch.ones(40, 8), torch.ones(20, 8)), "f_aug: expected shape"),
     "far outside": (acl.energy, (torch.ones(20_000, 8), torch.ones(1, 8)), "f_aug: expected shape"),
     "contrastive_cov": (
@@ -189,9 +190,9 @@ REPRODUCERS = {
 
 
 @pytest.mark.parametrize("dynamic", [False, True])
-@pytest.mark.parametrize("name", REPRODUCERS)
+@pytest.mark.parametrize("name", PUBLIC)
 def test_public_functions_compiled(name, dynamic):
-    function, arguments, text = REPRODUCERS[name]
+    function, arguments, text = PUBLIC[name]
     _refused_when_compiled(function, arguments, text, dynamic=dynamic)
 
 
@@ -224,3 +225,52 @@ def test_sizes_stay_free_when_compiled(alpha):
 def test_a_constant_importance_that_requires_grad_is_refused_when_compiled():
     features = _normal(N, 2).requires_grad_()
     _refused_when_compiled(lambda a, b: acl.energy(a, a, acl.Direct(b)), (Z, features), "alpha: requires grad")
+
+
+ARRAY, SQUARE = Z.numpy(), _normal(N, N).numpy()
+OTHERS = {
+    "features": (lambda a: acl.energy(a, a, acl.Gaussian(ARRAY, 1.0)), "alpha: expected a torch tensor like f, got a"),
+    "square": (lambda a: acl.contrastive_cov(a, a, SQUARE), "alpha: expected a torch tensor like x, got a numpy array"),
+    "f_aug": (lambda a: acl.energy(a, ARRAY), "f_aug: expected a torch tensor like f, got a numpy array"),
+    "x_aug": (lambda a: acl.contrastive_cov(a, ARRAY), "x_aug: expected a torch tensor like x, got a numpy array"),
+    "class": (lambda a: acl.energy(a, a, acl.Direct), r"alpha: .*got the class Direct: make one of it, Direct\("),
+    "NodeGaussian": (lambda a: acl.energy(a, a, acl.NodeGaussian(1.0)), "alpha: .*got NodeGaussian, which belongs"),
+    "text": (lambda a: acl.energy(a, a, "direct"), "alpha: expected an importance or .*, got str"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_kinds_are_refused_in_the_same_words_when_compiled(name):
+    function, text = OTHERS[name]
+    with pytest.raises(TypeError, match=rf"^{text}"):
+        function(Z)
+    _refused_when_compiled(function, (Z,), text)
+
+
+def test_out_is_not_ignored_when_compiled():
+    out = torch.zeros(M, M, dtype=Z.dtype)
+    _refused_when_compiled(lambda a: acl.contrastive_cov(a, a + 1, out=out), (Z,), "^out: expected None under")
+    assert not out.any()
+
+
+def test_pair_importance_of_rows_in_any_order():
+    rows = ROWS.numpy()
+    z = Z.clone().requires_grad_()
+    read_only = np.broadcast_to(np.float64(1), (N,))
+    for offset in (rows[::-1], np.stack([rows, rows], 1)[:, 0], read_only):
+        alpha = acl.importance.PairImportance(Z, 1.0, "softplus", offset, offset)
+        plain = acl.importance.PairImportance(Z, 1.0, "softplus", offset.copy(), offset.copy())
+        torch.testing.assert_close(acl.energy(z, z + 1, alpha), acl.energy(z, z + 1, plain))
+
+
+@pytest.mark.parametrize("name", ["offset", "weight"])
+def test_pair_importance_refuses_rows_that_would_be_learned(name):
+    rows = {"offset": ROWS, "weight": ROWS} | {name: ROWS.clone().requires_grad_()}
+    alpha = acl.importance.PairImportance(Z, 1.0, "softplus", **rows)
+    for use in (alpha.row_sums, alpha.to_dense, lambda: alpha @ Z, lambda: acl.energy(Z, Z + 1, alpha)):
+        with pytest.raises(RuntimeError, match=rf"^{name}: requires grad"):
+            use()
+    with pytest.raises(RuntimeError, match=r"^\w+: requires grad"):
+        acl.energy(Z.clone().requires_grad_(), Z, alpha)
+    with torch.no_grad():
+        assert alpha.row_sums().isfinite().all()

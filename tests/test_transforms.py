@@ -80,3 +80,43 @@ def test_tensors_without_a_tangent_work_beside_others():
         forward_ad.make_dual(X, TANGENT)
         torch.testing.assert_close(acl.energy(X, K), acl.energy(X.clone(), K))
         assert losses.nt_xent(X, K).isfinite()
+
+
+OPERATORS = ["energy", "energy, other view", "contrastive_cov", "alpha_cl_loss", "InfoNCE", "Triplet", "nt_xent"]
+OPERATORS += ["temperature", "negative_keys", "clip_loss", "logit_scale", "siglip_loss"]
+
+
+def _compiled(transform, function, backend):
+    torch.compiler.reset()
+    if transform == "dual":
+        _dual(torch.compile(function, backend=backend))
+        return
+    torch.compile(lambda: TRANSFORMS[transform](function), backend=backend)()
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's own
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.parametrize("transform", TRANSFORMS)
+@pytest.mark.parametrize("name", OPERATORS)
+def test_refused_in_compiled_functions(name, transform, backend):
+    """There the public functions do not look: their operators do."""
+    text = "forward-mode" if transform == "dual" else r"a transform of torch\.func"
+    if (name, transform) == ("siglip_loss", "vmap"):
+        text = "vmap"  # refused by torch, before an operator is reached
+    with pytest.raises(Exception, match=rf"\w+: .*{text}"):
+        _compiled(transform, FUNCTIONS[name], backend)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's own
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_negatives_of_their_own_keep_their_derivatives_when_compiled(backend):
+    """They are plain torch, without an operator that could refuse."""
+    negatives = torch.stack([K, K + 1, X], 1)
+
+    def function(z):
+        return losses.info_nce(z, K, negatives)
+
+    z = X.clone().requires_grad_()
+    function(z).backward()
+    torch.compiler.reset()
+    torch.testing.assert_close(torch.compile(lambda: torch.func.grad(function)(X), backend=backend)(), z.grad)

@@ -28,6 +28,23 @@ class Operand:
         return self.array.shape
 
 
+class NotAnArray:
+    """Base of what numpy would take for a scalar, and make arrays of objects of."""
+
+    __array_ufunc__ = None
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        kind = type(self).__name__
+        expected = ".to_dense() where all entries are wanted" if hasattr(self, "to_dense") else "use as it is"
+        raise TypeError(f"{kind}: expected {expected}, got np.asarray")
+
+    def __rmatmul__(self, y: Any) -> Any:
+        kind = type(self).__name__
+        if not hasattr(self, "matmul"):
+            raise TypeError(f"{kind}: has no products, got y @ {kind}")
+        raise TypeError(f"y: expected {kind} @ y, got y @ {kind}: the products are those with columns")
+
+
 def is_tensor(a: Any) -> bool:
     """Whether `a` is a torch tensor; does not import torch."""
     torch = sys.modules.get("torch")
@@ -77,19 +94,22 @@ def _remedy(name: str, a: Any) -> str:
         wide = a.dtype.kind == "f" and a.dtype.itemsize > 4
         plain = a.dtype.kind in "biuf" or a.dtype == object
         return f": np.asarray({name}, np.float{64 if wide else 32}) converts it" if plain else ""
-    # An importance has __array__ too, to refuse it.
-    known = isinstance(a, (list, tuple)) or (hasattr(type(a), "__array__") and not hasattr(a, "to_dense"))
+    known = isinstance(a, (list, tuple)) or (hasattr(type(a), "__array__") and not isinstance(a, NotAnArray))
     return f": np.asarray({name}, np.float32) converts it" if known else ""
+
+
+def transform_error(name: str) -> RuntimeError:
+    return RuntimeError(
+        f"{name}: is used inside a transform of torch.func (grad, vmap, jvp), which alphacl_fast does not support: "
+        "take derivatives by backward() or torch.autograd.grad"
+    )
 
 
 def refuse_transforms(name: str, t: Any) -> None:
     """Refuses what torch.func and forward-mode derivatives put in place of a tensor: they would be lost in silence."""
     torch = sys.modules["torch"]
     if torch._C._functorch.peek_interpreter_stack() is not None:
-        raise RuntimeError(
-            f"{name}: is used inside a transform of torch.func (grad, vmap, jvp), which alphacl_fast does not support: "
-            "take derivatives by backward() or torch.autograd.grad"
-        )
+        raise transform_error(name)
     if torch.autograd.forward_ad.unpack_dual(t).tangent is not None:
         raise RuntimeError(
             f"{name}: carries a tangent, but alphacl_fast has no forward-mode derivatives: "

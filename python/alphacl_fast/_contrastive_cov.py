@@ -25,6 +25,10 @@ def contrastive_cov(x: Any, x_aug: Any, alpha: Any = None, *, out: Any = None) -
     Source: poster, "contrastive covariance"; Laplacian form and shift: derived.
     """
     if is_traced(x):
+        if out is not None:
+            raise TypeError(
+                "out: expected None under torch.compile, where the result is new memory, got one to write to"
+            )
         return _torch_ops().contrastive_cov(x, x_aug, alpha)
     a, b = operand("x", x), operand("x_aug", x_aug)
     like(b, a)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from alphacl_fast._arrays import Operand, apart, is_tensor, like, operand, refuse_grad, result
+from alphacl_fast._arrays import NotAnArray, Operand, apart, is_tensor, like, operand, refuse_grad, result
 from alphacl_fast._backend import cpu, maker
 from alphacl_fast._optional import require
 from alphacl_fast.activations import compiled_form
@@ -81,7 +81,7 @@ def gated_cov(x: Any, x_aug: Any, weights: Any, *, activation: Any = "relu", alp
     return answer
 
 
-class GatedCovariance:
+class GatedCovariance(NotAnArray):
     """A(w_k) = C_α[x h'(w_kᵀx)] of K nodes, by products alone: nothing of size K·d² is formed.
 
     2N² A v = Σ_i x_i g_i (D_i a_i − ((α + αᵀ)a)_i − R_i δ_i) + x'_i g'_i R_i δ_i

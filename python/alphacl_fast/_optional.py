@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import sys
 from types import ModuleType
@@ -44,7 +45,12 @@ class _LazyModule(ModuleType):
 def losses() -> ModuleType:
     """The losses, which import torch: themselves where torch is loaded, else in name until something is asked for."""
     name = "alphacl_fast.losses"
-    return importlib.import_module(name) if sys.modules.get("torch") is not None else _LazyModule(name)
+    return importlib.import_module(name) if sys.modules.get("torch") is not None else _lazy(name)
+
+
+@functools.cache
+def _lazy(name: str) -> ModuleType:
+    return _LazyModule(name, "Contrastive losses in torch, which is imported when something of them is asked for.")
 
 
 def torch_ops() -> ModuleType:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from alphacl_fast import importance as importances
-from alphacl_fast._arrays import operand, positive
+from alphacl_fast._arrays import is_array, operand, positive, refuse_transforms, transform_error
 from alphacl_fast._backend import cpu
 
 _library = torch.library.Library("alphacl_fast", "DEF")
@@ -34,7 +34,28 @@ def _register(schema: str, check: Callable[..., None], kernel: Callable[..., Any
 
     _library.define(schema)
     _library.impl(name, checked(kernel), "CPU")
+    _library.impl(name, _refusing_transforms(getattr(torch.ops.alphacl_fast, name).default), "Autograd")
+    torch.library.register_vmap(f"alphacl_fast::{name}", _refuse_vmap, lib=_library)
     torch.library.register_fake(f"alphacl_fast::{name}", checked(fake), lib=_library)
+
+
+def _refusing_transforms(op: Any) -> Callable[..., Any]:
+    """The operator above autograd: compiled functions come here with what the public functions could not look at."""
+    names = [argument.name for argument in op._schema.arguments]
+
+    def call(*arguments):
+        for name, argument in zip(names, arguments, strict=True):
+            for t in argument if isinstance(argument, (list, tuple)) else (argument,):
+                if isinstance(t, torch.Tensor):
+                    refuse_transforms(name, t)
+        with torch._C._AutoDispatchBelowAutograd():
+            return op(*arguments)
+
+    return call
+
+
+def _refuse_vmap(info: Any, dims: Any, *arguments: Any) -> Any:
+    raise transform_error("tensors")
 
 
 def _expect(holds: Any, error: type[Exception], text: Callable[[], str]) -> None:
@@ -369,22 +390,36 @@ _PARTS = {  # the tensors and the numbers of each kind
 }
 
 
-def _pack(alpha: Any, x: torch.Tensor) -> tuple[str, list[torch.Tensor], list[float]]:
-    if isinstance(alpha, torch.Tensor):
-        return "Dense", [alpha], []
-    kind = "Uniform" if alpha is None else getattr(alpha, "_kind", None)  # that of the base for a subclass
+def _pack(alpha: Any, x_name: str, x: torch.Tensor) -> tuple[str, list[torch.Tensor], list[float]]:
+    if is_array(alpha):
+        return "Dense", [_tensor("alpha", alpha, x_name)], []
+    if alpha is not None:
+        importances.refuse_others(alpha)
+    kind = "Uniform" if alpha is None else alpha._kind  # that of the base for a subclass
     if kind not in _PARTS:
-        raise TypeError(f"alpha: expected an importance or an (N, N) tensor, got {type(alpha).__name__}")
+        raise TypeError(f"alpha: expected an importance that torch knows, got {type(alpha).__name__}")
     if kind == "Uniform":
         if alpha is not None and alpha.size is not None and alpha.size != x.shape[0]:
             raise ValueError(f"alpha: expected {x.shape[0]} samples, got Uniform({alpha.size})")
         return kind, [], [0.0, float(alpha is None or alpha.diagonal)]
     tensors, numbers = _PARTS[kind]
-    return kind, [_tensor(getattr(alpha, name)) for name in tensors], [_packed(alpha, name) for name in numbers]
+    given = [(name, getattr(alpha, name)) for name in tensors]
+    packed = [_double(a) if name in ("offset", "weight") else _tensor("alpha", a, x_name) for name, a in given]
+    return kind, packed, [_packed(alpha, name) for name in numbers]
 
 
-def _tensor(a: Any) -> torch.Tensor:
-    return a if isinstance(a, torch.Tensor) else torch.from_numpy(a)
+def _tensor(name: str, a: Any, like: str) -> torch.Tensor:
+    if not isinstance(a, torch.Tensor):
+        kind = "numpy array" if isinstance(a, np.ndarray) else type(a).__name__
+        raise TypeError(f"{name}: expected a torch tensor like {like}, got a {kind}")
+    return a
+
+
+def _double(a: Any) -> torch.Tensor:
+    if isinstance(a, torch.Tensor):
+        return a
+    # torch takes no negative strides, and warns of what is read-only; torch.compile copies for itself.
+    return torch.from_numpy(a if torch.compiler.is_compiling() else np.require(a, requirements=("C", "A", "W")))
 
 
 def _packed(alpha: Any, name: str) -> float:
@@ -449,7 +484,7 @@ _UNPACK: dict[str, Callable[..., Any]] = {
     "Direct": lambda f, p, tau, normalize: importances.Direct(f, p, tau, normalize=bool(normalize)),
     "SquareRegularized": importances.SquareRegularized,
     "PairImportance": lambda f, offset, weight, scale, form: importances.PairImportance(
-        f, scale, _FORMS[int(form)], offset.numpy(), weight.numpy()
+        f, scale, _FORMS[int(form)], _doubles(offset), _doubles(weight)
     ),
 }
 
@@ -531,9 +566,9 @@ class _Energy(torch.autograd.Function):
         return inter * scale, intra * scale, None, None, *(None for _ in tensors)
 
 
-def _constant(alpha: Any, x: torch.Tensor, function: str) -> tuple[str, list[torch.Tensor], list[float]]:
+def _constant(alpha: Any, x_name: str, x: torch.Tensor, function: str) -> tuple[str, list[torch.Tensor], list[float]]:
     """α packed; there is no derivative with respect to it, and nothing may lose its gradient in silence."""
-    packed = _pack(alpha, x)
+    packed = _pack(alpha, x_name, x)
     if torch.is_grad_enabled() and any(t.requires_grad for t in packed[1]):
         raise RuntimeError(f"alpha: requires grad, but {function} has no derivative with respect to it: detach it")
     return packed
@@ -541,11 +576,13 @@ def _constant(alpha: Any, x: torch.Tensor, function: str) -> tuple[str, list[tor
 
 def contrastive_cov(x: torch.Tensor, x_aug: torch.Tensor, alpha: Any) -> torch.Tensor:
     """C_α[x] with its derivative with respect to x and x_aug, α constant."""
-    kind, tensors, numbers = _constant(alpha, x, "contrastive_cov")
+    _tensor("x_aug", x_aug, "x")
+    kind, tensors, numbers = _constant(alpha, "x", x, "contrastive_cov")
     return _ContrastiveCov.apply(x, x_aug, kind, numbers, *tensors)
 
 
 def energy(f: torch.Tensor, f_aug: torch.Tensor, alpha: Any) -> torch.Tensor:
     """E_α with its derivative with respect to f and f_aug, α constant."""
-    kind, tensors, numbers = _constant(alpha, f, "energy")
+    _tensor("f_aug", f_aug, "f")
+    kind, tensors, numbers = _constant(alpha, "f", f, "energy")
     return _Energy.apply(f, f_aug, kind, numbers, *tensors)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from alphacl_fast._arrays import (
+    NotAnArray,
     Operand,
     is_array,
     is_traced,
@@ -46,7 +47,7 @@ def _described(importance: Any) -> str:
     return f"{type(importance).__name__}({', '.join(parts)})"
 
 
-class Importance:
+class Importance(NotAnArray):
     """Base of all importances: an (N, N) linear operator that is not stored as one.
 
     Subclasses say what they are made of (``_operand``) and how to compile it (``_compile``).
@@ -102,16 +103,6 @@ class Importance:
 
     def __matmul__(self, y: Any) -> Any:
         return self.matmul(y)
-
-    # numpy would else take the object for a scalar, and make arrays of objects.
-    __array_ufunc__ = None
-
-    def __rmatmul__(self, y: Any) -> Any:
-        kind = type(self).__name__
-        raise TypeError(f"y: expected {kind} @ y, got y @ {kind}: the products are those of α with columns")
-
-    def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError(f"{type(self).__name__}: expected .to_dense() where all N² entries are wanted, got np.asarray")
 
     def __repr__(self) -> str:
         return _described(self)
@@ -326,18 +317,19 @@ class PairImportance(_OfFeatures):
             double = is_array(a) and str(a.dtype).removeprefix("torch.") == "float64"
             if not double or tuple(a.shape) != (len(features),):
                 got = f"{a.dtype} {tuple(a.shape)}" if is_array(a) else type(a).__name__
-                raise ValueError(f"{name}: expected a float64 numpy array of shape ({len(features)},), got {got}")
+                raise ValueError(f"{name}: expected a float64 array or tensor of shape ({len(features)},), got {got}")
         self.form = form
         self.offset = offset
         self.weight = weight
 
     def _compile(self, data: Operand) -> Any:
-        rows = (("offset", self.offset), ("weight", self.weight))
-        numbers = (np.ascontiguousarray(operand(name, a, ndim=(1,)).array) for name, a in rows)
+        rows = [operand(name, getattr(self, name), ndim=(1,)) for name in ("offset", "weight")]
+        refuse_grad("PairImportance", *rows)
+        numbers = (np.ascontiguousarray(a.array) for a in rows)
         return maker("pair", data.dtype)(data.array, self.scale, self.form, *numbers)
 
 
-class NodeGaussian:
+class NodeGaussian(NotAnArray):
     """For node k: α_ij = exp(−(h(w_kᵀx0_i) − h(w_kᵀx0_j))² / (2τ)), each node's own scalar output.
 
     For the gated functions only, which know the nodes. ``x0``: (N, d), the samples before augmentation; None means x.
@@ -378,24 +370,30 @@ def _sup_error(tol: float | None, dtype: np.dtype) -> float:
     return 0.5 * min(max(tol, 1e-15), 0.1)
 
 
+def refuse_others(alpha: Any) -> None:
+    """Refuses what is not an importance over the samples."""
+    if isinstance(alpha, NodeGaussian):
+        raise TypeError(
+            "alpha: expected an importance over the samples, got NodeGaussian, which belongs to the nodes of "
+            "gated_cov, GatedCovariance and theory: use Gaussian(f, tau) for outputs f of one node"
+        )
+    if isinstance(alpha, type):
+        raise TypeError(
+            f"alpha: expected an importance or an (N, N) array, got the class {alpha.__name__}: make one of it, "
+            f"{alpha.__name__}(...)"
+        )
+    if not isinstance(alpha, Importance):
+        raise TypeError(f"alpha: expected an importance or an (N, N) array, got {type(alpha).__name__}")
+
+
 def check(function: str, alpha: Any, x: Operand) -> tuple[Any, Operand]:
     """The importance that `alpha` means and its data, fit for the samples of `x`. None is uniform, an array Dense."""
     if alpha is None:
         alpha = Uniform()
     elif is_array(alpha):
         alpha = Dense(alpha)
-    elif isinstance(alpha, NodeGaussian):
-        raise TypeError(
-            "alpha: expected an importance over the samples, got NodeGaussian, which belongs to the nodes of "
-            "gated_cov, GatedCovariance and theory: use Gaussian(f, tau) for outputs f of one node"
-        )
-    elif isinstance(alpha, type):
-        raise TypeError(
-            f"alpha: expected an importance or an (N, N) array, got the class {alpha.__name__}: make one of it, "
-            f"{alpha.__name__}(...)"
-        )
-    elif not isinstance(alpha, Importance):
-        raise TypeError(f"alpha: expected an importance or an (N, N) array, got {type(alpha).__name__}")
+    else:
+        refuse_others(alpha)
     data = alpha._operand_for(x)
     if data is not x:
         named = Operand("alpha", data.array, data.is_torch, data.requires_grad)

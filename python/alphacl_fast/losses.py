@@ -17,6 +17,8 @@ from __future__ import annotations
 import math
 from typing import Any, Never
 
+import numpy as np
+
 from alphacl_fast._arrays import number, positive, refuse_transforms
 from alphacl_fast._optional import require, torch_ops
 from alphacl_fast.importance import Dense, Importance, PairImportance, Uniform
@@ -113,7 +115,7 @@ def _shown(value: Any) -> str:
     if not isinstance(value, torch.Tensor):
         return repr(value)
     text = f"{value.item():.6g}" if value.device.type == "cpu" else f"tensor on {value.device}"
-    return f"{text} (learned)" if value.requires_grad else text
+    return f"{text} (learned)" if isinstance(value, torch.nn.Parameter) else text
 
 
 class _PairLoss(torch.nn.Module):
@@ -472,7 +474,9 @@ def info_nce(
     _features("query", query)
     _features("positive_key", positive_key, ("query", query))
     paired = isinstance(negative_keys, torch.Tensor) and negative_keys.ndim == 3
-    if isinstance(negative_keys, (int, float)) or (isinstance(negative_keys, torch.Tensor) and negative_keys.ndim == 0):
+    if isinstance(negative_keys, (int, float, np.number)) or (
+        isinstance(negative_keys, torch.Tensor) and negative_keys.ndim == 0
+    ):
         raise TypeError(
             f"negative_keys: expected a torch tensor of keys, got {_shown(negative_keys)}: "
             "if that is the temperature, write temperature=..."
@@ -553,12 +557,19 @@ def siglip_loss(
 class _Learned(torch.nn.Module):
     """Base of the modules with a temperature: a Parameter is a parameter of the module, another tensor a buffer."""
 
+    _function = ""  # what the module calls
+
     def __init__(self, temperature: Any, reduction: str) -> None:
         super().__init__()
         _inverse("temperature", temperature)
         if isinstance(temperature, torch.nn.Parameter):
             self.temperature = temperature
         elif isinstance(temperature, torch.Tensor):
+            if temperature.requires_grad:
+                raise RuntimeError(
+                    "temperature: requires grad, but is no parameter, which an optimizer would learn: "
+                    f"pass nn.Parameter(...), or give temperature= to {self._function} at each call"
+                )
             self.register_buffer("temperature", temperature)
         else:
             self.temperature = positive("temperature", temperature)
@@ -570,6 +581,8 @@ class _Learned(torch.nn.Module):
 
 class NTXentLoss(_Learned):
     """``nt_xent`` as a module, whose temperature may be an ``nn.Parameter``. Options by keyword."""
+
+    _function = "nt_xent"
 
     def __init__(self, temperature: Any = 0.5, *, normalize: bool = True, reduction: str = "mean") -> None:
         super().__init__(temperature, reduction)
@@ -583,6 +596,8 @@ class NTXentLoss(_Learned):
 
 class InfoNCELoss(_Learned):
     """``info_nce`` as a module, whose temperature may be an ``nn.Parameter``. Options by keyword."""
+
+    _function = "info_nce"
 
     def __init__(
         self, temperature: Any = 0.1, *, symmetric: bool = False, normalize: bool = True, reduction: str = "mean"
