@@ -5,7 +5,6 @@ import numpy as np
 import alphacl_fast as acl
 
 from .data import laid_out, size, values
-from .judge import LEFT_IN_ALPHA
 
 
 def _cycles(case, n):
@@ -166,9 +165,6 @@ def importance(case, n, x, *, own=False, kinds=None):
     return acl.Dense(alpha) if own and not isinstance(alpha, acl.importance.Importance) else alpha
 
 
-def left_in_alpha(alpha, dtype):
-    """What an entry of α may be off by: the caller's `tol`, or what is promised of a Gaussian of scalars."""
-    if not isinstance(alpha, (acl.Gaussian, acl.NodeGaussian)):
-        return 0.0
-    scalars = isinstance(alpha, acl.NodeGaussian) or len(alpha.features.shape) == 1 or alpha.features.shape[1] == 1
-    return alpha.tol or (LEFT_IN_ALPHA[dtype] if scalars else 0.0)
+def left_in_alpha(alpha):
+    """What an entry of α may be off by: the caller's `tol`."""
+    return (alpha.tol or 0.0) if isinstance(alpha, (acl.Gaussian, acl.NodeGaussian)) else 0.0
