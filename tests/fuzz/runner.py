@@ -161,10 +161,10 @@ def _lane(names, seed, first, until, limit, setup, found):
 
 
 def hunt(seconds, *, seed, names=None, jobs=1, limit=60.0, say=print, setup="", enough=None):
-    """Runs for so long and ends the cases at hand; returns the number of calls by name and the findings (name, seed, text).
+    """Runs for so long; returns the number of calls by name and the findings (name, seed, text).
 
-    limit: seconds that a case may take. enough: findings that end it. setup: what each worker executes first, for the
-    tests of the hunt itself.
+    The cases at hand at the end come to their own. limit: seconds that a case may take. enough: findings that end it.
+    setup: what each worker executes first, for the tests of the hunt itself.
     """
     if names is None:
         from .subjects import SUBJECTS
