@@ -1,9 +1,9 @@
 """torch.ops.alphacl_fast.* called directly: sums over pairs, their gradients, the sums of an importance."""
 
-import sys
 import types
 
 import numpy as np
+import torch
 
 import alphacl_fast as acl
 from alphacl_fast import reference
@@ -14,8 +14,7 @@ from .data import laid_out, numpy_of
 from .judge import ROUNDINGS, contract, eps
 from .pairs import judge_log_sums, judge_sums
 
-acl.losses  # noqa: B018  registers the operators, with torch
-torch = sys.modules["torch"]
+acl.losses  # noqa: B018  registers the operators
 
 _FORMS = ("exponential", "hinge", "logistic", "softplus", "square")
 
