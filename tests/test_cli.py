@@ -313,7 +313,13 @@ def test_demo_on_a_damaged_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "module, package", [("matplotlib", "matplotlib"), ("tqdm", "tqdm"), ("sklearn", "scikit-learn")]
+    "module, package",
+    [
+        ("matplotlib", "matplotlib"),
+        ("tqdm", "tqdm"),
+        ("sklearn", "scikit-learn"),
+        ("threadpoolctl", "threadpoolctl"),
+    ],
 )
 def test_demo_without_an_optional_package(tmp_path, module, package):
     done = run("demo", "--data", "digits", "--out", tmp_path / "a.png", **without(tmp_path, module))

@@ -4,8 +4,7 @@ import numpy as np
 
 import alphacl_fast as acl
 
-from .data import laid_out, size, values
-from .judge import LEFT_IN_ALPHA
+from .data import laid_out, numpy_of, size, values
 
 
 def _cycles(case, n):
@@ -101,13 +100,19 @@ def temperature(case, unit, dtype):
     return min(max(float(dtype.type(tau)), low), float(np.finfo(dtype).max) / 8)
 
 
+_LONGEST_SERIES = 1e4  # range over √τ; the package takes 1e5, with so many columns that a case takes long
+
+
 def _gaussian(case, n, x, width=None):
     f = features(case, n, x, width)
     tau = temperature(case, typical_square(case, f), case.dtype)
     scalars = f.shape[1] == 1
     given = laid_out(case, "features", f[:, 0] if scalars and case.chance(0.7) else f)
     tol = case.power_of_ten(-8, -2) if case.chance(0.15) else None
-    method = case.pick(["auto", "tiles", "sorted"], [6, 1, 1]) if scalars else "auto"
+    methods = ["auto", "tiles", "sorted"]
+    if np.ptp(numpy_of(given).astype(float)) <= _LONGEST_SERIES * np.sqrt(tau):
+        methods.append("fourier")
+    method = case.pick(methods, [6, 1, 1, 2][: len(methods)]) if scalars else "auto"
     case.note(f"Gaussian tau={tau!r} tol={tol!r} method={method}")
     return acl.Gaussian(given, tau, tol=tol, method=method)
 
@@ -166,9 +171,6 @@ def importance(case, n, x, *, own=False, kinds=None):
     return acl.Dense(alpha) if own and not isinstance(alpha, acl.importance.Importance) else alpha
 
 
-def left_in_alpha(alpha, dtype):
-    """What an entry of α may be off by: the caller's `tol`, or what is promised of a Gaussian of scalars."""
-    if not isinstance(alpha, (acl.Gaussian, acl.NodeGaussian)):
-        return 0.0
-    scalars = isinstance(alpha, acl.NodeGaussian) or len(alpha.features.shape) == 1 or alpha.features.shape[1] == 1
-    return alpha.tol or (LEFT_IN_ALPHA[dtype] if scalars else 0.0)
+def left_in_alpha(alpha):
+    """What an entry of α may be off by: the caller's `tol`."""
+    return (alpha.tol or 0.0) if isinstance(alpha, (acl.Gaussian, acl.NodeGaussian)) else 0.0

@@ -209,9 +209,7 @@ def alpha_cl_loss(case):
         absolute, case.dtype,
     )  # fmt: skip
     per_pair = abs(factor) / (2 * n * n)
-    moved = per_pair * (
-        ROUNDINGS * eps(case.dtype) * np.abs(exact) + 2 * np.abs(rough - exact) + left_in_alpha(alpha, case.dtype)
-    )
+    moved = per_pair * (ROUNDINGS * eps(case.dtype) * np.abs(exact) + 2 * np.abs(rough - exact) + left_in_alpha(alpha))
     terms = gradient_terms(moved, z, z_aug, case.dtype)
     true_gradients = literal.distance_gradients(exact * per_pair, z.astype(kind), (z - z_aug).astype(kind))
     rough_z, rough_aug = z.astype(narrow), z_aug.astype(narrow)

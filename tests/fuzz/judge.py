@@ -11,8 +11,8 @@ every term of the literal sum moves, in the unit of the result. For a covariance
 half of it for an energy; for a product with v times ‖v‖; for Σ_i ω_i x_i x_iᵀ it is 4 eps Σ_i |ω_i| ‖x_i‖². Differences
 of samples stand there, not samples: an offset or a distance between clusters that α does not join is worth nothing.
 In float32, where double is at hand, one rounding in double of the centred samples is allowed beside it:
-4 eps64/(2N²) Σ_ij |α_ij| (‖x_i‖² + ‖x_j‖²). Where README promises less than that, WIDE and LEFT_IN_ALPHA say it.
-The losses have their own term, in losses.py: one rounding of each score.
+4 eps64/(2N²) Σ_ij |α_ij| (‖x_i‖² + ‖x_j‖²) (WIDE).
+The losses have their own terms, in family.py and scores.py: one rounding of each score.
 """
 
 import math
@@ -23,8 +23,6 @@ TOL = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-13}
 ROUNDINGS = 4
 # What rounding in double of the centred samples may move, as a factor of Σ_ij |α_ij| (‖x_i‖² + ‖x_j‖²)/(2N²).
 WIDE = {np.dtype(np.float32): ROUNDINGS * 2.0**-52, np.dtype(np.float64): 0.0}
-# What a Gaussian of scalars may leave in an entry of α where the caller gave no tol.
-LEFT_IN_ALPHA = {np.dtype(np.float32): 0.0, np.dtype(np.float64): 0.0}
 
 
 class Finding(Exception):

@@ -1,213 +1,99 @@
 """torch.ops.alphacl_fast.* called directly: sums over pairs, their gradients, the sums of an importance."""
 
+import types
+
 import numpy as np
+import torch
 
 import alphacl_fast as acl
 from alphacl_fast import reference
 
-from . import literal
 from .alphas import typical_square
 from .covariance import _literal_gradient, absolute_term, dense_pair, exact_type, gradient_terms, views
-from .data import laid_out, numpy_of, shape, size, values
-from .judge import ROUNDINGS, contract, eps, frobenius
+from .data import laid_out, numpy_of
+from .judge import ROUNDINGS, contract, eps
+from .pairs import judge_log_sums, judge_sums
 
 acl.losses  # noqa: B018  registers the operators
 
-
-class _Pairs:
-    """Scores between left and right (None: within left) in one precision."""
-
-    def __init__(self, left, right, scale, distances, kind):
-        self.left = left.astype(kind)
-        self.right = self.left if right is None else right.astype(kind)
-        self.scale, self.distances = kind(scale), distances
-        if distances:
-            both = np.concatenate([self.left, self.right]) if right is not None else self.left
-            squares = literal.squared_distances(both)
-            self.t = -self.scale * (squares[: len(self.left), len(self.left) :] if right is not None else squares)
-        else:
-            self.t = self.scale * (self.left @ self.right.T)
-
-    def gradients(self, slope):
-        """Of left and right, from the derivatives by the scores."""
-        left = self.scale * (slope @ self.right)
-        right = self.scale * (slope.T @ self.left)
-        if self.distances:
-            columns = list(zip(self.left.T, self.right.T, strict=True))
-            left = self.scale * np.stack([(slope * (b - a[:, None])).sum(1) for a, b in columns], 1)
-            right = self.scale * np.stack([(slope * (a[:, None] - b)).sum(0) for a, b in columns], 1)
-        return left, right
-
-    def rounding(self, dtype):
-        """4 eps (1 + what the terms of a score add up to)."""
-        if self.distances:
-            most = np.abs(self.t)
-        else:
-            most = abs(self.scale) * (np.abs(self.left) @ np.abs(self.right).T)
-        return ROUNDINGS * eps(dtype) * (1 + np.asarray(most, float))
-
-    def absolute(self, omega):
-        """What slopes off by ω_ij move in the gradients."""
-        left, right, scale = (np.abs(np.asarray(a, float)) for a in (self.left, self.right, self.scale))
-        if not self.distances:
-            return scale * (omega @ right), scale * (omega.T @ left)
-        columns = list(zip(np.asarray(self.left, float).T, np.asarray(self.right, float).T, strict=True))
-        return tuple(
-            scale * np.stack([(omega * np.abs(b - a[:, None])).sum(axis) for a, b in columns], 1) for axis in (1, 0)
-        )
+_FORMS = ("exponential", "hinge", "logistic", "softplus", "square")
 
 
-def _mask(n, other, within, skip):
-    mask = np.ones((n, other), bool)
-    if within:
-        mask &= ~np.eye(n, dtype=bool)
-        if skip:
-            mask &= ~np.roll(np.eye(n, dtype=bool), n // 2, 1)
-    elif skip:
-        mask &= ~np.eye(n, dtype=bool)
-    return mask
+def _log_sums(left, right, scale, *how):
+    return torch.ops.alphacl_fast.pair_log_sums(left, right, _scalar(scale), *how)
 
 
-def _arguments(case):
-    """left, right or None, scale, distances, skip_diagonal: as passed, in float64."""
-    case.torch = True
-    n, m = shape(case, {4: 3e7, 8: 3e6}[case.dtype.itemsize], 600)
-    within, skip = case.chance(0.5), case.chance(0.4)
-    distances = within and case.chance(0.6)
-    if within and skip:
-        n += n % 2
-    other = n if within or skip else size(case, 300)
-    wide = np.asarray(values(case, "left", n, m)[0]).astype(case.dtype).astype(np.float64)
-    left, right, wide_right = laid_out(case, "left", wide), None, None
-    if not within:
-        wide_right = np.asarray(values(case, "right", other, m)[0]).astype(case.dtype).astype(np.float64)
-        right = laid_out(case, "right", wide_right)
-    unit = typical_square(case, wide) if distances else max(1e-30, float((wide**2).sum(1).mean()))
-    scale = case.power_of_ten(-2, 1.5) / unit if 1e-25 < unit < 1e25 else 1.0
-    scale = float(case.dtype.type(scale))
-    case.note(f"scale={scale!r} distances={distances} skip_diagonal={skip}")
-    return left, right, wide, wide_right, scale, distances, skip
+def _log_sums_gradient(a, b, left, right, scale, *given):
+    a, b = torch.from_numpy(a), torch.from_numpy(b)
+    return torch.ops.alphacl_fast.pair_log_sums_backward(a, b, left, right, _scalar(scale), *given)[:2]
+
+
+def _sums(left, right, offset, scale, *how):
+    return torch.ops.alphacl_fast.pair_sums(left, right, torch.from_numpy(offset), _scalar(scale), *how)
+
+
+def _sums_gradient(a, left, right, offset, scale, *how):
+    a, offset = torch.from_numpy(a), torch.from_numpy(offset)
+    to_left, to_right, _, to_offset = torch.ops.alphacl_fast.pair_sums_backward(
+        a, left, right, offset, _scalar(scale), *how
+    )
+    return to_left, to_right, to_offset
+
+
+def _scalar(value):
+    return torch.tensor(value, dtype=torch.float64)
+
+
+_OPERATORS = types.SimpleNamespace(
+    log_sums=_log_sums, log_sums_gradient=_log_sums_gradient, sums=_sums, sums_gradient=_sums_gradient
+)
 
 
 def pair_log_sums(case):
-    import torch
-
-    ops = torch.ops.alphacl_fast
-    left, right, wide, wide_right, scale, distances, skip = _arguments(case)
-    columns = right is not None and case.chance(0.5)
-    factor = torch.tensor(scale, dtype=torch.float64)
-    rows, cols = ops.pair_log_sums(left, right, factor, distances, skip, columns)
-    truth, rough = (_Pairs(wide, wide_right, scale, distances, k) for k in (exact_type(case.dtype), case.dtype.type))
-    mask = _mask(*truth.t.shape, right is None, skip)
-    sums, share = literal.log_sum(truth.t, mask)
-    naive, naive_share = literal.log_sum(rough.t, mask)
-    e = truth.rounding(case.dtype)
-    _sums("rows", rows, sums, naive, (share * e).sum(1), case)
-    weight = case.rng.uniform(-1, 1, len(sums))
-    slope, rough_slope = share * weight[:, None], naive_share * weight[:, None].astype(case.dtype)
-    mean = (share * e).sum(1)[:, None]
-    weight_cols = np.zeros(0)
-    if columns:
-        col_sums, col_share = literal.log_sum(truth.t, mask, 0)
-        naive_cols, naive_col_share = literal.log_sum(rough.t, mask, 0)
-        _sums("cols", cols, col_sums, naive_cols, (col_share * e).sum(0), case)
-        weight_cols = case.rng.uniform(-1, 1, len(col_sums))
-        slope = slope + col_share * weight_cols
-        rough_slope = rough_slope + naive_col_share * weight_cols.astype(case.dtype)
-        mean = mean + (col_share * e).sum(0)
-        share = share + col_share
-    if not (np.isfinite(sums).all() and (not columns or np.isfinite(col_sums).all())):
-        return
-    grad_rows, grad_cols = torch.from_numpy(weight), torch.from_numpy(weight_cols)
-    found = ops.pair_log_sums_backward(grad_rows, grad_cols, left, right, factor, rows, cols, distances, skip, columns)
-    moved = np.asarray(share, float) * (e + mean) + 2 * np.abs(
-        np.asarray(rough_slope, float) - np.asarray(slope, float)
-    )
-    _gradients(found, truth, rough, slope, rough_slope, moved, right is None, case)
-
-
-def _sums(what, found, truth, naive, absolute, case):
-    """Sums are float64 whatever the features are; only the accuracy of the features' type is asked for."""
-    finite = np.isfinite(truth)
-    found = numpy_of(found)
-    if (np.isfinite(found) != finite).any():
-        contract(what, found.astype(case.dtype), truth, lambda: naive, 0.0, case.dtype)
-    contract(
-        what, found[finite].astype(case.dtype), truth[finite], lambda: naive[finite],
-        frobenius(absolute[finite]), case.dtype,
-    )  # fmt: skip
-
-
-def _gradients(found, truth, rough, slope, rough_slope, moved, within, case):
-    true, naive, terms = truth.gradients(slope), rough.gradients(rough_slope), truth.absolute(moved)
-    if within:
-        true, naive, terms = ([g[0] + g[1]] for g in (true, naive, terms))
-    for k in range(len(true)):
-        contract(f"gradient {k}", numpy_of(found[k]), true[k], lambda k=k: naive[k], frobenius(terms[k]), case.dtype)
-
-
-_FORMS = {
-    "logistic": (literal.logistic, lambda x: literal.logistic(x) * literal.logistic(-x)),
-    "softplus": (literal.softplus, literal.logistic),
-    "square": (lambda x: np.maximum(x, 0) ** 2 / 2, lambda x: np.maximum(x, 0)),
-}
+    case.torch = True
+    judge_log_sums(case, _OPERATORS)
 
 
 def pair_sums(case):
-    import torch
+    case.torch = True
+    judge_sums(case, _OPERATORS)
 
-    ops = torch.ops.alphacl_fast
-    left, right, wide, wide_right, scale, distances, skip = _arguments(case)
-    form = case.pick(list(_FORMS))
-    offset = case.rng.uniform(-3, 3, len(wide))
-    case.note(form)
-    factor = torch.tensor(scale, dtype=torch.float64)
-    given = torch.from_numpy(offset)
-    rows = ops.pair_sums(left, right, given, factor, form, distances, skip)
-    truth, rough = (_Pairs(wide, wide_right, scale, distances, k) for k in (exact_type(case.dtype), case.dtype.type))
-    mask = _mask(*truth.t.shape, right is None, skip)
-    (function, slope_of), kind, narrow = _FORMS[form], exact_type(case.dtype), case.dtype.type
-    x, rough_x = offset.astype(kind)[:, None] + truth.t, offset.astype(narrow)[:, None] + rough.t
-    slope, rough_slope = slope_of(x) * mask, slope_of(rough_x) * mask
-    e = truth.rounding(case.dtype) + ROUNDINGS * eps(case.dtype) * np.abs(offset)[:, None]
-    _sums(
-        "rows", rows, (function(x) * mask).sum(1), (function(rough_x) * mask).sum(1), (np.abs(slope) * e).sum(1), case
-    )
-    weight = case.rng.uniform(-1, 1, len(wide))
-    found = ops.pair_sums_backward(torch.from_numpy(weight), left, right, given, factor, form, distances, skip)
-    curve = np.asarray(mask * (np.asarray(slope, float) + (form == "square")), float)
-    moved = np.abs(weight)[:, None] * (
-        curve * e + 2 * np.abs(np.asarray(rough_slope, float) - np.asarray(slope, float))
-    )
-    by = weight[:, None].astype(kind)
-    _gradients(found, truth, rough, slope * by, rough_slope * by.astype(narrow), moved, right is None, case)
-    of_offset = numpy_of(found[3]).astype(case.dtype)
-    contract(
-        "gradient of the offset", of_offset, (slope * by).sum(1), lambda: (rough_slope * by.astype(narrow)).sum(1),
-        frobenius(moved.sum(1)), case.dtype,
-    )  # fmt: skip
+
+def _packed(case, n, wide):
+    """kind, tensors and numbers as the operators take them, and the importance that they mean."""
+    kind = case.pick(["Uniform", "Dense", "LowRank", "Direct", "Gaussian", "SquareRegularized", "PairImportance"])
+    if kind == "Uniform":
+        diagonal = case.chance(0.5)
+        return kind, [], [case.pick([0.0, float(n)]), float(diagonal)], acl.Uniform(diagonal=diagonal)
+    if kind == "Dense":
+        a = laid_out(case, "alpha", case.rng.standard_normal((n, n)))
+        return kind, [a], [], acl.Dense(a)
+    f = laid_out(case, "features", wide[:, : min(3, wide.shape[1])])
+    tau = float(case.dtype.type(typical_square(case, wide)))
+    tau = tau if 1e-25 < tau < 1e25 else 1.0
+    if kind == "PairImportance":
+        form = case.pick(_FORMS)
+        # The exponential's offset is minus the logarithm of a normaliser: scores are not positive.
+        offset = -5 * case.rng.random(n) if form == "exponential" else 3 * case.rng.standard_normal(n)
+        weight = case.rng.uniform(-1, 2, n)
+        alpha = acl.importance.PairImportance(f, 1 / tau, form, offset, weight)
+        return kind, [f, torch.from_numpy(offset), torch.from_numpy(weight)], [1 / tau, _FORMS.index(form)], alpha
+    numbers, alpha = {
+        "LowRank": lambda: ([], acl.LowRank(f)),
+        "Direct": lambda: ([2.0, tau, 1.0], acl.Direct(f, 2.0, tau)),
+        "Gaussian": lambda: ([tau, 0.0, 0.0], acl.Gaussian(f, tau)),
+        "SquareRegularized": lambda: ([tau], acl.SquareRegularized(f, tau)),
+    }[kind]()
+    return kind, [f], numbers, alpha
 
 
 def sums_of_importances(case):
     """contrastive_cov, energy and laplacian by their operators."""
-    import torch
-
     ops = torch.ops.alphacl_fast
     case.torch = True
     x, x_aug, wide, wide_aug, _ = views(case)
     n = len(wide)
-    f = laid_out(case, "features", wide[:, : min(3, wide.shape[1])])
-    tau = float(case.dtype.type(typical_square(case, wide)))
-    tau = tau if 1e-25 < tau < 1e25 else 1.0
-    kind, tensors, numbers, alpha = case.pick(
-        [
-            ("Uniform", [], [0.0, 1.0], None),
-            ("Uniform", [], [float(n), 0.0], acl.Uniform(diagonal=False)),
-            ("LowRank", [f], [], acl.LowRank(f)),
-            ("Direct", [f], [2.0, tau, 1.0], acl.Direct(f, 2.0, tau)),
-            ("Gaussian", [f], [tau, 0.0, 0.0], acl.Gaussian(f, tau)),
-        ]
-    )
+    kind, tensors, numbers, alpha = _packed(case, n, wide)
     case.note(f"{kind} {numbers}")
     packed = (kind, tensors, numbers)
     exact, rough = dense_pair(alpha, n, case.dtype)

@@ -34,17 +34,12 @@ def run_case(name, seed):
 
 def outcome(name, seed):
     """None, or what is to be printed about the case."""
-    from .case import Case
-    from .subjects import SUBJECTS
-
-    case = Case(name, seed)
     try:
-        SUBJECTS[name](case)
-        case.check_guards()
+        run_case(name, seed)
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f" ({Path(last.filename).name}:{last.lineno})"
-        return f"{type(error).__name__}: {str(error)[:600]}{where}\n    {case}"
+        return f"{type(error).__name__}: {str(error)[:600]}{where}\n    {error.__notes__[-1]}"
     return None
 
 
@@ -96,14 +91,12 @@ class _Worker:
         self.process = subprocess.Popen(command, cwd=TESTS, env=environment, stdout=subprocess.PIPE, stderr=self.errors)
         self.buffer = b""
 
-    def line(self, until):
-        """The next line; None at the end of the time, and an exception where the worker died or hangs."""
+    def line(self):
+        """The next line, or an exception where the worker died or hangs."""
         deadline = time.monotonic() + self.limit + self.start
         while b"\n" not in self.buffer:
-            left = min(deadline, until.time) - time.monotonic()
+            left = deadline - time.monotonic()
             if left <= 0:
-                if time.monotonic() < deadline:
-                    return None
                 raise _LostError(f"no end within {self.limit:g} s", self)
             ready, _, _ = select.select([self.process.stdout], [], [], min(left, 1.0))
             if ready:
@@ -144,16 +137,17 @@ class _LostError(Exception):
 
 
 def _lane(names, seed, first, until, limit, setup, found):
-    """Cases from `first` on until the time is over, with a new worker after each that is lost."""
-    while time.monotonic() < until.time:
+    """Cases from `first` on, the last being at hand at the end of the time; a new worker after each that is lost."""
+    over = False
+    while not over:
         worker = _Worker(names, seed, first, limit, setup)
         try:
-            while (line := worker.line(until)) is not None:
-                if line == "ready":
-                    continue
-                number, name, own, text = json.loads(line)
+            assert worker.line() == "ready"
+            while not over:
+                number, name, own, text = json.loads(worker.line())
                 first = number + 1
                 found.put((name, own, text))
+                over = time.monotonic() >= until.time
         except _LostError as lost:
             if not worker.journal.exists():
                 found.put(("start of a worker", 0, str(lost)))
@@ -161,17 +155,16 @@ def _lane(names, seed, first, until, limit, setup, found):
             number, name, own, notes = worker.case()
             first = number + 1
             found.put((name, own, f"{lost}\n{notes}"))
+            over = time.monotonic() >= until.time
         finally:
             worker.close()
-        if line is None:
-            return
 
 
 def hunt(seconds, *, seed, names=None, jobs=1, limit=60.0, say=print, setup="", enough=None):
     """Runs for so long; returns the number of calls by name and the findings (name, seed, text).
 
-    limit: seconds that a case may take. enough: findings that end it. setup: what each worker executes first, for the
-    tests of the hunt itself.
+    The cases at hand at the end come to their own. limit: seconds that a case may take. enough: findings that end it.
+    setup: what each worker executes first, for the tests of the hunt itself.
     """
     if names is None:
         from .subjects import SUBJECTS

@@ -218,7 +218,8 @@ def clip_loss(case):
     made, (image, text) = _image_and_text(case)
     n = len(image)
     given, value, scalars = _logit_scale(case)
-    found = call(case, lambda a, b: acl.losses.clip_loss(a, b, given), made)
+    reduction, weight = reduced(case, n)
+    found = call(case, lambda a, b: acl.losses.clip_loss(a, b, given, reduction=reduction), made)
     others = ~np.eye(n, dtype=bool)
 
     def define(scores, weights):
@@ -230,30 +231,21 @@ def clip_loss(case):
         return (rows + cols) / 2, slope
 
     _judge(
-        case,
-        found,
-        made,
-        (image, text),
-        (value, 0.0, False),
-        define,
-        lambda a, b: [a, b],
-        np.full(n, 1 / n),
-        "mean",
-        scalars,
-    )
+        case, found, made, (image, text), (value, 0.0, False), define, lambda a, b: [a, b], weight, reduction, scalars,
+    )  # fmt: skip
 
 
 def siglip_loss(case):
     made, (image, text) = _image_and_text(case)
-    n = len(image)
     scale, value, scalars = _logit_scale(case)
     bias, offset, of_bias = _scalar(case, "bias", case.pick([-10.0, 0.0, 3.0, -100.0]))
-    found = call(case, lambda a, b: acl.losses.siglip_loss(a, b, scale, bias), made)
+    reduction, weight = reduced(case, len(image))
+    found = call(case, lambda a, b: acl.losses.siglip_loss(a, b, scale, bias, reduction=reduction), made)
 
     def define(scores, weights):
         return literal.siglip(scores.t, weights)
 
     _judge(
         case, found, made, (image, text), (value, offset, False), define, lambda a, b: [a, b],
-        np.full(n, 1 / n), "mean", scalars + of_bias,
+        weight, reduction, scalars + of_bias,
     )  # fmt: skip

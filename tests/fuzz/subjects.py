@@ -1,6 +1,6 @@
 """The list of subjects: the name of a function, and what makes and judges a call of it."""
 
-from . import covariance, eigenpairs, invalid, invalid_out, nodes, non_finite, operator_calls
+from . import covariance, eigenpairs, invalid, invalid_out, nodes, non_finite, operator_calls, pairs
 from .case import HAS_TORCH
 
 SUBJECTS = {
@@ -11,6 +11,8 @@ SUBJECTS = {
     "GatedCovariance": nodes.gated_covariance,
     "power_iteration": eigenpairs.power_iteration,
     "find_local_maxima": eigenpairs.find_local_maxima,
+    "pair_log_sums": pairs.pair_log_sums,
+    "pair_sums": pairs.pair_sums,
     "importances": operator_calls.importances,
     "non_finite": non_finite.non_finite,
 }

@@ -33,14 +33,26 @@ PLANTED = {
 }
 
 
+def _hunt(body, seconds, **options):
+    return hunt(seconds, seed=1, names=["contrastive_cov"], setup=_WRAP.format(body=body), **options)
+
+
 @pytest.mark.parametrize("what", PLANTED)
 def test_what_is_planted_is_found(what):
     body, text = PLANTED[what]
     said = []
-    calls, findings = hunt(
-        120, seed=1, names=["contrastive_cov"], limit=2, enough=2, say=said.append, setup=_WRAP.format(body=body)
-    )
+    calls, findings = _hunt(body, 120, limit=2.0 if what == "a hang" else 60.0, enough=2, say=said.append)
     assert len(findings) >= 2, f"{calls.total()} calls, {findings}"
     assert any(re.search(text, finding) for _, _, finding in findings), findings
     name, seed, _ = findings[0]
     assert f'run_case("{name}", {seed})' in said[0]
+
+
+def test_a_hang_that_outlasts_the_hunt_is_found():
+    _, findings = _hunt("time.sleep(1e6)", 0, limit=5.0)
+    assert ["no end within 5 s" in finding for _, _, finding in findings] == [True], findings
+
+
+def test_the_case_at_the_end_of_the_hunt_counts():
+    calls, findings = _hunt("pass", 0)
+    assert (calls.total(), findings) == (1, [])
