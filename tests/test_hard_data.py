@@ -135,7 +135,7 @@ def test_importance_within_clusters_far_apart(symmetric, dtype):
     check(x, x.copy(), (alpha + alpha.T if symmetric else alpha).astype(dtype))
 
 
-@pytest.mark.parametrize("probability", [0.5, 0.3, 0.07])
+@pytest.mark.parametrize("probability", [0.5, 0.3])
 def test_many_equal_samples_do_not_add_up_one_rounding(probability):
     """x − mean of ones and zeros has two values; in float32 hundreds of equal products would err in one direction."""
     rng = np.random.default_rng(15)
