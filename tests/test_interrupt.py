@@ -184,3 +184,28 @@ def test_calls_of_threads_that_are_not_the_main_one_work():
     thread.start()
     thread.join()
     assert (results[0] == 4).all()
+
+
+def test_a_handler_may_use_the_object_whose_call_it_interrupts():
+    """Also while the call first makes what serves it in double: nothing that the handler wants is locked."""
+    done = run_python(
+        """
+import signal
+import numpy as np
+import alphacl_fast as acl
+
+x = np.random.default_rng(0).standard_normal((9000, 4), dtype=np.float32)
+w = np.eye(2, 4, dtype=np.float32)
+found = []
+signal.signal(signal.SIGALRM, lambda *_: found.append(layer.matmul(w)))
+for delay in (0.05, 0.1, 0.2):
+    layer = acl.GatedCovariance(x, x.copy(), w, alpha=acl.Gaussian(x, 1e-4))  # α is nearly I: float32 loses all digits
+    signal.setitimer(signal.ITIMER_REAL, delay)
+    outer = layer.matmul(w)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    assert all(np.array_equal(outer, inner) for inner in found)
+print("done")
+""",
+        timeout=60,
+    )
+    assert "done" in done.stdout
