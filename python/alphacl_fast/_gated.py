@@ -93,7 +93,7 @@ class GatedCovariance(NotAnArray):
     Cost: 8NdK operations per product of all nodes; with NodeGaussian 8NpK more for p moments (a cosine series, or
     sorted blocks per node where tau is small); a shared importance adds its product with K columns.
     A float32 product that is small beside the terms it is a difference of is computed again in double, a float64 one
-    from the differences of all pairs where N² times the number of nodes is below about 6e8.
+    from the differences of all pairs where N² · max(2d, 64) times the nodes concerned is below 4e10.
     Copies and pickles hold the arguments and are computed anew from them, to the same bits.
     Memory: pre-activations up to 2^26 numbers are kept between products, else computed again; blocks of nodes x N,
     about 2^24 numbers an array. Worth it where fewer than about d/4 products are needed.
