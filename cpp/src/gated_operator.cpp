@@ -31,8 +31,6 @@ class NodeProducts {
     if (keep && count_ * layer_->size() <= most_kept / (other_outputs() ? 3 : 2)) keep_outputs();
   }
 
-  const std::shared_ptr<const Layer<T, S>>& layer() const { return layer_; }
-
   /// out row i = A(w_k) v row i with k = active[i]; lost[i]: the minuend of the product over what is left of it.
   /// Where that is more than `most`, all pairs are gone through if they are few (`most` infinite: never).
   void apply(View<const S> v, const index_t* active, View<S> out, double most, double* lost) const {

@@ -156,7 +156,7 @@ void TiledImportance<T>::symmetric_product(View<const T> y, View<T> out, double*
 }
 
 template <class T>
-void TiledImportance<T>::product(View<const T> y, View<T> out, bool of_transpose) const {
+void TiledImportance<T>::matmul(View<const T> y, View<T> out) const {
   const index_t n = this->size(), q = y.cols, height = tile_rows(n);
   Buffer<T> packed(n * q);  // whatever the strides of y are
   for (index_t i = 0; i < n; ++i) std::copy_n(y.row(i), q, packed.data() + i * q);
@@ -168,10 +168,10 @@ void TiledImportance<T>::product(View<const T> y, View<T> out, bool of_transpose
     for (index_t l0 = 0; l0 < n; l0 += tile_cols) {
       poll();
       const index_t nl = std::min(tile_cols, n - l0);
-      const Tile where = of_transpose ? Tile{l0, nl, k0, nk} : Tile{k0, nk, l0, nl};
+      const Tile where = {k0, nk, l0, nl};
       tile(where, work.entries.data(), where.nj, work.tile);
-      gemm<T>(of_transpose ? Trans::yes : Trans::no, Trans::no, nk, q, nl, T(1), work.entries.data(), where.nj,
-              packed.data() + l0 * q, q, l0 == 0 ? T(0) : T(1), out.row(k0), out.stride);
+      gemm<T>(Trans::no, Trans::no, nk, q, nl, T(1), work.entries.data(), where.nj, packed.data() + l0 * q, q,
+              l0 == 0 ? T(0) : T(1), out.row(k0), out.stride);
     }
   });
 }

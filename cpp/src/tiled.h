@@ -34,8 +34,7 @@ class TiledImportance : public Importance<T> {
   void degrees(double* degree, double* weight) const override {
     symmetric_product({nullptr, this->size(), 0, 0}, {nullptr, this->size(), 0, 0}, degree, weight);
   }
-  void matmul(View<const T> y, View<T> out) const override { product(y, out, false); }
-  void matmul_transposed(View<const T> y, View<T> out) const override { product(y, out, !this->symmetric()); }
+  void matmul(View<const T> y, View<T> out) const override;
   void symmetric_product(View<const T> y, View<T> out, double* degree, double* weight) const override;
   void laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const override;
   void to_dense(View<T> out) const override;
@@ -57,7 +56,6 @@ class TiledImportance : public Importance<T> {
   virtual void weights(index_t begin, index_t end, const double* degree, double* weight) const = 0;
 
  private:
-  void product(View<const T> y, View<T> out, bool of_transpose) const;
   void sums(double* out, bool of_columns) const;
 };
 

@@ -94,8 +94,6 @@ class Importance {
   virtual void symmetric_product(View<const T> y, View<T> out, double* degree, double* weight) const = 0;
   /// out = α y, y: N × q.
   virtual void matmul(View<const T> y, View<T> out) const = 0;
-  /// out = αᵀ y.
-  virtual void matmul_transposed(View<const T> y, View<T> out) const { matmul(y, out); }
   virtual bool symmetric() const { return true; }
   /// Whether no entry of α is negative. Then nothing is added up to more than the degrees say.
   virtual bool nonnegative() const { return true; }
