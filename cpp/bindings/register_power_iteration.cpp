@@ -34,7 +34,7 @@ class PythonOperator final : public BatchedOperator<T> {
     const py::object result = product_(rows, which);
     if (!py::isinstance<py::array_t<T>>(result))
       throw py::type_error("product: expected an array of the dtype it was given, got " +
-                           std::string(py::repr(result.get_type())));
+                           std::string(py::repr(py::type::of(result))));
     const auto array = py::reinterpret_borrow<py::array_t<T>>(result);
     const View<const T> products = view<T>("product", array, v.rows, v.cols);
     for (index_t i = 0; i < v.rows; ++i) std::copy_n(products.row(i), v.cols, out.row(i));

@@ -303,10 +303,10 @@ void weights_of(const PairTile<T>& tile, const PairWeights<T>& out) {
     if constexpr (Form::kink) {
       low = out.row_low[i];
       settle(tile, i, begin, t, [&](index_t j) {
-        const T own = magnitude(low + (offset + t[j]));
-        if (out.col_weight == nullptr) return own;
-        const T other = magnitude(out.col_low[j] + (out.col[j] + t[j]));
-        return other < own ? other : own;
+        const T by_row = magnitude(low + (offset + t[j]));
+        if (out.col_weight == nullptr) return by_row;
+        const T by_column = magnitude(out.col_low[j] + (out.col[j] + t[j]));
+        return by_column < by_row ? by_column : by_row;
       });
     }
     // A sum with the zero of the other forms would cost them an operation.
