@@ -215,3 +215,39 @@ def test_float32_series_on_the_data_itself(tau):
     for seed in range(4):
         f = np.repeat(np.random.default_rng(seed).standard_normal(86), 3)[:257].astype(np.float32)
         check(f[:, None], f[:, None].copy(), acl.Gaussian(f, tau, method="fourier"))
+
+
+@pytest.mark.parametrize("columns", [2, 8, 20])
+def test_data_that_changes_in_all_columns_alike(columns):
+    """Samples along (1, …, 1), α among neighbours: ones and signs may be orthogonal, whatever the terms are."""
+    x = (np.arange(384.0)[:, None] * columns + np.arange(columns)).astype(np.float32)
+    check(x, x.copy(), acl.Gaussian(x, 2.0 * columns**3))
+
+
+def test_entries_of_alpha_whose_squares_underflow():
+    """α_ij of about 1e-177 among samples that differ by 1e-4 of their size: what cancels is seen all the same."""
+    rng = np.random.default_rng(19)
+    x = np.cumsum(rng.uniform(1, 1.2, (60, 1)), 0)
+    alpha = acl.Gaussian(x[:, 0], 1 / (2 * 400.0))
+    check(1 + 1e-6 * x, 1 + 1e-6 * x, alpha)
+    _check_gated(1 + 1e-6 * x, 1 + 1e-6 * x, np.ones((1, 1)), "linear", alpha)
+    _check_gated(
+        1 + 1e-6 * x, 1 + 1e-6 * x, np.ones((1, 1)), "linear", reference.dense_alpha(alpha, 60, dtype=np.float64)
+    )
+
+
+def test_gradients_of_entries_whose_squares_underflow_in_torch():
+    rng = np.random.default_rng(19)
+    x = np.cumsum(rng.uniform(1, 1.2, (60, 1)), 0)
+    _check_gradients(1 + 1e-6 * x, 1 + 1e-6 * x, acl.Gaussian(x[:, 0], 1 / (2 * 400.0)))
+
+
+@pytest.mark.parametrize("scale", [1e-90, 1e90])
+def test_data_whose_fourth_powers_leave_the_range(scale):
+    x = 1e3 * (np.arange(60) % 2)[:, None] + 1e-3 * np.random.default_rng(20).standard_normal((60, 3))
+    x, f = scale * x, np.arange(60) % 2 * 100.0
+    alpha = acl.Gaussian(f, 1.0)
+    truth = reference.contrastive_cov(x, x, alpha, dtype=np.longdouble)
+    assert np.abs(acl.contrastive_cov(x, x, alpha) - truth).max() <= 1e-13 * np.abs(truth).max()
+    product = acl.GatedCovariance(x, x, np.ones((1, 3)), activation="linear", alpha=alpha).matmul(np.ones((1, 3)))
+    assert np.abs(product - truth.sum(0)).max() <= 1e-13 * np.abs(truth).max()

@@ -372,3 +372,66 @@ def test_copies_over_torch_tensors():
         again = way(layer)
         assert t.equal(again.matmul(t.from_numpy(V)), layer.matmul(t.from_numpy(V)))
         assert again.dtype == t.float64
+
+
+def _check_products(x, x_aug, w, v, activation, alpha):
+    """Products against those of the matrices, both from the data as it is."""
+    dtype = x.dtype
+    exact = {np.float32: np.float64, np.float64: np.longdouble}[dtype.type]
+    layer = acl.GatedCovariance(x, x_aug, w, activation=activation, alpha=alpha)
+    matrices = reference.gated_cov(x, x_aug, w, activation=activation, alpha=alpha, dtype=exact)
+    naive = reference.gated_cov(x, x_aug, w, activation=activation, alpha=alpha, dtype=dtype.type)
+    for k, product in enumerate(layer.matmul(v)):
+        assert_contract(product, matrices[k] @ v[k], lambda k=k: naive[k] @ v[k], dtype)
+
+
+def test_a_gate_that_opens_in_the_second_view_alone():
+    """Closed data far away costs the open sample no digits."""
+    rng = np.random.default_rng(0)
+    x = np.float32(0.18) * np.arange(110 * 7, dtype=np.float32).reshape(110, 7)
+    x_aug = (x + 4 * rng.standard_normal(x.shape)).astype(np.float32)
+    w = -np.abs(rng.integers(1, 3, (3, 7))).astype(np.float32)
+    x_aug[0] = -np.abs(rng.standard_normal(7))
+    _check_products(x, x_aug, w, rng.standard_normal((3, 7)).astype(np.float32), "relu", acl.NodeGaussian(2.3))
+
+
+def test_an_outlier_nearly_at_right_angles_to_the_vector():
+    """x·v of an outlier may be small by cancellation; its rounding is not."""
+    for seed in (3, 39):
+        rng = np.random.default_rng(seed)
+        x = rng.standard_normal((15, 7)).astype(np.float32)
+        x[3] *= np.float32(8e3)
+        x_aug = (x + 0.04 * rng.standard_normal(x.shape)).astype(np.float32)
+        w = rng.standard_normal((40, 7)).astype(np.float32)
+        v = rng.standard_normal((40, 7))
+        v -= np.outer(v @ x[3] - 1e-4 * np.linalg.norm(x[3]), x[3]) / np.dot(x[3], x[3])
+        f = (1 + rng.standard_normal(15)).astype(np.float32)
+        _check_products(x, x_aug, w, v.astype(np.float32), "relu", acl.Gaussian(f, 2e-5))
+
+
+def test_products_that_leave_float32_on_the_way():
+    """Σ_ij α_ij x_i (x_j·v) overflows, the product, which is that over 2N², does not."""
+    rng = np.random.default_rng(21)
+    x = (1e15 * rng.standard_normal((300, 3))).astype(np.float32)
+    alpha = acl.Dense((1e5 * rng.random((300, 300))).astype(np.float32))
+    w = np.eye(3, dtype=np.float32)
+    _check_products(x, x, w, w, "linear", alpha)
+    found = acl.theory.find_local_maxima(x, x, weights0=w, activation="linear", alpha=alpha, max_iter=1, gap=False)
+    assert np.isfinite(found.eigenvalue).all()
+
+
+def test_products_with_0():
+    x, x_aug = two_views(20, 3, np.float32)
+    w = np.ones((1, 3), np.float32)
+    for alpha in (None, acl.NodeGaussian(1.0), importance("dense", 20, np.float32)):
+        assert not acl.GatedCovariance(x, x_aug, w, alpha=alpha).matmul(0 * w).any()
+
+
+def test_an_outlier_moves_no_shift():
+    """A mean is near to no sample where one lies far away: outputs less their mean would lose their digits."""
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal((17, 2))
+    x[4] *= 6e3
+    x_aug = x + rng.standard_normal(x.shape)
+    w, v = rng.standard_normal((2, 5, 2))
+    _check_products(x, x_aug, w, v, "linear", acl.NodeGaussian(1e-3))

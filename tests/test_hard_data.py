@@ -135,7 +135,7 @@ def test_importance_within_clusters_far_apart(symmetric, dtype):
     check(x, x.copy(), (alpha + alpha.T if symmetric else alpha).astype(dtype))
 
 
-@pytest.mark.parametrize("probability", [0.5, 0.3])
+@pytest.mark.parametrize("probability", [0.5, 0.3, 0.07])
 def test_many_equal_samples_do_not_add_up_one_rounding(probability):
     """x − mean of ones and zeros has two values; in float32 hundreds of equal products would err in one direction."""
     rng = np.random.default_rng(15)
@@ -144,3 +144,46 @@ def test_many_equal_samples_do_not_add_up_one_rounding(probability):
         assert relative_error(acl.contrastive_cov(x, x, alpha), reference.contrastive_cov(x, x, alpha)) < 2e-7
         truth = reference.energy(x, x, alpha)
         assert abs(acl.energy(x, x, alpha) - truth) < 2e-7 * abs(truth)
+
+
+def test_normalised_rows_of_equal_features():
+    """All α_ij are 1/(N − 1): hundreds of equal numbers, added up in float32, would err in one direction."""
+    rng = np.random.default_rng(16)
+    for n in (383, 512, 1023):
+        f = np.repeat(rng.standard_normal((1, 7)), n, 0).astype(np.float32)
+        x = np.eye(3, dtype=np.float32)[rng.integers(0, 3, n)]
+        alpha = acl.Direct(f, 4, 0.03, normalize=True)
+        assert relative_error(acl.contrastive_cov(x, x, alpha), reference.contrastive_cov(x, x, alpha)) < 3e-7
+
+
+def test_ternary_features_by_a_series():
+    """Few different samples: the roundings of a long sum of equal products in float32 have one sign."""
+    x = np.random.default_rng(17).integers(-1, 2, (383, 1)).astype(np.float32)
+    alpha = acl.Gaussian(x, 0.67, method="fourier")
+    truth = reference.energy(x, x, alpha)
+    assert abs(acl.energy(x, x, alpha) - truth) < 5e-7 * truth
+    weights = reference.dense_alpha(alpha, len(x), dtype=np.float64)
+    assert np.abs(alpha.matmul(x) - weights @ x).max() < 2e-7 * weights.sum(1).max()
+
+
+def test_sums_that_leave_float32_on_the_way():
+    """Σ_ij α_ij x_i x_jᵀ overflows, C, which is that over 2N², does not."""
+    rng = np.random.default_rng(18)
+    x = (3e12 * rng.standard_normal((40, 3))).astype(np.float32)
+    alpha = acl.LowRank((1e6 * (1 + rng.random((40, 2)))).astype(np.float32))
+    check(x, x.copy(), alpha)
+    w = np.eye(3, dtype=np.float32)
+    truth = reference.gated_cov(x, x, w, activation="linear", alpha=alpha)
+    assert relative_error(acl.gated_cov(x, x, w, activation="linear", alpha=alpha), truth) < 1e-6
+
+
+@pytest.mark.parametrize("activation", ["linear", acl.LeakyReLU(-2.0), acl.LeakyReLU(0.5)], ids=str)
+def test_gated_ternary_samples(activation):
+    """Three different samples: the sums of a tile are short chains where there are few columns."""
+    rng = np.random.default_rng(0)
+    w = np.ones((1, 1), np.float32)
+    for n in (200, 500, 983):
+        x = rng.integers(-1, 2, (n, 1)).astype(np.float32)
+        for alpha in (None, acl.NodeGaussian(26.6), acl.NodeGaussian(1.0)):
+            truth = reference.gated_cov(x, x, w, activation=activation, alpha=alpha)
+            assert relative_error(acl.gated_cov(x, x, w, activation=activation, alpha=alpha), truth) < 1e-6

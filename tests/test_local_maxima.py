@@ -294,3 +294,66 @@ def test_errors():
         theory.find_local_maxima(x, x_aug, 2, angle=-1)
     with pytest.raises(ValueError, match="max_iter: expected an integer of at least 1, got 0"):
         theory.find_local_maxima(x, x_aug, 2, max_iter=0)
+
+
+def _check_values(x, x_aug, found, activation, alpha, tol):
+    """λ and the residual at the weights returned, against the matrix there."""
+    w = found.weights.astype(np.longdouble)
+    alphas = alpha if isinstance(alpha, list) else [alpha] * len(w)
+    matrices = np.stack(
+        [
+            reference.gated_cov(x, x_aug, node[None], activation=activation, alpha=a, dtype=np.longdouble)[0]
+            for node, a in zip(found.weights, alphas, strict=True)
+        ]
+    )
+    products = np.einsum("kij,kj->ki", matrices, w)
+    values = (products * w).sum(1)
+    sizes = np.sqrt((matrices**2).sum((1, 2)))
+    assert (np.abs(found.eigenvalue - values) <= tol * sizes).all()
+    residuals = np.sqrt(((products - values[:, None] * w) ** 2).sum(1))
+    assert (np.abs(found.residual - residuals) <= tol * sizes).all()
+
+
+_STEPS = np.arange(198) % 2
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize(
+    "alpha",
+    [
+        acl.NodeGaussian(18.0),
+        acl.NodeGaussian(18.0, 1.0 + np.stack([_STEPS, -_STEPS], 1)),
+        acl.Gaussian(50.0 * _STEPS, 1.0),
+    ],
+    ids=repr,
+)
+def test_values_of_tight_clusters_far_apart(alpha, frozen):
+    """Of squares of outputs that differ by 1e-6 of themselves double keeps no digits: differences do."""
+    rng = np.random.default_rng(4)
+    x = 49.0 * (1 + _STEPS)[:, None] + 2e-4 * rng.standard_normal((198, 2))
+    starts = rng.standard_normal((3, 2))
+    found = theory.find_local_maxima(
+        x, x, weights0=starts, activation=acl.Monomial(2), alpha=alpha, frozen=frozen, max_iter=5
+    )
+    weights = alpha
+    if frozen and isinstance(alpha, acl.NodeGaussian):
+        outputs = (x if alpha.x0 is None else alpha.x0) @ (starts / np.linalg.norm(starts, axis=1, keepdims=True)).T
+        weights = [reference.gaussian(h[:, None] ** 2, alpha.tau, dtype=np.longdouble) for h in outputs.T]
+    _check_values(x, x, found, acl.Monomial(2), weights, 1e-9)
+
+
+def test_gap_of_a_node_that_has_come_to_nothing():
+    """λ fell to 1e-36 of ‖A‖: products in the complement may not be scaled by λ."""
+    x = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]], np.float32) * np.array([1e-18, 1], np.float32)
+    starts = np.array([[1.0, 0.0]], np.float32)
+    found = theory.find_local_maxima(x, x, weights0=starts, activation="linear", max_iter=1)
+    assert abs(found.gap[0] - (found.eigenvalue[0] - 0.5)) < 1e-4
+
+
+def test_weights_have_length_1_where_products_nearly_underflow():
+    x, x_aug = two_views(28, 3, np.float64, noise=0.1)
+    found = theory.find_local_maxima(1e-80 * x, 1e-80 * x_aug, 8, activation="relu", max_iter=3)
+    np.testing.assert_allclose(np.linalg.norm(found.weights, axis=1), 1, rtol=1e-15)
+    same = theory.find_local_maxima(x, x_aug, 8, activation="relu", max_iter=3)
+    np.testing.assert_allclose(found.residual * 1e160, same.residual, rtol=1e-6)
+    np.testing.assert_array_equal(found.converged, same.converged)

@@ -3,6 +3,7 @@
 
 #include "alphacl/gated_operator.h"
 #include "layer.h"
+#include "node_differences.h"
 #include "node_line.h"
 
 namespace alphacl {
@@ -18,6 +19,9 @@ class NodeClimb {
             const ClimbOptions& options, double most);
   index_t step();
   void finish();
+  /// In double: λ and the residual of nodes that have lost their digits are found again by the differences of all
+  /// pairs, if these are few.
+  void settle();
   void write(const ClimbResult<S>& out) const;
   /// Those that have given up since the last call, and where they stand.
   std::vector<index_t> given_up();
@@ -31,7 +35,8 @@ class NodeClimb {
     T* w;  // d, of length 1
     // Rows of pre-activations; those of a trial take their place when it is accepted.
     index_t row;
-    double value = 0, residual = 0, energy = 0, norm = 0;
+    double value = 0, residual = 0, energy = 0, size = 0, norm = 0;
+    double lost = 0;   // the minuend of A(w)w over what is left of it
     double shift = 0;  // σ
     std::int64_t steps = 0;
     int idle = 0;
@@ -49,7 +54,8 @@ class NodeClimb {
   bool own_outputs() const { return own() && (other_inputs() || options_.frozen); }
   std::vector<Node*> going();
   void judge(std::vector<Node*>& nodes);
-  void judge(Node& node, double* y, double minuend);
+  void judge(Node& node, const double* y, double minuend);
+  void measure(Node& node, const double* y);
   void climb(const std::vector<Node*>& nodes);
 
   std::shared_ptr<const Layer<T, S>> shared_layer_;
@@ -157,12 +163,13 @@ void NodeClimb<T, S>::judge(std::vector<Node*>& nodes) {
       t = work.t.data();
       row_size = r = work.r.data();
     }
-    work.gates.resize(n);
-    minuends[i] = layer.minuend(p, a, a_aug, row_size, own() ? 2 : 1, r, reference, work.gates.data());
+    work.gates.resize(2 * n);
+    minuends[i] = layer.minuend(p, p_aug, a, a_aug, 1, row_size, own() ? 2 : 1, r, reference, work.gates.data());
     node.energy = 0.5 * layer.scale() / (c * c) * node_kernels<T>().form_row(a, a_aug, t, r, n);
     sums[i] = node_kernels<T>().back_row(layer.gate(), p, p_aug, t, r, reference, n, a, a_aug);
   });
   layer.back(a_.data(), a_aug_.data(), sums.data(), count, products_.data());
+  for (index_t e = 0; e < count * d; ++e) products_[e] *= layer.scale();
   for (index_t i = 0; i < count; ++i) judge(*nodes[static_cast<std::size_t>(i)], products_.data() + i * d, minuends[i]);
   index_t kept = 0;
   for (index_t i = 0; i < count; ++i) {
@@ -173,27 +180,29 @@ void NodeClimb<T, S>::judge(std::vector<Node*>& nodes) {
   nodes.resize(static_cast<std::size_t>(kept));
 }
 
-// y: 2N² A(w)w, which becomes A(w)w.
+// λ, the residual and ‖y‖ of y = A(w)w.
 template <class T, class S>
-void NodeClimb<T, S>::judge(Node& node, double* y, double minuend) {
+void NodeClimb<T, S>::measure(Node& node, const double* y) {
   const index_t d = layer_.features();
-  double along = 0, square = 0, size = 0;
-  for (index_t j = 0; j < d; ++j) {
-    y[j] *= layer_.scale();
-    along += y[j] * static_cast<double>(node.w[j]);
-    size += y[j] * y[j];
-  }
-  for (index_t j = 0; j < d; ++j) {
-    const double off = y[j] - along * static_cast<double>(node.w[j]);
-    square += off * off;
-  }
+  double along = 0;
+  Buffer<double> off(d);
+  for (index_t j = 0; j < d; ++j) along += y[j] * static_cast<double>(node.w[j]);
+  for (index_t j = 0; j < d; ++j) off[j] = y[j] - along * static_cast<double>(node.w[j]);
   node.value = along;
-  node.residual = std::sqrt(square);
-  node.norm = std::max(node.norm, std::sqrt(size));
-  node.gave_up = layer_.scale() * minuend > most_ * std::sqrt(size);
+  node.residual = norm_of(off.data(), d);
+  node.size = norm_of(y, d);
+  node.norm = std::max(node.norm, node.size);
   node.converged = node.ended || node.residual <= options_.tol * node.norm;
+}
+
+template <class T, class S>
+void NodeClimb<T, S>::judge(Node& node, const double* y, double minuend) {
+  measure(node, y);
+  node.lost = layer_.scale() * minuend / node.size;
+  // What has left the range of float may be finite in double.
+  node.gave_up = node.lost > most_ || (std::isfinite(most_) && !std::isfinite(node.size));
   // NaN leads nowhere.
-  node.stopped = node.gave_up || node.converged || !std::isfinite(size);
+  node.stopped = node.gave_up || node.converged || !std::isfinite(node.size);
 }
 
 // Moves every node of the list, whose products stand in products_.
@@ -218,10 +227,14 @@ void NodeClimb<T, S>::climb(const std::vector<Node*>& nodes) {
     for (index_t q = 0; q < tried; ++q) {
       const index_t i = pending[static_cast<std::size_t>(q)];
       const Node& node = *nodes[static_cast<std::size_t>(i)];
-      double square = 0;
+      double largest = 0, square = 0;
       Buffer<double> moved(d);
       for (index_t j = 0; j < d; ++j) {
         moved[j] = products_[i * d + j] + node.shift * static_cast<double>(node.w[j]);
+        largest = std::max(largest, std::fabs(moved[j]));
+      }
+      for (index_t j = 0; largest > 0 && j < d; ++j) {
+        moved[j] /= largest;  // whose squares may lie outside the range of a double
         square += moved[j] * moved[j];
       }
       promised[i] = 0;
@@ -327,6 +340,30 @@ void NodeClimb<T, S>::finish() {
 }
 
 template <class T, class S>
+void NodeClimb<T, S>::settle() {
+  static_assert(std::is_same_v<T, double>);
+  const index_t n = layer_.size(), d = layer_.features();
+  std::vector<Node*> lost;
+  for (Node& node : nodes_)
+    if (node.lost > wide_limits<S>.minuend) lost.push_back(&node);
+  if (!few_pairs(n, std::max<index_t>(2 * d, 64) * static_cast<index_t>(lost.size()))) return;
+  Buffer<double> outputs(n), y(d);
+  for (Node* node : lost) {
+    const double* compared = outputs.data();
+    if (own() && options_.frozen)
+      compared = outputs_.data() + node->id * n;
+    else if (other_inputs())
+      layer_.project_own_inputs(node->w, 1, outputs.data());
+    else if (own())
+      layer_.project(layer_.x(), node->w, 1, outputs.data());
+    node_product_of_differences(layer_, node->w, compared, node->w, y.data());
+    const bool converged = node->converged;
+    measure(*node, y.data());
+    node->converged = node->converged || converged;
+  }
+}
+
+template <class T, class S>
 std::vector<index_t> NodeClimb<T, S>::given_up() {
   std::vector<index_t> found;
   for (Node& node : nodes_) {
@@ -423,7 +460,11 @@ template <class T>
 void Climb<T>::finish() {
   parts_->climb.finish();
   parts_->take_over();
-  for (const WideClimb<T>& wide : parts_->wide) wide.climb->finish();
+  if constexpr (std::is_same_v<T, double>) parts_->climb.settle();
+  for (const WideClimb<T>& wide : parts_->wide) {
+    wide.climb->finish();
+    wide.climb->settle();
+  }
 }
 
 template <class T>

@@ -1,5 +1,7 @@
 #include "alphacl/contrastive_cov.h"
 
+#include <cmath>
+
 #include "alphacl/gram.h"
 #include "cancellation.h"
 #include "pair_differences.h"
@@ -41,7 +43,7 @@ Covariance covariance(View<const double> x, View<const double> x_aug, const Impo
 
 Covariance covariance(View<const float> x, View<const float> x_aug, const Importance<float>& alpha) {
   Covariance single = covariance<float>(SamplesOf<float, float>(x, x_aug), alpha);
-  if (!cancelled(single.sizes, limits_for(alpha, single_limits))) return single;
+  if (std::isfinite(single.sizes.result) && !cancelled(single.sizes, limits_for(alpha, single_limits))) return single;
   return wide_covariance<float>(x, x_aug, *alpha.widened());
 }
 

@@ -81,9 +81,11 @@ class TraceSink final : public LaplacianSink<T> {
         }
         if (phi) {
           phi->rows(i, n, work.phi.data());
-          gemm<T>(Trans::yes, Trans::no, p, d, n, T(1), work.phi.data(), p, work.x.data(), d, T(0), work.product.data(),
-                  d);
-          kernels<T>().add_block(moments.data() + g * p * d, d, work.product.data(), d, p, d);
+          for (index_t r = 0; r < n; r += moment_chain) {
+            gemm<T>(Trans::yes, Trans::no, p, d, std::min(moment_chain, n - r), T(1), work.phi.data() + r * p, p,
+                    work.x.data() + r * d, d, T(0), work.product.data(), d);
+            kernels<T>().add_block(moments.data() + g * p * d, d, work.product.data(), d, p, d);
+          }
           for (index_t r = 0; of_signs > 0 && r < n; ++r) {
             const double square = std::sqrt(fourth_powers(work.x.data() + r * d));
             const T* features = work.phi.data() + r * p;
@@ -140,7 +142,8 @@ double trace(View<const double> f, View<const double> f_aug, const Importance<do
 
 double trace(View<const float> f, View<const float> f_aug, const Importance<float>& alpha) {
   const auto single = traced<float>(SamplesOf<float, float>(f, f_aug), alpha);
-  if (!cancelled(single.sizes(), limits_for(alpha, single_limits))) return single.trace();
+  if (std::isfinite(single.trace()) && !cancelled(single.sizes(), limits_for(alpha, single_limits)))
+    return single.trace();
   return wide_trace<float>(f, f_aug, *alpha.widened());
 }
 

@@ -63,17 +63,22 @@ class GatedSamples final : public Samples<T> {
   }
   void pack(const PackedPairs<T>& q) const override {
     index_t rows[gram_chunk];
-    T plain[gram_chunk];
+    T same[gram_chunk], plain[gram_chunk];
     for (index_t r = 0; r < q.n; ++r) {
       const index_t s = rows[r] = sample(q.rows[r]);
-      plain[r] = gates_[s];
+      plain[r] = static_cast<T>(row_factor(r)) * gates_[s];
+      same[r] = gates_[s] == gates_aug_[s] ? T(1) : T(0);
+      if (same[r] == 0) {  // u = (a − b) g x + b g' x': g'x' − gx is no small difference where the gates differ
+        q.a[r] -= q.b[r];
+        q.c[r] -= q.e[r];
+      }
       q.a[r] *= gates_[s];
       q.c[r] *= gates_[s];
       q.b[r] *= gates_aug_[s];
       q.e[r] *= gates_aug_[s];
     }
     read_kernels<T, S>().pack_pairs({x_.data, x_aug_.data, x_.stride, x_aug_.stride, narrow_shift_.data(), rows, q.a,
-                                     q.b, q.c, q.e, plain, q.n, x_.cols, q.stride, q.u, q.v, q.plain});
+                                     q.b, q.c, q.e, same, plain, q.n, x_.cols, q.stride, q.u, q.v, q.plain});
   }
   RowsAhead ahead(const index_t* rows, index_t first, index_t n) const override {
     return rows_ahead(x_, x_aug_, rows, first, rows_ ? 0 : n);
@@ -228,9 +233,7 @@ class GatedCov {
       std::copy_n(work.x_rows.data(), open.x, work.rows.data() + open.both);
       std::inplace_merge(work.rows.data(), work.rows.data() + open.both, work.rows.data() + open.both + open.x);
       work.sizes.terms = subtract_product(*alpha, open.both + open.x, scale, work);
-      double square = 0;
-      for (index_t e = 0; e < d * d; ++e) square += work.matrix[e] * work.matrix[e];
-      work.sizes.result = std::sqrt(square);
+      work.sizes.result = norm_of(work.matrix.data(), d * d);
     }
     if constexpr (std::is_same_v<T, double>) {
       if (few_pairs_ && cancelled(work.sizes, wide_limits<S>)) sum_differences(work, scale);
@@ -323,6 +326,7 @@ class GatedCov {
     std::call_once(mean_taken_, [&] {
       mean_.resize(x_.cols);
       row_mean(x_, mean_.data());
+      shorten(x_, mean_.data());
     });
     return mean_.data();
   }
@@ -375,7 +379,7 @@ void covariances(View<const float> x, View<const float> x_aug, View<const float>
   GatedCov<float, float>(x, x_aug, weights, h, alpha.shared, alpha)
       .run(all, [&](index_t k, const double* matrix, const Sizes& sizes) {
         write(matrix, x.cols, k, out);
-        marked[static_cast<std::size_t>(k)] = cancelled(sizes, single_limits);
+        marked[static_cast<std::size_t>(k)] = !std::isfinite(sizes.result) || cancelled(sizes, single_limits);
       });
   std::vector<index_t> again;
   for (const index_t k : all)

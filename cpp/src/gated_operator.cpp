@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "layer.h"
+#include "node_differences.h"
 #include "node_line.h"
-#include "pair_differences.h"
 
 namespace alphacl {
 namespace {
@@ -132,18 +132,17 @@ class NodeProducts {
       project(rows, nodes, v, active, s);
       multiply(rows, nodes, active, s, works);
       for (index_t i = 0; i < nodes; ++i) {
-        double square = 0;
-        for (index_t j = 0; j < d; ++j) {
-          const double product = s.products[i * d + j];
-          square += product * product;
-          out.row(rows[i])[j] = static_cast<S>(layer_->scale() * product);
-        }
-        lost[rows[i]] = s.minuends[i] / std::sqrt(square);
+        const double* product = s.products.data() + i * d;
+        for (index_t j = 0; j < d; ++j) out.row(rows[i])[j] = static_cast<S>(layer_->scale() * product[j]);
+        const double size = norm_of(product, d);
+        // What has left the range of float may be finite in double.
+        const bool overflown = std::is_same_v<T, float> && !std::isfinite(size);
+        lost[rows[i]] = overflown ? std::numeric_limits<double>::infinity() : s.minuends[i] / size;
       }
     }
   }
 
-  // u = V (x − mean)ᵀ of both views and, where they are not kept, the pre-activations.
+  // u = V (x − centre)ᵀ of both views and, where they are not kept, the pre-activations.
   void project(const index_t* rows, index_t nodes, View<const S> v, const index_t* active, Scratch& s) const {
     const index_t d = size_;
     for (index_t i = 0; i < nodes; ++i) {
@@ -160,7 +159,7 @@ class NodeProducts {
     }
     layer_->project_centred(layer_->x(), s.v.data(), nodes, s.u.data());
     layer_->project_centred(layer_->x_aug(), s.v.data(), nodes, s.u_aug.data());
-    layer_->mean_outputs(s.v.data(), nodes, s.shifts.data());
+    layer_->centre_outputs(s.v.data(), nodes, s.shifts.data());
   }
 
   // s.products = 2N² A v of what project() left.
@@ -195,8 +194,10 @@ class NodeProducts {
         t = work.t.data();
         row_size = r = work.r.data();
       }
-      work.gates.resize(n);
-      s.minuends[i] = layer.minuend(here, a, a_aug, row_size, own() ? 2 : 1, r, s.gates[i], work.gates.data());
+      work.gates.resize(2 * n);
+      const T* v = s.v.data() + i * size_;
+      s.minuends[i] = layer.minuend(here, there, a, a_aug, kernels<T>().dot(v, v, size_), row_size, own() ? 2 : 1, r,
+                                    s.gates[i], work.gates.data());
       s.sums[i] = node_kernels<T>().back_row(layer.gate(), here, there, t, r, s.gates[i], n, a, a_aug);
     });
     layer.back(s.u.data(), s.u_aug.data(), s.sums.data(), nodes, s.products.data());
@@ -213,31 +214,14 @@ class NodeProducts {
                   work.t.data(), work.r.data(), work.scratch);
   }
 
-  // out = A(w_k) v by the differences of the gated data of all pairs.
+  // out = A(w_k) v by the differences of all pairs.
   void sum_differences(index_t k, const S* v, S* out) const {
-    const Layer<T, S>& layer = *layer_;
-    const index_t n = layer.size(), d = size_;
-    Buffer<double> gated(n * d), gated_aug(n * d), vector(d), product(d), outputs(n), gates(n);
-    const auto gate_rows = [&](View<const S> data, double* rows) {
-      layer.project(data, weights_.data() + k * d, 1, outputs.data());
-      node_kernels<double>().gated_row(layer.gate(), outputs.data(), nullptr, 1, n, gates.data());
-      for (index_t i = 0; i < n; ++i)
-        for (index_t j = 0; j < d; ++j) rows[i * d + j] = gates[i] * static_cast<double>(data.row(i)[j]);
-    };
-    gate_rows(layer.x(), gated.data());
-    gate_rows(layer.x_aug(), gated_aug.data());
-    std::unique_ptr<Importance<double>> of_node;
-    if (own()) {
-      project_outputs(output_weights(k), 1, outputs.data());
-      node_kernels<double>().gated_row(layer.gate(), outputs.data(), outputs.data(), 1 / layer.homogeneity(), n,
-                                       gates.data());
-      of_node = gaussian<double, double>(View<const double>{gates.data(), n, 1, 1}, layer.tau(), layer.tol(),
-                                         GaussianMethod::tiles);
-    }
+    const index_t n = layer_->size(), d = size_;
+    Buffer<double> outputs(own() ? n : 0), vector(d), product(d);
+    if (own()) project_outputs(output_weights(k), 1, outputs.data());
     for (index_t j = 0; j < d; ++j) vector[j] = static_cast<double>(v[j]);
-    product_of_differences({gated.data(), n, d, d}, {gated_aug.data(), n, d, d}, own() ? *of_node : *layer.shared(),
-                           vector.data(), product.data());
-    for (index_t j = 0; j < d; ++j) out[j] = static_cast<S>(layer.scale() * product[j]);
+    node_product_of_differences(*layer_, weights_.data() + k * d, outputs.data(), vector.data(), product.data());
+    for (index_t j = 0; j < d; ++j) out[j] = static_cast<S>(product[j]);
   }
 
   std::shared_ptr<const Layer<T, S>> layer_;

@@ -6,6 +6,7 @@
 #include "alphacl/blas.h"
 #include "alphacl/kernels.h"
 #include "alphacl/threads.h"
+#include "cancellation.h"
 #include "upper_tiles.h"
 
 namespace alphacl {
@@ -16,11 +17,35 @@ constexpr index_t widest_block = 512;
 // Rows from one packed panel to the next. Odd: powers of two apart they would share the sets of the first-level cache.
 constexpr index_t packed_stride = gram_chunk + 1;
 
-// A sign for every feature from the bits of a multiplicative hash.
+// A unit vector along which much of the data lies: two steps of power iteration over rows of length 1, few of them.
 template <class T>
-T random_sign(index_t j) {
-  const std::uint64_t h = (static_cast<std::uint64_t>(j) + 1) * 0x9E3779B97F4A7C15ull;
-  return ((h ^ (h >> 29)) >> 40 & 1) != 0 ? T(1) : T(-1);
+Buffer<double> main_direction(const Samples<T>& x) {
+  constexpr index_t most_rows = 64;
+  const index_t d = x.features(), n = std::min(most_rows, x.size());
+  Buffer<T> rows(n * d);
+  Buffer<double> direction(d), sum(d);
+  for (index_t r = 0; r < n; ++r) x.centered(r * x.size() / n, 1, nullptr, rows.data() + r * d);
+  for (index_t j = 0; j < d; ++j) direction[j] = random_factor(j);
+  for (index_t r = 0; r < n; ++r) {
+    T* row = rows.data() + r * d;
+    T largest = T(0);
+    for (index_t j = 0; j < d; ++j) largest = std::max(largest, std::fabs(row[j]));
+    for (index_t j = 0; largest > T(0) && j < d; ++j) row[j] /= largest;
+    const double length = std::sqrt(kernels<T>().dot(row, row, d));
+    for (index_t j = 0; length > 0 && j < d; ++j) row[j] /= static_cast<T>(length);
+  }
+  for (int step = 0; step < 2; ++step) {
+    std::fill_n(sum.data(), d, 0.0);
+    for (index_t r = 0; r < n; ++r) {
+      const T* row = rows.data() + r * d;
+      double along = 0;
+      for (index_t j = 0; j < d; ++j) along += row[j] * direction[j];
+      for (index_t j = 0; j < d; ++j) sum[j] += along * row[j];
+    }
+    const double length = norm_of(sum.data(), d);
+    for (index_t j = 0; j < d; ++j) direction[j] = length > 0 ? sum[j] / length : 0;
+  }
+  return direction;
 }
 
 void zero(Buffer<double>& parts, index_t groups) {
@@ -46,14 +71,15 @@ struct GramSink<T>::Entries {
   T delta_weights[gram_chunk];
   T a[gram_chunk], b[gram_chunk], c[gram_chunk], e[gram_chunk], degree[gram_chunk];
 
-  // u = a x + b x', v = ½ (c x + e x').
-  void add(index_t row, double u, double u_aug, double v, double v_aug, double of_degree) {
+  // u = λ (a x + b (x' − x)), v = ½ (c x + e (x' − x)) / λ, λ the factor of the row.
+  void add(index_t row, double u, double u_difference, double v, double v_difference, double of_degree) {
     rows[count] = row;
-    a[count] = static_cast<T>(u);
-    b[count] = static_cast<T>(u_aug);
-    c[count] = static_cast<T>(0.5 * v);
-    e[count] = static_cast<T>(0.5 * v_aug);
-    degree[count++] = static_cast<T>(std::fabs(of_degree));
+    const double factor = row_factor(count), other = 0.5 / factor;
+    a[count] = static_cast<T>(factor * u);
+    b[count] = static_cast<T>(factor * u_difference);
+    c[count] = static_cast<T>(other * v);
+    e[count] = static_cast<T>(other * v_difference);
+    degree[count++] = static_cast<T>(std::fabs(of_degree) / (factor * factor));
   }
 
   // D x xᵀ − R δδᵀ. Apart where one row would need an s that is not small: u would lose what s multiplies. δ is then
@@ -68,7 +94,7 @@ struct GramSink<T>::Entries {
       delta_weights[deltas++] = static_cast<T>(-r);
     } else {
       const double s = share == 0.5 ? symmetric : std::sqrt(share);
-      add(row, 1 - s, s, d * (1 + s), -d * s, d);
+      add(row, 1, s, d, -d * s, d);
     }
   }
 };
@@ -90,18 +116,36 @@ GramSink<T>::GramSink(const Samples<T>& x, bool probed, index_t groups) : x_(x),
   zero(upper_, groups_);
   if (!probed) return;
   probes_ = Buffer<double>(groups_ * 2 * wide_, 0.0);
-  signs_ = Buffer<T>(2 * wide_, T(0));
+  vectors_ = Buffer<T>(2 * wide_, T(0));
+  const Buffer<double> direction = main_direction(x);
   for (index_t j = 0; j < d; ++j) {
-    signs_[j] = random_sign<T>(j);
-    signs_[wide_ + j] = j % 2 == 0 ? signs_[j] : -signs_[j];
+    vectors_[j] = static_cast<T>(random_factor(j));
+    vectors_[wide_ + j] = static_cast<T>(direction[j]);
   }
 }
 
 template <class T>
 void GramSink<T>::probe(const T* packed, index_t n, const T* weights, index_t g) {
   for (index_t v = 0; v < 2; ++v)
-    kernels<T>().probe(packed, n, packed_stride, panels_, weights, signs_.data() + v * wide_,
+    kernels<T>().probe(packed, n, packed_stride, panels_, weights, vectors_.data() + v * wide_,
                        probes_.data() + (2 * g + v) * wide_);
+}
+
+// upper += aᵀb of n packed rows, or aᵀb + bᵀa where symmetric. Few panels cost little beside the packing: then the sums
+// in T are kept short, since roundings of many equal samples have one sign (2e-6 in chains of 192).
+template <class T>
+void GramSink<T>::multiply(Scratch& s, index_t n, index_t first, index_t last, double* upper, bool symmetric,
+                           RowsAhead* ahead) const {
+  const Kernels<T>& kernel = kernels<T>();
+  const index_t chain = panels_ <= 2 ? 48 : gram_chunk;
+  for (index_t r = 0; r < n; r += chain) {
+    const index_t count = std::min(chain, n - r), at = r * kernel.panel;
+    if (symmetric)
+      kernel.pair_gram(s.a.data() + at, s.b.data() + at, count, packed_stride, first, last, upper,
+                       r == 0 ? ahead : nullptr);
+    else
+      kernel.gram(s.a.data() + at, s.b.data() + at, count, packed_stride, first, last, upper);
+  }
 }
 
 // The sums of a group, from column of tiles `first`.
@@ -140,22 +184,23 @@ void GramSink<T>::tiles(index_t begin, index_t end, const index_t* order, const 
       const index_t n = std::min(gram_chunk, stop - i);
       for (index_t r = 0; r < n; ++r) {
         const double w = products_only_ ? 0 : degree[order ? order[begin + i + r] : begin + i + r];
-        s.weights[r] = static_cast<T>(std::fabs(w));
+        const double factor = row_factor(r);
+        s.weights[r] = static_cast<T>(std::fabs(w) / (factor * factor));
         x_.centered(begin + i + r, 1, order, s.row.data());
         // x zᵀ + z xᵀ for z = ½ D x − y is what has to be added.
-        kernel.pack_row(s.row.data(), y.row(i + r), static_cast<T>(0.5 * w), d, packed_stride, s.a.data() + r * panel,
-                        s.b.data() + r * panel);
+        kernel.pack_row(s.row.data(), y.row(i + r), static_cast<T>(0.5 * w), static_cast<T>(factor), d, packed_stride,
+                        s.a.data() + r * panel, s.b.data() + r * panel);
       }
       if (probed_ && first == 0) probe(s.a.data(), n, s.weights.data(), g);
-      kernel.pair_gram(s.a.data(), s.b.data(), n, packed_stride, first, last, upper, nullptr);
+      multiply(s, n, first, last, upper, true, nullptr);
       if (products_only_) continue;
       for (index_t r = 0; r < n; ++r) {
         const double w = weight[order ? order[begin + i + r] : begin + i + r];
         x_.deltas(begin + i + r, 1, order, s.row.data());
-        kernel.pack_row(s.row.data(), nullptr, static_cast<T>(-w), d, packed_stride, s.a.data() + r * panel,
-                        s.b.data() + r * panel);
+        kernel.pack_row(s.row.data(), nullptr, static_cast<T>(-w), static_cast<T>(row_factor(r)), d, packed_stride,
+                        s.a.data() + r * panel, s.b.data() + r * panel);
       }
-      kernel.gram(s.a.data(), s.b.data(), n, packed_stride, first, last, upper);
+      multiply(s, n, first, last, upper, false, nullptr);
     }
   });
 }
@@ -206,7 +251,7 @@ void GramSink<T>::flush(Entries& entries, RowsAhead& ahead, const Features<T>* p
   x_.pack({entries.rows, entries.a, entries.b, entries.c, entries.e, n, packed_stride, s.a.data(), s.b.data(),
            phi || probed_ ? s.plain.data() : nullptr});
   if (probed_ && first == 0) probe(s.plain.data(), n, entries.degree, g);
-  kernel.pair_gram(s.a.data(), s.b.data(), n, packed_stride, first, last, tiles_of(g, first), &ahead);
+  multiply(s, n, first, last, tiles_of(g, first), true, &ahead);
   if (phi) add_moments(*phi, entries.rows, s.plain.data(), n, g, first, last, s);
   entries.count = 0;
   if (entries.deltas == 0) return;
@@ -214,9 +259,9 @@ void GramSink<T>::flush(Entries& entries, RowsAhead& ahead, const Features<T>* p
   s.delta.resize(gram_chunk * d);
   x_.deltas(0, entries.deltas, entries.delta_rows, s.delta.data());
   for (index_t r = 0; r < entries.deltas; ++r)
-    kernel.pack_row(s.delta.data() + r * d, nullptr, entries.delta_weights[r], d, packed_stride, s.a.data() + r * panel,
-                    s.b.data() + r * panel);
-  kernel.gram(s.a.data(), s.b.data(), entries.deltas, packed_stride, first, last, tiles_of(g, first));
+    kernel.pack_row(s.delta.data() + r * d, nullptr, entries.delta_weights[r], static_cast<T>(row_factor(r)), d,
+                    packed_stride, s.a.data() + r * panel, s.b.data() + r * panel);
+  multiply(s, entries.deltas, first, last, tiles_of(g, first), false, nullptr);
   entries.deltas = 0;
 }
 
@@ -229,18 +274,19 @@ void GramSink<T>::outer(const Samples<T>& z, const index_t* rows, index_t n, con
       poll();
       const index_t count = std::min(gram_chunk, stop - i);
       for (index_t r = 0; r < count; ++r) {
-        one[r] = T(1);
+        const double factor = row_factor(r);
+        one[r] = static_cast<T>(factor);
         none[r] = none_aug[r] = T(0);
-        w[r] = static_cast<T>(weight[rows[i + r]]);
+        w[r] = static_cast<T>(weight[rows[i + r]] / factor);
       }
       z.pack({rows + i, one, none, w, none_aug, count, packed_stride, s.a.data(), s.b.data(), nullptr});
-      kernels<T>().gram(s.a.data(), s.b.data(), count, packed_stride, first, last, tiles_of(g, first));
+      multiply(s, count, first, last, tiles_of(g, first), false, nullptr);
       if (phi) add_moments(*phi, rows + i, s.a.data(), count, g, first, last, s);
     }
   });
 }
 
-// Moments of a group += those of n packed samples.
+// Moments of a group += those of n packed samples, each multiplied with the factor of its row.
 template <class T>
 void GramSink<T>::add_moments(const Features<T>& phi, const index_t* rows, const T* packed, index_t n, index_t g,
                               index_t first, index_t last, Scratch& s) {
@@ -248,11 +294,18 @@ void GramSink<T>::add_moments(const Features<T>& phi, const index_t* rows, const
   s.phi.resize(gram_chunk * rank_);
   s.product.resize(rank_ * columns);
   phi.columns(rows, n, s.phi.data(), gram_chunk);
-  std::fill_n(s.product.data(), rank_ * columns, T(0));
-  kernels<T>().multiply_tile(s.phi.data(), gram_chunk, rank_, n, packed + first * panel * packed_stride, packed_stride,
-                             last - first, s.product.data(), columns, nullptr);
-  kernels<T>().add_block(moments_.data() + g * rank_ * wide_ + first * panel, wide_, s.product.data(), columns, rank_,
-                         columns);
+  T inverse[gram_chunk];
+  for (index_t r = 0; r < n; ++r) inverse[r] = static_cast<T>(1 / row_factor(r));
+  for (index_t l = 0; l < rank_; ++l)
+    for (index_t r = 0; r < n; ++r) s.phi[l * gram_chunk + r] *= inverse[r];
+  for (index_t r = 0; r < n; r += moment_chain) {
+    std::fill_n(s.product.data(), rank_ * columns, T(0));
+    kernels<T>().multiply_tile(s.phi.data() + r, gram_chunk, rank_, std::min(moment_chain, n - r),
+                               packed + (first * packed_stride + r) * panel, packed_stride, last - first,
+                               s.product.data(), columns, nullptr);
+    kernels<T>().add_block(moments_.data() + g * rank_ * wide_ + first * panel, wide_, s.product.data(), columns, rank_,
+                           columns);
+  }
   if (squares_.size() == 0 || first != 0) return;
   double length[gram_chunk];
   for (index_t r = 0; r < n; ++r) {
@@ -279,24 +332,25 @@ double GramSink<T>::length(const T* x) const {
 
 template <class T>
 double GramSink<T>::minuend() const {
-  double norm = 0;
-  for (index_t e = 0; e < 2 * wide_; ++e) {
-    double sum = 0;
-    for (index_t g = 0; g < groups_; ++g) sum += probes_[g * 2 * wide_ + e];
-    norm = std::hypot(norm, sum);
-  }
-  return norm * std::sqrt(0.5);
+  double norm[2] = {0, 0};
+  for (index_t v = 0; v < 2; ++v)
+    for (index_t e = v * wide_; e < (v + 1) * wide_; ++e) {
+      double sum = 0;
+      for (index_t g = 0; g < groups_; ++g) sum += probes_[g * 2 * wide_ + e];
+      norm[v] = std::hypot(norm[v], sum);
+    }
+  return std::isnan(norm[1]) ? norm[1] : std::max(norm[0], norm[1]);
 }
 
 template <class T>
 GramNorms GramSink<T>::finish(double scale, double* out) const {
   const index_t d = x_.features(), panel = kernels<T>().panel, tiles = UpperTiles<T>::entries(d);
-  Buffer<double> squares(panels_), totals(panels_);
+  Buffer<double> weighted(panels_), totals(panels_);
   double terms = terms_ * terms_;
   parallel_for(panels_, [&](index_t pb, int) {
     double tile[most_panel * most_panel];
     const index_t size = panel * panel, first = pb * panel, columns = std::min(panel, d - first);
-    double square = 0;
+    double norm = 0;
     for (index_t pa = 0; pa <= pb; ++pa) {
       std::fill_n(tile, size, 0.0);
       for (index_t g = 0; g < groups_; ++g) {
@@ -306,11 +360,11 @@ GramNorms GramSink<T>::finish(double scale, double* out) const {
       for (index_t a = 0; pa == pb && a < panel; ++a)
         for (index_t b = 0; b < a; ++b)
           tile[a * panel + b] = tile[b * panel + a] = 0.5 * (tile[a * panel + b] + tile[b * panel + a]);
-      square += (pa == pb ? 1 : 2) * kernels<double>().dot(tile, tile, size);
+      norm = std::hypot(norm, (pa == pb ? 1 : std::sqrt(2.0)) * norm_of(tile, size));
       for (index_t a = pa * panel; a < std::min(d, (pa + 1) * panel); ++a)
         std::copy_n(tile + a % panel * panel, columns, out + a * d + first);
     }
-    squares[pb] = square;
+    weighted[pb] = norm;
   });
   if (rank_ > 0) {
     Buffer<double> moments(rank_ * wide_, 0.0);  // ΦᵀX
@@ -326,24 +380,20 @@ GramNorms GramSink<T>::finish(double scale, double* out) const {
     }
   }
   parallel_for(panels_, [&](index_t pa, int) {
-    double total = 0;
+    double norm = 0;
     for (index_t a = pa * panel; a < std::min(d, (pa + 1) * panel); ++a) {
       double* row = out + a * d;
       kernels<double>().scale_row(row + a, scale, d - a, row + a);
       for (index_t b = a + 1; b < d; ++b) out[b * d + a] = row[b];
-      total += row[a] * row[a] + 2 * kernels<double>().dot(row + a + 1, row + a + 1, d - a - 1);
+      norm = std::hypot(norm, std::hypot(row[a], std::sqrt(2.0) * norm_of(row + a + 1, d - a - 1)));
     }
-    totals[pa] = total;
+    totals[pa] = norm;
   });
   GramNorms norms = {0, 0, std::fabs(scale) * std::sqrt(terms)};
   for (index_t p = 0; p < panels_; ++p) {
-    norms.weighted += squares[p];
-    norms.total += totals[p];
+    norms.weighted = std::hypot(norms.weighted, std::fabs(scale) * weighted[p]);
+    norms.total = std::hypot(norms.total, totals[p]);
   }
-  norms = {scale * std::sqrt(norms.weighted), std::sqrt(norms.total), norms.terms};
-  if (!(norms.total <= 1e-140 || norms.total >= 1e140)) return norms;
-  norms.total = 0;  // the squares may have left the range of a double
-  for (index_t e = 0; e < d * d; ++e) norms.total = std::hypot(norms.total, out[e]);
   return norms;
 }
 

@@ -33,8 +33,8 @@ inline NodeGate node_gate(const Activation& h) {
 }
 
 /// A product computed in float is computed again in double where its minuend (Layer::minuend) is so many times larger:
-/// rounding leaves some 3e-8 of the minuend.
-constexpr double largest_cancellation_of_products = 10;
+/// rounding leaves some 3e-8 of the minuend, 4e-7 of the result.
+constexpr double largest_cancellation_of_products = 14;
 
 /// Rows i0 … i0 + ni − 1 of data held as S, for a product in T: where they stand if the BLAS can take them from there
 /// (rows at least d and at most an int apart), else in `copy`.
@@ -50,29 +50,43 @@ std::pair<const T*, index_t> rows_for_product(View<const S> data, index_t i0, in
   return {copy.data(), d};
 }
 
-/// The mean of some rows, shortened and rounded to their type.
+/// The median of a few of n numbers, of which `at(i)` is the i-th. A shift that the mean would do for, but for
+/// outliers, which move it far from all others.
+template <class F>
+double rough_median(index_t n, F&& at) {
+  constexpr index_t most = 64;
+  const index_t count = std::min(most, n);
+  double some[most];
+  for (index_t r = 0; r < count; ++r) some[r] = static_cast<double>(at(r * n / count));
+  nth_number(some, count / 2, count);
+  return some[count / 2];
+}
+
+/// A vector near most rows: their rough median, column by column, shortened and rounded to their type.
 template <class S>
-struct RowMean {
+struct Centre {
   Buffer<double> wide;
   Buffer<S> narrow;
   void set(View<const S> data) {
     wide.resize(data.cols);
     narrow.resize(data.cols);
-    row_mean(data, wide.data());
+    for (index_t j = 0; j < data.cols; ++j)
+      wide[j] = rough_median(data.rows, [&](index_t i) { return data.row(i)[j]; });
     shorten(data, wide.data());
     for (index_t j = 0; j < data.cols; ++j) wide[j] = narrow[j] = static_cast<S>(wide[j]);
   }
 };
 
-/// Data held as S, computed with in T. Products with vectors and the way back read rows as x − mean; what the mean adds
-/// is put back where the gates of a node differ, and where all are one number nothing depends on it. Pre-activations
-/// are those of x as it stands: a gate is closed where wᵀx is 0, and (x − mean)ᵀw + meanᵀw need not be.
+/// Data held as S, computed with in T. Products with vectors and the way back read rows as x − centre; what the centre
+/// adds is put back where the gates of a node differ, and where all are one number nothing depends on it.
+/// Pre-activations are those of x as it stands: a gate is closed where wᵀx is 0, and (x − centre)ᵀw + centreᵀw need not
+/// be.
 template <class T, class S>
 class Layer {
  public:
   Layer(View<const S> x, View<const S> x_aug, const Activation& h, const NodeImportance<S>& alpha)
       : x_(x), x_aug_(x_aug), h_(h), gate_(node_gate(h)), tau_(alpha.tau), tol_(alpha.tol), x0_(alpha.x0) {
-    mean_.set(x);
+    centre_.set(x);
     if constexpr (std::is_same_v<T, S>) {
       shared_ = alpha.shared;
     } else {
@@ -82,7 +96,7 @@ class Layer {
     }
     take_squares();
     if (shared_ == nullptr) {
-      if (x0_.data != nullptr) own_mean_.set(x0_);
+      if (x0_.data != nullptr) own_centre_.set(x0_);
       return;
     }
     weight_row_.resize(x.rows);
@@ -109,10 +123,11 @@ class Layer {
   const T* row_size() const { return size_row_.data(); }
   double scale() const { return 1 / (2.0 * static_cast<double>(size()) * static_cast<double>(size())); }
 
-  /// wᵀ mean of every node, w: nodes × d.
-  void mean_outputs(const T* w, index_t nodes, T* out) const {
+  /// wᵀ centre of every node, w: nodes × d.
+  void centre_outputs(const T* w, index_t nodes, T* out) const {
     const index_t d = features();
-    for (index_t k = 0; k < nodes; ++k) out[k] = static_cast<T>(kernels<T>().dot_wide(w + k * d, mean_.wide.data(), d));
+    for (index_t k = 0; k < nodes; ++k)
+      out[k] = static_cast<T>(kernels<T>().dot_wide(w + k * d, centre_.wide.data(), d));
   }
 
   /// A number near the gates of a node with weights w and pre-activations p. Laplacian products do not depend on a
@@ -128,7 +143,7 @@ class Layer {
     if (gate_.kind == 0) return T(1);
     if (gate_.kind == 2) {
       T output;
-      mean_outputs(w, 1, &output);
+      centre_outputs(w, 1, &output);
       return gate_at(output);
     }
     const index_t all = 2 * size();
@@ -146,35 +161,53 @@ class Layer {
     return closed < open ? T(1) : gate_at(T(-1));
   }
 
-  /// The length of Σ_i (s_i a_i + r_i δ_i) x_i g_i if its terms were at right angles, s = factor · row_size, δ = a −
-  /// a'. Rounding errors of a product are of the order of ε times that, whatever is left of it: s a of the Laplacian
-  /// part, r δ of the views, of which little but x − x' may remain.
-  double minuend(const T* p, const T* a, const T* a_aug, const T* row_size, double factor, const T* r, T reference,
-                 T* gates) const {
+  /// √Σ_i {[s_i² (a_i² + e_i) + m_i] G_i + m_i G'_i}, m_i = r_i² (δ_i² + e_i + e'_i): the length of
+  ///
+  ///     Σ_i g_i (s_i a_i − r_i δ_i) x_i + g'_i r_i δ_i x'_i,   δ = a − a',
+  ///
+  /// if its terms were at right angles. Rounding errors of a product are of the order of ε times that, whatever is left
+  /// of it. s = factor · row_size; g, g' = h' at p, p'; G = g² ‖x − centre‖² + (g − reference)² ‖centre‖²; e = 0.1 G
+  /// ‖v‖²/d is what a = g x·v itself errs by, in units of ε², however small it is. Or ¼ Σ_i s_i a_i²/‖v‖ if that is
+  /// larger and the importance is shared: samples that are nearly equal have the errors of its sums in common, others
+  /// have not. (Those of a node's own importance are taken in double.) square: ‖v‖²; gates: room for N of both.
+  double minuend(const T* p, const T* p_aug, const T* a, const T* a_aug, double square, const T* row_size,
+                 double factor, const T* r, T reference, T* gates) const {
     const index_t n = size();
+    T* gates_aug = gates + n;
     node_kernels<T>().gated_row(gate_, p, nullptr, T(1), n, gates);
-    double sum = 0;
-#pragma omp simd reduction(+ : sum)
+    node_kernels<T>().gated_row(gate_, p_aug, nullptr, T(1), n, gates_aug);
+    const double *squares = squares_.data(), *squares_aug = squares + n, centre = centre_square_;
+    const double length = std::sqrt(square), of_a = largest_ * length > 0 ? 1 / (largest_ * length) : 0;
+    const double of_row = shared_ != nullptr && largest_row_ > 0 ? 1 / largest_row_ : 1;
+    const double in_common = shared_ != nullptr ? 0.25 : 0;
+    const double each = 0.1 / static_cast<double>(std::max<index_t>(1, features()));
+    double sum = 0, along = 0;
+#pragma omp simd reduction(+ : sum, along)
     for (index_t i = 0; i < n; ++i) {
-      const double term = factor * static_cast<double>(row_size[i]) * static_cast<double>(a[i]);
-      const double moved = static_cast<double>(r[i]) * (static_cast<double>(a[i]) - static_cast<double>(a_aug[i]));
       const double gate = static_cast<double>(gates[i]), off = gate - static_cast<double>(reference);
-      sum += (term * term + 2 * moved * moved) * (gate * gate * squares_[i] + off * off * mean_square_);
+      const double gate_aug = static_cast<double>(gates_aug[i]), off_aug = gate_aug - static_cast<double>(reference);
+      const double here = gate * gate * squares[i] + off * off * centre;
+      const double there = gate_aug * gate_aug * squares_aug[i] + off_aug * off_aug * centre;
+      const double s = of_row * factor * static_cast<double>(row_size[i]), weight = of_row * static_cast<double>(r[i]);
+      const double value = of_a * static_cast<double>(a[i]), delta = value - of_a * static_cast<double>(a_aug[i]);
+      const double moved = weight * weight * (delta * delta + each * (here + there));
+      sum += (s * s * (value * value + each * here) + moved) * here + moved * there;
+      along += s * value * value;
     }
-    return std::sqrt(sum);
+    return std::max(std::sqrt(sum), in_common * along) / of_row * largest_ * (largest_ * length);
   }
 
-  /// u (nodes × N) = W dataᵀ less W mean, data one of the two views.
+  /// u (nodes × N) = W dataᵀ less W centre, data one of the two views.
   void project_centred(View<const S> data, const T* w, index_t nodes, T* u) const {
-    project(data, &mean_, w, nodes, u);
+    project(data, &centre_, w, nodes, u);
   }
-  /// The pre-activations W dataᵀ of one of the two views, or of the own inputs; less W mean where h is linear, for
+  /// The pre-activations W dataᵀ of one of the two views, or of the own inputs; less W centre where h is linear, for
   /// which a shift of them changes nothing.
   void project(View<const S> data, const T* w, index_t nodes, T* u) const {
-    project(data, gate_.kind == 0 ? &mean_ : nullptr, w, nodes, u);
+    project(data, gate_.kind == 0 ? &centre_ : nullptr, w, nodes, u);
   }
   void project_own_inputs(const T* w, index_t nodes, T* u) const {
-    project(own_inputs(), gate_.kind == 0 ? &own_mean_ : nullptr, w, nodes, u);
+    project(own_inputs(), gate_.kind == 0 ? &own_centre_ : nullptr, w, nodes, u);
   }
 
   /// out (nodes × d) = z x + z' x', z: nodes × N with `sums` the sums of both rows of a node.
@@ -191,16 +224,16 @@ class Layer {
       for (index_t t = tiles * g / groups; t < tiles * (g + 1) / groups; ++t) {
         poll();
         const index_t i0 = t * rows, ni = std::min(rows, n - i0);
-        gemm<T>(Trans::no, Trans::no, nodes, d, ni, T(1), z + i0, n, read(x_, mean_, i0, ni, buffers[worker]), d, keep,
-                part, d);
-        gemm<T>(Trans::no, Trans::no, nodes, d, ni, T(1), z_aug + i0, n, read(x_aug_, mean_, i0, ni, buffers[worker]),
+        gemm<T>(Trans::no, Trans::no, nodes, d, ni, T(1), z + i0, n, read(x_, centre_, i0, ni, buffers[worker]), d,
+                keep, part, d);
+        gemm<T>(Trans::no, Trans::no, nodes, d, ni, T(1), z_aug + i0, n, read(x_aug_, centre_, i0, ni, buffers[worker]),
                 d, T(1), part, d);
         keep = T(1);
       }
     });
     parallel_for(nodes, [&](index_t k, int) {
       double* row = out + k * d;
-      for (index_t j = 0; j < d; ++j) row[j] = sums[k] * mean_.wide[j];
+      for (index_t j = 0; j < d; ++j) row[j] = sums[k] * centre_.wide[j];
       for (index_t g = 0; g < groups; ++g)
         for (index_t j = 0; j < d; ++j) row[j] += static_cast<double>(parts[(g * nodes + k) * d + j]);
     });
@@ -210,11 +243,7 @@ class Layer {
   void shared_laplacian(const T* a, index_t nodes, T* t) const {
     const index_t n = size();
     Buffer<double> shift(nodes);
-    parallel_for(nodes, [&](index_t k, int) {
-      double sum = 0;
-      for (index_t i = 0; i < n; ++i) sum += static_cast<double>(a[k * n + i]);
-      shift[k] = sum / static_cast<double>(n);
-    });
+    parallel_for(nodes, [&](index_t k, int) { shift[k] = rough_median(n, [&](index_t i) { return a[k * n + i]; }); });
     Buffer<T> columns(n * nodes), products(n * nodes);
     const auto shifted = [&](index_t k, index_t i) { return static_cast<double>(a[k * n + i]) - shift[k]; };
     parallel_for(ceil_div(n, block), [&](index_t b, int) {
@@ -247,32 +276,39 @@ class Layer {
     for (index_t i = 0; i < n; ++i) {
       weight_row_[i] = static_cast<T>(weight[i]);
       size_row_[i] = std::max(std::fabs(static_cast<T>(degree_[i])), std::fabs(probed[i]));
+      largest_row_ = std::max(largest_row_, static_cast<double>(size_row_[i]));
     }
   }
 
-  // ‖x_i − mean‖² of every sample, and ‖mean‖².
+  // ‖x_i − centre‖² of every sample and ‖x'_i − centre‖², and ‖centre‖², in units of the largest of the first two.
   void take_squares() {
-    const index_t n = size(), d = features(), rows = tile_rows();
-    squares_.resize(n);
-    mean_square_ = kernels<double>().dot(mean_.wide.data(), mean_.wide.data(), d);
-    PerWorker<Buffer<T>> tiles;
-    parallel_for(ceil_div(n, rows), [&](index_t t, int worker) {
-      const index_t i0 = t * rows, ni = std::min(rows, n - i0);
-      const T* tile = read(x_, mean_, i0, ni, tiles[worker]);
-      for (index_t i = 0; i < ni; ++i) squares_[i0 + i] = kernels<T>().dot(tile + i * d, tile + i * d, d);
+    const index_t n = size(), d = features(), rows = tile_rows(), tiles = ceil_div(n, rows);
+    squares_.resize(2 * n);
+    PerWorker<Buffer<T>> buffers;
+    parallel_for(2 * tiles, [&](index_t t, int worker) {
+      const index_t i0 = t % tiles * rows, ni = std::min(rows, n - i0);
+      const T* tile = read(t < tiles ? x_ : x_aug_, centre_, i0, ni, buffers[worker]);
+      double* squares = squares_.data() + (t < tiles ? 0 : n) + i0;
+      for (index_t i = 0; i < ni; ++i) squares[i] = kernels<T>().dot(tile + i * d, tile + i * d, d);
     });
+    double largest = 0;
+    for (index_t i = 0; i < 2 * n; ++i) largest = std::max(largest, squares_[i]);
+    if (!(largest > 0) || !std::isfinite(largest)) largest = 1;
+    for (index_t i = 0; i < 2 * n; ++i) squares_[i] /= largest;
+    largest_ = std::sqrt(largest);
+    centre_square_ = std::pow(norm_of(centre_.wide.data(), d) / largest_, 2);
   }
 
-  // u = W (data − mean)ᵀ, without the mean where null.
-  void project(View<const S> data, const RowMean<S>* mean, const T* w, index_t nodes, T* u) const {
+  // u = W (data − centre)ᵀ, without the centre where null.
+  void project(View<const S> data, const Centre<S>* centre, const T* w, index_t nodes, T* u) const {
     const index_t n = size(), d = features(), rows = tile_rows();
     if (d == 0) return static_cast<void>(std::fill_n(u, nodes * n, T(0)));
     PerWorker<Buffer<T>> tiles;
     parallel_for(ceil_div(n, rows), [&](index_t t, int worker) {
       const index_t i0 = t * rows, ni = std::min(rows, n - i0);
-      const auto [from, stride] = mean == nullptr
+      const auto [from, stride] = centre == nullptr
                                       ? rows_for_product<T, S>(data, i0, ni, tiles[worker])
-                                      : std::pair<const T*, index_t>(read(data, *mean, i0, ni, tiles[worker]), d);
+                                      : std::pair<const T*, index_t>(read(data, *centre, i0, ni, tiles[worker]), d);
       gemm<T>(Trans::no, Trans::yes, nodes, ni, d, T(1), w, d, from, stride, T(0), u + i0, n);
     });
   }
@@ -281,11 +317,11 @@ class Layer {
     return std::clamp<index_t>((index_t{1} << 17) / std::max<index_t>(1, features()) / 16 * 16, 64, 512);
   }
 
-  const T* read(View<const S> data, const RowMean<S>& mean, index_t i0, index_t ni, Buffer<T>& tile) const {
+  const T* read(View<const S> data, const Centre<S>& centre, index_t i0, index_t ni, Buffer<T>& tile) const {
     const index_t d = features();
     tile.resize(tile_rows() * d);
     for (index_t i = 0; i < ni; ++i)
-      read_kernels<T, S>().delta_row(data.row(i0 + i), mean.narrow.data(), d, tile.data() + i * d);
+      read_kernels<T, S>().delta_row(data.row(i0 + i), centre.narrow.data(), d, tile.data() + i * d);
     return tile.data();
   }
 
@@ -296,8 +332,8 @@ class Layer {
   std::unique_ptr<Importance<T>> widened_;
   double tau_, tol_;
   View<const S> x0_;
-  RowMean<S> mean_, own_mean_;
-  double mean_square_ = 0;
+  Centre<S> centre_, own_centre_;
+  double centre_square_ = 0, largest_ = 1, largest_row_ = 0;
   Buffer<double> degree_, squares_;
   Buffer<T> weight_row_, size_row_;
 };

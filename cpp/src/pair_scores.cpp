@@ -29,7 +29,7 @@ void PairSide<T>::fill(View<const S> f, const double* shift, Scoring scoring, bo
         T* row = rows_.data() + i * m_;
         read_kernels<T, S>().center_row(f.row(i), shift ? shift : zero.data(), m_, row);
         half_[i] = settled || scoring == Scoring::distances ? static_cast<T>(0.5 * kernel.dot(row, row, m_)) : T(0);
-        if (products) kernel.pack_row(row, nullptr, T(1), m_, stride_, packed_.data() + i * panel, nullptr);
+        if (products) kernel.pack_row(row, nullptr, T(1), T(1), m_, stride_, packed_.data() + i * panel, nullptr);
       }
       for (index_t i = g * panel; given && i < g * panel + count; ++i) {
         for (index_t k = 0; k < m_; ++k) given_[i * m_ + k] = static_cast<T>(f.row(i)[k]);

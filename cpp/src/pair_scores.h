@@ -16,9 +16,9 @@ namespace alphacl {
 enum class Scoring { products, distances, settled, differences };
 
 /// Scores this near to a kink, in units of scale · (½‖f_i‖² + ½‖f_j‖²), are settled: products err by about 1.5 ε of
-/// that, so those further away from it keep their distance from the kink to 1e-13 (S double) or 1e-9.
+/// that, so those further away from it keep their distance from the kink to 2e-14 (S double) or 2e-10.
 template <class S>
-constexpr double kink_doubt = sizeof(S) == 4 ? 1e-6 : 1.5e-3;
+constexpr double kink_doubt = sizeof(S) == 4 ? 1e-6 : 1e-2;
 /// The same where no more is asked than the side of the kink.
 constexpr double side_doubt = 1e-9;
 

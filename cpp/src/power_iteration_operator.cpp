@@ -55,10 +55,7 @@ class LockStep {
   void solve_apart(View<const T> apart, const T* sizes, T* eigenvalue, bool* converged) {
     for (index_t k = 0; k < count_; ++k) {
       std::copy_n(apart.row(k), d_, first_.data() + k * d_);
-      Matrix& m = matrix(k);
-      if (!(sizes[k] > 0) || !std::isfinite(sizes[k])) continue;
-      m.bring_to_one(sizes[k]);
-      m.iteration.know_norm(std::ldexp(static_cast<double>(sizes[k]), m.exponent));
+      if (sizes[k] > 0 && std::isfinite(sizes[k])) matrix(k).known = sizes[k];
     }
     run_apart();
     for (index_t k = 0; k < count_; ++k) {
@@ -76,12 +73,14 @@ class LockStep {
     Judgement made{};
     double top = 0;
     int exponent = 0;  // products are taken times 2^exponent, which brings them to about 1
+    T known = T(0);    // a lower bound of ‖A‖ that the caller gave, 0 if none
     bool scaled = false, failed = false;
 
     void bring_to_one(T size) {
       constexpr int limit = std::numeric_limits<T>::max_exponent - 2;
-      exponent = std::clamp(-std::ilogb(size), -limit, limit);
+      exponent = std::clamp(-std::ilogb(std::max(size, known)), -limit, limit);
       scaled = true;
+      iteration.know_norm(std::ldexp(static_cast<double>(known), exponent));
     }
   };
 

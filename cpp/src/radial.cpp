@@ -19,8 +19,9 @@ struct Distances {
   Buffer<S> f;     // n × m
   Buffer<S> ft;    // m × n, for direct
   Buffer<S> half;  // ½‖f_i‖², or zeros
-  // Where rows are normalised: the least q^(p/2) of each, and the log of the sum of e^((nearest − q^(p/2))/τ).
-  Buffer<S> nearest, lse;
+  // Where rows are normalised: the least q^(p/2) of each, and 1 over the sum of e^((nearest − q^(p/2))/τ), which is at
+  // least 1; 0 for a row without partners.
+  Buffer<S> nearest, share;
 
   template <class F>
   void fill(View<const F> features, const double* shift, bool sum_differences) {
@@ -50,14 +51,14 @@ struct Distances {
     part.f.resize(count * m);
     part.half.resize(count);
     if (direct) part.ft.resize(m * count);
-    const bool normalised = lse.size() > 0;
+    const bool normalised = share.size() > 0;
     if (normalised) part.nearest.resize(count);
-    if (normalised) part.lse.resize(count);
+    if (normalised) part.share.resize(count);
     for (index_t i = 0; i < count; ++i) {
       std::copy_n(f.data() + rows[i] * m, m, part.f.data() + i * m);
       part.half[i] = half[rows[i]];
       if (normalised) part.nearest[i] = nearest[rows[i]];
-      if (normalised) part.lse[i] = lse[rows[i]];
+      if (normalised) part.share[i] = share[rows[i]];
       if (direct)
         for (index_t k = 0; k < m; ++k) part.ft[k * count + i] = f[rows[i] * m + k];
     }
@@ -144,8 +145,8 @@ class RadialImportance final : public TiledImportance<T> {
       if (!finite_) {  // also the only sample, which no tile sees
         weight[i] = std::numeric_limits<double>::quiet_NaN();
       } else if (kernel_.normalize) {
-        const double lse = wide_ ? in_double_.lse[i] : static_cast<double>(in_t_.lse[i]);
-        weight[i] = std::isinf(lse) ? 0.0 : 1.0;
+        const double share = wide_ ? in_double_.share[i] : static_cast<double>(in_t_.share[i]);
+        weight[i] = share == 0 ? 0.0 : 1.0;
       } else {
         weight[i] = 0.5 * degree[i] + (kernel_.unit_diagonal ? 1.0 : 0.0);
       }
@@ -156,7 +157,7 @@ class RadialImportance final : public TiledImportance<T> {
   static T keep_nan(T entry, T value) { return std::isnan(entry) ? entry : value; }
 
   // q carries an error of about 1.5 ε F, F = max ‖f‖² after centring, so α a relative one of (p/2) Q^(p/2−1) · that / τ
-  // with Q = 2F the largest q. float32 products serve where that stays below 5e-7, float64 products below 2e-13
+  // with Q = 2F the largest q. float32 products serve where that stays below 5e-7, float64 products below 5e-14
   // (float32 α: 5e-7 again), sums of differences elsewhere and for few features.
   void choose_precision() {
     const index_t m = features_.cols;
@@ -175,7 +176,7 @@ class RadialImportance final : public TiledImportance<T> {
     const double steepness = h < 1 ? std::numeric_limits<double>::infinity()
                                    : h * std::pow(2 * largest, h - 1) / kernel_.tau * 1.5 * largest;
     const bool single = std::is_same<T, float>::value;
-    const double wanted = single ? 5e-7 : 2e-13;
+    const double wanted = single ? 5e-7 : 5e-14;
     constexpr index_t few_features = 4;
     const auto good = [&](double epsilon) { return largest == 0 || steepness * epsilon <= wanted; };
     // Features that are not finite take the product path: the centring makes all of α NaN there.
@@ -194,7 +195,7 @@ class RadialImportance final : public TiledImportance<T> {
   void normalise(Distances<S>& f) {
     const index_t n = this->size(), height = 256, width = 384;
     f.nearest = Buffer<S>(n, std::numeric_limits<S>::infinity());
-    f.lse.resize(n);
+    f.share.resize(n);
     struct Work {
       Buffer<S> dots, scratch;
     };
@@ -213,11 +214,10 @@ class RadialImportance final : public TiledImportance<T> {
                                             i0 - j0, kernel_.power, static_cast<S>(inv_tau_), f.nearest.data() + i0,
                                             sum.data(), work.scratch.data()});
       }
-      // A row without partners has sum 0: its normaliser is infinite and its entries 0.
       for (index_t i = 0; i < ni; ++i) {
         const bool alone = sum[i] == 0;
-        if (alone) f.nearest[i0 + i] = S(0);  // inf − inf would be NaN
-        f.lse[i0 + i] = alone ? std::numeric_limits<S>::infinity() : static_cast<S>(std::log(sum[i]));
+        if (alone) f.nearest[i0 + i] = S(0);  // inf · 0 would be NaN
+        f.share[i0 + i] = alone ? S(0) : static_cast<S>(1 / sum[i]);
       }
     });
   }
@@ -245,9 +245,9 @@ class RadialImportance final : public TiledImportance<T> {
     args.half_i = f.half.data() + w.i0;
     args.half_j = f.half.data() + w.j0;
     args.nearest_i = kernel_.normalize ? f.nearest.data() + w.i0 : nullptr;
-    args.lse_i = kernel_.normalize ? f.lse.data() + w.i0 : nullptr;
+    args.share_i = kernel_.normalize ? f.share.data() + w.i0 : nullptr;
     args.nearest_j = both ? f.nearest.data() + w.j0 : nullptr;
-    args.lse_j = both ? f.lse.data() + w.j0 : nullptr;
+    args.share_j = both ? f.share.data() + w.j0 : nullptr;
     args.ni = w.ni;
     args.nj = w.nj;
     args.first = first;

@@ -8,6 +8,11 @@
 
 namespace alphacl {
 
+double row_factor(index_t r) {
+  const double turns = 0.6180339887498949 * static_cast<double>(r);
+  return 0.75 + 0.75 * (turns - std::floor(turns));
+}
+
 template <class S>
 void row_mean(View<const S> x, double* mean, index_t step) {
   const index_t d = x.cols;
@@ -27,6 +32,10 @@ void row_mean(View<const S> x, double* mean, index_t step) {
   }
 }
 
+void nth_number(double* x, index_t k, index_t count) {
+  std::nth_element(x, x + k, x + count, [](double a, double b) { return a < b || (std::isnan(b) && !std::isnan(a)); });
+}
+
 template <class S>
 void shorten(View<const S> x, double* mean) {
   constexpr index_t most_rows = 64;
@@ -35,7 +44,7 @@ void shorten(View<const S> x, double* mean) {
   for (index_t j = 0; j < x.cols; ++j) {
     for (index_t r = 0; r < rows; ++r)
       deviations[r] = std::fabs(static_cast<double>(x.row(r * x.rows / rows)[j]) - mean[j]);
-    std::nth_element(deviations, deviations + rows / 2, deviations + rows);
+    nth_number(deviations, rows / 2, rows);
     const double median = deviations[rows / 2];
     if (!(median > 0) || !std::isfinite(median) || !std::isfinite(mean[j])) continue;
     const double unit = std::ldexp(1.0, std::max(std::ilogb(median) - 3, -1000));
@@ -45,7 +54,14 @@ void shorten(View<const S> x, double* mean) {
 
 template <class T, class S>
 SamplesOf<T, S>::SamplesOf(View<const S> x, View<const S> x_aug)
-    : Samples<T>(x.rows, x.cols), x_(x), x_aug_(x_aug), shift_(x.cols), narrow_shift_(x.cols), ones_(gram_chunk, T(1)) {
+    : Samples<T>(x.rows, x.cols),
+      x_(x),
+      x_aug_(x_aug),
+      shift_(x.cols),
+      narrow_shift_(x.cols),
+      same_(gram_chunk, T(1)),
+      factors_(gram_chunk) {
+  for (index_t r = 0; r < gram_chunk; ++r) factors_[r] = static_cast<T>(row_factor(r));
   // Any vector among the data will do: of many rows one in eight is read.
   row_mean(x, shift_.data(), std::clamp<index_t>(x.rows / 1024, 1, 8));
   shorten(x, shift_.data());
@@ -72,7 +88,8 @@ void SamplesOf<T, S>::deltas(index_t begin, index_t n, const index_t* order, T* 
 template <class T, class S>
 void SamplesOf<T, S>::pack(const PackedPairs<T>& q) const {
   read_kernels<T, S>().pack_pairs({x_.data, x_aug_.data, x_.stride, x_aug_.stride, narrow_shift_.data(), q.rows, q.a,
-                                   q.b, q.c, q.e, ones_.data(), q.n, x_.cols, q.stride, q.u, q.v, q.plain});
+                                   q.b, q.c, q.e, same_.data(), factors_.data(), q.n, x_.cols, q.stride, q.u, q.v,
+                                   q.plain});
 }
 
 template void shorten<float>(View<const float>, double*);

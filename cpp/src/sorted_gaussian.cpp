@@ -274,7 +274,7 @@ void SortedGaussian<T>::entries(index_t i0, index_t ni, index_t j0, index_t nj, 
   tile.dot = scratch.distances.data();
   tile.ld_dot = nj;
   tile.half_i = tile.half_j = zeros;
-  tile.lse_i = tile.lse_j = nullptr;
+  tile.share_i = tile.share_j = nullptr;
   tile.ni = ni;
   tile.nj = nj;
   tile.first = -ni;

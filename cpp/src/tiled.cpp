@@ -48,7 +48,7 @@ void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) 
     for (index_t i = b * height; i < std::min(n, (b + 1) * height); ++i) {
       x.centered(i, 1, nullptr, row.data());
       if (probed > 0) length[i] = sink.length(row.data());
-      kernel.pack_row(row.data(), nullptr, T(1), d, stride, packed.data() + i * kernel.panel, nullptr);
+      kernel.pack_row(row.data(), nullptr, T(1), T(1), d, stride, packed.data() + i * kernel.panel, nullptr);
     }
   });
   Buffer<T> probe(probed);
@@ -77,10 +77,17 @@ void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) 
         const index_t jn = j0 + tile_cols < n ? j0 + tile_cols : i0;
         Ahead ahead{};
         const bool may_look = look_ahead({i0, ni, jn, std::min(tile_cols, n - jn)}, ahead);
-        if (!half_tile(where, work.entries.data(), tile_stride, sums, work.tile)) continue;
-        kernel.multiply_tile(work.entries.data(), tile_stride, ni, where.nj, packed.data() + j0 * kernel.panel, stride,
-                             panels, rows, wide, may_look ? &ahead : nullptr);
+        T* entries = work.entries.data();
+        if (!half_tile(where, entries, tile_stride, sums, work.tile)) continue;
+        // y_i = Σ_j (λ_i β_ij) x_j / λ_i: rows of equal entries then round differently.
+        for (index_t i = 0; i < ni; ++i)
+          kernel.scale_row(entries + i * tile_stride, static_cast<T>(row_factor(i)), where.nj,
+                           entries + i * tile_stride);
+        kernel.multiply_tile(entries, tile_stride, ni, where.nj, packed.data() + j0 * kernel.panel, stride, panels,
+                             rows, wide, may_look ? &ahead : nullptr);
       }
+      for (index_t i = 0; i < ni; ++i)
+        kernel.scale_row(rows + i * wide, static_cast<T>(1 / row_factor(i)), d, rows + i * wide);
     });
     parallel_for(ceil_div(n - begin, tile_cols), [&](index_t c, int) {
       const index_t j0 = begin + c * tile_cols, j1 = std::min(n, j0 + tile_cols);

@@ -39,8 +39,9 @@ class GramSink final : public LaplacianSink<T> {
 
   /// out (d × d doubles, exactly symmetric) = scale · what was collected.
   GramNorms finish(double scale, double* out) const;
-  /// Where probed, an estimate of ‖Σ |D_i| x_i x_iᵀ‖_F, the size of what the Laplacian form subtracts from: the norm of
-  /// its products with two orthogonal vectors of random signs: data along one direction may be orthogonal to one.
+  /// Where probed, an estimate of ‖M‖_F, M = Σ |D_i| x_i x_iᵀ, the size of what the Laplacian form subtracts from: the
+  /// larger of ‖Mv‖ for a random v, right on average, and for a unit vector along which much of the data lies, which a
+  /// random one may be orthogonal to.
   double minuend() const;
 
  private:
@@ -50,6 +51,8 @@ class GramSink final : public LaplacianSink<T> {
   void for_groups(index_t groups, index_t n, F&& body);
   double* tiles_of(index_t g, index_t first) const;
   void probe(const T* packed, index_t n, const T* weights, index_t g);
+  void multiply(Scratch& s, index_t n, index_t first, index_t last, double* upper, bool symmetric,
+                RowsAhead* ahead) const;
   index_t groups_for(const Features<T>* phi);
   void flush(Entries& entries, RowsAhead& ahead, const Features<T>* phi, index_t g, index_t first, index_t last,
              Scratch& s);
@@ -63,7 +66,7 @@ class GramSink final : public LaplacianSink<T> {
   double terms_ = 0;
   Buffer<double> moments_;  // moment_groups × p × d (padded): ΦᵀX
   Buffer<double> squares_;  // moment_groups × p: Σ_i φ_l(i)² ‖x_i‖², where ΦΦᵀ may have negative entries
-  Buffer<T> signs_;         // 2 × d, padded
+  Buffer<T> vectors_;       // 2 × d, padded: those that M is multiplied with
   Buffer<double> probes_;   // groups × 2 × d, padded
 };
 

@@ -6,8 +6,8 @@
 
 namespace alphacl {
 
-/// Rows of panels (kernels.h) made of samples rows[r], r < n: u_r = a_r x + b_r x', v_r = c_r x + e_r x' and x itself
-/// (`plain`, may be null), x and x' less their shift.
+/// Rows of panels (kernels.h) made of samples rows[r], r < n: u_r = a_r x + b_r (x' − x), v_r = c_r x + e_r (x' − x)
+/// and row_factor(r) x (`plain`, may be null), x and x' less their shift.
 template <class T>
 struct PackedPairs {
   const index_t* rows;
@@ -72,13 +72,16 @@ class SamplesOf final : public Samples<T> {
  private:
   View<const S> x_, x_aug_;
   Buffer<double> shift_;
-  Buffer<T> narrow_shift_, ones_;
+  Buffer<T> narrow_shift_, same_, factors_;
 };
 
 /// The mean of every step-th row in double: the first row plus the mean offset from it, so that constant data gives
 /// exactly that constant. The same bits for any number of threads.
 template <class S>
 void row_mean(View<const S> x, double* mean, index_t step = 1);
+
+/// Puts the one of `count` numbers that is k-th in rising order, NaN last, at x[k].
+void nth_number(double* x, index_t k, index_t count);
 
 /// Rounds a mean to three bits of the median deviation from it, taken over some rows. Any shift near the data will do,
 /// and x − shift of integers, or of ones and zeros, then has few bits: their products and sums are exact, where the

@@ -12,29 +12,32 @@ constexpr index_t panel_width = 64 / static_cast<index_t>(sizeof(T));
 static_assert(panel_width<float> <= most_panel);
 
 template <class T>
-void pack_row(const T* x, const T* y, T w, index_t d, index_t stride, T* plain, T* weighted) {
+void pack_row(const T* x, const T* y, T w, T factor, index_t d, index_t stride, T* plain, T* weighted) {
   constexpr index_t P = panel_width<T>;
   if (weighted == nullptr) {
     for (index_t c = 0; c < d; c += P, plain += P * stride)
-      for (index_t j = 0; j < P; ++j) plain[j] = c + j < d ? x[c + j] : T(0);
+      for (index_t j = 0; j < P; ++j) plain[j] = c + j < d ? factor * x[c + j] : T(0);
     return;
   }
+  const T inverse = 1 / factor;
+  w *= inverse;
   for (index_t c = 0; c < d; c += P, plain += P * stride, weighted += P * stride) {
     if (d - c < P) {
       for (index_t j = 0; j < P; ++j) {
-        plain[j] = c + j < d ? x[c + j] : T(0);
-        weighted[j] = w * plain[j] - (y != nullptr && c + j < d ? y[c + j] : T(0));
+        const T value = c + j < d ? x[c + j] : T(0);
+        plain[j] = factor * value;
+        weighted[j] = w * value - (y != nullptr && c + j < d ? inverse * y[c + j] : T(0));
       }
     } else if (y != nullptr) {
 #pragma omp simd
       for (index_t j = 0; j < P; ++j) {
-        plain[j] = x[c + j];
-        weighted[j] = w * x[c + j] - y[c + j];
+        plain[j] = factor * x[c + j];
+        weighted[j] = w * x[c + j] - inverse * y[c + j];
       }
     } else {
 #pragma omp simd
       for (index_t j = 0; j < P; ++j) {
-        plain[j] = x[c + j];
+        plain[j] = factor * x[c + j];
         weighted[j] = w * x[c + j];
       }
     }
@@ -42,15 +45,15 @@ void pack_row(const T* x, const T* y, T w, index_t d, index_t stride, T* plain, 
 }
 
 template <class T>
-void pack_rows(const T* x, index_t stride_x, const index_t* rows, const T* w, index_t n, index_t d, index_t stride,
-               index_t first, T* plain, T* weighted) {
+void pack_rows(const T* x, index_t stride_x, const index_t* rows, const T* w, const T* factors, index_t n, index_t d,
+               index_t stride, index_t first, T* plain, T* weighted) {
   constexpr index_t P = panel_width<T>;
   for (index_t r = 0; r < n; ++r) {
     // The rows that count are scattered: the next but three is asked for.
     if (r + 4 < n)
       for (index_t c = 0; c < d; c += P) __builtin_prefetch(x + rows[r + 4] * stride_x + c);
-    pack_row(x + rows[r] * stride_x, static_cast<const T*>(nullptr), w[r], d, stride, plain + (first + r) * P,
-             weighted + (first + r) * P);
+    pack_row(x + rows[r] * stride_x, static_cast<const T*>(nullptr), w[r], factors[first + r], d, stride,
+             plain + (first + r) * P, weighted + (first + r) * P);
   }
 }
 
@@ -61,7 +64,7 @@ void pack_pair_rows(const PairRows<T, S>& q) {
   const index_t whole = q.d / P * P;
   for (index_t r = 0; r < q.n; ++r) {
     const S *x = q.x + q.rows[r] * q.stride_x, *y = q.x_aug + q.rows[r] * q.stride_aug;
-    const T a = q.a[r], b = q.b[r], c = q.c[r], e = q.e[r], p = with_plain ? q.p[r] : T(0);
+    const T a = q.a[r], b = q.b[r], c = q.c[r], e = q.e[r], k = q.k[r], p = with_plain ? q.p[r] : T(0);
     T *u = q.u + r * P, *v = q.v + r * P, *plain = with_plain ? q.plain + r * P : nullptr;
     index_t j = 0;
     for (; j < whole; j += P) {
@@ -76,6 +79,7 @@ void pack_pair_rows(const PairRows<T, S>& q) {
           first -= shift;
           second -= shift;
         }
+        second -= k * first;
         Wide<T, T>::store(a * first + b * second, u + l);
         Wide<T, T>::store(c * first + e * second, v + l);
         if constexpr (with_plain) Wide<T, T>::store(p * first, plain + l);
@@ -89,7 +93,7 @@ void pack_pair_rows(const PairRows<T, S>& q) {
       const bool inside = j + l < q.d;
       const T shift = inside && shifted ? q.shift[j + l] : T(0);
       const T first = inside ? static_cast<T>(x[j + l]) - shift : T(0);
-      const T second = inside ? static_cast<T>(y[j + l]) - shift : T(0);
+      const T second = inside ? static_cast<T>(y[j + l]) - shift - k * first : T(0);
       u[l] = inside ? a * first + b * second : T(0);
       v[l] = inside ? c * first + e * second : T(0);
       if constexpr (with_plain) plain[l] = inside ? p * first : T(0);

@@ -36,7 +36,7 @@ bool radial_tile(const RadialTile<T, S>& tile) {
     for (index_t j = 0; j < begin; ++j) out[j] = T(0);
     T sum = T(0);
     const T factor = tile.factor;
-    if (tile.lse_i == nullptr) {
+    if (tile.share_i == nullptr) {
 #pragma omp simd reduction(+ : sum)
       for (index_t j = begin; j < nj; ++j) {
         const T e = factor * exp_value(static_cast<T>(-inv_tau * t[j]));
@@ -45,14 +45,19 @@ bool radial_tile(const RadialTile<T, S>& tile) {
         column[j] += e;
       }
     } else {
-      const S lse_i = tile.lse_i[i], nearest_i = tile.nearest_i[i];
+      const S nearest_i = tile.nearest_i[i];
+      const T share_i = static_cast<T>(tile.share_i[i]);
+#pragma omp simd
+      for (index_t j = begin; j < nj; ++j) out[j] = share_i * exp_value(static_cast<T>((nearest_i - t[j]) * inv_tau));
+      if (tile.share_j != nullptr) {
+#pragma omp simd
+        for (index_t j = begin; j < nj; ++j)
+          out[j] += static_cast<T>(tile.share_j[j]) * exp_value(static_cast<T>((tile.nearest_j[j] - t[j]) * inv_tau));
+      }
 #pragma omp simd reduction(+ : sum)
       for (index_t j = begin; j < nj; ++j) {
-        T e = exp_value(static_cast<T>((nearest_i - t[j]) * inv_tau - lse_i));
-        if (tile.lse_j != nullptr) e += exp_value(static_cast<T>((tile.nearest_j[j] - t[j]) * inv_tau - tile.lse_j[j]));
-        out[j] = e;
-        sum += e;
-        column[j] += e;
+        sum += out[j];
+        column[j] += out[j];
       }
     }
     any = any || sum != T(0);

@@ -28,5 +28,5 @@ struct Wide {
   }
 };
 
-// Columns of a tile are summed in its type over so many rows, then in double.
-constexpr index_t flush_rows = 64;
+// Columns of a tile are summed in its type over so many rows, then in double. Of 64 equal numbers 1e-6 may be lost.
+constexpr index_t flush_rows = 16;
