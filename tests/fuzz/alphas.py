@@ -1,10 +1,13 @@
 """Hostile importances: signed, free of row sums, within clusters, of extreme temperature."""
 
+import math
+
 import numpy as np
 
 import alphacl_fast as acl
 
 from .data import laid_out, numpy_of, size, values
+from .judge import eps
 
 
 def _cycles(case, n):
@@ -171,6 +174,15 @@ def importance(case, n, x, *, own=False, kinds=None):
     return acl.Dense(alpha) if own and not isinstance(alpha, acl.importance.Importance) else alpha
 
 
-def left_in_alpha(alpha):
-    """What an entry of α may be off by: the caller's `tol`."""
-    return (alpha.tol or 0.0) if isinstance(alpha, (acl.Gaussian, acl.NodeGaussian)) else 0.0
+def left_in_alpha(alpha, dtype):
+    """What an entry of α may be off by: numbers below the normal ones; the caller's `tol`; where a cosine series is
+    asked for, however long, what is documented of it."""
+    left = float(np.finfo(dtype).smallest_normal)
+    if not isinstance(alpha, (acl.Gaussian, acl.NodeGaussian)):
+        return left
+    left += alpha.tol or 0.0
+    if getattr(alpha, "method", "") == "fourier":
+        left += 0.0 if alpha.tol else {4: 1e-6, 8: 1e-12}[np.dtype(dtype).itemsize]
+        f = numpy_of(alpha.features).astype(float)
+        left += 8.3 * eps(np.float64) * float(np.ptp(f)) / math.sqrt(alpha.tau)
+    return left

@@ -43,7 +43,7 @@ def pair_terms(weights, x, x_aug):
 def absolute_term(alpha, weights, naive_weights, x, x_aug, dtype):
     """The absolute term of the judge for a covariance; `weights` and `naive_weights`: α in both types."""
     rounding = ROUNDINGS * eps(dtype) * np.abs(weights) + 2 * np.abs(naive_weights - weights)
-    total = pair_terms(rounding + left_in_alpha(alpha), x, x_aug)
+    total = pair_terms(rounding + left_in_alpha(alpha, dtype), x, x_aug)
     degrees = np.abs(weights).sum(0) + np.abs(weights).sum(1)
     return total + WIDE[np.dtype(dtype)] * float((degrees * _lengths(x) ** 2).sum()) / (2 * len(x) ** 2)
 
@@ -150,7 +150,7 @@ def gradient(case):
     case.note("gradient of " + ("⟨C, M⟩" if of_cov else "E"))
     ours = [t.numpy() for t in torch.autograd.grad(value, (a, b))]
     truth = _literal_gradient(wide, wide_aug, exact, both, exact_type(case.dtype))
-    weights = ROUNDINGS * eps(case.dtype) * np.abs(exact) + 2 * np.abs(rough - exact) + left_in_alpha(alpha)
+    weights = ROUNDINGS * eps(case.dtype) * np.abs(exact) + 2 * np.abs(rough - exact) + left_in_alpha(alpha, case.dtype)
     norm = np.linalg.norm(both, 2) if d else 0.0
     absolute = [norm * t for t in gradient_terms(weights, wide, wide_aug, case.dtype)]
     for k, name in enumerate(("x", "x_aug")):

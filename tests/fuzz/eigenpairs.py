@@ -7,7 +7,7 @@ from alphacl_fast import reference
 
 from .covariance import absolute_term, with_threads
 from .data import laid_out, numpy_of, size
-from .judge import Finding, check, eps, frobenius
+from .judge import ROUNDINGS, Finding, check, eps, frobenius
 from .nodes import activation, clear_nodes, gated_views, layer_importance, node_alphas, nodes
 
 _DEFAULT_TOL = {4: 1e-5, 8: 1e-10}
@@ -47,7 +47,7 @@ def power_iteration(case):
     wide = np.stack([scale * _spectrum(case, d) for _ in range(min(count, 3))])[np.arange(count) % min(count, 3)]
     wide = wide.astype(case.dtype).astype(np.float64)
     a = laid_out(case, "a", wide[0] if single else wide)
-    tol = None if case.chance(0.6) else case.power_of_ten(-4, -2)
+    tol = None if case.chance(0.6) else case.power_of_ten(-6, -4)
     options = {
         "method": case.pick(["lanczos", "power"], [3, 1]),
         "gap": case.chance(0.5),
@@ -96,12 +96,12 @@ def _judge_pair(case, a, found, options):
     long_enough = options["max_iter"] >= 1000 and options["method"] == "lanczos"
     if long_enough and tol >= _DEFAULT_TOL[case.dtype.itemsize]:
         check(found.converged, f"not converged: residual {residual:.3e}, ‖A‖ {norm:.3e}, tol {tol:.1e}")
-        check(value >= eigenvalues[-1] - 20 * tol * norm - rounding, f"λ {value!r} below the top {eigenvalues[-1]!r}")
+        most = 20 * tol * norm + rounding
+        check(value >= eigenvalues[-1] - most, f"λ {value!r} below the top {eigenvalues[-1]!r}")
         if found.gap is not None and len(a) > 1:
             gap = eigenvalues[-1] - eigenvalues[-2]
-            check(
-                abs(float(found.gap) - gap) <= 20 * tol * norm + rounding, f"gap {float(found.gap):.6e}, true {gap:.6e}"
-            )
+            # Each of two eigenvalues may be missed by that.
+            check(abs(float(found.gap) - gap) <= 2 * most, f"gap {float(found.gap):.6e}, true {gap:.6e}")
     if len(a) == 1 and found.gap is not None:
         check(found.gap == np.inf, f"gap of a number {found.gap}")
 
@@ -189,7 +189,9 @@ def _judge_node(case, found, w, matrix, moved, square, options):
     _near("eigenvalue", found["eigenvalue"], value, slack)
     _near("residual", found["residual"], residual, slack)
     _near("energy", found["energy"], value / (2 * square), slack)
-    lost = frobenius(matrix) <= moved  # nothing but rounding, whose second eigenvalue need not be found
+    # `moved` bounds what rounding does, mostly a hundred times too high; where the truth is near it, products do not
+    # agree to the tolerance of Lanczos, 1e-5 or 1e-10 of ‖A‖.
+    lost = 0.01 * frobenius(matrix) <= moved
     if found["gap"] is not None and len(w) > 1 and not (lost and np.isnan(found["gap"])):
         complement = np.linalg.qr(np.column_stack([w, np.eye(len(w))]))[0][:, 1 : len(w)]
         second = np.linalg.eigvalsh(complement.T @ matrix @ complement)[-1]
@@ -212,7 +214,7 @@ def _matrix(wide, wide_aug, node, weights, rough, alpha, act, dtype):
         slopes = [act.q * (act.q - 1) * np.abs(v @ node)[:, None] ** (act.q - 2) for v in views]
         errors = [2 * eps(dtype) * s * (np.abs(v) @ np.abs(node))[:, None] for v, s in zip(views, slopes, strict=True)]
         shaken = [v * (g + way * e) for v, g, e, way in zip(views, gates, errors, (signs, -signs), strict=True)]
-        moved += 4 * frobenius(reference.contrastive_cov(*shaken, weights) - matrix)
+        moved += ROUNDINGS * frobenius(reference.contrastive_cov(*shaken, weights) - matrix)
     return matrix, moved
 
 

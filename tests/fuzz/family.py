@@ -1,7 +1,7 @@
 """The eight losses of P1 and alpha_cl_loss: values, gradients and importances against their literal sums.
 
-Absolute term: one rounding of each score s_ij = (d_i² + d_ij²)/τ, 4 eps (1 + |s_ij| + mean |s_i|), times |A_ij|, where
-A is the derivative of the losses by x_ij; beside it 2 |naive A_ij − A_ij|, as for a covariance.
+Absolute term: eight roundings of each score s_ij = (d_i² + d_ij²)/τ, 8 eps (1 + |s_ij| + mean |s_i|), times |A_ij|,
+where A is the derivative of the losses by x_ij; beside it 2 |naive A_ij − A_ij|, as for a covariance.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from . import literal
 from .alphas import importance, left_in_alpha, temperature, typical_square
 from .covariance import absolute_term, dense_pair, exact_type, gradient_terms
 from .data import EXACT, laid_out, numpy_of, second_view, shape, values
-from .judge import ROUNDINGS, check, contract, eps, frobenius
+from .judge import ROUNDINGS, SCORE, check, contract, eps, frobenius
 
 _BUDGET = {4: 3e7, 8: 3e6}
 
@@ -123,7 +123,8 @@ def score_terms(slope, naive_slope, scores, unit, dtype):
     steps = np.asarray(scores, float) / unit if unit else np.zeros_like(size_of)
     total = size_of.sum(1, keepdims=True)
     typical = np.divide((size_of * steps).sum(1, keepdims=True), total, out=np.zeros_like(total), where=total > 0)
-    return moved + ROUNDINGS * eps(dtype) * size_of * (1 + steps + typical)
+    left = SCORE[np.dtype(dtype)] if unit else 0.0
+    return moved + size_of * (ROUNDINGS * eps(dtype) * (1 + steps + typical) + 2 * left)
 
 
 def family(case):
@@ -154,7 +155,8 @@ def family(case):
     if name == "Triplet" and kind not in EXACT:  # a step, which rounding may take early or late
         x = (scores - 2 * literal.squared_distances(z.astype(exact))) + parameters[0]
         moved = moved + (np.abs(x) <= ROUNDINGS * eps(case.dtype) * (scores + abs(parameters[0]))) * weight[:, None]
-    per_sample = (ROUNDINGS * eps(case.dtype) * np.abs(slope) * scores).sum(1) / np.where(weight > 0, weight, 1)
+    of_each = ROUNDINGS * eps(case.dtype) * scores + SCORE[case.dtype] * (of_scores or 0.0)
+    per_sample = (np.abs(slope) * of_each).sum(1) / np.where(weight > 0, weight, 1)
     absolute = frobenius(reduced_value(per_sample, weight, reduction))
     contract(
         "value", numpy_of(value), np.asarray(reduced_value(true_value, weight, reduction)),
@@ -209,7 +211,9 @@ def alpha_cl_loss(case):
         absolute, case.dtype,
     )  # fmt: skip
     per_pair = abs(factor) / (2 * n * n)
-    moved = per_pair * (ROUNDINGS * eps(case.dtype) * np.abs(exact) + 2 * np.abs(rough - exact) + left_in_alpha(alpha))
+    moved = per_pair * (
+        ROUNDINGS * eps(case.dtype) * np.abs(exact) + 2 * np.abs(rough - exact) + left_in_alpha(alpha, case.dtype)
+    )
     terms = gradient_terms(moved, z, z_aug, case.dtype)
     true_gradients = literal.distance_gradients(exact * per_pair, z.astype(kind), (z - z_aug).astype(kind))
     rough_z, rough_aug = z.astype(narrow), z_aug.astype(narrow)

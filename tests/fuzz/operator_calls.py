@@ -17,7 +17,7 @@ def importances(case):
         case.dtype, case.torch = np.dtype(np.float64), False
     case.arguments["alpha"] = alpha
     exact, rough = dense_pair(alpha, n, case.dtype)
-    moved = ROUNDINGS * eps(case.dtype) * np.abs(exact) + 2 * np.abs(rough - exact) + left_in_alpha(alpha)
+    moved = ROUNDINGS * eps(case.dtype) * np.abs(exact) + 2 * np.abs(rough - exact) + left_in_alpha(alpha, case.dtype)
     kind = exact_type(case.dtype)
     columns = size(case, 33)
     y_wide = np.asarray(values(case, "y", n, columns, scales=False)[0]).astype(case.dtype).astype(np.float64)

@@ -13,7 +13,7 @@ from . import literal
 from .alphas import typical_square
 from .covariance import exact_type
 from .data import laid_out, numpy_of, shape, size, values
-from .judge import ROUNDINGS, contract, eps, frobenius
+from .judge import ROUNDINGS, SCORE, contract, eps, frobenius
 
 _LAYOUTS = ("plain", "inside", "rows reversed", "every second row", "read-only", "memory-mapped", "expanded")
 
@@ -77,12 +77,12 @@ class _Pairs:
         return left, right
 
     def rounding(self, dtype):
-        """4 eps (1 + what the terms of a score add up to)."""
+        """8 eps (1 + what the terms of a score add up to), and what products may leave in a distance."""
         if self.distances:
-            most = np.abs(self.t)
+            most, left = np.abs(self.t), SCORE[np.dtype(dtype)]
         else:
-            most = abs(self.scale) * (np.abs(self.left) @ np.abs(self.right).T)
-        return ROUNDINGS * eps(dtype) * (1 + np.asarray(most, float))
+            most, left = abs(self.scale) * (np.abs(self.left) @ np.abs(self.right).T), 0.0
+        return ROUNDINGS * eps(dtype) * (1 + np.asarray(most, float)) + left
 
     def absolute(self, omega):
         """What slopes off by ω_ij move in the gradients."""
