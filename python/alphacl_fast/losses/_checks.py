@@ -1,0 +1,111 @@
+"""What a loss does with its arguments: checks them, widens half precision, reduces; how a module shows its options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from alphacl_fast._arrays import number, positive, refuse_transforms
+from alphacl_fast._optional import require
+
+torch = require("torch")
+
+_FLOATS = (torch.float32, torch.float64)
+_HALVES = (torch.bfloat16, torch.float16)
+_REDUCTIONS = ("mean", "sum", "none")
+
+
+def checked_features(name: str, z: Any, model: Any = None, *, rows: bool = True, ndim: int = 2) -> Any:
+    """A float32 or float64 tensor with the samples as rows; half precision is widened."""
+    if not isinstance(z, torch.Tensor):
+        makes = {"ndarray": f": torch.from_numpy({name}) makes one", "list": f": torch.tensor({name}) makes one"}
+        raise TypeError(f"{name}: expected a torch tensor, got {type(z).__name__}{makes.get(type(z).__name__, '')}")
+    if z.dtype not in _FLOATS + _HALVES:
+        remedy = "" if z.is_complex() else f": {name}.float() converts it"
+        raise TypeError(f"{name}: expected float32, float64, bfloat16 or float16, got {z.dtype}{remedy}")
+    if not torch.compiler.is_compiling():
+        refuse_transforms(name, z)
+    if z.device.type != "cpu":
+        kind = z.device.type.upper()
+        raise TypeError(f"{name}: {kind} tensor given but this build has no {kind} backend: copy it with {name}.cpu()")
+    if z.layout is not torch.strided:
+        raise TypeError(f"{name}: expected a dense (strided) tensor, got layout {z.layout}")
+    if z.ndim != ndim or z.shape[0] == 0 or z.shape[-1] == 0:
+        raise ValueError(f"{name}: expected {ndim} axes, none of them empty, got shape {tuple(z.shape)}")
+    if model is not None:
+        other, of = model
+        if z.dtype != of.dtype:
+            raise TypeError(f"{name}: expected {of.dtype} like {other}, got {z.dtype}")
+        if (z.shape != of.shape) if rows else (z.shape[-1] != of.shape[-1]):
+            expected = f"shape {tuple(of.shape)}" if rows else f"{of.shape[-1]} features"
+            raise ValueError(f"{name}: expected {expected} like {other}, got shape {tuple(z.shape)}")
+    return z
+
+
+def widen(z: Any) -> Any:
+    return z.float() if z.dtype in _HALVES else z
+
+
+def checked_reduction(reduction: str, known: tuple[str, ...] = _REDUCTIONS) -> str:
+    if reduction not in known:
+        raise ValueError(f"reduction: expected {', '.join(known[:-1])} or {known[-1]}, got {reduction!r}")
+    return reduction
+
+
+def inverse(name: str, temperature: Any) -> Any:
+    """1/temperature in double: a number, or a tensor of no axes that may be learned."""
+    if not isinstance(temperature, torch.Tensor):
+        return 1 / positive(name, temperature)
+    t = _scalar_tensor(name, temperature)
+    if _can_be_read(t):
+        positive(name, t.detach())
+    return 1 / t
+
+
+def scalar(name: str, value: Any) -> Any:
+    """A scalar tensor or a number, in double."""
+    if not isinstance(value, torch.Tensor):
+        return torch.tensor(number(name, value), dtype=torch.float64)
+    t = _scalar_tensor(name, value)
+    if _can_be_read(t):
+        number(name, t.detach())
+    return t
+
+
+def _scalar_tensor(name: str, t: Any) -> Any:
+    """A real tensor of one number as double, without axes. Its value is not looked at."""
+    if t.numel() != 1:
+        raise ValueError(f"{name}: expected a scalar, got shape {tuple(t.shape)}")
+    if t.is_complex() or t.dtype == torch.bool:
+        raise TypeError(f"{name}: expected a real number, got {t.dtype}")
+    if t.device.type != "cpu":
+        raise TypeError(f"{name}: expected a number or a tensor on the CPU, like the features, got one on {t.device}")
+    if not torch.compiler.is_compiling():
+        refuse_transforms(name, t)
+    return t.reshape(()).double()
+
+
+def _can_be_read(t: Any) -> bool:
+    """Whether a value is there, and at no cost: another device would have to be waited for."""
+    return not torch.compiler.is_compiling() and type(t) is torch.Tensor and t.device.type == "cpu"
+
+
+def reduce(values: Any, reduction: str, like: Any) -> Any:
+    if reduction == "mean":
+        values = values.mean()
+    elif reduction == "sum":
+        values = values.sum()
+    return values.to(torch.float64 if like.dtype == torch.float64 else torch.float32)
+
+
+def options(module: Any) -> str:
+    """The public attributes of a module, as its constructor takes them."""
+    named = {**dict(module.named_parameters()), **dict(module.named_buffers()), **vars(module)}
+    shown = [name for name in named if not name.startswith("_") and name not in ("training", "reduction")]
+    return ", ".join(f"{name}={shown_value(named[name])}" for name in [*shown, "reduction"])
+
+
+def shown_value(value: Any) -> str:
+    if not isinstance(value, torch.Tensor):
+        return repr(value)
+    text = f"{value.item():.6g}" if value.device.type == "cpu" else f"tensor on {value.device}"
+    return f"{text} (learned)" if isinstance(value, torch.nn.Parameter) else text
