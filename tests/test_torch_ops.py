@@ -93,13 +93,13 @@ def test_gradcheck(name):
 
 
 def test_scale_of_distances_has_a_gradient():
-    from alphacl_fast import _torch_ops
+    from alphacl_fast import _torch
 
     def sums(z, scale):
-        return _torch_ops.pair_log_sums(z + 100, scale=scale, distances=True)[0]
+        return _torch.pair_log_sums(z + 100, scale=scale, distances=True)[0]
 
     def pointwise(z, offset, scale):
-        return _torch_ops.pair_sums(z, offset=offset, scale=scale, form="square", distances=True)
+        return _torch.pair_sums(z, offset=offset, scale=scale, form="square", distances=True)
 
     z = _features(6, 3).requires_grad_()
     assert torch.autograd.gradcheck(sums, (z, _scalar(0.6)))

@@ -56,6 +56,6 @@ def _lazy(name: str) -> ModuleType:
 def torch_ops() -> ModuleType:
     """What is registered with torch; imports torch."""
     # An import statement, not `require`: torch.compile looks through this function.
-    from alphacl_fast import _torch_ops
+    from alphacl_fast import _torch
 
-    return _torch_ops
+    return _torch

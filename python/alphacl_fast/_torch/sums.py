@@ -1,0 +1,242 @@
+"""The two sums of the package, contrastive_cov and energy, and the one operator of their gradients.
+
+An importance goes through torch as its name, its tensors and its numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from alphacl_fast import importance as importances
+from alphacl_fast._arrays import is_array, operand, positive
+from alphacl_fast._backend import cpu
+from alphacl_fast._torch.once import once_differentiable
+from alphacl_fast._torch.pair_sums import FORMS
+from alphacl_fast._torch.register import register
+from alphacl_fast._torch.tensors import (
+    array_of,
+    check_doubles,
+    check_like,
+    check_rows,
+    check_shape,
+    doubles_of,
+    expect,
+    new_like,
+)
+
+_METHODS = ("auto", "tiles", "fourier", "sorted")
+
+_PARTS = {  # the tensors and the numbers of each kind
+    "Uniform": ((), ("size", "diagonal")),
+    "Dense": (("alpha",), ()),
+    "LowRank": (("phi",), ()),
+    "Gaussian": (("features",), ("tau", "tol", "method")),
+    "Direct": (("features",), ("p", "tau", "normalize")),
+    "SquareRegularized": (("features",), ("tau",)),
+    "PairImportance": (("features", "offset", "weight"), ("scale", "form")),
+}
+
+
+def _pack(alpha: Any, x_name: str, x: torch.Tensor) -> tuple[str, list[torch.Tensor], list[float]]:
+    if is_array(alpha):
+        return "Dense", [_tensor("alpha", alpha, x_name)], []
+    if alpha is not None:
+        importances.refuse_others(alpha)
+    kind = "Uniform" if alpha is None else alpha._kind  # that of the base for a subclass
+    if kind not in _PARTS:
+        raise TypeError(f"alpha: expected an importance that torch knows, got {type(alpha).__name__}")
+    if kind == "Uniform":
+        if alpha is not None and alpha.size is not None and alpha.size != x.shape[0]:
+            raise ValueError(f"alpha: expected {x.shape[0]} samples, got Uniform({alpha.size})")
+        return kind, [], [0.0, float(alpha is None or alpha.diagonal)]
+    tensors, numbers = _PARTS[kind]
+    given = [(name, getattr(alpha, name)) for name in tensors]
+    packed = [_double(a) if name in ("offset", "weight") else _tensor("alpha", a, x_name) for name, a in given]
+    return kind, packed, [_packed(alpha, name) for name in numbers]
+
+
+def _tensor(name: str, a: Any, like: str) -> torch.Tensor:
+    if not isinstance(a, torch.Tensor):
+        kind = "numpy array" if isinstance(a, np.ndarray) else type(a).__name__
+        raise TypeError(f"{name}: expected a torch tensor like {like}, got a {kind}")
+    return a
+
+
+def _double(a: Any) -> torch.Tensor:
+    if isinstance(a, torch.Tensor):
+        return a
+    # torch takes no negative strides, and warns of what is read-only; torch.compile copies for itself.
+    return torch.from_numpy(a if torch.compiler.is_compiling() else np.require(a, requirements=("C", "A", "W")))
+
+
+def _packed(alpha: Any, name: str) -> float:
+    value = getattr(alpha, name)
+    named = {"method": _METHODS, "form": FORMS}.get(name)
+    return float(named.index(value)) if named else float(value or 0.0)
+
+
+def _check_alpha(x: torch.Tensor, x_name: str, kind: str, tensors: Sequence[torch.Tensor], numbers: Sequence[float]):
+    if kind not in _PARTS:
+        raise ValueError(f"kind: expected one of {', '.join(_PARTS)}, got {kind!r}")
+    of_tensors, of_numbers = _PARTS[kind]
+    for name, expected, got in (("tensors", of_tensors, tensors), ("numbers", of_numbers, numbers)):
+        if len(got) != len(expected):
+            raise ValueError(f"{name}: expected {len(expected)} for {kind} {expected}, got {len(got)}")
+    n = x.shape[0]
+    for name, t in zip(of_tensors, tensors, strict=True):
+        if name in ("offset", "weight"):
+            check_doubles(name, t, n, x)
+            continue
+        check_like("alpha", t, x_name, x)
+        check_rows(name, t, (1, 2) if name == "features" else (2,))
+        rows = t.shape[0]
+        expect(rows == n, ValueError, lambda rows=rows: f"alpha: expected {n} samples like {x_name}, got {rows}")
+        if kind == "Dense":
+            check_shape(name, t, (n, n))
+    for name, number in zip(of_numbers, numbers, strict=True):
+        _check_number(name, number, n)
+
+
+def _check_number(name: str, number: float, n: Any) -> None:
+    if name in ("tau", "p", "scale"):
+        positive(name, number)
+    elif name == "size":
+        expect(number == 0 or number == n, ValueError, lambda: f"size: expected 0 or {n}, got {number}")
+    elif name == "tol":
+        if number != 0:  # which stands for the default
+            positive(name, number)
+    else:
+        count = {"method": len(_METHODS), "form": len(FORMS)}.get(name, 2)
+        if number not in range(count):
+            raise ValueError(f"{name}: expected an integer from 0 to {count - 1}, got {number}")
+
+
+def _checked_views(first: str) -> Callable[..., None]:
+    def check(x, x_aug, kind, tensors, numbers):
+        second = f"{first}_aug"
+        check_rows(first, x, columns=False)
+        check_like(second, x_aug, first, x)
+        check_rows(second, x_aug, columns=False)
+        check_shape(second, x_aug, x.shape, f" like {first}")
+        _check_alpha(x, first, kind, tensors, numbers)
+
+    return check
+
+
+_UNPACK: dict[str, Callable[..., Any]] = {
+    "Uniform": lambda size, diagonal: importances.Uniform(int(size) or None, diagonal=bool(diagonal)),
+    "Dense": importances.Dense,
+    "LowRank": importances.LowRank,
+    "Gaussian": lambda f, tau, tol, method: importances.Gaussian(f, tau, tol=tol or None, method=_METHODS[int(method)]),
+    "Direct": lambda f, p, tau, normalize: importances.Direct(f, p, tau, normalize=bool(normalize)),
+    "SquareRegularized": importances.SquareRegularized,
+    "PairImportance": lambda f, offset, weight, scale, form: importances.PairImportance(
+        f, scale, FORMS[int(form)], doubles_of(offset), doubles_of(weight)
+    ),
+}
+
+
+def _compiled(x: torch.Tensor, kind: str, tensors: Sequence[torch.Tensor], numbers: Sequence[float]) -> Any:
+    alpha = _UNPACK[kind](*(t.detach() for t in tensors), *numbers)
+    return importances.compile_for("this operator", alpha, operand("x", x.detach()))
+
+
+def _contrastive_cov(x, x_aug, kind, tensors, numbers):
+    out = torch.empty((x.shape[1],) * 2, dtype=x.dtype)
+    cpu().contrastive_cov(array_of(x), array_of(x_aug), _compiled(x, kind, tensors, numbers), out.numpy())
+    return out
+
+
+def _energy(f, f_aug, kind, tensors, numbers):
+    value = cpu().energy(array_of(f), array_of(f_aug), _compiled(f, kind, tensors, numbers))
+    return torch.tensor(value, dtype=torch.float64).to(f.dtype)
+
+
+def _laplacian(x, x_aug, kind, tensors, numbers):
+    (grad, to), (grad_aug, to_aug) = new_like(x), new_like(x)
+    cpu().laplacian_product(array_of(x), array_of(x_aug), _compiled(x, kind, tensors, numbers), to, to_aug)
+    return grad, grad_aug
+
+
+_ALPHA = "str kind, Tensor[] tensors, float[] numbers"
+
+register(
+    f"contrastive_cov(Tensor x, Tensor x_aug, {_ALPHA}) -> Tensor",
+    _checked_views("x"),
+    _contrastive_cov,
+    lambda x, *others: x.new_empty(x.shape[1], x.shape[1]),
+)
+
+register(
+    f"energy(Tensor f, Tensor f_aug, {_ALPHA}) -> Tensor",
+    _checked_views("f"),
+    _energy,
+    lambda f, *others: f.new_empty(()),
+)
+
+register(
+    f"laplacian(Tensor x, Tensor x_aug, {_ALPHA}) -> (Tensor, Tensor)",
+    _checked_views("x"),
+    _laplacian,
+    lambda x, *others: (x.new_empty(x.shape), x.new_empty(x.shape)),
+)
+
+
+class _ContrastiveCov(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, x_aug, kind, numbers, *tensors):
+        ctx.save_for_backward(x, x_aug, *tensors)
+        ctx.alpha = kind, numbers
+        return torch.ops.alphacl_fast.contrastive_cov(x, x_aug, kind, tensors, numbers)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        x, x_aug, *tensors = ctx.saved_tensors
+        kind, numbers = ctx.alpha
+        inter, intra = torch.ops.alphacl_fast.laplacian(x, x_aug, kind, tensors, numbers)
+        both = (grad + grad.mT) / (2 * x.shape[0] ** 2)
+        return inter @ both, intra @ both, None, None, *(None for _ in tensors)
+
+
+class _Energy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, f, f_aug, kind, numbers, *tensors):
+        ctx.save_for_backward(f, f_aug, *tensors)
+        ctx.alpha = kind, numbers
+        return torch.ops.alphacl_fast.energy(f, f_aug, kind, tensors, numbers)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        f, f_aug, *tensors = ctx.saved_tensors
+        kind, numbers = ctx.alpha
+        inter, intra = torch.ops.alphacl_fast.laplacian(f, f_aug, kind, tensors, numbers)
+        scale = grad / (2 * f.shape[0] ** 2)
+        return inter * scale, intra * scale, None, None, *(None for _ in tensors)
+
+
+def _constant(alpha: Any, x_name: str, x: torch.Tensor, function: str) -> tuple[str, list[torch.Tensor], list[float]]:
+    """α packed; there is no derivative with respect to it, and nothing may lose its gradient in silence."""
+    packed = _pack(alpha, x_name, x)
+    if torch.is_grad_enabled() and any(t.requires_grad for t in packed[1]):
+        raise RuntimeError(f"alpha: requires grad, but {function} has no derivative with respect to it: detach it")
+    return packed
+
+
+def contrastive_cov(x: torch.Tensor, x_aug: torch.Tensor, alpha: Any) -> torch.Tensor:
+    """C_α[x] with its derivative with respect to x and x_aug, α constant."""
+    _tensor("x_aug", x_aug, "x")
+    kind, tensors, numbers = _constant(alpha, "x", x, "contrastive_cov")
+    return _ContrastiveCov.apply(x, x_aug, kind, numbers, *tensors)
+
+
+def energy(f: torch.Tensor, f_aug: torch.Tensor, alpha: Any) -> torch.Tensor:
+    """E_α with its derivative with respect to f and f_aug, α constant."""
+    _tensor("f_aug", f_aug, "f")
+    kind, tensors, numbers = _constant(alpha, "f", f, "energy")
+    return _Energy.apply(f, f_aug, kind, numbers, *tensors)

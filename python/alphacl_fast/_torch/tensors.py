@@ -1,0 +1,80 @@
+"""Checks of an operator's tensors, and the way from them to what the compiled code reads and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from alphacl_fast._arrays import operand
+
+
+def expect(holds: Any, error: type[Exception], text: Callable[[], str]) -> None:
+    """Raises unless it holds; what torch.compile does not know yet of its sizes it asserts itself, later."""
+    if isinstance(holds, torch.SymBool):
+        (torch._check_value if error is ValueError else torch._check_type)(holds, text)
+    elif not holds:
+        raise error(text())
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def check_like(name: str, t: torch.Tensor, model_name: str, model: torch.Tensor) -> None:
+    if t.dtype != model.dtype:
+        raise TypeError(f"{name}: expected {dtype_name(model.dtype)} like {model_name}, got {dtype_name(t.dtype)}")
+    if t.device != model.device:
+        raise TypeError(f"{name}: expected a tensor on {model.device} like {model_name}, got {t.device}")
+
+
+def check_rows(name: str, t: torch.Tensor, ndim: tuple[int, ...] = (2,), *, columns: bool = True) -> None:
+    """Features: float32 or float64, with rows and, where `columns`, something in them."""
+    if t.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"{name}: expected float32 or float64, got {dtype_name(t.dtype)}")
+    if t.layout is not torch.strided:
+        raise TypeError(f"{name}: expected a dense (strided) tensor, got layout {t.layout}")
+    if t.ndim not in ndim:
+        axes = " or ".join(str(n) for n in ndim)
+        raise ValueError(f"{name}: expected a tensor with {axes} axes, got shape {tuple(t.shape)}")
+    expect(t.shape[0] > 0, ValueError, lambda: f"{name}: expected at least one sample, got shape {tuple(t.shape)}")
+    if columns and t.ndim == 2:
+        expect(t.shape[1] > 0, ValueError, lambda: f"{name}: expected at least one column, got shape {tuple(t.shape)}")
+
+
+def check_shape(name: str, t: torch.Tensor, shape: Sequence[Any], like: str = "") -> None:
+    def text() -> str:
+        return f"{name}: expected shape {tuple(shape)}{like}, got {tuple(t.shape)}"
+
+    expect(t.ndim == len(shape), ValueError, text)
+    for length, expected in zip(t.shape, shape, strict=True):
+        expect(length == expected, ValueError, text)
+
+
+def check_doubles(name: str, t: torch.Tensor, count: Any, model: torch.Tensor) -> None:
+    """One number for each of `count` samples."""
+    if t.dtype != torch.float64 or t.layout is not torch.strided:
+        raise TypeError(f"{name}: expected a dense float64 tensor, got {dtype_name(t.dtype)}, layout {t.layout}")
+    if t.device != model.device:
+        raise TypeError(f"{name}: expected a tensor on {model.device}, got {t.device}")
+    check_shape(name, t, (count,))
+
+
+def array_of(t: torch.Tensor) -> np.ndarray:
+    return operand("features", t.detach()).array
+
+
+def doubles_of(t: torch.Tensor) -> np.ndarray:
+    return np.ascontiguousarray(t.detach().resolve_neg().numpy(), np.float64)
+
+
+def new_doubles(*shape: int) -> tuple[torch.Tensor, np.ndarray]:
+    array = np.empty(shape)
+    return torch.from_numpy(array), array
+
+
+def new_like(t: torch.Tensor) -> tuple[torch.Tensor, np.ndarray]:
+    made = torch.empty(t.shape, dtype=t.dtype)
+    return made, made.numpy()
