@@ -1,5 +1,6 @@
 """What the tests share: data that is awkward on purpose, one importance of each kind, the accuracy contract."""
 
+import math
 import os
 import subprocess
 import sys
@@ -124,3 +125,57 @@ def torch():
         warnings.simplefilter("ignore")
         import torch as module
     return module
+
+
+# For the losses; torch is imported when one of these is called.
+
+
+def log_sum(x, mask):
+    return torch().logsumexp(x.masked_fill(~mask, -math.inf), 1)
+
+
+def log1p_exp(x):
+    return torch().logaddexp(x, torch().zeros_like(x))
+
+
+def feature_views(n, m, dtype, seed=0, noise=0.3, norm=None):
+    rng = np.random.default_rng([seed, n, m])
+    z = rng.standard_normal((n, m))
+    if norm is not None:
+        z *= norm / np.linalg.norm(z, axis=1, keepdims=True)
+    z_aug = z + noise * np.linalg.norm(z) / math.sqrt(z.size) * rng.standard_normal((n, m))
+    return [torch().from_numpy(inside(a, dtype)).requires_grad_() for a in (z, z_aug)]
+
+
+def _with_gradients(f, tensors, weight):
+    values = f(*tensors)
+    gradients = torch().autograd.grad((values * weight.to(values.dtype)).sum(), tensors)
+    return [values, *gradients]
+
+
+def check_gradients(ours, literal, tensors, seed=0, known_to=0.0):
+    """Values and gradients within the accuracy contract, for losses of samples weighted at random.
+
+    known_to: the relative accuracy of the truth itself, which rounds scores of 1e8 to 1e-8.
+    """
+    dtype = tensors[0].detach().numpy().dtype.type
+    found = ours(*tensors)
+    weight = torch().from_numpy(np.random.default_rng(seed).standard_normal(found.shape))
+    exact = _with_gradients(literal, [t.detach().double().requires_grad_() for t in tensors], weight)
+    naive = None
+
+    def rounded(k):
+        """The literal formula in the dtype of the data; in float64, the truth's own, at inputs rounded otherwise."""
+        nonlocal naive
+        if naive is None:
+            inputs = [t.detach().clone() for t in tensors]
+            if dtype == np.float64:
+                rng = np.random.default_rng(seed + 1)
+                inputs = [t * (1 + 4e-16 * torch().from_numpy(rng.uniform(-1, 1, t.shape))) for t in inputs]
+            naive = _with_gradients(literal, [t.requires_grad_() for t in inputs], weight)
+        return naive[k].detach().numpy()
+
+    for k, results in enumerate(zip(_with_gradients(ours, tensors, weight), exact, strict=True)):
+        mine, truth = (result.detach().numpy() for result in results)
+        if known_to == 0 or not np.linalg.norm(mine - truth) <= known_to * np.linalg.norm(truth):
+            assert_contract(mine, truth, lambda k=k: rounded(k), dtype)

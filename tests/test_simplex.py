@@ -123,3 +123,29 @@ def test_features_that_are_not_finite_give_nan():
     f = np.ones((5, 2))
     f[3, 1] = np.nan
     assert np.isnan(acl.SquareRegularized(f, 0.5).row_sums()).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("tau", [1e-6, 0.3, 50.0, 1e6])
+@pytest.mark.parametrize("n", [1, 2, 3, 33, 257])
+def test_simplex_projection(n, tau, dtype):
+    """Oracle (d): the KKT conditions: rows ≥ 0 with sum 1, and d_ij² + τ α_ij = μ_i where α_ij > 0, ≥ μ_i elsewhere."""
+    f = np.random.default_rng([n, 5]).standard_normal((n, 3)).astype(dtype)
+    alpha = np.asarray(acl.SquareRegularized(f, tau).to_dense(), float)
+    assert (np.diag(alpha) == 0).all()
+    if n == 1:
+        return
+    eps = 1e-6 if dtype == np.float32 else 1e-12
+    assert (alpha >= 0).all()
+    np.testing.assert_allclose(alpha.sum(1), 1, atol=max(eps, 20 * eps / tau if tau < 1 else 0))
+    d2 = 0.5 * ((f[:, None].astype(float) - f[None]) ** 2).sum(-1)
+    for i in range(n):
+        others = np.arange(n) != i
+        level, open_ = (d2[i] + tau * alpha[i])[others], alpha[i, others] > 0
+        assert np.ptp(level[open_]) <= 50 * eps * max(1, tau) + 1e-9 * (dtype == np.float64)
+        assert (level[~open_] >= level[open_].max() - 50 * eps * max(1, tau)).all()
+
+
+def test_simplex_projection_of_duplicates():
+    f = np.zeros((40, 2))
+    np.testing.assert_allclose(acl.SquareRegularized(f, 0.1).to_dense(), (1 - np.eye(40)) / 39)
