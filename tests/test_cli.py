@@ -20,8 +20,9 @@ from support import run_python
 from test_datasets import idx, pixels
 
 import alphacl_fast as acl
-from alphacl_fast import _cli, _demo, _demo_patterns, _info, _pictures, datasets, reference
-from alphacl_fast._durations import duration
+from alphacl_fast import _cli, _info, datasets, reference
+from alphacl_fast.demo import _command, _covariances, _patterns, _pictures
+from alphacl_fast.demo._durations import duration
 
 INFO_KEYS = (
     "version python system numpy torch compiler build_type isa supported_isas "
@@ -256,7 +257,7 @@ def test_demo_is_the_same_for_the_same_seed(tmp_path):
 
 def test_demo_draws_a_sample_where_all_pairs_cost(tmp_path, monkeypatch, capsys):
     write_fashion(tmp_path, 30)
-    monkeypatch.setattr(_demo, "MAX_PAIRED", 12)
+    monkeypatch.setattr(_covariances, "MAX_PAIRED", 12)
     arguments = ["demo", "--data", "fashion", "--fashion-dir", str(tmp_path), "--out", str(tmp_path / "a.png")]
     assert _cli.main(arguments) == 0
     output = capsys.readouterr().out
@@ -289,7 +290,7 @@ def test_demo_shows_bars_on_a_terminal(tmp_path):
         output, shown = tables.read().decode(), shown.decode()
     assert "Fashion-MNIST: uniform" in shown
     assert "nodes: " in shown
-    assert f"/{_demo_patterns.NUM_NODES} [" in shown
+    assert f"/{_patterns.NUM_NODES} [" in shown
     assert len(values(output)) == 3
 
 
@@ -337,7 +338,7 @@ def test_demo_without_torch_in_ascii(tmp_path):
 
 def test_demo_leaves_out_numpy_where_its_array_is_too_large(tmp_path, monkeypatch, capsys):
     write_fashion(tmp_path, 30)
-    monkeypatch.setattr(_demo, "MAX_DENSE_BYTES", 30 * 30 * 4 - 1)
+    monkeypatch.setattr(_covariances, "MAX_DENSE_BYTES", 30 * 30 * 4 - 1)
     arguments = ["demo", "--data", "fashion", "--fashion-dir", str(tmp_path), "--out", str(tmp_path / "a.png")]
     assert _cli.main(arguments) == 0
     rows = times(capsys.readouterr().out)
@@ -352,7 +353,7 @@ def test_plain_numpy_computes_the_same(m):
     features = None if m is None else rng.standard_normal((50, m)).squeeze()
     tau = None if m is None else 0.7
     alpha = None if m is None else reference.gaussian(features, tau)
-    theirs = _demo._plain_numpy(x, x_aug, features, tau)
+    theirs = _covariances._plain_numpy(x, x_aug, features, tau)
     np.testing.assert_allclose(theirs, reference.contrastive_cov(x, x_aug, alpha), atol=1e-13)
 
 
@@ -375,7 +376,7 @@ def test_demo_leaves_a_picture_alone_until_the_new_one_is_drawn(tmp_path, monkey
         assert out.read_bytes() == b"old"
         raise OSError("no space left")
 
-    monkeypatch.setattr(_demo, "write_rows", fail)
+    monkeypatch.setattr(_command, "write_rows", fail)
     arguments = ["demo", "--data", "fashion", "--fashion-dir", str(tmp_path), "--out", str(out)]
     assert _cli.main(arguments) == 2
     printed = capsys.readouterr()
@@ -419,13 +420,13 @@ def test_demo_learns_one_linear_pattern_and_many_with_relu(capsys, tmp_path):
     """The poster's claim on the digits, for several seeds."""
     images = datasets.load_digits()
     for seed in (0, 1):
-        linear, relu = _demo_patterns.learn("digits", (8, 8), images, seed)
+        linear, relu = _patterns.learn("digits", (8, 8), images, seed)
         assert len(linear.images) == 1
         assert len(relu.images) >= 10
         assert (np.diff(relu.energies) <= 0).all()
-        assert relu.nodes.sum() == linear.nodes.sum() == _demo_patterns.NUM_NODES
+        assert relu.nodes.sum() == linear.nodes.sum() == _patterns.NUM_NODES
         assert linear.energies[0] > relu.energies[0] > 0
-    rows = _demo_patterns.image_rows([linear, relu])
+    rows = _patterns.image_rows([linear, relu])
     assert [len(row.images) for row in rows] == [1, 8, min(8, len(relu.images) - 8)]
     assert rows[0].images[0].shape == (8, 8)
 

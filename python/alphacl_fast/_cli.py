@@ -11,12 +11,12 @@ import os
 import sys
 from collections.abc import Sequence
 
-from alphacl_fast import _cpu, _demo, _info
+from alphacl_fast import _cpu, _info, demo
 from alphacl_fast._optional import MissingPackageError
 from alphacl_fast.datasets import DamagedFileError
 
 _COMMANDS = {
-    "demo": (_demo, "leading eigenvectors of C_α on real images, and what nodes learn: tables and a picture", True),
+    "demo": (demo, "leading eigenvectors of C_α on real images, and what nodes learn: tables and a picture", True),
     "info": (_info, "facts of this build and machine: versions, instruction set, BLAS, OpenMP, CUDA", False),
 }  # module, summary, whether it is random
 _MAX_THREADS = 1024

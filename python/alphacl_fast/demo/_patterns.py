@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from alphacl_fast import datasets, theory
-from alphacl_fast._durations import duration
-from alphacl_fast._pictures import ImageRow
+from alphacl_fast.demo._durations import duration
+from alphacl_fast.demo._pictures import ImageRow
 
 NUM_NODES = 300
 MAX_IMAGES = 5000
