@@ -1,4 +1,4 @@
-#include "alphacl/pairs.h"
+#include "alphacl/pair_sums.h"
 
 #include <pybind11/stl.h>
 

@@ -1,5 +1,5 @@
 // The matrix products of the core: row-major, one thread, float and double.
-// The only file behind this header that names the BLAS is src/blas.cpp.
+// The only file behind this header that names the BLAS is src/runtime/blas.cpp.
 #pragma once
 
 #include <string>

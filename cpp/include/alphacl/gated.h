@@ -26,8 +26,8 @@ template <class S>
 void gated_outer(View<const S> x, View<const S> omega, S* out);
 
 /// out_k (d × d, k-th of K; contiguous) = A(w_k) = C_α[x h'(w_kᵀx)], weights: K × d.
-/// The gated rows of both views go through the sink of contrastive_cov (gram.h), which serves every activation; rows
-/// whose gates are both closed cost nothing. 2 N d² operations per node times the share of the others.
+/// The gated rows of both views go through the sink of contrastive_cov (gram_sink.h), which serves every activation;
+/// rows whose gates are both closed cost nothing. 2 N d² operations per node times the share of the others.
 template <class S>
 void gated_cov(View<const S> x, View<const S> x_aug, View<const S> weights, const Activation& h,
                const NodeImportance<S>& alpha, S* out);

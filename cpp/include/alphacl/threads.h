@@ -1,4 +1,4 @@
-// Parallel loops. The only file behind this header that names OpenMP is src/threads.cpp.
+// Parallel loops. The only file behind this header that names OpenMP is src/runtime/threads.cpp.
 #pragma once
 
 #include <atomic>

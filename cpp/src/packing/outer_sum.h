@@ -6,7 +6,7 @@
 #include "alphacl/kernels.h"
 #include "alphacl/threads.h"
 #include "alphacl/view.h"
-#include "upper_tiles.h"
+#include "packing/upper_tiles.h"
 
 namespace alphacl {
 

@@ -1,4 +1,4 @@
-#include "pair_differences.h"
+#include "covariance/literal_sums.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 
 #include "alphacl/kernels.h"
 #include "alphacl/threads.h"
-#include "outer_sum.h"
+#include "packing/outer_sum.h"
 
 namespace alphacl {
 namespace {

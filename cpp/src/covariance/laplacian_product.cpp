@@ -4,8 +4,8 @@
 #include "alphacl/contrastive_cov.h"
 #include "alphacl/kernels.h"
 #include "alphacl/threads.h"
-#include "cancellation.h"
-#include "pair_differences.h"
+#include "covariance/cancellation.h"
+#include "covariance/literal_sums.h"
 
 namespace alphacl {
 namespace {

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "alphacl/kernels.h"
-#include "tiled.h"
+#include "importances/tiled.h"
 
 namespace alphacl {
 namespace {

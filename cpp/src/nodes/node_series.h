@@ -5,7 +5,7 @@
 #include <limits>
 #include <memory>
 
-#include "fourier.h"
+#include "importances/gaussian_series.h"
 
 namespace alphacl {
 

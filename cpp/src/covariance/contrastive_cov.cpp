@@ -2,9 +2,9 @@
 
 #include <cmath>
 
-#include "alphacl/gram.h"
-#include "cancellation.h"
-#include "pair_differences.h"
+#include "alphacl/gram_sink.h"
+#include "covariance/cancellation.h"
+#include "covariance/literal_sums.h"
 
 namespace alphacl {
 namespace {

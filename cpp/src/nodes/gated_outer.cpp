@@ -2,7 +2,7 @@
 
 #include "alphacl/gated.h"
 #include "alphacl/threads.h"
-#include "outer_sum.h"
+#include "packing/outer_sum.h"
 
 namespace alphacl {
 

@@ -5,9 +5,9 @@
 #include <type_traits>
 #include <vector>
 
-#include "layer.h"
-#include "node_differences.h"
-#include "node_line.h"
+#include "nodes/layer.h"
+#include "nodes/node_literal_sums.h"
+#include "nodes/node_series.h"
 
 namespace alphacl {
 namespace {

@@ -1,4 +1,4 @@
-#include "pair_scores.h"
+#include "packing/scored_features.h"
 
 namespace alphacl {
 

@@ -2,9 +2,9 @@
 #include <limits>
 
 #include "alphacl/gated_operator.h"
-#include "layer.h"
-#include "node_differences.h"
-#include "node_line.h"
+#include "nodes/layer.h"
+#include "nodes/node_literal_sums.h"
+#include "nodes/node_series.h"
 
 namespace alphacl {
 

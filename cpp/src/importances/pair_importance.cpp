@@ -4,10 +4,10 @@
 #include <limits>
 #include <vector>
 
-#include "alphacl/pairs.h"
+#include "alphacl/pair_sums.h"
 #include "alphacl/samples.h"
-#include "pair_scores.h"
-#include "tiled.h"
+#include "importances/tiled.h"
+#include "packing/scored_features.h"
 
 namespace alphacl {
 namespace {

@@ -1,4 +1,4 @@
-#include "factored.h"
+#include "importances/factored.h"
 
 #include <algorithm>
 

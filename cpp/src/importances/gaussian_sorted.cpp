@@ -4,7 +4,7 @@
 // do so entry by entry. The number of blocks, and with it √τ, drops out of the cost.
 // Samples whose nearest neighbour is more than √τ away may have nothing but pairs that weigh less than tol: where the
 // line is that thin, segments see each other as far as there are numbers, and diagonals of 1 are kept out of the sums.
-#include "sorted_gaussian.h"
+#include "importances/gaussian_sorted.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,7 +13,7 @@
 #include "alphacl/blas.h"
 #include "alphacl/kernels.h"
 #include "alphacl/threads.h"
-#include "fourier.h"
+#include "importances/gaussian_series.h"
 
 namespace alphacl {
 namespace {

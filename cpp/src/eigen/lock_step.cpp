@@ -1,7 +1,7 @@
 #include <memory>
 
 #include "alphacl/threads.h"
-#include "eigenpair.h"
+#include "eigen/candidate.h"
 
 namespace alphacl {
 namespace {

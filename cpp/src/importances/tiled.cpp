@@ -1,12 +1,12 @@
-#include "tiled.h"
+#include "importances/tiled.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include "alphacl/blas.h"
 #include "alphacl/kernels.h"
-#include "cancellation.h"
-#include "upper_tiles.h"
+#include "covariance/cancellation.h"
+#include "packing/upper_tiles.h"
 
 namespace alphacl {
 namespace {

@@ -1,12 +1,12 @@
-#include "alphacl/pairs.h"
+#include "alphacl/pair_sums.h"
 
 #include <cmath>
 #include <limits>
 
 #include "alphacl/samples.h"
-#include "cancellation.h"
-#include "pair_differences.h"
-#include "pair_scores.h"
+#include "covariance/cancellation.h"
+#include "covariance/literal_sums.h"
+#include "packing/scored_features.h"
 
 namespace alphacl {
 namespace {

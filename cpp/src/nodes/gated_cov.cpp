@@ -8,12 +8,12 @@
 
 #include "alphacl/blas.h"
 #include "alphacl/gated.h"
-#include "alphacl/gram.h"
+#include "alphacl/gram_sink.h"
 #include "alphacl/threads.h"
-#include "cancellation.h"
-#include "layer.h"
-#include "node_line.h"
-#include "pair_differences.h"
+#include "covariance/cancellation.h"
+#include "covariance/literal_sums.h"
+#include "nodes/layer.h"
+#include "nodes/node_series.h"
 
 namespace alphacl {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <memory>
 
-#include "layer.h"
-#include "pair_differences.h"
+#include "covariance/literal_sums.h"
+#include "nodes/layer.h"
 
 namespace alphacl {
 

@@ -5,7 +5,7 @@
 
 #include "alphacl/blas.h"
 #include "alphacl/kernels.h"
-#include "tiled.h"
+#include "importances/tiled.h"
 
 namespace alphacl {
 namespace {

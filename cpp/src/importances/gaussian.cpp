@@ -4,9 +4,9 @@
 #include <limits>
 
 #include "alphacl/threads.h"
-#include "factored.h"
-#include "fourier.h"
-#include "sorted_gaussian.h"
+#include "importances/factored.h"
+#include "importances/gaussian_series.h"
+#include "importances/gaussian_sorted.h"
 
 namespace alphacl {
 namespace {

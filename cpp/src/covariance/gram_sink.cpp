@@ -1,4 +1,4 @@
-#include "alphacl/gram.h"
+#include "alphacl/gram_sink.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,8 +6,8 @@
 #include "alphacl/blas.h"
 #include "alphacl/kernels.h"
 #include "alphacl/threads.h"
-#include "cancellation.h"
-#include "upper_tiles.h"
+#include "covariance/cancellation.h"
+#include "packing/upper_tiles.h"
 
 namespace alphacl {
 namespace {

@@ -13,8 +13,8 @@
 #include "alphacl/gated.h"
 #include "alphacl/kernels.h"
 #include "alphacl/threads.h"
-#include "cancellation.h"
-#include "fourier.h"
+#include "covariance/cancellation.h"
+#include "importances/gaussian_series.h"
 
 namespace alphacl {
 
