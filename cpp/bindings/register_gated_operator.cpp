@@ -3,8 +3,8 @@
 #include <mutex>
 #include <stdexcept>
 
+#include "eigenpair_arrays.h"
 #include "layer_arguments.h"
-#include "top_eigenpairs.h"
 
 namespace alphacl::bindings {
 namespace {

@@ -1,7 +1,7 @@
 #include "alphacl/power_iteration.h"
 
 #include "arrays.h"
-#include "top_eigenpairs.h"
+#include "eigenpair_arrays.h"
 
 namespace alphacl::bindings {
 namespace {

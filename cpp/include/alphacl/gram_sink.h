@@ -52,9 +52,9 @@ class GramSink final : public LaplacianSink<T> {
   double* tiles_of(index_t g, index_t first) const;
   void probe(const T* packed, index_t n, const T* weights, index_t g);
   void multiply(Scratch& s, index_t n, index_t first, index_t last, double* upper, bool symmetric,
-                RowsAhead* ahead) const;
+                RowPrefetch* ahead) const;
   index_t groups_for(const Features<T>* phi);
-  void flush(Entries& entries, RowsAhead& ahead, const Features<T>* phi, index_t g, index_t first, index_t last,
+  void flush(Entries& entries, RowPrefetch& ahead, const Features<T>* phi, index_t g, index_t first, index_t last,
              Scratch& s);
   void add_moments(const Features<T>& phi, const index_t* rows, const T* packed, index_t n, index_t g, index_t first,
                    index_t last, Scratch& s);

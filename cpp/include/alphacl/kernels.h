@@ -71,8 +71,8 @@ constexpr index_t most_multiplied = 512;
 /// Columns of the widest panel.
 constexpr index_t most_panel = 16;
 
-/// Memory that is needed next: two blocks of rows, asked for line by line during other work.
-struct Ahead {
+/// Two blocks of rows that are needed next, to prefetch line by line during other work.
+struct TilePrefetch {
   struct Block {
     const char* base;
     index_t rows, stride, lines;  // stride in bytes, lines of 64 bytes per row
@@ -82,7 +82,7 @@ struct Ahead {
 };
 
 /// The same for n rows of each of two arrays, rows[r] or, where null, first + r.
-struct RowsAhead {
+struct RowPrefetch {
   const char* base[2];
   index_t stride[2];  // in bytes
   const index_t* rows;
@@ -107,15 +107,15 @@ struct Kernels {
   /// of the n rows of panel pa of `a`, transposed, with those of panel pb of `b`.
   void (*gram)(const T* a, const T* b, index_t n, index_t stride, index_t first, index_t last, double* acc);
   /// The same for uᵀv + vᵀu. Tiles pa = pb get 2 uᵀv: their symmetric part alone is right. `ahead` may be null.
-  void (*pair_gram)(const T* u, const T* v, index_t n, index_t stride, index_t first, index_t last, double* acc,
-                    RowsAhead* ahead);
+  void (*cross_gram)(const T* u, const T* v, index_t n, index_t stride, index_t first, index_t last, double* acc,
+                     RowPrefetch* ahead);
   /// acc (double) += Σ_r w_r x_r (x_r · signs) over n ≤ gram_chunk packed rows x_r of `count` panels.
   void (*probe)(const T* panels, index_t n, index_t stride, index_t count, const T* weights, const T* signs,
                 double* acc);
   /// out (ni × count panels, row stride ld_out) += tile (ni × n, row stride ld) · the n ≤ most_multiplied rows of
   /// `count` packed panels. `ahead` may be null.
   void (*multiply_tile)(const T* tile, index_t ld, index_t ni, index_t n, const T* packed, index_t stride,
-                        index_t count, T* out, index_t ld_out, Ahead* ahead);
+                        index_t count, T* out, index_t ld_out, TilePrefetch* ahead);
   /// The same for the transpose of a tile (n × ni).
   void (*multiply_transposed)(const T* tile, index_t ld, index_t ni, index_t n, const T* packed, index_t stride,
                               index_t count, T* out, index_t ld_out);
@@ -130,7 +130,8 @@ struct Kernels {
   /// |θ| ≤ π. coefficients: kmax + 1.
   void (*fourier)(const double* theta, index_t n, const double* coefficients, index_t kmax, T* out, index_t ld);
   /// The same transposed: feature l of sample a goes to out[l·ld + a].
-  void (*fourier_columns)(const double* theta, index_t n, const double* coefficients, index_t kmax, T* out, index_t ld);
+  void (*series_feature_columns)(const double* theta, index_t n, const double* coefficients, index_t kmax, T* out,
+                                 index_t ld);
   /// Whether any entry of the tile is not 0.
   bool (*radial_tile)(const RadialTile<T, T>&);
   bool (*radial_tile_wide)(const RadialTile<T, double>&);
@@ -141,7 +142,7 @@ struct Kernels {
 /// each packed as row r of its panels. k = 1 keeps a difference of equal views 0, and their u and v free of its
 /// rounding.
 template <class T, class S>
-struct PairRows {
+struct PackViews {
   const S *x, *x_aug;
   index_t stride_x, stride_aug;
   const T* shift;
@@ -162,7 +163,7 @@ struct ReadKernels {
   /// sum += x − origin, in double.
   void (*add_offsets)(const S* x, const S* origin, index_t n, double* sum);
   void (*dense_tile)(const DenseTile<T, S>&);
-  void (*pack_pairs)(const PairRows<T, S>&);
+  void (*pack_views)(const PackViews<T, S>&);
 };
 
 /// Sums of the rows of a radial tile, running: (nearest, sum) stand for sum · e^(−nearest/τ), nearest the least of the
@@ -243,14 +244,14 @@ constexpr index_t most_series_terms = 512;
 template <class T>
 struct NodeKernels {
   /// out = scale · h'(p) u; u = 1 where null.
-  void (*gated_row)(const NodeGate& h, const T* p, const T* u, T scale, index_t n, T* out);
+  void (*gate_row)(const NodeGate& h, const T* p, const T* u, T scale, index_t n, T* out);
   /// u becomes h'(p)(u + shift) − gate · shift.
-  void (*open_row)(const NodeGate& h, const T* p, T shift, T gate, index_t n, T* u);
+  void (*gate_difference_row)(const NodeGate& h, const T* p, T shift, T gate, index_t n, T* u);
   /// With δ = a − a': a becomes h'(p)(t − rδ) and a' becomes h'(p') rδ. Returns the sum of both less gate · Σ t.
-  double (*back_row)(const NodeGate& h, const T* p, const T* p_aug, const T* t, const T* r, T gate, index_t n, T* a,
-                     T* a_aug);
+  double (*gate_laplacian)(const NodeGate& h, const T* p, const T* p_aug, const T* t, const T* r, T gate, index_t n,
+                           T* a, T* a_aug);
   /// Σ a t − r (a − a')².
-  double (*form_row)(const T* a, const T* a_aug, const T* t, const T* r, index_t n);
+  double (*quadratic_form)(const T* a, const T* a_aug, const T* t, const T* r, index_t n);
   /// Packs p and a (may be null) of the samples with p > 0 or NaN; returns how many. Room for n each.
   index_t (*gather_open)(const T* p, const T* a, index_t n, T* s_open, T* a_open);
   /// Puts packed t and r back where p > 0 or NaN; t = 0 and r = r_closed elsewhere. One more entry may be read.

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "alphacl/top_eigenpair.h"
+#include "alphacl/eigen_iteration.h"
 
 namespace alphacl {
 

@@ -9,7 +9,7 @@ namespace alphacl {
 /// Rows of panels (kernels.h) made of samples rows[r], r < n: u_r = a_r x + b_r (x' − x), v_r = c_r x + e_r (x' − x)
 /// and row_factor(r) x (`plain`, may be null), x and x' less their shift.
 template <class T>
-struct PackedPairs {
+struct PackedViews {
   const index_t* rows;
   T *a, *b, *c, *e;  // may be overwritten
   index_t n;
@@ -32,9 +32,9 @@ class Samples {
   virtual void centered(index_t begin, index_t n, const index_t* order, T* out) const = 0;
   /// The same for x[i] − x'[i].
   virtual void deltas(index_t begin, index_t n, const index_t* order, T* out) const = 0;
-  virtual void pack(const PackedPairs<T>& pairs) const = 0;
+  virtual void pack(const PackedViews<T>& pairs) const = 0;
   /// Where pack() will read samples rows[0 … n), or first … first + n − 1 where null.
-  virtual RowsAhead ahead(const index_t* rows, index_t first, index_t n) const = 0;
+  virtual RowPrefetch ahead(const index_t* rows, index_t first, index_t n) const = 0;
 
  protected:
   Samples(index_t size, index_t features) : size_(size), features_(features) {}
@@ -45,7 +45,7 @@ class Samples {
 
 /// Rows of both views, to be asked for.
 template <class S>
-RowsAhead rows_ahead(View<const S> x, View<const S> x_aug, const index_t* rows, index_t first, index_t n) {
+RowPrefetch prefetch_rows(View<const S> x, View<const S> x_aug, const index_t* rows, index_t first, index_t n) {
   const index_t bytes = static_cast<index_t>(sizeof(S));
   return {{reinterpret_cast<const char*>(x.data), reinterpret_cast<const char*>(x_aug.data)},
           {x.stride * bytes, x_aug.stride * bytes},
@@ -64,9 +64,9 @@ class SamplesOf final : public Samples<T> {
   SamplesOf(View<const S> x, View<const S> x_aug);
   void centered(index_t begin, index_t n, const index_t* order, T* out) const override;
   void deltas(index_t begin, index_t n, const index_t* order, T* out) const override;
-  void pack(const PackedPairs<T>& pairs) const override;
-  RowsAhead ahead(const index_t* rows, index_t first, index_t n) const override {
-    return rows_ahead(x_, x_aug_, rows, first, n);
+  void pack(const PackedViews<T>& pairs) const override;
+  RowPrefetch ahead(const index_t* rows, index_t first, index_t n) const override {
+    return prefetch_rows(x_, x_aug_, rows, first, n);
   }
 
  private:

@@ -135,14 +135,14 @@ void GramSink<T>::probe(const T* packed, index_t n, const T* weights, index_t g)
 // in T are kept short, since roundings of many equal samples have one sign (2e-6 in chains of 192).
 template <class T>
 void GramSink<T>::multiply(Scratch& s, index_t n, index_t first, index_t last, double* upper, bool symmetric,
-                           RowsAhead* ahead) const {
+                           RowPrefetch* ahead) const {
   const Kernels<T>& kernel = kernels<T>();
   const index_t chain = panels_ <= 2 ? 48 : gram_chunk;
   for (index_t r = 0; r < n; r += chain) {
     const index_t count = std::min(chain, n - r), at = r * kernel.panel;
     if (symmetric)
-      kernel.pair_gram(s.a.data() + at, s.b.data() + at, count, packed_stride, first, last, upper,
-                       r == 0 ? ahead : nullptr);
+      kernel.cross_gram(s.a.data() + at, s.b.data() + at, count, packed_stride, first, last, upper,
+                        r == 0 ? ahead : nullptr);
     else
       kernel.gram(s.a.data() + at, s.b.data() + at, count, packed_stride, first, last, upper);
   }
@@ -236,14 +236,14 @@ void GramSink<T>::pairs(const index_t* rows, index_t n, const double* degree, co
       entries.add(row, degree[row], weight[row]);
       if (entries.count < gram_chunk && i + 1 < stop) continue;
       const index_t next = i + 1, left = std::min(gram_chunk, stop - next);
-      RowsAhead ahead = x_.ahead(rows ? rows + next : nullptr, next, left);
+      RowPrefetch ahead = x_.ahead(rows ? rows + next : nullptr, next, left);
       flush(entries, ahead, phi, g, first, last, s);
     }
   });
 }
 
 template <class T>
-void GramSink<T>::flush(Entries& entries, RowsAhead& ahead, const Features<T>* phi, index_t g, index_t first,
+void GramSink<T>::flush(Entries& entries, RowPrefetch& ahead, const Features<T>* phi, index_t g, index_t first,
                         index_t last, Scratch& s) {
   const Kernels<T>& kernel = kernels<T>();
   const index_t n = entries.count;

@@ -37,7 +37,7 @@ struct HostOps {
 };
 
 template <class T>
-using HostIteration = TopEigenpair<T, HostOps<T>>;
+using HostIteration = EigenIteration<T, HostOps<T>>;
 
 /// Length of a vector with its padding.
 inline index_t padded(index_t d) { return ceil_div(d, symmetric_panel) * symmetric_panel; }

@@ -69,7 +69,7 @@ class LockStep {
  private:
   struct Matrix {
     HostIteration<T> iteration;
-    Wanted next = Wanted::nothing;
+    EigenRequest next = EigenRequest::nothing;
     Judgement made{};
     double top = 0;
     int exponent = 0;  // products are taken times 2^exponent, which brings them to about 1
@@ -102,20 +102,21 @@ class LockStep {
 
   // All that have not failed, from start() to the end. Row k of x becomes the unit vector.
   void run(const TopOptions& options, bool deflate, bool trusted, T* x) {
-    for (Matrix& m : matrices_) m.next = m.failed ? Wanted::nothing : m.iteration.begin(options, deflate, trusted);
+    for (Matrix& m : matrices_)
+      m.next = m.failed ? EigenRequest::nothing : m.iteration.begin(options, deflate, trusted);
     std::vector<index_t> active;
     for (;;) {
       active.clear();
       for (index_t k = 0; k < count_; ++k)
-        if (matrix(k).next != Wanted::nothing) active.push_back(k);
+        if (matrix(k).next != EigenRequest::nothing) active.push_back(k);
       const index_t rows = static_cast<index_t>(active.size());
       if (rows == 0) return;
       const View<T> v{vectors_.data(), rows, d_, d_}, product{vectors_.data() + count_ * d_, rows, d_, d_};
       for (index_t i = 0; i < rows; ++i) {
         const index_t k = active[static_cast<std::size_t>(i)];
         Matrix& m = matrix(k);
-        if (m.next == Wanted::judgement) rounded_unit<T>(m.iteration.candidate(), d_, x + k * d_);
-        std::copy_n(m.next == Wanted::judgement ? x + k * d_ : m.iteration.vector(), d_, v.row(i));
+        if (m.next == EigenRequest::judgement) rounded_unit<T>(m.iteration.candidate(), d_, x + k * d_);
+        std::copy_n(m.next == EigenRequest::judgement ? x + k * d_ : m.iteration.vector(), d_, v.row(i));
       }
       a_.apply(v, active.data(), product);
       parallel_for(rows, [&](index_t i, int) {
@@ -133,13 +134,13 @@ class LockStep {
     }
     if (!std::isfinite(peak + poison)) {
       m.failed = true;
-      m.next = Wanted::nothing;
+      m.next = EigenRequest::nothing;
       return;
     }
     if (!m.scaled && peak > 0) m.bring_to_one(peak);
     const T scale = std::ldexp(T(1), m.exponent);
     for (index_t j = 0; j < d_; ++j) product[j] *= scale;
-    if (m.next == Wanted::judgement) {
+    if (m.next == EigenRequest::judgement) {
       if (apart != nullptr) {
         double along = 0;
         for (index_t j = 0; j < d_; ++j) along += static_cast<double>(apart[j]) * static_cast<double>(product[j]);

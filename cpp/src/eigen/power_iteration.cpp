@@ -80,10 +80,10 @@ class Solver {
   Judgement run(const TopOptions& options, const double* apart, bool trusted, double* x) {
     Judgement made{};
     double* y = vectors_.data() + 2 * n_;
-    Wanted next = iteration_->begin(options, apart != nullptr, trusted);
-    while (next != Wanted::nothing) {
-      if (next == Wanted::product) {
-        ask_ahead();
+    EigenRequest next = iteration_->begin(options, apart != nullptr, trusted);
+    while (next != EigenRequest::nothing) {
+      if (next == EigenRequest::product) {
+        prefetch_lines();
         poll_now_and_then();
         multiply<T>(iteration_->vector(), iteration_->product());
         next = iteration_->receive();
@@ -103,7 +103,7 @@ class Solver {
   }
 
   // A small matrix is asked for while the one before it is solved, a few lines a step: all at once would wait.
-  void ask_ahead() {
+  void prefetch_lines() {
     for (int line = 0; line < 6 && ahead_ < ahead_end_; ++line, ahead_ += 64) __builtin_prefetch(ahead_);
   }
 

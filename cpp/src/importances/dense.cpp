@@ -56,10 +56,10 @@ class Dense final : public TiledImportance<T> {
     return true;
   }
 
-  bool look_ahead(const Tile& w, Ahead& ahead) const override {
+  bool may_prefetch(const Tile& w, TilePrefetch& ahead) const override {
     const index_t item = static_cast<index_t>(sizeof(S)), stride = alpha_.stride * item;
     const auto block = [&](index_t i, index_t ni, index_t j, index_t nj) {
-      return Ahead::Block{reinterpret_cast<const char*>(alpha_.row(i) + j), ni, stride, ceil_div(nj * item, 64)};
+      return TilePrefetch::Block{reinterpret_cast<const char*>(alpha_.row(i) + j), ni, stride, ceil_div(nj * item, 64)};
     };
     ahead = {{block(w.j0, w.nj, w.i0, w.ni), block(w.i0, w.ni, w.j0, w.nj)}, 0, 0, 0};
     return true;

@@ -66,7 +66,7 @@ class FourierFeatures final : public Features<T> {
  private:
   Buffer<double> u_;
   double origin_, inv_sqrt_tau_;
-  CosineSeries series_;
+  GaussianSeries series_;
 };
 
 /// Features that are not finite: every sum over pairs is NaN, found in linear time.
@@ -131,7 +131,7 @@ std::unique_ptr<Importance<T>> gaussian(View<const S> f, double tau, double tol,
       return std::make_unique<ScalarGaussian<T, S>>(
           f, tau, std::make_unique<FourierFeatures<T>>(std::move(u), low, high, tau, tol));
     case GaussianMethod::sorted:
-      return sorted_gaussian<T>(u.data(), n, tau, tol);
+      return gaussian_sorted<T>(u.data(), n, tau, tol);
     default:
       return radial<T, S>(f, Radial{tau});
   }

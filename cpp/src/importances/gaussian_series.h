@@ -38,10 +38,10 @@ inline GaussianMethod cheapest(index_t n, double range, double tol) {
   return size < sorted_minimum ? GaussianMethod::tiles : GaussianMethod::sorted;
 }
 
-class CosineSeries {
+class GaussianSeries {
  public:
-  CosineSeries() = default;
-  CosineSeries(double range, double tol) {
+  GaussianSeries() = default;
+  GaussianSeries(double range, double tol) {
     const double q = gaussian_reach(tol), pi = 3.14159265358979323846;
     const double period = range + q;
     omega_ = 2 * pi / period;
@@ -74,7 +74,7 @@ class CosineSeries {
                index_t ld) const {
     const auto point = [u, which](index_t i) { return static_cast<double>(u[which[i]]); };
     for_phases(n, origin, inv_sqrt_tau, point, [&](const double* theta, index_t i, index_t count) {
-      kernels<T>().fourier_columns(theta, count, coefficients_.data(), terms_, out + i, ld);
+      kernels<T>().series_feature_columns(theta, count, coefficients_.data(), terms_, out + i, ld);
     });
   }
 

@@ -61,13 +61,13 @@ class SortedGaussian final : public Importance<T> {
     Buffer<double> all(this->size()), u(n);
     for (index_t i = 0; i < this->size(); ++i) all[order_[i]] = u_[i];
     for (index_t i = 0; i < n; ++i) u[i] = all[rows[i]];
-    return sorted_gaussian<T>(u.data(), n, tau_, tol_);
+    return gaussian_sorted<T>(u.data(), n, tau_, tol_);
   }
 
   std::unique_ptr<Importance<double>> widened() const override {
     Buffer<double> u(this->size());
     for (index_t i = 0; i < this->size(); ++i) u[order_[i]] = u_[i];
-    return sorted_gaussian<double>(u.data(), this->size(), tau_, wide_tolerance);
+    return gaussian_sorted<double>(u.data(), this->size(), tau_, wide_tolerance);
   }
 
  private:
@@ -118,7 +118,7 @@ class SortedGaussian final : public Importance<T> {
 
   double tau_, tol_, inv_sqrt_tau_, width_ = 0, furthest_ = 0;
   bool lonely_see_crowds_ = true;
-  CosineSeries series_;
+  GaussianSeries series_;
   Buffer<index_t> order_;  // sample of each place in the sorted line
   Buffer<double> u_;       // sorted
   std::vector<Segment> segments_;
@@ -447,11 +447,11 @@ void SortedGaussian<T>::to_dense(View<T> out) const {
 }  // namespace
 
 template <class T>
-std::unique_ptr<Importance<T>> sorted_gaussian(const double* u, index_t n, double tau, double tol) {
+std::unique_ptr<Importance<T>> gaussian_sorted(const double* u, index_t n, double tau, double tol) {
   return std::make_unique<SortedGaussian<T>>(u, n, tau, tol);
 }
 
-template std::unique_ptr<Importance<float>> sorted_gaussian<float>(const double*, index_t, double, double);
-template std::unique_ptr<Importance<double>> sorted_gaussian<double>(const double*, index_t, double, double);
+template std::unique_ptr<Importance<float>> gaussian_sorted<float>(const double*, index_t, double, double);
+template std::unique_ptr<Importance<double>> gaussian_sorted<double>(const double*, index_t, double, double);
 
 }  // namespace alphacl

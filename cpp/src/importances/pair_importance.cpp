@@ -12,7 +12,7 @@
 namespace alphacl {
 namespace {
 
-struct Kernel {
+struct Slope {
   double scale;
   PairForm form;
 };
@@ -41,12 +41,12 @@ struct Weights {
 
 // Features and what weighs their rows, in the type S of the scores.
 template <class S>
-struct Rows {
-  PairSide<S> side;
+struct WeightedRows {
+  ScoredFeatures<S> side;
   Buffer<S> at, low, weight;
 
   template <class F>
-  void fill(View<const F> f, const double* mean, Scoring scoring, const Kernel& kernel, const Weights& weights) {
+  void fill(View<const F> f, const double* mean, Scoring scoring, const Slope& slope, const Weights& weights) {
     side.fill(f, mean, scoring, false);
     at.resize(f.rows);
     low.resize(f.rows);
@@ -57,8 +57,8 @@ struct Rows {
       at[i] = static_cast<S>(o);
       low[i] = static_cast<S>(weights.low[k]);
       weight[i] = static_cast<S>(w);
-      if (kernel.form != PairForm::exponential) continue;
-      // The kernel subtracts logarithms. Their rounding goes into the weight.
+      if (slope.form != PairForm::exponential) continue;
+      // The tile subtracts logarithms. Their rounding goes into the weight.
       at[i] = static_cast<S>(-o);
       weight[i] = std::isfinite(o) ? static_cast<S>(w * std::exp(static_cast<double>(at[i]) + o)) : S(0);
       if (!std::isfinite(o)) at[i] = std::isnan(o) ? at[i] : S(0);
@@ -70,8 +70,8 @@ struct Rows {
 template <class T, class F>
 class PairImportance final : public TiledImportance<T> {
  public:
-  PairImportance(View<const F> features, const Kernel& kernel, Weights weights)
-      : TiledImportance<T>(features.rows), features_(features), kernel_(kernel), weights_(std::move(weights)) {
+  PairImportance(View<const F> features, const Slope& slope, Weights weights)
+      : TiledImportance<T>(features.rows), features_(features), slope_(slope), weights_(std::move(weights)) {
     Buffer<double> mean(features.cols), row(features.cols);
     row_mean(features, mean.data());
     double largest = 0;
@@ -82,12 +82,12 @@ class PairImportance final : public TiledImportance<T> {
       largest = std::max(largest, square);
     }
     const Precision precision =
-        has_kink(kernel.form) ? Precision{true, Scoring::settled} : distance_precision<T>(largest, kernel.scale);
+        has_kink(slope.form) ? Precision{true, Scoring::settled} : distance_precision<T>(largest, slope.scale);
     wide_ = sizeof(T) == 4 && precision.wide;
     if (wide_) {
-      in_double_.fill(features, mean.data(), precision.scoring, kernel, weights_);
+      in_double_.fill(features, mean.data(), precision.scoring, slope, weights_);
     } else {
-      in_t_.fill(features, mean.data(), precision.scoring, kernel, weights_);
+      in_t_.fill(features, mean.data(), precision.scoring, slope, weights_);
     }
   }
 
@@ -95,13 +95,13 @@ class PairImportance final : public TiledImportance<T> {
     auto part = std::make_unique<Part>(n);
     for (index_t i = 0; i < n; ++i) std::copy_n(features_.row(rows[i]), features_.cols, part->room(i, features_.cols));
     const View<const F> view = {part->features.data(), n, features_.cols, features_.cols};
-    auto made = std::make_unique<PairImportance>(view, kernel_, weights_.restricted(rows, n));
+    auto made = std::make_unique<PairImportance>(view, slope_, weights_.restricted(rows, n));
     made->part_ = std::move(part);
     return made;
   }
 
   std::unique_ptr<Importance<double>> widened() const override {
-    return std::make_unique<PairImportance<double, F>>(features_, kernel_, weights_);
+    return std::make_unique<PairImportance<double, F>>(features_, slope_, weights_);
   }
 
  protected:
@@ -145,7 +145,7 @@ class PairImportance final : public TiledImportance<T> {
   }
 
   template <class S>
-  void fill_tile(const Rows<S>& rows, const Tile& w, T* out, index_t ld, index_t first, const TileSums<T>& sums,
+  void fill_tile(const WeightedRows<S>& rows, const Tile& w, T* out, index_t ld, index_t first, const TileSums<T>& sums,
                  bool both, Buffer<S>& scratch) const {
     // Panels begin at multiples of their width.
     const index_t panel = kernels<S>().panel, lead = w.j0 % panel;
@@ -159,17 +159,17 @@ class PairImportance final : public TiledImportance<T> {
     tile.nj = w.nj;
     tile.half_i = rows.side.half(w.i0);
     tile.half_j = rows.side.half(w.j0);
-    tile.scale = static_cast<S>(kernel_.scale);
+    tile.scale = static_cast<S>(slope_.scale);
     tile.ceiling = S(0);
     std::fill_n(tile.skip, 3, w.i0 - w.j0);
     tile.first = first;
-    tile.form = kernel_.form;
+    tile.form = slope_.form;
     tile.scratch = scratch.data() + w.ni * stride;
-    const bool settled = has_kink(kernel_.form);
+    const bool settled = has_kink(slope_.form);
     tile.given_i = settled ? rows.side.given(w.i0) : nullptr;
     tile.given_j = settled ? rows.side.given(w.j0) : nullptr;
     tile.features = rows.side.features();
-    tile.doubt = static_cast<S>(kernel_.form == PairForm::hinge ? side_doubt : kink_doubt<F>);
+    tile.doubt = static_cast<S>(slope_.form == PairForm::hinge ? side_doubt : kink_doubt<F>);
     PairWeights<S> weights{};
     weights.row = rows.at.data() + w.i0;
     weights.row_low = rows.low.data() + w.i0;
@@ -191,11 +191,11 @@ class PairImportance final : public TiledImportance<T> {
   }
 
   View<const F> features_;
-  Kernel kernel_;
+  Slope slope_;
   Weights weights_;
   bool finite_ = true, wide_ = false;
-  Rows<T> in_t_;
-  Rows<double> in_double_;
+  WeightedRows<T> in_t_;
+  WeightedRows<double> in_double_;
   std::unique_ptr<Part> part_;
 };
 
@@ -228,7 +228,7 @@ Threshold threshold(double* q, index_t n, double tau) {
 }
 
 // The threshold of sample i; row: its products with all n. scratch: n.
-Threshold threshold_of(const PairSide<double>& side, index_t i, double tau, double doubt, double* row,
+Threshold threshold_of(const ScoredFeatures<double>& side, index_t i, double tau, double doubt, double* row,
                        double* scratch) {
   const index_t n = side.size();
   if (n == 1) return {0, 0};
@@ -257,7 +257,7 @@ Weights simplex_weights(View<const S> f, double tau) {
   const index_t n = f.rows;
   Buffer<double> mean(f.cols);
   row_mean(f, mean.data());
-  PairSide<double> side;
+  ScoredFeatures<double> side;
   side.fill(f, mean.data(), Scoring::settled, false);
   const index_t stride = ceil_div(n, 64) * 64, height = std::clamp<index_t>((index_t{1} << 18) / stride, 1, 64);
   Weights weights(n);
@@ -284,13 +284,13 @@ Weights simplex_weights(View<const S> f, double tau) {
 template <class T, class S>
 std::unique_ptr<Importance<T>> pair_importance(View<const S> f, double scale, PairForm form, const double* offset,
                                                const double* a) {
-  return std::make_unique<PairImportance<T, S>>(f, Kernel{scale, form}, Weights(offset, a, f.rows));
+  return std::make_unique<PairImportance<T, S>>(f, Slope{scale, form}, Weights(offset, a, f.rows));
 }
 
 template <class T, class S>
 std::unique_ptr<Importance<T>> simplex_importance(View<const S> f, double tau) {
   // [μ − d²]₊ is the slope of ½[·]₊².
-  return std::make_unique<PairImportance<T, S>>(f, Kernel{1, PairForm::square}, simplex_weights(f, tau));
+  return std::make_unique<PairImportance<T, S>>(f, Slope{1, PairForm::square}, simplex_weights(f, tau));
 }
 
 #define ALPHACL_PAIR_IMPORTANCE(T, S)                                                                           \

@@ -75,8 +75,8 @@ void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) 
         poll();
         const Tile where = {i0, ni, j0, std::min(tile_cols, n - j0)};
         const index_t jn = j0 + tile_cols < n ? j0 + tile_cols : i0;
-        Ahead ahead{};
-        const bool may_look = look_ahead({i0, ni, jn, std::min(tile_cols, n - jn)}, ahead);
+        TilePrefetch ahead{};
+        const bool may_look = may_prefetch({i0, ni, jn, std::min(tile_cols, n - jn)}, ahead);
         T* entries = work.entries.data();
         if (!half_tile(where, entries, tile_stride, sums, work.tile)) continue;
         // y_i = Σ_j (λ_i β_ij) x_j / λ_i: rows of equal entries then round differently.

@@ -48,8 +48,8 @@ class TiledImportance : public Importance<T> {
   /// False when all of them are 0: then the tile need not be multiplied.
   virtual bool half_tile(const Tile& where, T* out, index_t ld, const TileSums<T>& sums,
                          TileScratch<T>& scratch) const = 0;
-  /// What half_tile will read from memory, if that is worth asking for ahead.
-  virtual bool look_ahead(const Tile&, Ahead&) const { return false; }
+  /// What half_tile will read from memory, if that is worth a prefetch.
+  virtual bool may_prefetch(const Tile&, TilePrefetch&) const { return false; }
   /// Whether half_tile adds to `weight`. Otherwise weights() says what r is once the degrees are known.
   virtual bool sums_weights() const = 0;
   /// weight_i = r_i, the diagonal included; called with weight_i = what half_tile added.

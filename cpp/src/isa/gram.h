@@ -58,7 +58,7 @@ void pack_rows(const T* x, index_t stride_x, const index_t* rows, const T* w, co
 }
 
 template <class T, class S, bool shifted, bool with_plain>
-void pack_pair_rows(const PairRows<T, S>& q) {
+void pack_view_rows(const PackViews<T, S>& q) {
   constexpr index_t P = panel_width<T>, lanes = Wide<T, S>::lanes;
   typedef typename Wide<T, S>::type V;
   const index_t whole = q.d / P * P;
@@ -102,16 +102,16 @@ void pack_pair_rows(const PairRows<T, S>& q) {
 }
 
 template <class T, class S>
-void pack_pairs(const PairRows<T, S>& q) {
+void pack_views(const PackViews<T, S>& q) {
   if (q.plain != nullptr) {
-    q.shift != nullptr ? pack_pair_rows<T, S, true, true>(q) : pack_pair_rows<T, S, false, true>(q);
+    q.shift != nullptr ? pack_view_rows<T, S, true, true>(q) : pack_view_rows<T, S, false, true>(q);
   } else {
-    q.shift != nullptr ? pack_pair_rows<T, S, true, false>(q) : pack_pair_rows<T, S, false, false>(q);
+    q.shift != nullptr ? pack_view_rows<T, S, true, false>(q) : pack_view_rows<T, S, false, false>(q);
   }
 }
 
 // Asks for the next `count` lines.
-inline void ask_ahead(RowsAhead& ahead, index_t count) {
+inline void prefetch_lines(RowPrefetch& ahead, index_t count) {
   while (count > 0 && ahead.row < ahead.n) {
     const index_t row = ahead.rows != nullptr ? ahead.rows[ahead.row] : ahead.first + ahead.row;
     const char* const x = ahead.base[0] + row * ahead.stride[0];
@@ -168,8 +168,8 @@ void gram(const T* a, const T* b, index_t n, index_t stride, index_t first, inde
 }
 
 template <class T>
-void pair_gram(const T* u, const T* v, index_t n, index_t stride, index_t first, index_t last, double* acc,
-               RowsAhead* ahead) {
+void cross_gram(const T* u, const T* v, index_t n, index_t stride, index_t first, index_t last, double* acc,
+                RowPrefetch* ahead) {
   typedef GramTile<T> Tile;
   constexpr index_t P = Tile::P;
   const index_t tiles = (last * (last + 1) - first * (first + 1)) / 2 * (P / Tile::rows);
@@ -177,7 +177,7 @@ void pair_gram(const T* u, const T* v, index_t n, index_t stride, index_t first,
   for (index_t pb = first; pb < last; ++pb)
     for (index_t pa = 0; pa <= pb; ++pa)
       for (index_t i0 = 0; i0 < P; i0 += Tile::rows, acc += Tile::rows * P) {
-        if (ahead != nullptr) ask_ahead(*ahead, each);
+        if (ahead != nullptr) prefetch_lines(*ahead, each);
         const index_t left = pa * P * stride + i0, right = pb * P * stride;
         Tile tile = {};
         tile.add(u + left, v + right, n);
@@ -244,10 +244,10 @@ inline void multiply_rows(const T* tile, index_t ld, index_t n, const T* packed,
 }
 
 // The next lines to ask for, one for every eight rows of a panel; null where nothing is wanted.
-inline const char* const* lines_ahead(Ahead* ahead, index_t count, const char** lines) {
+inline const char* const* tile_lines(TilePrefetch* ahead, index_t count, const char** lines) {
   if (ahead == nullptr) return nullptr;
   for (index_t l = 0; l < count; ++l) {
-    const Ahead::Block& block = ahead->block[ahead->current];
+    const TilePrefetch::Block& block = ahead->block[ahead->current];
     lines[l] = block.base + ahead->row * block.stride + ahead->line * 64;
     if (++ahead->line < block.lines) continue;
     ahead->line = 0;
@@ -260,14 +260,14 @@ inline const char* const* lines_ahead(Ahead* ahead, index_t count, const char** 
 
 template <class T, bool across, index_t panels>
 inline void multiply_panels(const T* tile, index_t ld, index_t ni, index_t n, const T* packed, index_t stride, T* out,
-                            index_t ld_out, Ahead* ahead) {
+                            index_t ld_out, TilePrefetch* ahead) {
   constexpr index_t rows = vector_bytes == 64 ? 8 : (vector_bytes == 32 ? 4 : 2);
   const index_t step = across ? 1 : ld;
   const char* lines[most_multiplied / 8];
   index_t i = 0;
   for (; i + rows <= ni; i += rows)
     multiply_rows<T, across, rows, panels>(tile + i * step, ld, n, packed, stride, out + i * ld_out, ld_out,
-                                           lines_ahead(ahead, (n + 7) / 8, lines));
+                                           tile_lines(ahead, (n + 7) / 8, lines));
   if constexpr (rows > 4) {
     for (; i + 4 <= ni; i += 4)
       multiply_rows<T, across, 4, panels>(tile + i * step, ld, n, packed, stride, out + i * ld_out, ld_out, nullptr);
@@ -282,7 +282,7 @@ inline void multiply_panels(const T* tile, index_t ld, index_t ni, index_t n, co
 
 template <class T, bool across>
 void multiply_bands(const T* tile, index_t ld, index_t ni, index_t n, const T* packed, index_t stride, index_t count,
-                    T* out, index_t ld_out, Ahead* ahead) {
+                    T* out, index_t ld_out, TilePrefetch* ahead) {
   constexpr index_t P = panel_width<T>, together = vector_bytes == 64 ? 2 : 1, band = 32;
   // A band of the tile stays in the first-level cache.
   for (index_t i = 0; i < ni; i += band) {
@@ -300,7 +300,7 @@ void multiply_bands(const T* tile, index_t ld, index_t ni, index_t n, const T* p
 
 template <class T>
 void multiply_tile(const T* tile, index_t ld, index_t ni, index_t n, const T* packed, index_t stride, index_t count,
-                   T* out, index_t ld_out, Ahead* ahead) {
+                   T* out, index_t ld_out, TilePrefetch* ahead) {
   multiply_bands<T, false>(tile, ld, ni, n, packed, stride, count, out, ld_out, ahead);
 }
 

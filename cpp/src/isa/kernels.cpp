@@ -28,7 +28,7 @@ constexpr Kernels<T> plain_kernels() {
           pack_row<T>,
           pack_rows<T>,
           gram<T>,
-          pair_gram<T>,
+          cross_gram<T>,
           probe<T>,
           multiply_tile<T>,
           multiply_transposed<T>,
@@ -37,13 +37,13 @@ constexpr Kernels<T> plain_kernels() {
           dot<T, T>,
           dot<T, double>,
           fourier<T>,
-          fourier_columns<T>,
+          series_feature_columns<T>,
           radial_tile<T, T>,
           radial_tile<T, double>};
 }
 template <class T, class S>
 constexpr ReadKernels<T, S> reading_kernels() {
-  return {center_row<T, S>, delta_row<T, S>, add_offsets<S>, dense_tile<T, S>, pack_pairs<T, S>};
+  return {center_row<T, S>, delta_row<T, S>, add_offsets<S>, dense_tile<T, S>, pack_views<T, S>};
 }
 template <class S>
 constexpr DistanceKernels<S> measuring_kernels() {
@@ -63,8 +63,8 @@ constexpr BasisKernels<T> projecting_kernels() {
 }
 template <class T>
 constexpr NodeKernels<T> gating_kernels() {
-  return {gated_row<T>,    open_row<T>,       back_row<T>,      form_row<T>,        gather_open<T>,
-          scatter_open<T>, series_moments<T>, series_values<T>, series_laplacian<T>};
+  return {gate_row<T>,     gate_difference_row<T>, gate_laplacian<T>, quadratic_form<T>,  gather_open<T>,
+          scatter_open<T>, series_moments<T>,      series_values<T>,  series_laplacian<T>};
 }
 template <class T>
 constexpr PairKernels<T> pairing_kernels() {

@@ -41,7 +41,7 @@ inline void with_gate(const NodeGate& h, F&& body) {
 }
 
 template <class T>
-void gated_row(const NodeGate& h, const T* p, const T* u, T scale, index_t n, T* out) {
+void gate_row(const NodeGate& h, const T* p, const T* u, T scale, index_t n, T* out) {
   with_gate<T>(h, [&](auto gate) {
     if (u == nullptr) {
 #pragma omp simd
@@ -54,7 +54,7 @@ void gated_row(const NodeGate& h, const T* p, const T* u, T scale, index_t n, T*
 }
 
 template <class T>
-void open_row(const NodeGate& h, const T* p, T shift, T reference, index_t n, T* u) {
+void gate_difference_row(const NodeGate& h, const T* p, T shift, T reference, index_t n, T* u) {
   with_gate<T>(h, [&](auto gate) {
 #pragma omp simd
     for (index_t i = 0; i < n; ++i) {
@@ -65,8 +65,8 @@ void open_row(const NodeGate& h, const T* p, T shift, T reference, index_t n, T*
 }
 
 template <class T>
-double back_row(const NodeGate& h, const T* p, const T* p_aug, const T* t, const T* r, T reference, index_t n, T* a,
-                T* a_aug) {
+double gate_laplacian(const NodeGate& h, const T* p, const T* p_aug, const T* t, const T* r, T reference, index_t n,
+                      T* a, T* a_aug) {
   double sum = 0;
   with_gate<T>(h, [&](auto gate) {
 #pragma omp simd reduction(+ : sum)
@@ -81,7 +81,7 @@ double back_row(const NodeGate& h, const T* p, const T* p_aug, const T* t, const
 }
 
 template <class T>
-double form_row(const T* a, const T* a_aug, const T* t, const T* r, index_t n) {
+double quadratic_form(const T* a, const T* a_aug, const T* t, const T* r, index_t n) {
   double sum = 0;
 #pragma omp simd reduction(+ : sum)
   for (index_t i = 0; i < n; ++i) {
@@ -275,7 +275,8 @@ void harmonic_columns(const double* theta, index_t n, const double* coefficients
 constexpr index_t most_terms_of_float = 192;
 
 template <class T>
-void fourier_columns(const double* theta, index_t n, const double* coefficients, index_t kmax, T* out, index_t ld) {
+void series_feature_columns(const double* theta, index_t n, const double* coefficients, index_t kmax, T* out,
+                            index_t ld) {
   kmax <= most_terms_of_float ? harmonic_columns<T, Harmonics<T>>(theta, n, coefficients, kmax, out, ld)
                               : harmonic_columns<T, Harmonics<double>>(theta, n, coefficients, kmax, out, ld);
 }

@@ -44,7 +44,7 @@ class NodeClimb {
     bool converged = false, ended = false, stopped = false, gave_up = false, fresh = true;
   };
   struct Work {
-    LineScratch<T> scratch;
+    NodeScratch<T> scratch;
     Buffer<T> t, r, gates;
   };
 
@@ -64,7 +64,7 @@ class NodeClimb {
   double most_;
   Buffer<T> weights_;
   std::vector<Node> nodes_;
-  std::vector<Line<T>> lines_;
+  std::vector<NodeSeries<T>> lines_;
   // Pre-activations, K × N: where the nodes stand, and where the trial puts them; `outputs_` belong to α.
   Buffer<T> p_, p_aug_, next_p_, next_p_aug_, outputs_, next_outputs_;
   Buffer<T> a_, a_aug_, t_;
@@ -90,7 +90,7 @@ NodeClimb<T, S>::NodeClimb(std::shared_ptr<const Layer<T, S>> layer, View<const 
   weights_.resize(count * d);
   unit_rows(weights, weights_.data());
   nodes_.resize(static_cast<std::size_t>(count));
-  lines_ = std::vector<Line<T>>(static_cast<std::size_t>(own() ? count : 0));
+  lines_ = std::vector<NodeSeries<T>>(static_cast<std::size_t>(own() ? count : 0));
   for (index_t k = 0; k < count; ++k) {
     Node& node = nodes_[static_cast<std::size_t>(k)];
     node.id = node.row = k;
@@ -133,8 +133,8 @@ void NodeClimb<T, S>::judge(std::vector<Node*>& nodes) {
   const auto open = [&](index_t i) {
     const index_t row = nodes[static_cast<std::size_t>(i)]->row;
     const T *p = p_.data() + row * n, *p_aug = p_aug_.data() + row * n;
-    node_kernels<T>().gated_row(layer.gate(), p, p, T(1), n, a_.data() + i * n);
-    node_kernels<T>().gated_row(layer.gate(), p_aug, p_aug, T(1), n, a_aug_.data() + i * n);
+    node_kernels<T>().gate_row(layer.gate(), p, p, T(1), n, a_.data() + i * n);
+    node_kernels<T>().gate_row(layer.gate(), p_aug, p_aug, T(1), n, a_aug_.data() + i * n);
   };
   if (!own()) {
     parallel_for(count, [&](index_t i, int) { open(i); });
@@ -154,19 +154,19 @@ void NodeClimb<T, S>::judge(std::vector<Node*>& nodes) {
       work.t.resize(n);
       work.r.resize(n);
       const T* outputs = own_outputs() ? outputs_.data() + (options_.frozen ? node.id : node.row) * n : p;
-      Line<T>& line = lines_[static_cast<std::size_t>(node.id)];
+      NodeSeries<T>& line = lines_[static_cast<std::size_t>(node.id)];
       if (node.fresh || !options_.frozen)
-        set_line(layer.gate(), c, layer.tau(), layer.tol(), p, outputs, n, line, work.scratch);
+        fit_series(layer.gate(), c, layer.tau(), layer.tol(), p, outputs, n, line, work.scratch);
       node.fresh = false;
-      own_laplacian(layer.gate(), c, layer.tau(), layer.tol(), p, outputs, a, reference, n, line, work.t.data(),
-                    work.r.data(), work.scratch);
+      node_laplacian(layer.gate(), c, layer.tau(), layer.tol(), p, outputs, a, reference, n, line, work.t.data(),
+                     work.r.data(), work.scratch);
       t = work.t.data();
       row_size = r = work.r.data();
     }
     work.gates.resize(2 * n);
     minuends[i] = layer.minuend(p, p_aug, a, a_aug, 1, row_size, own() ? 2 : 1, r, reference, work.gates.data());
-    node.energy = 0.5 * layer.scale() / (c * c) * node_kernels<T>().form_row(a, a_aug, t, r, n);
-    sums[i] = node_kernels<T>().back_row(layer.gate(), p, p_aug, t, r, reference, n, a, a_aug);
+    node.energy = 0.5 * layer.scale() / (c * c) * node_kernels<T>().quadratic_form(a, a_aug, t, r, n);
+    sums[i] = node_kernels<T>().gate_laplacian(layer.gate(), p, p_aug, t, r, reference, n, a, a_aug);
   });
   layer.back(a_.data(), a_aug_.data(), sums.data(), count, products_.data());
   for (index_t e = 0; e < count * d; ++e) products_[e] *= layer.scale();
@@ -254,8 +254,8 @@ void NodeClimb<T, S>::climb(const std::vector<Node*>& nodes) {
     layer.project(layer.x(), w.data(), tried, p);
     layer.project(layer.x_aug(), w.data(), tried, p_aug);
     const auto open = [&](index_t q) {
-      node_kernels<T>().gated_row(layer.gate(), p + q * n, p + q * n, T(1), n, a_.data() + q * n);
-      node_kernels<T>().gated_row(layer.gate(), p_aug + q * n, p_aug + q * n, T(1), n, a_aug_.data() + q * n);
+      node_kernels<T>().gate_row(layer.gate(), p + q * n, p + q * n, T(1), n, a_.data() + q * n);
+      node_kernels<T>().gate_row(layer.gate(), p_aug + q * n, p_aug + q * n, T(1), n, a_aug_.data() + q * n);
     };
     if (!own()) {
       parallel_for(tried, [&](index_t q, int) { open(q); });
@@ -274,12 +274,12 @@ void NodeClimb<T, S>::climb(const std::vector<Node*>& nodes) {
         // α of the step: of the outputs before it, so the gates of those outputs cannot say where a is 0.
         const T* before =
             own_outputs() ? outputs_.data() + (options_.frozen ? node.id : node.row) * n : p_.data() + node.row * n;
-        own_laplacian(layer.gate(), c, layer.tau(), layer.tol(), p + q * n, before, a, T(0), n,
-                      lines_[static_cast<std::size_t>(node.id)], work.t.data(), work.r.data(), work.scratch);
+        node_laplacian(layer.gate(), c, layer.tau(), layer.tol(), p + q * n, before, a, T(0), n,
+                       lines_[static_cast<std::size_t>(node.id)], work.t.data(), work.r.data(), work.scratch);
         t = work.t.data();
         r = work.r.data();
       }
-      const double energy = 0.5 * layer.scale() / (c * c) * node_kernels<T>().form_row(a, a_aug, t, r, n);
+      const double energy = 0.5 * layer.scale() / (c * c) * node_kernels<T>().quadratic_form(a, a_aug, t, r, n);
       const double unseen = rounding * std::fabs(node.energy);
       if (trial > 0 && promised[i] < unseen) return;  // no step of a length that can be seen raises the energy
       const double gain = energy - node.energy;

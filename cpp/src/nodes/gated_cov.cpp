@@ -61,7 +61,7 @@ class GatedSamples final : public Samples<T> {
       }
     }
   }
-  void pack(const PackedPairs<T>& q) const override {
+  void pack(const PackedViews<T>& q) const override {
     index_t rows[gram_chunk];
     T same[gram_chunk], plain[gram_chunk];
     for (index_t r = 0; r < q.n; ++r) {
@@ -77,11 +77,11 @@ class GatedSamples final : public Samples<T> {
       q.b[r] *= gates_aug_[s];
       q.e[r] *= gates_aug_[s];
     }
-    read_kernels<T, S>().pack_pairs({x_.data, x_aug_.data, x_.stride, x_aug_.stride, narrow_shift_.data(), rows, q.a,
+    read_kernels<T, S>().pack_views({x_.data, x_aug_.data, x_.stride, x_aug_.stride, narrow_shift_.data(), rows, q.a,
                                      q.b, q.c, q.e, same, plain, q.n, x_.cols, q.stride, q.u, q.v, q.plain});
   }
-  RowsAhead ahead(const index_t* rows, index_t first, index_t n) const override {
-    return rows_ahead(x_, x_aug_, rows, first, rows_ ? 0 : n);
+  RowPrefetch ahead(const index_t* rows, index_t first, index_t n) const override {
+    return prefetch_rows(x_, x_aug_, rows, first, rows_ ? 0 : n);
   }
 
  private:
@@ -102,7 +102,7 @@ class GatedSamples final : public Samples<T> {
 template <class T>
 class LineFeatures final : public Features<T> {
  public:
-  LineFeatures(const Line<T>& line, const T* outputs) : line_(line), outputs_(outputs) {}
+  LineFeatures(const NodeSeries<T>& line, const T* outputs) : line_(line), outputs_(outputs) {}
   index_t rank() const override { return line_.rank(); }
   bool nonnegative() const override { return true; }
   void rows(index_t begin, index_t n, T* out) const override {
@@ -113,7 +113,7 @@ class LineFeatures final : public Features<T> {
   }
 
  private:
-  const Line<T>& line_;
+  const NodeSeries<T>& line_;
   const T* outputs_;
 };
 
@@ -159,8 +159,8 @@ class GatedCov {
  private:
   struct Work {
     Buffer<T> gates, gates_aug, outputs;
-    Line<T> line;
-    LineScratch<T> scratch;
+    NodeSeries<T> line;
+    NodeScratch<T> scratch;
     Buffer<index_t> rows, x_rows, x_aug_rows;
     Buffer<double> degree, weight, net, matrix, product;
     const double* shift = nullptr;
@@ -283,8 +283,8 @@ class GatedCov {
     work.gates_aug.resize(n);
     const T *u = u_.data() + b * n, *u_aug = u_aug_.data() + b * n;
     const NodeGate h = node_gate(h_);
-    node_kernels<T>().gated_row(h, u, nullptr, T(1), n, work.gates.data());
-    node_kernels<T>().gated_row(h, u_aug, nullptr, T(1), n, work.gates_aug.data());
+    node_kernels<T>().gate_row(h, u, nullptr, T(1), n, work.gates.data());
+    node_kernels<T>().gate_row(h, u_aug, nullptr, T(1), n, work.gates_aug.data());
     const auto all_of = [=](const Buffer<T>& gates, T gate) {
       return std::all_of(gates.data(), gates.data() + n, [=](T g) { return g == gate; });
     };
@@ -294,7 +294,7 @@ class GatedCov {
     if (shared_) return;
     work.outputs.resize(n);
     const T* u0 = nodes_.x0.data ? u0_.data() + b * n : u;
-    node_kernels<T>().gated_row(h, u0, u0, static_cast<T>(1 / homogeneity()), n, work.outputs.data());
+    node_kernels<T>().gate_row(h, u0, u0, static_cast<T>(1 / homogeneity()), n, work.outputs.data());
   }
 
   // r and D = 2r of the node's own importance, by the series of its line; false where that is not the way.

@@ -58,16 +58,16 @@ class NodeProducts {
   // Pre-activations of all nodes (K × N each) and their lines.
   struct Kept {
     Buffer<T> p, p_aug, p0;
-    std::vector<Line<T>> lines;
+    std::vector<NodeSeries<T>> lines;
   };
   struct Scratch {
     Buffer<T> w, v, shifts, gates, u, u_aug, p, p_aug, p0, t;
     Buffer<double> sums, products, minuends;
   };
   struct Work {
-    LineScratch<T> scratch;
+    NodeScratch<T> scratch;
     Buffer<T> t, r, gates;
-    Line<T> line;
+    NodeSeries<T> line;
   };
 
   static Buffer<T> copied(View<const S> rows) {
@@ -101,12 +101,12 @@ class NodeProducts {
       kept_->p0.resize(count_ * n);
       project_outputs(output_weights(0), count_, kept_->p0.data());
     }
-    kept_->lines = std::vector<Line<T>>(static_cast<std::size_t>(count_));
-    PerWorker<LineScratch<T>> scratches;
+    kept_->lines = std::vector<NodeSeries<T>>(static_cast<std::size_t>(count_));
+    PerWorker<NodeScratch<T>> scratches;
     parallel_for(count_, [&](index_t k, int worker) {
       const T *p = kept_->p.data() + k * n, *p0 = other ? kept_->p0.data() + k * n : p;
-      set_line(layer_->gate(), layer_->homogeneity(), layer_->tau(), layer_->tol(), p, p0, n,
-               kept_->lines[static_cast<std::size_t>(k)], scratches[worker]);
+      fit_series(layer_->gate(), layer_->homogeneity(), layer_->tau(), layer_->tol(), p, p0, n,
+                 kept_->lines[static_cast<std::size_t>(k)], scratches[worker]);
     });
   }
 
@@ -173,8 +173,8 @@ class NodeProducts {
     const auto open = [&](index_t i) {
       const T *here = from(s.p, &Kept::p, i), *there = from(s.p_aug, &Kept::p_aug, i);
       s.gates[i] = layer.reference_gate(weights_.data() + active[rows[i]] * size_, here, there);
-      node_kernels<T>().open_row(layer.gate(), here, s.shifts[i], s.gates[i], n, s.u.data() + i * n);
-      node_kernels<T>().open_row(layer.gate(), there, s.shifts[i], s.gates[i], n, s.u_aug.data() + i * n);
+      node_kernels<T>().gate_difference_row(layer.gate(), here, s.shifts[i], s.gates[i], n, s.u.data() + i * n);
+      node_kernels<T>().gate_difference_row(layer.gate(), there, s.shifts[i], s.gates[i], n, s.u_aug.data() + i * n);
     };
     if (!own()) {
       parallel_for(nodes, [&](index_t i, int) { open(i); });
@@ -190,7 +190,7 @@ class NodeProducts {
         work.t.resize(n);
         work.r.resize(n);
         const T* outputs = other ? from(s.p0, &Kept::p0, i) : here;
-        own_laplacian_of(active[rows[i]], here, outputs, a, s.gates[i], work);
+        node_laplacian_of(active[rows[i]], here, outputs, a, s.gates[i], work);
         t = work.t.data();
         row_size = r = work.r.data();
       }
@@ -198,20 +198,20 @@ class NodeProducts {
       const T* v = s.v.data() + i * size_;
       s.minuends[i] = layer.minuend(here, there, a, a_aug, kernels<T>().dot(v, v, size_), row_size, own() ? 2 : 1, r,
                                     s.gates[i], work.gates.data());
-      s.sums[i] = node_kernels<T>().back_row(layer.gate(), here, there, t, r, s.gates[i], n, a, a_aug);
+      s.sums[i] = node_kernels<T>().gate_laplacian(layer.gate(), here, there, t, r, s.gates[i], n, a, a_aug);
     });
     layer.back(s.u.data(), s.u_aug.data(), s.sums.data(), nodes, s.products.data());
   }
 
   // work.t and work.r of node k, whose own importance compares `outputs`.
-  void own_laplacian_of(index_t k, const T* p, const T* outputs, const T* a, T reference, Work& work) const {
+  void node_laplacian_of(index_t k, const T* p, const T* outputs, const T* a, T reference, Work& work) const {
     const Layer<T, S>& layer = *layer_;
     const index_t n = layer.size();
-    const Line<T>* line = kept_ ? &kept_->lines[static_cast<std::size_t>(k)] : &work.line;
+    const NodeSeries<T>* line = kept_ ? &kept_->lines[static_cast<std::size_t>(k)] : &work.line;
     if (!kept_)
-      set_line(layer.gate(), layer.homogeneity(), layer.tau(), layer.tol(), p, outputs, n, work.line, work.scratch);
-    own_laplacian(layer.gate(), layer.homogeneity(), layer.tau(), layer.tol(), p, outputs, a, reference, n, *line,
-                  work.t.data(), work.r.data(), work.scratch);
+      fit_series(layer.gate(), layer.homogeneity(), layer.tau(), layer.tol(), p, outputs, n, work.line, work.scratch);
+    node_laplacian(layer.gate(), layer.homogeneity(), layer.tau(), layer.tol(), p, outputs, a, reference, n, *line,
+                   work.t.data(), work.r.data(), work.scratch);
   }
 
   // out = A(w_k) v by the differences of all pairs.

@@ -137,7 +137,7 @@ class Layer {
   T reference_gate(const T* w, const T* p, const T* p_aug) const {
     const auto gate_at = [this](T value) {
       T gate;
-      node_kernels<T>().gated_row(gate_, &value, nullptr, T(1), 1, &gate);
+      node_kernels<T>().gate_row(gate_, &value, nullptr, T(1), 1, &gate);
       return gate;
     };
     if (gate_.kind == 0) return T(1);
@@ -174,8 +174,8 @@ class Layer {
                  double factor, const T* r, T reference, T* gates) const {
     const index_t n = size();
     T* gates_aug = gates + n;
-    node_kernels<T>().gated_row(gate_, p, nullptr, T(1), n, gates);
-    node_kernels<T>().gated_row(gate_, p_aug, nullptr, T(1), n, gates_aug);
+    node_kernels<T>().gate_row(gate_, p, nullptr, T(1), n, gates);
+    node_kernels<T>().gate_row(gate_, p_aug, nullptr, T(1), n, gates_aug);
     const double *squares = squares_.data(), *squares_aug = squares + n, centre = centre_square_;
     const double length = std::sqrt(square), of_a = largest_ * length > 0 ? 1 / (largest_ * length) : 0;
     const double of_row = shared_ != nullptr && largest_row_ > 0 ? 1 / largest_row_ : 1;

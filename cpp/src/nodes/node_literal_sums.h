@@ -17,7 +17,7 @@ void node_product_of_differences(const Layer<double, S>& layer, const double* w,
   Buffer<double> gated(n * d), gated_aug(n * d), p(n), gates(n);
   const auto gate_rows = [&](View<const S> data, double* rows) {
     layer.project(data, w, 1, p.data());
-    node_kernels<double>().gated_row(layer.gate(), p.data(), nullptr, 1, n, gates.data());
+    node_kernels<double>().gate_row(layer.gate(), p.data(), nullptr, 1, n, gates.data());
     for (index_t i = 0; i < n; ++i)
       for (index_t j = 0; j < d; ++j) rows[i * d + j] = gates[i] * static_cast<double>(data.row(i)[j]);
   };
@@ -25,7 +25,7 @@ void node_product_of_differences(const Layer<double, S>& layer, const double* w,
   gate_rows(layer.x_aug(), gated_aug.data());
   std::unique_ptr<Importance<double>> own;
   if (layer.shared() == nullptr) {
-    node_kernels<double>().gated_row(layer.gate(), outputs, outputs, 1 / layer.homogeneity(), n, p.data());
+    node_kernels<double>().gate_row(layer.gate(), outputs, outputs, 1 / layer.homogeneity(), n, p.data());
     own = gaussian<double, double>(View<const double>{p.data(), n, 1, 1}, layer.tau(), layer.tol(),
                                    GaussianMethod::tiles);
   }

@@ -11,7 +11,7 @@ namespace alphacl {
 
 /// Scratch of one worker, N each and one that may be read beyond them.
 template <class T>
-struct LineScratch {
+struct NodeScratch {
   Buffer<T> s, a, t, r, product;
   Buffer<double> sums;
   void resize(index_t n) {
@@ -30,7 +30,7 @@ enum class SeriesFor { matrices, products };
 
 /// What is known of the N outputs s_i of a node: r_i = Σ_j α_ij by a cosine series, or that there is none.
 template <class T>
-class Line {
+class NodeSeries {
  public:
   /// s: n of the outputs; `rest` more are 0.
   void set(const T* s, index_t n, index_t rest, double tau, double tol, SeriesFor use) {
@@ -50,7 +50,7 @@ class Line {
                       (products && 2 * (1 + 2 * terms) <= static_cast<double>(n));
     series_ = finite_ && std::isfinite(range) && terms <= most_series_terms && pays;
     if (!series_) return;
-    cosines_ = CosineSeries(range, allowed);
+    cosines_ = GaussianSeries(range, allowed);
     terms_ = cosines_.terms();
     // The samples are read as T, and so is the origin that stands for what a block of them lacks.
     origin_ = static_cast<double>(static_cast<T>(0.5 * low + 0.5 * high));
@@ -107,29 +107,29 @@ class Line {
   bool finite_ = false, series_ = false;
   index_t terms_ = 0;
   double origin_ = 0, scale_ = 0, inv_sqrt_tau_ = 0;
-  CosineSeries cosines_;
+  GaussianSeries cosines_;
   Buffer<double> weights_, ones_;
 };
 
 /// Whether a closed gate means a = 0 and an output of 0: a ReLU whose importance compares its own outputs.
 template <class T>
-bool compact(const NodeGate& h, const T* p, const T* p0) {
+bool closed_samples_vanish(const NodeGate& h, const T* p, const T* p0) {
   return h.kind == 1 && h.parameter == 0 && p == p0;
 }
 
 /// The outputs h(p0) of a node that its importance compares, in scratch.s.
 template <class T>
-void gather_outputs_of_all(const NodeGate& h, double homogeneity, const T* p0, index_t n, LineScratch<T>& scratch) {
+void gather_outputs_of_all(const NodeGate& h, double homogeneity, const T* p0, index_t n, NodeScratch<T>& scratch) {
   scratch.resize(n);
-  node_kernels<T>().gated_row(h, p0, p0, static_cast<T>(1 / homogeneity), n, scratch.s.data());
+  node_kernels<T>().gate_row(h, p0, p0, static_cast<T>(1 / homogeneity), n, scratch.s.data());
 }
 
 /// The same, those of a closed ReLU left out where they can be:
 /// such samples count in the line as a number only. Returns how many are in; a (may be null) is taken along.
 template <class T>
 index_t gather_outputs(const NodeGate& h, double homogeneity, const T* p, const T* p0, const T* a, index_t n,
-                       LineScratch<T>& scratch) {
-  if (!compact(h, p, p0)) {
+                       NodeScratch<T>& scratch) {
+  if (!closed_samples_vanish(h, p, p0)) {
     gather_outputs_of_all(h, homogeneity, p0, n, scratch);
     return n;
   }
@@ -139,15 +139,15 @@ index_t gather_outputs(const NodeGate& h, double homogeneity, const T* p, const 
 
 /// `p`: the pre-activations that open the gates; `p0`: those of the outputs that the importance compares.
 template <class T>
-void set_line(const NodeGate& h, double homogeneity, double tau, double tol, const T* p, const T* p0, index_t n,
-              Line<T>& line, LineScratch<T>& scratch) {
+void fit_series(const NodeGate& h, double homogeneity, double tau, double tol, const T* p, const T* p0, index_t n,
+                NodeSeries<T>& line, NodeScratch<T>& scratch) {
   const index_t open = gather_outputs<T>(h, homogeneity, p, p0, nullptr, n, scratch);
   line.set(scratch.s.data(), open, n - open, tau, tol, SeriesFor::products);
 }
 
 /// t and r of few outputs by their pairs, with `rest` outputs of 0 whose a is 0. Returns r of an output of 0.
 template <class T>
-double laplacian_of_few(const T* s, const T* a, index_t n, index_t rest, double tau, T* t, T* r) {
+double literal_node_laplacian(const T* s, const T* a, index_t n, index_t rest, double tau, T* t, T* r) {
   const double inv_sqrt_tau = 1 / std::sqrt(tau), closed = static_cast<double>(rest);
   const auto alpha = [=](double difference) {
     const double scaled = difference * inv_sqrt_tau;
@@ -171,23 +171,23 @@ double laplacian_of_few(const T* s, const T* a, index_t n, index_t rest, double 
 
 /// t and r over all N samples for a node's own Gaussian importance, whose line is set. `reference`: the gate whose
 /// share of a common shift is left out of a. Where it is 0, the closed samples of a ReLU have a = 0, and their t, which
-/// their gates drop, may be left at 0: then back_row() must have the same reference.
+/// their gates drop, may be left at 0: then gate_laplacian() must have the same reference.
 template <class T>
-void own_laplacian(const NodeGate& h, double homogeneity, double tau, double tol, const T* p, const T* p0, const T* a,
-                   T reference, index_t n, const Line<T>& line, T* t, T* r, LineScratch<T>& scratch) {
+void node_laplacian(const NodeGate& h, double homogeneity, double tau, double tol, const T* p, const T* p0, const T* a,
+                    T reference, index_t n, const NodeSeries<T>& line, T* t, T* r, NodeScratch<T>& scratch) {
   if (!line.finite()) {
     std::fill_n(t, n, std::numeric_limits<T>::quiet_NaN());
     std::fill_n(r, n, std::numeric_limits<T>::quiet_NaN());
     return;
   }
-  if (reference == T(0) && compact(h, p, p0)) {
+  if (reference == T(0) && closed_samples_vanish(h, p, p0)) {
     const index_t open = gather_outputs(h, homogeneity, p, p0, a, n, scratch);
     const T* s = scratch.s.data();
     const bool few = open <= 64 || (!line.series() && open * open <= 64 * n);
     if (few || line.series()) {
       double closed = 0;
       if (few) {
-        closed = laplacian_of_few(s, scratch.a.data(), open, n - open, tau, scratch.t.data(), scratch.r.data());
+        closed = literal_node_laplacian(s, scratch.a.data(), open, n - open, tau, scratch.t.data(), scratch.r.data());
       } else {
         line.laplacian(s, scratch.a.data(), open, scratch.t.data(), scratch.r.data());
         closed = line.sum_at_zero();

@@ -4,7 +4,7 @@ namespace alphacl {
 
 template <class T>
 template <class S>
-void PairSide<T>::fill(View<const S> f, const double* shift, Scoring scoring, bool products) {
+void ScoredFeatures<T>::fill(View<const S> f, const double* shift, Scoring scoring, bool products) {
   const Kernels<T>& kernel = kernels<T>();
   const index_t panel = kernel.panel;
   n_ = f.rows;
@@ -42,8 +42,8 @@ void PairSide<T>::fill(View<const S> f, const double* shift, Scoring scoring, bo
 }
 
 template <class T>
-void PairSide<T>::products(index_t i0, index_t ni, const PairSide& right, index_t j0, index_t nj, T* out,
-                           index_t ld) const {
+void ScoredFeatures<T>::products(index_t i0, index_t ni, const ScoredFeatures& right, index_t j0, index_t nj, T* out,
+                                 index_t ld) const {
   const Kernels<T>& kernel = kernels<T>();
   const index_t panel = kernel.panel, count = ceil_div(nj, panel);
   if (differences_) {
@@ -58,7 +58,8 @@ void PairSide<T>::products(index_t i0, index_t ni, const PairSide& right, index_
 }
 
 template <class T>
-void PairSide<T>::apply(const T* tile, index_t ld, index_t ni, index_t j0, index_t n, bool transposed, T* out) const {
+void ScoredFeatures<T>::apply(const T* tile, index_t ld, index_t ni, index_t j0, index_t n, bool transposed,
+                              T* out) const {
   const Kernels<T>& kernel = kernels<T>();
   const T* packed = packed_.data() + j0 * kernel.panel;
   if (transposed) {
@@ -96,10 +97,10 @@ std::vector<std::vector<BlockPair>> pair_rounds(index_t a, index_t b) {
   return rounds;
 }
 
-template class PairSide<float>;
-template class PairSide<double>;
-template void PairSide<float>::fill<float>(View<const float>, const double*, Scoring, bool);
-template void PairSide<double>::fill<float>(View<const float>, const double*, Scoring, bool);
-template void PairSide<double>::fill<double>(View<const double>, const double*, Scoring, bool);
+template class ScoredFeatures<float>;
+template class ScoredFeatures<double>;
+template void ScoredFeatures<float>::fill<float>(View<const float>, const double*, Scoring, bool);
+template void ScoredFeatures<double>::fill<float>(View<const float>, const double*, Scoring, bool);
+template void ScoredFeatures<double>::fill<double>(View<const double>, const double*, Scoring, bool);
 
 }  // namespace alphacl

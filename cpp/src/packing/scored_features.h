@@ -56,7 +56,7 @@ bool offset_precision(double largest) {
 /// Features as the kernels read them: rows, panels of 64 bytes of samples (for scores), panels of features (for
 /// products).
 template <class T>
-class PairSide {
+class ScoredFeatures {
  public:
   /// f − shift (shift may be null). `products`: panels of features too.
   template <class S>
@@ -73,7 +73,7 @@ class PairSide {
 
   /// out (ni × nj, row stride ld, rounded up to whole panels) = products of samples i0 … with samples j0 … of `right`,
   /// from which half() is taken; or −½‖f_i − f_j‖² where they are scored by differences.
-  void products(index_t i0, index_t ni, const PairSide& right, index_t j0, index_t nj, T* out, index_t ld) const;
+  void products(index_t i0, index_t ni, const ScoredFeatures& right, index_t j0, index_t nj, T* out, index_t ld) const;
   /// out (ni × width) += tile (ni × n, or transposed) · the samples j0 … .
   void apply(const T* tile, index_t ld, index_t ni, index_t j0, index_t n, bool transposed, T* out) const;
 

@@ -15,10 +15,10 @@ constexpr double inf = std::numeric_limits<double>::infinity();
 
 // The pairs of one problem in the type T that its scores are computed in.
 template <class T>
-class Scores {
+class ScoreTiles {
  public:
   template <class S>
-  Scores(const Pairs<S>& pairs, const double* shift, Scoring scoring, double doubt, bool products)
+  ScoreTiles(const Pairs<S>& pairs, const double* shift, Scoring scoring, double doubt, bool products)
       : scale_(static_cast<T>(pairs.scale)),
         ceiling_(pairs.distances ? T(0) : static_cast<T>(inf)),
         doubt_(static_cast<T>(doubt)),
@@ -29,8 +29,8 @@ class Scores {
     if (!one_set_) right_.fill(pairs.right, nullptr, Scoring::products, products);
   }
 
-  const PairSide<T>& left() const { return left_; }
-  const PairSide<T>& right() const { return one_set_ ? left_ : right_; }
+  const ScoredFeatures<T>& left() const { return left_; }
+  const ScoredFeatures<T>& right() const { return one_set_ ? left_ : right_; }
   bool one_set() const { return one_set_; }
   /// Whether f_i − f_j is to be taken from the features as given.
   bool by_differences() const { return scoring_ == Scoring::differences; }
@@ -82,12 +82,12 @@ class Scores {
   T scale_, ceiling_, doubt_;
   Scoring scoring_;
   bool one_set_, skip_;
-  PairSide<T> left_, right_;
+  ScoredFeatures<T> left_, right_;
 };
 
 // What weighs the pairs of one side: ψ' is taken at at_i + t_ij (e^x: e^(t_ij − at_i)).
 template <class T>
-struct Side {
+struct PairWeighting {
   Buffer<T> at, weight;            // weight: of e^(t − at), or of ψ'
   Buffer<T> low;                   // what at leaves of an offset
   Buffer<T> relative;              // of e^(t − top of the block)
@@ -138,7 +138,7 @@ constexpr double widest_shared = sizeof(T) == 4 ? 60 : 600;
 
 /// Sums over pairs of weights times features.
 template <class T>
-struct Products {
+struct WeightedFeatures {
   Buffer<T> left, right;  // Σ_j w_ij g_j and Σ_i w_ij f_i, rows of width(); by differences, Σ_j w_ij (f_j − f_i)
   Buffer<double> degree;  // Σ_j w_ij; of one set only
   Buffer<double> own;     // Σ_j of the first of both terms of w_ij
@@ -146,7 +146,7 @@ struct Products {
 
 // rows_i += Σ_j w_ij (f_j − f_i) for the samples i of a tile, or of its transpose.
 template <class T>
-void apply_differences(const PairTile<T>& tile, const PairSide<T>& side, index_t i0, index_t j0, bool transposed,
+void apply_differences(const PairTile<T>& tile, const ScoredFeatures<T>& side, index_t i0, index_t j0, bool transposed,
                        T* rows) {
   const index_t m = side.features(), ni = transposed ? tile.nj : tile.ni, nj = transposed ? tile.ni : tile.nj;
   for (index_t i = 0; i < ni; ++i) {
@@ -162,11 +162,12 @@ void apply_differences(const PairTile<T>& tile, const PairSide<T>& side, index_t
 }
 
 template <class T>
-Products<T> weighted_products(const Scores<T>& scores, PairForm form, const Side<T>& rows, const Side<T>* cols) {
+WeightedFeatures<T> weighted_products(const ScoreTiles<T>& scores, PairForm form, const PairWeighting<T>& rows,
+                                      const PairWeighting<T>* cols) {
   const index_t n = scores.left().size(), k = scores.right().size();
   const index_t width = scores.left().width();
   const bool one = scores.one_set(), exponential = form == PairForm::exponential;
-  Products<T> out;
+  WeightedFeatures<T> out;
   out.left = Buffer<T>(n * width, T(0));
   if (!one) out.right = Buffer<T>(k * width, T(0));
   out.degree = Buffer<double>(n, 0.0);
@@ -226,7 +227,7 @@ Products<T> weighted_products(const Scores<T>& scores, PairForm form, const Side
 }
 
 template <class T>
-void log_sums(const Scores<T>& scores, double* rows, double* cols) {
+void log_sums(const ScoreTiles<T>& scores, double* rows, double* cols) {
   const index_t n = scores.left().size(), k = scores.right().size();
   const T lowest = -static_cast<T>(inf);
   const bool one = scores.one_set();
@@ -250,7 +251,7 @@ void log_sums(const Scores<T>& scores, double* rows, double* cols) {
 }
 
 template <class T>
-void sums(const Scores<T>& scores, PairForm form, const double* offset, double* rows) {
+void sums(const ScoreTiles<T>& scores, PairForm form, const double* offset, double* rows) {
   const index_t n = scores.left().size();
   const bool one = scores.one_set();
   Buffer<T> at(n);
@@ -330,9 +331,9 @@ void with_scores(const Pairs<S>& pairs, PairForm form, Care care, bool gradient,
   const double* mean = pairs.distances ? centre.mean.data() : nullptr;
   const double doubt = gradient && form == PairForm::hinge ? side_doubt : kink_doubt<S>;
   if (precision.wide || !std::isfinite(static_cast<float>(pairs.scale))) {
-    body(Scores<double>(pairs, mean, precision.scoring, doubt, gradient));
+    body(ScoreTiles<double>(pairs, mean, precision.scoring, doubt, gradient));
   } else {
-    body(Scores<S>(pairs, mean, precision.scoring, doubt, gradient));
+    body(ScoreTiles<S>(pairs, mean, precision.scoring, doubt, gradient));
   }
 }
 
@@ -343,8 +344,8 @@ constexpr double largest_cancellation = sizeof(T) == 4 ? 64 : wide_limits<S>.min
 
 // grad = scale (w f − degree f), centred f; false where the sums cancel too much. of_scale: Σ w_ij t_ij/scale.
 template <class T, class S>
-bool write(const Pairs<S>& pairs, const Scores<T>& scores, const Products<T>& products, View<S> left, View<S> right,
-           double* of_scale) {
+bool write(const Pairs<S>& pairs, const ScoreTiles<T>& scores, const WeightedFeatures<T>& products, View<S> left,
+           View<S> right, double* of_scale) {
   const index_t m = left.cols, width = scores.left().width();
   double minuend = 0, difference = 0, total = 0;
   for (index_t i = 0; i < left.rows; ++i) {
@@ -382,7 +383,7 @@ void with_enough_care(const Pairs<S>& pairs, PairForm form, Care care, Gradient&
 
 // Whether sums of [offset − d²]₊ are so small, all of them, that the errors of products show.
 template <class S, class T>
-bool too_small(const Pairs<S>& pairs, const Scores<T>& scores, const double* rows) {
+bool too_small(const Pairs<S>& pairs, const ScoreTiles<T>& scores, const double* rows) {
   const index_t n = scores.left().size();
   double halves = 0, errors = 0, squares = 0;
   for (index_t i = 0; i < n; ++i) halves += static_cast<double>(*scores.left().half(i));
@@ -421,14 +422,14 @@ double pair_log_sums_gradient(const Pairs<S>& pairs, const double* rows, const d
   double of_scale = 0;
   with_enough_care(pairs, PairForm::exponential, Care::usual, [&](const auto& scores) {
     using T = std::decay_t<decltype(*scores.left().row(0))>;
-    Side<T> of_rows, of_cols;
+    PairWeighting<T> of_rows, of_cols;
     of_rows.logarithms(scores.left().size(), rows, a);
-    const Side<T>* other = scores.one_set() ? &of_rows : nullptr;
+    const PairWeighting<T>* other = scores.one_set() ? &of_rows : nullptr;
     if (b != nullptr) {
       of_cols.logarithms(scores.right().size(), cols, b);
       other = &of_cols;
     }
-    const Products<T> products = weighted_products(scores, PairForm::exponential, of_rows, other);
+    const WeightedFeatures<T> products = weighted_products(scores, PairForm::exponential, of_rows, other);
     return write(pairs, scores, products, left, right, &of_scale);
   });
   return of_scale;
@@ -441,9 +442,9 @@ double pair_sums_gradient(const Pairs<S>& pairs, PairForm form, const double* of
   const Care care = has_kink(form) ? Care::settled : care_of<S>(offset, pairs.left.rows);
   with_enough_care(pairs, form, care, [&](const auto& scores) {
     using T = std::decay_t<decltype(*scores.left().row(0))>;
-    Side<T> side;
+    PairWeighting<T> side;
     side.offsets(scores.left().size(), offset, a);
-    const Products<T> products = weighted_products(scores, form, side, scores.one_set() ? &side : nullptr);
+    const WeightedFeatures<T> products = weighted_products(scores, form, side, scores.one_set() ? &side : nullptr);
     std::copy_n(products.own.data(), scores.left().size(), offsets);
     return write(pairs, scores, products, left, right, &of_scale);
   });

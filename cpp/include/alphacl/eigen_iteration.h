@@ -14,7 +14,7 @@
 namespace alphacl {
 
 /// What an iteration waits for: the product of `vector`, a judgement of `candidate`, or nothing any more.
-enum class Wanted { product, judgement, nothing };
+enum class EigenRequest { product, judgement, nothing };
 
 struct TopOptions {
   double tol;        // ‖Av − λv‖ ≤ tol · ‖A‖₂, ‖A‖₂ estimated by the largest ‖Aq‖ of a unit q
@@ -27,7 +27,7 @@ struct TopOptions {
 /// in place; double tridiagonal_top(alpha, beta, m, guess, last, scratch) and void tridiagonal_vector(alpha, beta, m,
 /// top, enough, s, scratch): TridiagonalKernels. Entries beyond d are 0.
 template <class T, class Ops>
-class TopEigenpair {
+class EigenIteration {
  public:
   /// Rows of storage: the basis, the product of its last vector, and one that every basis stays orthogonal to.
   static index_t rows(index_t basis) { return basis + 2; }
@@ -36,7 +36,7 @@ class TopEigenpair {
 
   /// `storage`: rows(basis) × ld, of which row 0 holds the vector to stay orthogonal to when `deflate`, and the row
   /// `start()` the start vector, finite and not 0. basis ≥ 2.
-  TopEigenpair(index_t d, index_t ld, index_t basis, T* storage, double* scalars, Ops ops)
+  EigenIteration(index_t d, index_t ld, index_t basis, T* storage, double* scalars, Ops ops)
       : d_(d), ld_(ld), basis_(std::max<index_t>(basis, 2)), storage_(storage), ops_(ops) {
     alpha_ = scalars;
     beta_ = alpha_ + basis_ + 2;
@@ -62,7 +62,7 @@ class TopEigenpair {
 
   /// trusted: the start is known to have much of the top in it, and may be the answer. A random one with a small
   /// residual is near some eigenvector, hardly the wanted one: then more steps are taken.
-  Wanted begin(const TopOptions& options, bool deflate, bool trusted) {
+  EigenRequest begin(const TopOptions& options, bool deflate, bool trusted) {
     options_ = options;
     trusted_ = trusted;
     first_ = deflate ? 0 : 1;
@@ -75,22 +75,22 @@ class TopEigenpair {
   }
 
   /// The product has been written.
-  Wanted receive() {
+  EigenRequest receive() {
     ++products_;
-    const Wanted next = options_.lanczos ? expand() : climb();
+    const EigenRequest next = options_.lanczos ? expand() : power_step();
     failed_ = !std::isfinite(norm_);
-    return failed_ ? Wanted::nothing : next;
+    return failed_ ? EigenRequest::nothing : next;
   }
 
   /// The residual ‖Ax − λx‖ and ‖Ax‖ of the candidate, computed apart from the iteration.
-  Wanted judge(double residual, double size) {
+  EigenRequest judge(double residual, double size) {
     ++products_;
     norm_ = std::max(norm_, size);
     converged_ = residual <= options_.tol * norm_;
     // Rounding can keep the residual above tol for ever: go on only while it falls.
     const bool hopeless = !(residual < 0.5 * judged_);
     judged_ = residual;
-    if (converged_ || hopeless || spent()) return Wanted::nothing;
+    if (converged_ || hopeless || spent()) return EigenRequest::nothing;
     return restart();
   }
 
@@ -109,12 +109,12 @@ class TopEigenpair {
     return length * length;
   }
 
-  Wanted restart() {
+  EigenRequest restart() {
     steps_ = 0;
-    next_look_ = 12;
+    next_check_ = 12;
     guess_ = std::numeric_limits<double>::infinity();
-    last_look_ = 0;
-    seen_ = cosine_ = 1;
+    last_check_ = 0;
+    last_share_ = cosine_ = 1;
     theta_ = residual_ = std::numeric_limits<double>::quiet_NaN();
     T* v = row(1);
     double square = ops_.subtract(row(0), ld_, 0, h_, v);
@@ -123,17 +123,17 @@ class TopEigenpair {
       square = ops_.subtract(row(0), ld_, 1, h_, v);
     }
     ops_.scale(v, ld_, square > 0 ? 1 / std::sqrt(square) : 0, v);
-    return spent() ? Wanted::judgement : Wanted::product;
+    return spent() ? EigenRequest::judgement : EigenRequest::product;
   }
 
   // One step of Lanczos. The last two vectors hold nearly all that the basis has of the product; with them out, one
   // pass over the whole basis removes rounding only, so that what orthogonality is lost does not multiply.
-  Wanted expand() {
+  EigenRequest expand() {
     T* w = product();
     const index_t count = steps_ + 2 - first_, near = std::min<index_t>(count, 2);
     const double before = ops_.project(row(steps_ + 2 - near), ld_, near, w, h_);
     norm_ = std::max(std::sqrt(before), norm_);  // a NaN stays
-    if (!std::isfinite(norm_)) return Wanted::nothing;
+    if (!std::isfinite(norm_)) return EigenRequest::nothing;
     alpha_[steps_] = h_[near - 1];
     double rest, after = ops_.subtract(row(steps_ + 2 - near), ld_, near, h_, w);
     do {
@@ -149,10 +149,10 @@ class TopEigenpair {
     const bool first_try = steps_ == 1 && trusted_ && std::isinf(judged_);
     const bool small = beta <= (first_try ? options_.tol * norm_ : target());
     const bool invariant = (small && (trusted_ || steps_ >= least_steps)) || after <= negligible();
-    if (steps_ == 1 && trusted_ && beta <= 1e-2 * norm_) next_look_ = 2;
+    if (steps_ == 1 && trusted_ && beta <= 1e-2 * norm_) next_check_ = 2;
     const bool last = invariant || steps_ == dimension || spent();
-    if (last || steps_ == basis_ || steps_ >= next_look_) {
-      const bool good = look(beta, last || steps_ == basis_);
+    if (last || steps_ == basis_ || steps_ >= next_check_) {
+      const bool good = check_convergence(beta, last || steps_ == basis_);
       if (good || last) return answer();
       if (steps_ == basis_) {
         gather();
@@ -160,12 +160,12 @@ class TopEigenpair {
       }
     }
     ops_.scale(w, ld_, 1 / beta, w);
-    return Wanted::product;
+    return EigenRequest::product;
   }
 
   // Whether the top Ritz pair is good enough: its residual is β times the last entry of the eigenvector of T.
   // Otherwise foretells when to look again, from the fall since the last time.
-  bool look(double beta, bool wanted) {
+  bool check_convergence(double beta, bool wanted) {
     double last;
     // Between two looks the top rarely rises by more than its residual was.
     const double top = ops_.tridiagonal_top(alpha_, beta_, steps_, guess_, &last, scratch_);
@@ -177,14 +177,14 @@ class TopEigenpair {
       if (residual <= target()) return true;
     }
     const double share = std::max(residual / norm_, std::numeric_limits<double>::min());
-    const double rate = std::log(seen_ / share) / static_cast<double>(steps_ - last_look_);
+    const double rate = std::log(last_share_ / share) / static_cast<double>(steps_ - last_check_);
     const double ahead = rate > 0 ? std::log(norm_ * share / target()) / rate : 16;
     guess_ = top + residual;
-    seen_ = share;
-    last_look_ = steps_;
+    last_share_ = share;
+    last_check_ = steps_;
     // Not too far: the fall quickens.
     const double furthest = std::min(8.0, 1 + 0.5 * static_cast<double>(steps_));
-    next_look_ = steps_ + static_cast<index_t>(std::clamp(ahead, 1.0, furthest));
+    next_check_ = steps_ + static_cast<index_t>(std::clamp(ahead, 1.0, furthest));
     return false;
   }
 
@@ -195,14 +195,14 @@ class TopEigenpair {
     ops_.subtract(row(2), ld_, steps_ - 1, s_ + 1, row(1));
   }
 
-  Wanted answer() {
+  EigenRequest answer() {
     gather();
-    return Wanted::judgement;
+    return EigenRequest::judgement;
   }
 
   // One step of the power method on A − σ; σ ≤ 0 is the lowest Ritz value met, so that no negative eigenvalue of A
   // outgrows the top.
-  Wanted climb() {
+  EigenRequest power_step() {
     T *v = row(1), *w = row(2);
     const double theta_before = theta_, residual_before = residual_;
     const double square = ops_.project(v, ld_, 1, w, h_);
@@ -210,12 +210,12 @@ class TopEigenpair {
     residual_ = std::sqrt(ops_.subtract(v, ld_, 1, h_, w));
     norm_ = std::max(std::sqrt(square), norm_);  // a NaN stays
     const bool enough = trusted_ || products_ >= least_steps || residual_ * residual_ <= negligible();
-    if ((residual_ <= target() && enough) || spent()) return Wanted::judgement;
+    if ((residual_ <= target() && enough) || spent()) return EigenRequest::judgement;
     lower_shift(theta_before, residual_before);
     const double along = theta_ - shift_, minus = -along;
     ops_.scale(w, ld_, 1 / std::sqrt(ops_.subtract(v, ld_, 1, &minus, w)), v);
     cosine_ = along / std::hypot(along, residual_);
-    return Wanted::product;
+    return EigenRequest::product;
   }
 
   // v and the v before span a plane; A's lowest Ritz value there follows from numbers at hand: with r the unit
@@ -235,8 +235,8 @@ class TopEigenpair {
   Ops ops_;
   double *alpha_, *beta_, *h_, *s_, *scratch_;
   TopOptions options_{};
-  index_t first_ = 1, steps_ = 0, products_ = 0, next_look_ = 0, last_look_ = 0;
-  double norm_ = 0, shift_ = 0, judged_ = 0, seen_ = 1, guess_ = 0;
+  index_t first_ = 1, steps_ = 0, products_ = 0, next_check_ = 0, last_check_ = 0;
+  double norm_ = 0, shift_ = 0, judged_ = 0, last_share_ = 1, guess_ = 0;
   double theta_ = 0, residual_ = 0, cosine_ = 1;  // of the power method's last step
   bool trusted_ = false, converged_ = false, failed_ = false;
 };
