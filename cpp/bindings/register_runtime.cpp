@@ -3,10 +3,10 @@
 
 #include <chrono>
 
-#include "alphacl/blas.h"
-#include "alphacl/kernels.h"
-#include "alphacl/threads.h"
 #include "arrays.h"
+#include "isa/tables/kernels.h"
+#include "runtime/blas.h"
+#include "runtime/threads.h"
 
 namespace alphacl::bindings {
 namespace {

@@ -5,7 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "alphacl/threads.h"
+#include "runtime/threads.h"
 
 namespace alphacl::bindings {
 

@@ -1,16 +1,10 @@
 // A layer of K nodes: every node has its own gated data and its own contrastive covariance.
 #pragma once
 
+#include "alphacl/activation.h"
 #include "alphacl/importance.h"
 
 namespace alphacl {
-
-/// A homogeneous activation h, h(u) = h'(u) u / degree.
-struct Activation {
-  enum class Kind { linear, relu, leaky_relu, monomial };
-  Kind kind = Kind::relu;
-  double parameter = 0;  // slope of a leaky ReLU, exponent of a monomial
-};
 
 /// The importance of every node: shared by all, or Gaussian in each node's own output h(w_kᵀx0_i).
 template <class S>

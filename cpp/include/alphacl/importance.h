@@ -4,10 +4,12 @@
 
 #include <memory>
 
-#include "alphacl/samples.h"
 #include "alphacl/view.h"
 
 namespace alphacl {
+
+template <class T>
+class Samples;  // packing/samples.h
 
 /// Writes rows of a factor Φ of a low-rank importance α = ΦΦᵀ.
 template <class T>

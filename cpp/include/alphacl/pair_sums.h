@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "alphacl/importance.h"
-#include "alphacl/kernels.h"
+#include "alphacl/pair_form.h"
 #include "alphacl/view.h"
 
 namespace alphacl {

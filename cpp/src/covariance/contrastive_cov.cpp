@@ -2,16 +2,13 @@
 
 #include <cmath>
 
-#include "alphacl/gram_sink.h"
-#include "covariance/cancellation.h"
+#include "alphacl/precision.h"
+#include "covariance/gram_sink.h"
 #include "covariance/literal_sums.h"
+#include "packing/samples.h"
 
 namespace alphacl {
 namespace {
-
-// The Laplacian form is a difference C of terms like P. Single precision left errors of up to 5e-8 ‖P‖ in it, beside
-// 2e-7 ‖C‖ from its own sums, so beyond this ratio of ‖P‖ to ‖C‖ the work is done in double.
-constexpr Limits single_limits = {4, most_terms_single};
 
 struct Covariance {
   Buffer<double> matrix;  // d × d
@@ -42,9 +39,12 @@ Covariance covariance(View<const double> x, View<const double> x_aug, const Impo
 }
 
 Covariance covariance(View<const float> x, View<const float> x_aug, const Importance<float>& alpha) {
-  Covariance single = covariance<float>(SamplesOf<float, float>(x, x_aug), alpha);
-  if (std::isfinite(single.sizes.result) && !cancelled(single.sizes, limits_for(alpha, single_limits))) return single;
-  return wide_covariance<float>(x, x_aug, *alpha.widened());
+  return in_float_else_double([&] { return covariance<float>(SamplesOf<float, float>(x, x_aug), alpha); },
+                              [&](const Covariance& single) {
+                                return !std::isfinite(single.sizes.result) ||
+                                       cancelled(single.sizes, limits_for(alpha, single_covariance));
+                              },
+                              [&] { return wide_covariance<float>(x, x_aug, *alpha.widened()); });
 }
 
 }  // namespace

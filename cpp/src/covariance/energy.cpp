@@ -1,12 +1,13 @@
 #include <algorithm>
 #include <cmath>
 
-#include "alphacl/blas.h"
 #include "alphacl/contrastive_cov.h"
-#include "alphacl/kernels.h"
-#include "alphacl/threads.h"
-#include "covariance/cancellation.h"
+#include "alphacl/precision.h"
 #include "covariance/literal_sums.h"
+#include "isa/tables/kernels.h"
+#include "packing/samples.h"
+#include "runtime/blas.h"
+#include "runtime/threads.h"
 
 namespace alphacl {
 namespace {
@@ -119,9 +120,6 @@ class TraceSink final : public LaplacianSink<T> {
   double trace_ = 0, positive_ = 0, terms_ = 0;
 };
 
-// As for the covariance: beyond these ratios the trace is computed again in double.
-constexpr Limits single_limits = {10, most_terms_single};
-
 template <class T>
 TraceSink<T> traced(const Samples<T>& f, const Importance<T>& alpha) {
   TraceSink<T> sink(f);
@@ -141,10 +139,14 @@ double trace(View<const double> f, View<const double> f_aug, const Importance<do
 }
 
 double trace(View<const float> f, View<const float> f_aug, const Importance<float>& alpha) {
-  const auto single = traced<float>(SamplesOf<float, float>(f, f_aug), alpha);
-  if (std::isfinite(single.trace()) && !cancelled(single.sizes(), limits_for(alpha, single_limits)))
-    return single.trace();
-  return wide_trace<float>(f, f_aug, *alpha.widened());
+  bool lost = false;
+  return in_float_else_double(
+      [&] {
+        const auto single = traced<float>(SamplesOf<float, float>(f, f_aug), alpha);
+        lost = !std::isfinite(single.trace()) || cancelled(single.sizes(), limits_for(alpha, single_trace));
+        return single.trace();
+      },
+      [&](double) { return lost; }, [&] { return wide_trace<float>(f, f_aug, *alpha.widened()); });
 }
 
 }  // namespace

@@ -1,13 +1,14 @@
-#include "alphacl/gram_sink.h"
+#include "covariance/gram_sink.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "alphacl/blas.h"
-#include "alphacl/kernels.h"
-#include "alphacl/threads.h"
-#include "covariance/cancellation.h"
+#include "alphacl/precision.h"
+#include "isa/tables/kernels.h"
+#include "packing/samples.h"
 #include "packing/upper_tiles.h"
+#include "runtime/blas.h"
+#include "runtime/threads.h"
 
 namespace alphacl {
 namespace {

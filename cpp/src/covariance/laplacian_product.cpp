@@ -2,17 +2,14 @@
 #include <cmath>
 
 #include "alphacl/contrastive_cov.h"
-#include "alphacl/kernels.h"
-#include "alphacl/threads.h"
-#include "covariance/cancellation.h"
+#include "alphacl/precision.h"
 #include "covariance/literal_sums.h"
+#include "isa/tables/kernels.h"
+#include "packing/samples.h"
+#include "runtime/threads.h"
 
 namespace alphacl {
 namespace {
-
-// Beyond these ratios to the difference the work is done in double: sums over tight clusters, whose samples have their
-// errors in common, lose up to 4e-7 of the minuend in float.
-constexpr Limits single_limits = {3, 2};
 
 template <class T, class S>
 Sizes product(const Samples<T>& x, const Importance<T>& alpha, View<S> grad, View<S> grad_aug) {
@@ -82,7 +79,7 @@ template <>
 void laplacian_product<float>(View<const float> x, View<const float> x_aug, const Importance<float>& alpha,
                               View<float> grad, View<float> grad_aug) {
   const Sizes sizes = product<float, float>(SamplesOf<float, float>(x, x_aug), alpha, grad, grad_aug);
-  if (!std::isfinite(sizes.result) || cancelled(sizes, single_limits))
+  if (!std::isfinite(sizes.result) || cancelled(sizes, single_gradient))
     wide_product<float>(x, x_aug, *alpha.widened(), grad, grad_aug);
 }
 

@@ -5,9 +5,9 @@
 #include <numeric>
 #include <vector>
 
-#include "alphacl/kernels.h"
-#include "alphacl/threads.h"
+#include "isa/tables/kernels.h"
 #include "packing/outer_sum.h"
+#include "runtime/threads.h"
 
 namespace alphacl {
 namespace {

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <limits>
 
-#include "alphacl/kernels.h"
 #include "alphacl/power_iteration.h"
+#include "isa/tables/kernels.h"
 
 namespace alphacl {
 

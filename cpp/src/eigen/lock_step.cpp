@@ -1,7 +1,7 @@
 #include <memory>
 
-#include "alphacl/threads.h"
 #include "eigen/candidate.h"
+#include "runtime/threads.h"
 
 namespace alphacl {
 namespace {

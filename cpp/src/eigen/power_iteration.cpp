@@ -1,7 +1,7 @@
 #include "alphacl/power_iteration.h"
 
-#include "alphacl/threads.h"
 #include "eigen/candidate.h"
+#include "runtime/threads.h"
 
 namespace alphacl {
 namespace {

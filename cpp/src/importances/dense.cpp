@@ -1,8 +1,8 @@
 // α given as an (N, N) array.
 #include <algorithm>
 
-#include "alphacl/kernels.h"
 #include "importances/tiled.h"
+#include "isa/tables/kernels.h"
 
 namespace alphacl {
 namespace {

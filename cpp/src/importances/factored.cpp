@@ -2,9 +2,10 @@
 
 #include <algorithm>
 
-#include "alphacl/blas.h"
-#include "alphacl/kernels.h"
-#include "alphacl/threads.h"
+#include "isa/tables/kernels.h"
+#include "packing/samples.h"
+#include "runtime/blas.h"
+#include "runtime/threads.h"
 
 namespace alphacl {
 namespace {

@@ -3,10 +3,10 @@
 #include <cmath>
 #include <limits>
 
-#include "alphacl/threads.h"
 #include "importances/factored.h"
 #include "importances/gaussian_series.h"
 #include "importances/gaussian_sorted.h"
+#include "runtime/threads.h"
 
 namespace alphacl {
 namespace {

@@ -9,8 +9,8 @@
 #include <cmath>
 
 #include "alphacl/importance.h"
-#include "alphacl/kernels.h"
 #include "alphacl/view.h"
+#include "isa/tables/kernels.h"
 
 namespace alphacl {
 

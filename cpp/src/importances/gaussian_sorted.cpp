@@ -10,10 +10,11 @@
 #include <cmath>
 #include <limits>
 
-#include "alphacl/blas.h"
-#include "alphacl/kernels.h"
-#include "alphacl/threads.h"
 #include "importances/gaussian_series.h"
+#include "isa/tables/kernels.h"
+#include "packing/samples.h"
+#include "runtime/blas.h"
+#include "runtime/threads.h"
 
 namespace alphacl {
 namespace {

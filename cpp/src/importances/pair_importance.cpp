@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "alphacl/pair_sums.h"
-#include "alphacl/samples.h"
 #include "importances/tiled.h"
+#include "packing/samples.h"
 #include "packing/scored_features.h"
 
 namespace alphacl {

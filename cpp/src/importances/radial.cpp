@@ -3,9 +3,10 @@
 #include <cmath>
 #include <limits>
 
-#include "alphacl/blas.h"
-#include "alphacl/kernels.h"
 #include "importances/tiled.h"
+#include "isa/tables/kernels.h"
+#include "packing/samples.h"
+#include "runtime/blas.h"
 
 namespace alphacl {
 namespace {

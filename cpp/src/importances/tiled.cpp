@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <cmath>
 
-#include "alphacl/blas.h"
-#include "alphacl/kernels.h"
-#include "covariance/cancellation.h"
+#include "alphacl/precision.h"
+#include "isa/tables/kernels.h"
+#include "packing/samples.h"
 #include "packing/upper_tiles.h"
+#include "runtime/blas.h"
 
 namespace alphacl {
 namespace {

@@ -2,8 +2,9 @@
 #pragma once
 
 #include "alphacl/importance.h"
-#include "alphacl/kernels.h"
-#include "alphacl/threads.h"
+#include "isa/tables/kernels.h"
+#include "packing/samples.h"
+#include "runtime/threads.h"
 
 namespace alphacl {
 

@@ -1,5 +1,5 @@
 // The kernels of one instruction set: this file is compiled once for each, with ALPHACL_ISA its identifier.
-#include "alphacl/kernels.h"
+#include "isa/tables/kernels.h"
 
 #define ALPHACL_CONCAT_(a, b) a##b
 #define ALPHACL_CONCAT(a, b) ALPHACL_CONCAT_(a, b)

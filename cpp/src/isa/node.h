@@ -28,10 +28,10 @@ struct PowerGate {
 
 template <class T, class F>
 inline void with_gate(const NodeGate& h, F&& body) {
-  switch (h.kind) {
-    case 0:
+  switch (h.form) {
+    case NodeGate::Form::one:
       return body(LinearGate{});
-    case 1:
+    case NodeGate::Form::step:
       return body(LeakyGate<T>{static_cast<T>(h.parameter)});
     default:
       // Powers beyond a billion are 0, ±1 or infinite, and no int.

@@ -6,24 +6,21 @@
 #include <type_traits>
 #include <vector>
 
-#include "alphacl/blas.h"
 #include "alphacl/gated.h"
-#include "alphacl/gram_sink.h"
-#include "alphacl/threads.h"
-#include "covariance/cancellation.h"
+#include "alphacl/precision.h"
+#include "covariance/gram_sink.h"
 #include "covariance/literal_sums.h"
 #include "nodes/layer.h"
 #include "nodes/node_series.h"
+#include "packing/samples.h"
+#include "runtime/blas.h"
+#include "runtime/threads.h"
 
 namespace alphacl {
 namespace {
 
 constexpr index_t nodes_per_block = 64;  // pre-activations are held for so many nodes at a time
 constexpr index_t chunk = 512;
-
-// The Gram part may be so many times the result before float32 is left: gated data is not centred, and with few
-// features errors of 3e-7 of it were seen.
-constexpr Limits single_limits = {3, most_terms_single};
 
 // Gated data of one node, x_s h'(wᵀx_s) and x'_s h'(wᵀx'_s) with s = rows[r] (r where null); gates are indexed by s.
 template <class T, class S>
@@ -379,7 +376,7 @@ void covariances(View<const float> x, View<const float> x_aug, View<const float>
   GatedCov<float, float>(x, x_aug, weights, h, alpha.shared, alpha)
       .run(all, [&](index_t k, const double* matrix, const Sizes& sizes) {
         write(matrix, x.cols, k, out);
-        marked[static_cast<std::size_t>(k)] = !std::isfinite(sizes.result) || cancelled(sizes, single_limits);
+        marked[static_cast<std::size_t>(k)] = !std::isfinite(sizes.result) || cancelled(sizes, single_gated_covariance);
       });
   std::vector<index_t> again;
   for (const index_t k : all)

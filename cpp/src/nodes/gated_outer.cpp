@@ -1,8 +1,8 @@
 #include <algorithm>
 
 #include "alphacl/gated.h"
-#include "alphacl/threads.h"
 #include "packing/outer_sum.h"
+#include "runtime/threads.h"
 
 namespace alphacl {
 

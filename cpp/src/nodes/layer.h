@@ -9,12 +9,13 @@
 #include <utility>
 #include <vector>
 
-#include "alphacl/blas.h"
 #include "alphacl/gated.h"
-#include "alphacl/kernels.h"
-#include "alphacl/threads.h"
-#include "covariance/cancellation.h"
+#include "alphacl/precision.h"
 #include "importances/gaussian_series.h"
+#include "isa/tables/kernels.h"
+#include "packing/samples.h"
+#include "runtime/blas.h"
+#include "runtime/threads.h"
 
 namespace alphacl {
 
@@ -22,19 +23,15 @@ namespace alphacl {
 inline NodeGate node_gate(const Activation& h) {
   switch (h.kind) {
     case Activation::Kind::linear:
-      return {0, 0};
+      return {NodeGate::Form::one, 0};
     case Activation::Kind::relu:
-      return {1, 0};
+      return {NodeGate::Form::step, 0};
     case Activation::Kind::leaky_relu:
-      return {h.parameter == 1 ? 0 : 1, h.parameter};
+      return {h.parameter == 1 ? NodeGate::Form::one : NodeGate::Form::step, h.parameter};
     default:
-      return {h.parameter == 1 ? 0 : 2, h.parameter};
+      return {h.parameter == 1 ? NodeGate::Form::one : NodeGate::Form::power, h.parameter};
   }
 }
-
-/// A product computed in float is computed again in double where its minuend (Layer::minuend) is so many times larger:
-/// rounding leaves some 3e-8 of the minuend, 4e-7 of the result.
-constexpr double largest_cancellation_of_products = 14;
 
 /// Rows i0 … i0 + ni − 1 of data held as S, for a product in T: where they stand if the BLAS can take them from there
 /// (rows at least d and at most an int apart), else in `copy`.
@@ -140,8 +137,8 @@ class Layer {
       node_kernels<T>().gate_row(gate_, &value, nullptr, T(1), 1, &gate);
       return gate;
     };
-    if (gate_.kind == 0) return T(1);
-    if (gate_.kind == 2) {
+    if (gate_.form == NodeGate::Form::one) return T(1);
+    if (gate_.form == NodeGate::Form::power) {
       T output;
       centre_outputs(w, 1, &output);
       return gate_at(output);
@@ -204,10 +201,10 @@ class Layer {
   /// The pre-activations W dataᵀ of one of the two views, or of the own inputs; less W centre where h is linear, for
   /// which a shift of them changes nothing.
   void project(View<const S> data, const T* w, index_t nodes, T* u) const {
-    project(data, gate_.kind == 0 ? &centre_ : nullptr, w, nodes, u);
+    project(data, gate_.form == NodeGate::Form::one ? &centre_ : nullptr, w, nodes, u);
   }
   void project_own_inputs(const T* w, index_t nodes, T* u) const {
-    project(own_inputs(), gate_.kind == 0 ? &own_centre_ : nullptr, w, nodes, u);
+    project(own_inputs(), gate_.form == NodeGate::Form::one ? &own_centre_ : nullptr, w, nodes, u);
   }
 
   /// out (nodes × d) = z x + z' x', z: nodes × N with `sums` the sums of both rows of a node.

@@ -114,7 +114,7 @@ class NodeSeries {
 /// Whether a closed gate means a = 0 and an output of 0: a ReLU whose importance compares its own outputs.
 template <class T>
 bool closed_samples_vanish(const NodeGate& h, const T* p, const T* p0) {
-  return h.kind == 1 && h.parameter == 0 && p == p0;
+  return h.form == NodeGate::Form::step && h.parameter == 0 && p == p0;
 }
 
 /// The outputs h(p0) of a node that its importance compares, in scratch.s.

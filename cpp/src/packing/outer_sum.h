@@ -3,10 +3,10 @@
 
 #include <algorithm>
 
-#include "alphacl/kernels.h"
-#include "alphacl/threads.h"
 #include "alphacl/view.h"
+#include "isa/tables/kernels.h"
 #include "packing/upper_tiles.h"
+#include "runtime/threads.h"
 
 namespace alphacl {
 

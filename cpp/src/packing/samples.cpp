@@ -1,10 +1,10 @@
-#include "alphacl/samples.h"
+#include "packing/samples.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "alphacl/kernels.h"
-#include "alphacl/threads.h"
+#include "isa/tables/kernels.h"
+#include "runtime/threads.h"
 
 namespace alphacl {
 

@@ -5,9 +5,9 @@
 #include <cmath>
 #include <vector>
 
-#include "alphacl/kernels.h"
-#include "alphacl/threads.h"
 #include "alphacl/view.h"
+#include "isa/tables/kernels.h"
+#include "runtime/threads.h"
 
 namespace alphacl {
 

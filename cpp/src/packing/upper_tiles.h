@@ -1,7 +1,7 @@
 // The order in which the Gram kernels write the upper triangle of a d × d matrix. Private to the core.
 #pragma once
 
-#include "alphacl/kernels.h"
+#include "isa/tables/kernels.h"
 
 namespace alphacl {
 

@@ -3,9 +3,9 @@
 #include <cmath>
 #include <limits>
 
-#include "alphacl/samples.h"
-#include "covariance/cancellation.h"
+#include "alphacl/precision.h"
 #include "covariance/literal_sums.h"
+#include "packing/samples.h"
 #include "packing/scored_features.h"
 
 namespace alphacl {

@@ -1,8 +1,8 @@
-#include "alphacl/blas.h"
+#include "runtime/blas.h"
 
 #include <cblas.h>
 
-#include "alphacl/threads.h"
+#include "runtime/threads.h"
 
 namespace alphacl {
 namespace {

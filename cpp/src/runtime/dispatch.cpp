@@ -1,4 +1,4 @@
-#include "alphacl/kernels.h"
+#include "isa/tables/kernels.h"
 
 #include <cstdlib>
 

@@ -1,4 +1,4 @@
-#include "alphacl/threads.h"
+#include "runtime/threads.h"
 
 #include <dlfcn.h>
 #include <omp.h>

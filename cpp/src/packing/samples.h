@@ -1,8 +1,8 @@
 // The two augmented views of N samples, as the operations read them: centred rows and differences.
 #pragma once
 
-#include "alphacl/kernels.h"
 #include "alphacl/view.h"
+#include "isa/tables/kernels.h"
 
 namespace alphacl {
 

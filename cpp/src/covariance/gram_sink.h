@@ -2,6 +2,7 @@
 #pragma once
 
 #include "alphacl/importance.h"
+#include "packing/samples.h"
 
 namespace alphacl {
 

@@ -1,4 +1,8 @@
-// When the Laplacian form has lost so many digits that its result has to be found otherwise. Private to the core.
+// Float, judge, double: when the Laplacian form has lost so many digits that its result has to be found otherwise.
+//
+// A result is a difference of terms. It is computed in the type of the data; its size is compared with that of what is
+// subtracted (Sizes); beyond a limit (Limits, below, with the error that was measured) the same is computed in double,
+// and beyond wide_limits by the differences of all pairs.
 #pragma once
 
 #include <algorithm>
@@ -27,7 +31,24 @@ inline bool cancelled(const Sizes& sizes, const Limits& limits) {
   return sizes.minuend > limits.minuend * sizes.result || sizes.terms > limits.terms * sizes.result;
 }
 
-constexpr double most_terms_single = 3;
+/// Float left errors of up to 5e-8 of the minuend in a covariance, beside 2e-7 of its own sums.
+constexpr Limits single_covariance = {4, 3};
+/// A trace adds up in double.
+constexpr Limits single_trace = {10, 3};
+/// Gated data is not centred, and with few features errors of 3e-7 of the minuend were seen.
+constexpr Limits single_gated_covariance = {3, 3};
+/// Sums over tight clusters, whose samples have their errors in common, lose up to 4e-7 of the minuend.
+constexpr Limits single_gradient = {3, 2};
+/// A product with a matrix of a node (Layer::minuend): rounding leaves some 3e-8 of the minuend, 4e-7 of the result.
+constexpr double largest_cancellation_of_products = 14;
+
+/// What run() gives in float, or again() in double where lost(it).
+template <class Run, class Lost, class Again>
+auto in_float_else_double(Run&& run, Lost&& lost, Again&& again) {
+  auto single = run();
+  if (lost(single)) return again();
+  return single;
+}
 
 /// Those in float32, `usual` unless α = ΦΦᵀ of more than the one moment that the centring makes small: squares of long
 /// sums, and a series that errs by 5e-8 itself, leave less.
