@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from support import check_gradients, feature_views, log1p_exp, log_sum
+from support import check_gradients, feature_views, log1p_exp, log_sum, relative_error
 from support import torch as import_torch
 
 import alphacl_fast as acl
@@ -216,3 +216,12 @@ def test_info_nce_importance_minimises_its_energy():
     # The derivative is constant along each row: stationary where row sums are kept.
     slope = -x + tau * np.log(np.where(off, alpha, 1))
     assert np.ptp(np.where(off, slope, slope[:, [1] + [0] * 11]), axis=1).max() < 1e-9
+
+
+def test_gradients_whose_sums_leave_float32_torch():
+    """Σ_j w_ij f_j overflows where w is about τ; the gradient, 1/τ times that, does not."""
+    z = torch.from_numpy(1e12 * np.random.default_rng(3).standard_normal((3, 9))).float()
+    found, expected = (x.requires_grad_() for x in (z.clone(), z.double()))
+    for x in (found, expected):
+        losses.InfoNCE(tau=1e32, eps=0)(x, x.detach()).backward()
+    assert relative_error(found.grad.numpy(), expected.grad.numpy()) < 1e-5

@@ -197,7 +197,8 @@ def alpha_cl_loss(case):
     given, compiled = (lambda a, b: alpha) if case.chance(0.3) else alpha, 0.05
     if case.chance(0.15):
         case.note("with the importance of a loss")
-        loss = acl.losses.InfoNCE(tau=max(1e-20, typical_square(case, z)))
+        unit = typical_square(case, z)
+        loss = acl.losses.InfoNCE(tau=unit if 1e-20 < unit < 1e30 else 1.0)
         alpha, given, compiled = loss.importance(*made), loss.importance, 0.3
     value = call(case, lambda a, b: acl.losses.alpha_cl_loss(a, b, given, reduction=reduction), made, compiled)
     factor = -2.0 * n if reduction == "mean" else -2.0 * n * n

@@ -342,12 +342,13 @@ void with_scores(const Pairs<S>& pairs, PairForm form, Care care, bool gradient,
 template <class T, class S>
 constexpr double largest_cancellation = sizeof(T) == 4 ? 64 : wide_limits<S>.minuend * wide_limits<S>.minuend;
 
-// grad = scale (w f − degree f), centred f; false where the sums cancel too much. of_scale: Σ w_ij t_ij/scale.
+// grad = scale (w f − degree f), centred f; false where the sums cancel too much or have left the range of float, in
+// which their multiple by a small scale may lie. of_scale: Σ w_ij t_ij/scale.
 template <class T, class S>
 bool write(const Pairs<S>& pairs, const ScoreTiles<T>& scores, const WeightedFeatures<T>& products, View<S> left,
            View<S> right, double* of_scale) {
   const index_t m = left.cols, width = scores.left().width();
-  double minuend = 0, difference = 0, total = 0;
+  double minuend = 0, difference = 0, total = 0, poison = 0;
   for (index_t i = 0; i < left.rows; ++i) {
     const T *sum = products.left.data() + i * width, *f = scores.left().row(i);
     const double degree = pairs.distances && !scores.by_differences() ? products.degree[i] : 0;
@@ -360,9 +361,13 @@ bool write(const Pairs<S>& pairs, const ScoreTiles<T>& scores, const WeightedFea
     }
   }
   for (index_t j = 0; right.data && j < right.rows; ++j)
-    for (index_t c = 0; c < m; ++c)
-      right.row(j)[c] = static_cast<S>(pairs.scale * static_cast<double>(products.right[j * width + c]));
+    for (index_t c = 0; c < m; ++c) {
+      const double g = static_cast<double>(products.right[j * width + c]);
+      poison += g - g;
+      right.row(j)[c] = static_cast<S>(pairs.scale * g);
+    }
   *of_scale = scores.one_set() ? 0.5 * total : total;
+  if (sizeof(T) == 4 && !std::isfinite(difference + poison)) return false;
   return !(minuend > largest_cancellation<T, S> * difference);
 }
 
