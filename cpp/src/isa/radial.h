@@ -54,14 +54,18 @@ bool radial_tile(const RadialTile<T, S>& tile) {
         for (index_t j = begin; j < nj; ++j)
           out[j] += static_cast<T>(tile.share_j[j]) * exp_value(static_cast<T>((tile.nearest_j[j] - t[j]) * inv_tau));
       }
-#pragma omp simd reduction(+ : sum)
+      // In double, however the compiler adds up: entries of 1/N are all equal, and their roundings have one sign.
+      double total = 0;
+#pragma omp simd reduction(+ : total)
       for (index_t j = begin; j < nj; ++j) {
-        sum += out[j];
+        total += static_cast<double>(out[j]);
         column[j] += out[j];
       }
+      any = any || total != 0;
+      if (tile.row_sum != nullptr) tile.row_sum[i] += total;
     }
     any = any || sum != T(0);
-    if (tile.row_sum != nullptr) tile.row_sum[i] += static_cast<double>(sum);
+    if (tile.share_i == nullptr && tile.row_sum != nullptr) tile.row_sum[i] += static_cast<double>(sum);
     if (tile.col_sum != nullptr && (i % flush_rows == flush_rows - 1 || i == tile.ni - 1)) {
 #pragma omp simd
       for (index_t j = 0; j < nj; ++j) {
