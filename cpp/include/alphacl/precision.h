@@ -31,6 +31,11 @@ inline bool cancelled(const Sizes& sizes, const Limits& limits) {
   return sizes.minuend > limits.minuend * sizes.result || sizes.terms > limits.terms * sizes.result;
 }
 
+/// Whether a result in float has to be found otherwise: what has left its range may be finite in double.
+inline bool lost_in_float(const Sizes& sizes, const Limits& limits) {
+  return !std::isfinite(sizes.result) || cancelled(sizes, limits);
+}
+
 /// Float left errors of up to 5e-8 of the minuend in a covariance, beside 2e-7 of its own sums.
 constexpr Limits single_covariance = {4, 3};
 /// A trace adds up in double.

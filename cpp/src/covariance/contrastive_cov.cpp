@@ -1,7 +1,5 @@
 #include "alphacl/contrastive_cov.h"
 
-#include <cmath>
-
 #include "alphacl/precision.h"
 #include "covariance/gram_sink.h"
 #include "covariance/literal_sums.h"
@@ -39,12 +37,10 @@ Covariance covariance(View<const double> x, View<const double> x_aug, const Impo
 }
 
 Covariance covariance(View<const float> x, View<const float> x_aug, const Importance<float>& alpha) {
-  return in_float_else_double([&] { return covariance<float>(SamplesOf<float, float>(x, x_aug), alpha); },
-                              [&](const Covariance& single) {
-                                return !std::isfinite(single.sizes.result) ||
-                                       cancelled(single.sizes, limits_for(alpha, single_covariance));
-                              },
-                              [&] { return wide_covariance<float>(x, x_aug, *alpha.widened()); });
+  return in_float_else_double(
+      [&] { return covariance<float>(SamplesOf<float, float>(x, x_aug), alpha); },
+      [&](const Covariance& single) { return lost_in_float(single.sizes, limits_for(alpha, single_covariance)); },
+      [&] { return wide_covariance<float>(x, x_aug, *alpha.widened()); });
 }
 
 }  // namespace

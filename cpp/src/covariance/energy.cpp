@@ -5,8 +5,8 @@
 #include "alphacl/precision.h"
 #include "covariance/literal_sums.h"
 #include "isa/tables/kernels.h"
+#include "packing/moments.h"
 #include "packing/samples.h"
-#include "runtime/blas.h"
 #include "runtime/threads.h"
 
 namespace alphacl {
@@ -82,11 +82,7 @@ class TraceSink final : public LaplacianSink<T> {
         }
         if (phi) {
           phi->rows(i, n, work.phi.data());
-          for (index_t r = 0; r < n; r += moment_chain) {
-            gemm<T>(Trans::yes, Trans::no, p, d, std::min(moment_chain, n - r), T(1), work.phi.data() + r * p, p,
-                    work.x.data() + r * d, d, T(0), work.product.data(), d);
-            kernels<T>().add_block(moments.data() + g * p * d, d, work.product.data(), d, p, d);
-          }
+          add_moments(work.phi.data(), p, work.x.data(), d, n, work.product.data(), moments.data() + g * p * d);
           for (index_t r = 0; of_signs > 0 && r < n; ++r) {
             const double square = std::sqrt(fourth_powers(work.x.data() + r * d));
             const T* features = work.phi.data() + r * p;
@@ -120,33 +116,35 @@ class TraceSink final : public LaplacianSink<T> {
   double trace_ = 0, positive_ = 0, terms_ = 0;
 };
 
+struct Trace {
+  double value;
+  Sizes sizes;
+};
+
 template <class T>
-TraceSink<T> traced(const Samples<T>& f, const Importance<T>& alpha) {
+Trace trace(const Samples<T>& f, const Importance<T>& alpha) {
   TraceSink<T> sink(f);
   alpha.laplacian(f, sink);
-  return sink;
+  return {sink.trace(), sink.sizes()};
 }
 
 template <class S>
-double wide_trace(View<const S> f, View<const S> f_aug, const Importance<double>& alpha) {
-  const auto sink = traced<double>(SamplesOf<double, S>(f, f_aug), alpha);
-  const bool again = cancelled(sink.sizes(), wide_limits<S>) && few_pairs(f.rows, f.cols);
-  return again ? trace_of_differences(f, f_aug, alpha) : sink.trace();
+Trace wide_trace(View<const S> f, View<const S> f_aug, const Importance<double>& alpha) {
+  Trace wide = trace<double>(SamplesOf<double, S>(f, f_aug), alpha);
+  if (cancelled(wide.sizes, wide_limits<S>) && few_pairs(f.rows, f.cols))
+    wide.value = trace_of_differences(f, f_aug, alpha);
+  return wide;
 }
 
-double trace(View<const double> f, View<const double> f_aug, const Importance<double>& alpha) {
+Trace trace(View<const double> f, View<const double> f_aug, const Importance<double>& alpha) {
   return wide_trace<double>(f, f_aug, alpha);
 }
 
-double trace(View<const float> f, View<const float> f_aug, const Importance<float>& alpha) {
-  bool lost = false;
+Trace trace(View<const float> f, View<const float> f_aug, const Importance<float>& alpha) {
   return in_float_else_double(
-      [&] {
-        const auto single = traced<float>(SamplesOf<float, float>(f, f_aug), alpha);
-        lost = !std::isfinite(single.trace()) || cancelled(single.sizes(), limits_for(alpha, single_trace));
-        return single.trace();
-      },
-      [&](double) { return lost; }, [&] { return wide_trace<float>(f, f_aug, *alpha.widened()); });
+      [&] { return trace<float>(SamplesOf<float, float>(f, f_aug), alpha); },
+      [&](const Trace& single) { return lost_in_float(single.sizes, limits_for(alpha, single_trace)); },
+      [&] { return wide_trace<float>(f, f_aug, *alpha.widened()); });
 }
 
 }  // namespace
@@ -154,7 +152,7 @@ double trace(View<const float> f, View<const float> f_aug, const Importance<floa
 template <class S>
 double energy(View<const S> f, View<const S> f_aug, const Importance<S>& alpha) {
   const double n = static_cast<double>(f.rows);
-  return trace(f, f_aug, alpha) / (4 * n * n);
+  return trace(f, f_aug, alpha).value / (4 * n * n);
 }
 
 template double energy<float>(View<const float>, View<const float>, const Importance<float>&);

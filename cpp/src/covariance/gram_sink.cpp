@@ -198,7 +198,7 @@ void GramSink<T>::tiles(index_t begin, index_t end, const index_t* order, const 
       for (index_t r = 0; r < n; ++r) {
         const double w = weight[order ? order[begin + i + r] : begin + i + r];
         x_.deltas(begin + i + r, 1, order, s.row.data());
-        kernel.pack_row(s.row.data(), nullptr, static_cast<T>(-w), static_cast<T>(row_factor(r)), d, packed_stride,
+        kernel.pack_row(s.row.data(), nullptr, static_cast<T>(-w), row_factors<T>()[r], d, packed_stride,
                         s.a.data() + r * panel, s.b.data() + r * panel);
       }
       multiply(s, n, first, last, upper, false, nullptr);
@@ -260,8 +260,8 @@ void GramSink<T>::flush(Entries& entries, RowPrefetch& ahead, const Features<T>*
   s.delta.resize(gram_chunk * d);
   x_.deltas(0, entries.deltas, entries.delta_rows, s.delta.data());
   for (index_t r = 0; r < entries.deltas; ++r)
-    kernel.pack_row(s.delta.data() + r * d, nullptr, entries.delta_weights[r], static_cast<T>(row_factor(r)), d,
-                    packed_stride, s.a.data() + r * panel, s.b.data() + r * panel);
+    kernel.pack_row(s.delta.data() + r * d, nullptr, entries.delta_weights[r], row_factors<T>()[r], d, packed_stride,
+                    s.a.data() + r * panel, s.b.data() + r * panel);
   multiply(s, entries.deltas, first, last, tiles_of(g, first), false, nullptr);
   entries.deltas = 0;
 }

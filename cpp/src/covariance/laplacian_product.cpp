@@ -79,8 +79,7 @@ template <>
 void laplacian_product<float>(View<const float> x, View<const float> x_aug, const Importance<float>& alpha,
                               View<float> grad, View<float> grad_aug) {
   const Sizes sizes = product<float, float>(SamplesOf<float, float>(x, x_aug), alpha, grad, grad_aug);
-  if (!std::isfinite(sizes.result) || cancelled(sizes, single_gradient))
-    wide_product<float>(x, x_aug, *alpha.widened(), grad, grad_aug);
+  if (lost_in_float(sizes, single_gradient)) wide_product<float>(x, x_aug, *alpha.widened(), grad, grad_aug);
 }
 
 }  // namespace alphacl

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "isa/tables/kernels.h"
+#include "packing/moments.h"
 #include "packing/samples.h"
 #include "runtime/blas.h"
 #include "runtime/threads.h"
@@ -168,11 +169,7 @@ void FactoredImportance<T>::multiply(View<const T> y, T factor, View<T> out) con
     for_chunks(n, g, groups, [&](index_t i0, index_t ni) {
       phi_->rows(i0, ni, work.phi.data());
       for (index_t i = 0; i < ni; ++i) std::copy_n(y.row(i0 + i), q, work.y.data() + i * q);
-      for (index_t i = 0; i < ni; i += moment_chain) {
-        gemm<T>(Trans::yes, Trans::no, p, q, std::min(moment_chain, ni - i), T(1), work.phi.data() + i * p, p,
-                work.y.data() + i * q, q, T(0), work.product.data(), q);
-        kernels<T>().add_block(parts.data() + g * p * q, q, work.product.data(), q, p, q);
-      }
+      add_moments(work.phi.data(), p, work.y.data(), q, ni, work.product.data(), parts.data() + g * p * q);
     });
   });
   for (index_t e = 0; e < p * q; ++e) {

@@ -34,9 +34,10 @@ bool radial_tile(const RadialTile<T, S>& tile) {
     T* out = tile.out + i * tile.ld_out;
     powers(tile.dot + i * tile.ld_dot, tile.half_i[i], tile.half_j, begin, nj, tile.power, t);
     for (index_t j = 0; j < begin; ++j) out[j] = T(0);
-    T sum = T(0);
+    double total = 0;
     const T factor = tile.factor;
     if (tile.share_i == nullptr) {
+      T sum = T(0);
 #pragma omp simd reduction(+ : sum)
       for (index_t j = begin; j < nj; ++j) {
         const T e = factor * exp_value(static_cast<T>(-inv_tau * t[j]));
@@ -44,6 +45,7 @@ bool radial_tile(const RadialTile<T, S>& tile) {
         sum += e;
         column[j] += e;
       }
+      total = static_cast<double>(sum);
     } else {
       const S nearest_i = tile.nearest_i[i];
       const T share_i = static_cast<T>(tile.share_i[i]);
@@ -55,17 +57,14 @@ bool radial_tile(const RadialTile<T, S>& tile) {
           out[j] += static_cast<T>(tile.share_j[j]) * exp_value(static_cast<T>((tile.nearest_j[j] - t[j]) * inv_tau));
       }
       // In double, however the compiler adds up: entries of 1/N are all equal, and their roundings have one sign.
-      double total = 0;
 #pragma omp simd reduction(+ : total)
       for (index_t j = begin; j < nj; ++j) {
         total += static_cast<double>(out[j]);
         column[j] += out[j];
       }
-      any = any || total != 0;
-      if (tile.row_sum != nullptr) tile.row_sum[i] += total;
     }
-    any = any || sum != T(0);
-    if (tile.share_i == nullptr && tile.row_sum != nullptr) tile.row_sum[i] += static_cast<double>(sum);
+    any = any || total != 0;
+    if (tile.row_sum != nullptr) tile.row_sum[i] += total;
     if (tile.col_sum != nullptr && (i % flush_rows == flush_rows - 1 || i == tile.ni - 1)) {
 #pragma omp simd
       for (index_t j = 0; j < nj; ++j) {

@@ -63,7 +63,7 @@ class GatedSamples final : public Samples<T> {
     T same[gram_chunk], plain[gram_chunk];
     for (index_t r = 0; r < q.n; ++r) {
       const index_t s = rows[r] = sample(q.rows[r]);
-      plain[r] = static_cast<T>(row_factor(r)) * gates_[s];
+      plain[r] = row_factors<T>()[r] * gates_[s];
       same[r] = gates_[s] == gates_aug_[s] ? T(1) : T(0);
       if (same[r] == 0) {  // u = (a − b) g x + b g' x': g'x' − gx is no small difference where the gates differ
         q.a[r] -= q.b[r];
@@ -376,7 +376,7 @@ void covariances(View<const float> x, View<const float> x_aug, View<const float>
   GatedCov<float, float>(x, x_aug, weights, h, alpha.shared, alpha)
       .run(all, [&](index_t k, const double* matrix, const Sizes& sizes) {
         write(matrix, x.cols, k, out);
-        marked[static_cast<std::size_t>(k)] = !std::isfinite(sizes.result) || cancelled(sizes, single_gated_covariance);
+        marked[static_cast<std::size_t>(k)] = lost_in_float(sizes, single_gated_covariance);
       });
   std::vector<index_t> again;
   for (const index_t k : all)

@@ -1,7 +1,6 @@
 #include "alphacl/gated_operator.h"
 
 #include <mutex>
-#include <numeric>
 #include <type_traits>
 #include <vector>
 
@@ -40,12 +39,10 @@ class NodeProducts {
       scratch = std::move(spare_);
     }
     if (!scratch) scratch = std::make_unique<Scratch>();
-    std::vector<index_t> rows(static_cast<std::size_t>(v.rows));
-    std::iota(rows.begin(), rows.end(), index_t{0});
-    run(rows, v, active, out, lost, *scratch);
+    run(v, active, out, lost, *scratch);
     if constexpr (std::is_same_v<T, double>) {
       std::vector<index_t> again;
-      for (const index_t row : rows)
+      for (index_t row = 0; row < v.rows; ++row)
         if (lost[row] > most) again.push_back(row);
       if (few_pairs(layer_->size(), std::max<index_t>(2 * size_, 64) * static_cast<index_t>(again.size())))
         for (const index_t row : again) sum_differences(active[row], v.row(row), out.row(row));
@@ -110,11 +107,9 @@ class NodeProducts {
     });
   }
 
-  // Rows which[…] of the product, block by block.
-  void run(const std::vector<index_t>& which, View<const S> v, const index_t* active, View<S> out, double* lost,
-           Scratch& s) const {
-    const index_t count = static_cast<index_t>(which.size());
-    const index_t n = layer_->size(), d = size_, block = block_of(n, std::max<index_t>(1, count));
+  // The product, block by block.
+  void run(View<const S> v, const index_t* active, View<S> out, double* lost, Scratch& s) const {
+    const index_t count = v.rows, n = layer_->size(), d = size_, block = block_of(n, std::max<index_t>(1, count));
     for (Buffer<T>* vectors : {&s.w, &s.v}) vectors->resize(block * d);
     for (Buffer<T>* lines : {&s.u, &s.u_aug}) lines->resize(block * n);
     for (Buffer<T>* numbers : {&s.shifts, &s.gates}) numbers->resize(block);
@@ -128,32 +123,32 @@ class NodeProducts {
     }
     PerWorker<Work> works;
     for (index_t first = 0; first < count; first += block) {
-      const index_t *rows = which.data() + first, nodes = std::min(block, count - first);
-      project(rows, nodes, v, active, s);
-      multiply(rows, nodes, active, s, works);
+      const index_t nodes = std::min(block, count - first), *of_block = active + first;
+      project({v.row(first), nodes, v.cols, v.stride}, of_block, s);
+      multiply(nodes, of_block, s, works);
       for (index_t i = 0; i < nodes; ++i) {
         const double* product = s.products.data() + i * d;
-        for (index_t j = 0; j < d; ++j) out.row(rows[i])[j] = static_cast<S>(layer_->scale() * product[j]);
+        for (index_t j = 0; j < d; ++j) out.row(first + i)[j] = static_cast<S>(layer_->scale() * product[j]);
         const double size = norm_of(product, d);
         // What has left the range of float may be finite in double.
         const bool overflown = std::is_same_v<T, float> && !std::isfinite(size);
-        lost[rows[i]] = overflown ? std::numeric_limits<double>::infinity() : s.minuends[i] / size;
+        lost[first + i] = overflown ? std::numeric_limits<double>::infinity() : s.minuends[i] / size;
       }
     }
   }
 
   // u = V (x − centre)ᵀ of both views and, where they are not kept, the pre-activations.
-  void project(const index_t* rows, index_t nodes, View<const S> v, const index_t* active, Scratch& s) const {
-    const index_t d = size_;
+  void project(View<const S> v, const index_t* active, Scratch& s) const {
+    const index_t d = size_, nodes = v.rows;
     for (index_t i = 0; i < nodes; ++i) {
-      std::copy_n(weights_.data() + active[rows[i]] * d, d, s.w.data() + i * d);
-      for (index_t j = 0; j < d; ++j) s.v[i * d + j] = static_cast<T>(v.row(rows[i])[j]);
+      std::copy_n(weights_.data() + active[i] * d, d, s.w.data() + i * d);
+      for (index_t j = 0; j < d; ++j) s.v[i * d + j] = static_cast<T>(v.row(i)[j]);
     }
     if (!kept_) {
       layer_->project(layer_->x(), s.w.data(), nodes, s.p.data());
       layer_->project(layer_->x_aug(), s.w.data(), nodes, s.p_aug.data());
       if (other_outputs()) {
-        for (index_t i = 0; i < nodes; ++i) std::copy_n(output_weights(active[rows[i]]), d, s.w.data() + i * d);
+        for (index_t i = 0; i < nodes; ++i) std::copy_n(output_weights(active[i]), d, s.w.data() + i * d);
         project_outputs(s.w.data(), nodes, s.p0.data());
       }
     }
@@ -163,16 +158,16 @@ class NodeProducts {
   }
 
   // s.products = 2N² A v of what project() left.
-  void multiply(const index_t* rows, index_t nodes, const index_t* active, Scratch& s, PerWorker<Work>& works) const {
+  void multiply(index_t nodes, const index_t* active, Scratch& s, PerWorker<Work>& works) const {
     const Layer<T, S>& layer = *layer_;
     const index_t n = layer.size();
     const bool other = other_outputs();
     const auto from = [&](const Buffer<T>& fresh, Buffer<T> Kept::* kept, index_t i) -> const T* {
-      return kept_ ? ((*kept_).*kept).data() + active[rows[i]] * n : fresh.data() + i * n;
+      return kept_ ? ((*kept_).*kept).data() + active[i] * n : fresh.data() + i * n;
     };
     const auto open = [&](index_t i) {
       const T *here = from(s.p, &Kept::p, i), *there = from(s.p_aug, &Kept::p_aug, i);
-      s.gates[i] = layer.reference_gate(weights_.data() + active[rows[i]] * size_, here, there);
+      s.gates[i] = layer.reference_gate(weights_.data() + active[i] * size_, here, there);
       node_kernels<T>().gate_difference_row(layer.gate(), here, s.shifts[i], s.gates[i], n, s.u.data() + i * n);
       node_kernels<T>().gate_difference_row(layer.gate(), there, s.shifts[i], s.gates[i], n, s.u_aug.data() + i * n);
     };
@@ -190,7 +185,7 @@ class NodeProducts {
         work.t.resize(n);
         work.r.resize(n);
         const T* outputs = other ? from(s.p0, &Kept::p0, i) : here;
-        node_laplacian_of(active[rows[i]], here, outputs, a, s.gates[i], work);
+        node_laplacian_of(active[i], here, outputs, a, s.gates[i], work);
         t = work.t.data();
         row_size = r = work.r.data();
       }

@@ -21,14 +21,13 @@ class OuterSum {
     plain_.resize(stride * panels_ * kernels<T>().panel);
     weighted_.resize(stride * panels_ * kernels<T>().panel);
     acc_.resize(UpperTiles<T>::entries(d));
-    factors_.resize(gram_chunk);
-    for (index_t r = 0; r < gram_chunk; ++r) factors_[r] = static_cast<T>(row_factor(r));
     std::fill_n(acc_.data(), UpperTiles<T>::entries(d), 0.0);
   }
 
   void add(const T* row, T w) {
     const index_t at = held_ * kernels<T>().panel;
-    kernels<T>().pack_row(row, nullptr, w, factors_[held_], d_, stride, plain_.data() + at, weighted_.data() + at);
+    kernels<T>().pack_row(row, nullptr, w, row_factors<T>()[held_], d_, stride, plain_.data() + at,
+                          weighted_.data() + at);
     if (++held_ == gram_chunk) flush();
   }
 
@@ -36,8 +35,8 @@ class OuterSum {
   void add(View<const T> x, const index_t* rows, const T* w, index_t n) {
     for (index_t r = 0; r < n;) {
       const index_t part = std::min(n - r, gram_chunk - held_);
-      kernels<T>().pack_rows(x.data, x.stride, rows + r, w + r, factors_.data(), part, d_, stride, held_, plain_.data(),
-                             weighted_.data());
+      kernels<T>().pack_rows(x.data, x.stride, rows + r, w + r, row_factors<T>(), part, d_, stride, held_,
+                             plain_.data(), weighted_.data());
       held_ += part;
       r += part;
       if (held_ == gram_chunk) flush();
@@ -61,7 +60,7 @@ class OuterSum {
   }
 
   index_t d_ = 0, panels_ = 0, held_ = 0;
-  Buffer<T> plain_, weighted_, factors_;
+  Buffer<T> plain_, weighted_;
   Buffer<double> acc_;
 };
 

@@ -32,6 +32,16 @@ void row_mean(View<const S> x, double* mean, index_t step) {
   }
 }
 
+template <class T>
+const T* row_factors() {
+  static const Buffer<T> factors = [] {
+    Buffer<T> made(gram_chunk);
+    for (index_t r = 0; r < gram_chunk; ++r) made[r] = static_cast<T>(row_factor(r));
+    return made;
+  }();
+  return factors.data();
+}
+
 void nth_number(double* x, index_t k, index_t count) {
   std::nth_element(x, x + k, x + count, [](double a, double b) { return a < b || (std::isnan(b) && !std::isnan(a)); });
 }
@@ -54,14 +64,7 @@ void shorten(View<const S> x, double* mean) {
 
 template <class T, class S>
 SamplesOf<T, S>::SamplesOf(View<const S> x, View<const S> x_aug)
-    : Samples<T>(x.rows, x.cols),
-      x_(x),
-      x_aug_(x_aug),
-      shift_(x.cols),
-      narrow_shift_(x.cols),
-      same_(gram_chunk, T(1)),
-      factors_(gram_chunk) {
-  for (index_t r = 0; r < gram_chunk; ++r) factors_[r] = static_cast<T>(row_factor(r));
+    : Samples<T>(x.rows, x.cols), x_(x), x_aug_(x_aug), shift_(x.cols), narrow_shift_(x.cols), same_(gram_chunk, T(1)) {
   // Any vector among the data will do: of many rows one in eight is read.
   row_mean(x, shift_.data(), std::clamp<index_t>(x.rows / 1024, 1, 8));
   shorten(x, shift_.data());
@@ -88,10 +91,12 @@ void SamplesOf<T, S>::deltas(index_t begin, index_t n, const index_t* order, T* 
 template <class T, class S>
 void SamplesOf<T, S>::pack(const PackedViews<T>& q) const {
   read_kernels<T, S>().pack_views({x_.data, x_aug_.data, x_.stride, x_aug_.stride, narrow_shift_.data(), q.rows, q.a,
-                                   q.b, q.c, q.e, same_.data(), factors_.data(), q.n, x_.cols, q.stride, q.u, q.v,
+                                   q.b, q.c, q.e, same_.data(), row_factors<T>(), q.n, x_.cols, q.stride, q.u, q.v,
                                    q.plain});
 }
 
+template const float* row_factors<float>();
+template const double* row_factors<double>();
 template void shorten<float>(View<const float>, double*);
 template void shorten<double>(View<const double>, double*);
 template void row_mean<float>(View<const float>, double*, index_t);

@@ -72,7 +72,7 @@ class SamplesOf final : public Samples<T> {
  private:
   View<const S> x_, x_aug_;
   Buffer<double> shift_;
-  Buffer<T> narrow_shift_, same_, factors_;
+  Buffer<T> narrow_shift_, same_;
 };
 
 /// The mean of every step-th row in double: the first row plus the mean offset from it, so that constant data gives

@@ -13,6 +13,9 @@ constexpr index_t gram_chunk = 192;
 /// divided by it. Products and partial sums of equal samples then round differently, and what is lost in a sum of many
 /// of them does not add up: Σ (x − shift)(x − shift)ᵀ of ones and zeros lost 2e-6 in float32, and loses 2e-8.
 double row_factor(index_t r);
+/// Those of the rows of a chunk, rounded.
+template <class T>
+const T* row_factors();
 
 /// Terms of a moment Σ_i φ_i x_i that are added up in the type of the data: where many are equal, the roundings of a
 /// chain have one sign: and 256 of them left 1e-6.
