@@ -167,6 +167,24 @@ def test_importances_near_the_identity(name, activation, n, dtype):
     assert np.linalg.norm(products - expected) <= tol * np.linalg.norm(expected)
 
 
+@pytest.mark.parametrize("n", [128, 1100])
+@pytest.mark.parametrize("seed", range(6))
+def test_products_over_tight_clusters(seed, n):
+    """Samples of a cluster have the errors of their sums in common: what is left of the sums is a 28th of them."""
+    rng = np.random.default_rng(seed)
+    centres = 3.3 * rng.standard_normal((5, 8))
+    x = (centres[rng.integers(0, 5, n)] + 1.5e-3 * rng.standard_normal((n, 8))).astype(np.float32)
+    v = rng.standard_normal((60, 8)).astype(np.float32)
+    wide = x.astype(np.float64)
+    for p, tau in ((3, 40), (2, 10)):
+        dense = reference.direct(wide, p, tau, normalize=False)
+        truth = v.astype(np.float64) @ reference.contrastive_cov(wide, wide, alpha=dense)
+        alpha = acl.Direct(x, p, tau, normalize=False)
+        layer = acl.GatedCovariance(x, x, np.ones((60, 8), np.float32), activation="linear", alpha=alpha)
+        error = np.linalg.norm(layer.matmul(v) - truth, axis=1)
+        assert (error <= 3e-6 * np.linalg.norm(truth, axis=1)).all()
+
+
 @pytest.mark.parametrize("tau", [0.1, 0.03, 0.01, 1e-3])
 @pytest.mark.parametrize("n, open_ones", [(300, 3), (3000, 3), (3000, 50)])
 def test_few_open_samples_beside_many_of_one_output(n, open_ones, tau):

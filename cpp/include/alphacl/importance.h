@@ -92,8 +92,9 @@ class Importance {
   /// accuracy as α itself.
   virtual void degrees(double* degree, double* weight) const = 0;
   /// out = (α + αᵀ) y without what degrees() leaves out: the Laplacian of the pairs is diag(D) y − out. And degrees(),
-  /// unless both are null. Rows of y lie at least y.cols apart.
-  virtual void symmetric_product(View<const T> y, View<T> out, double* degree, double* weight) const = 0;
+  /// unless both are null. Rows of y lie at least y.cols apart. In double: where β = α + αᵀ joins tight clusters,
+  /// β_i y is nearly D_i y_i and the same for all samples of a cluster, and so would be its rounding.
+  virtual void symmetric_product(View<const T> y, View<double> out, double* degree, double* weight) const = 0;
   /// out = α y, y: N × q.
   virtual void matmul(View<const T> y, View<T> out) const = 0;
   virtual bool symmetric() const { return true; }

@@ -16,8 +16,8 @@ Sizes product(const Samples<T>& x, const Importance<T>& alpha, View<S> grad, Vie
   const index_t n = x.size(), d = x.features(), chunk = 256, chunks = ceil_div(n, chunk);
   // A column more: its product is the terms of a row, added up with random signs.
   const index_t probed = alpha.nonnegative() ? 0 : 1, q = d + probed;
-  Buffer<T> centred(n * q), near(n * q);
-  Buffer<double> length(probed * n), r(n), degree(n);
+  Buffer<T> centred(n * q);
+  Buffer<double> near(n * q), length(probed * n), r(n), degree(n);
   parallel_for(chunks, [&](index_t c, int) {
     for (index_t i = c * chunk; i < std::min(n, (c + 1) * chunk); ++i) {
       T* row = centred.data() + i * q;
@@ -39,7 +39,7 @@ Sizes product(const Samples<T>& x, const Importance<T>& alpha, View<S> grad, Vie
       x.deltas(i, 1, nullptr, delta.data());
       for (index_t k = 0; k < d; ++k) {
         const double own = degree[i] * static_cast<double>(centred[i * q + k]);
-        const double inter = own - static_cast<double>(near[i * q + k]);
+        const double inter = own - near[i * q + k];
         const double intra = r[i] * static_cast<double>(delta[k]);
         const double rest = inter - intra;
         minuend[b] += (unit * own) * (unit * own);
@@ -47,7 +47,7 @@ Sizes product(const Samples<T>& x, const Importance<T>& alpha, View<S> grad, Vie
         grad.row(i)[k] = static_cast<S>(rest);
         grad_aug.row(i)[k] = static_cast<S>(intra);
       }
-      if (probed && longest > 0) terms[b] += std::pow(unit * longest * static_cast<double>(near[i * q + d]), 2);
+      if (probed && longest > 0) terms[b] += std::pow(unit * longest * near[i * q + d], 2);
     }
   });
   double sums[3] = {0, 0, 0};

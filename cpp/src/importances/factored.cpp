@@ -153,7 +153,8 @@ void FactoredImportance<T>::degrees(double* degree, double* weight) const {
 }
 
 template <class T>
-void FactoredImportance<T>::multiply(View<const T> y, T factor, View<T> out) const {
+template <class U>
+void FactoredImportance<T>::multiply(View<const T> y, T factor, View<U> out) const {
   const index_t n = this->size(), p = phi_->rank(), q = y.cols, groups = group_count(n, p * q);
   Buffer<double> parts(groups * p * q, 0.0);
   Buffer<T> moments(p * q);
@@ -180,10 +181,12 @@ void FactoredImportance<T>::multiply(View<const T> y, T factor, View<T> out) con
   parallel_for(groups, [&](index_t g, int worker) {
     Work& work = works[worker];
     work.phi.resize(chunk * p);
+    work.y.resize(chunk * q);
     for_chunks(n, g, groups, [&](index_t i0, index_t ni) {
       phi_->rows(i0, ni, work.phi.data());
-      gemm<T>(Trans::no, Trans::no, ni, q, p, factor, work.phi.data(), p, moments.data(), q, T(0), out.row(i0),
-              out.stride);
+      gemm<T>(Trans::no, Trans::no, ni, q, p, factor, work.phi.data(), p, moments.data(), q, T(0), work.y.data(), q);
+      for (index_t i = 0; i < ni; ++i)
+        for (index_t k = 0; k < q; ++k) out.row(i0 + i)[k] = static_cast<U>(work.y[i * q + k]);
     });
   });
 }
@@ -194,7 +197,7 @@ void FactoredImportance<T>::matmul(View<const T> y, View<T> out) const {
 }
 
 template <class T>
-void FactoredImportance<T>::symmetric_product(View<const T> y, View<T> out, double* degree, double* weight) const {
+void FactoredImportance<T>::symmetric_product(View<const T> y, View<double> out, double* degree, double* weight) const {
   if (degree != nullptr) degrees(degree, weight);
   multiply(y, T(2), out);  // with the diagonal, as degrees() has it
 }

@@ -14,7 +14,7 @@ class FactoredImportance : public Importance<T> {
   void col_sums(double* c) const override { row_sums(c); }
   void degrees(double* degree, double* weight) const override;
   void matmul(View<const T> y, View<T> out) const override;
-  void symmetric_product(View<const T> y, View<T> out, double* degree, double* weight) const override;
+  void symmetric_product(View<const T> y, View<double> out, double* degree, double* weight) const override;
   bool nonnegative() const override { return phi_->nonnegative(); }
   void laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const override;
   void to_dense(View<T> out) const override;
@@ -26,7 +26,8 @@ class FactoredImportance : public Importance<T> {
 
  private:
   /// out = factor · α y.
-  void multiply(View<const T> y, T factor, View<T> out) const;
+  template <class U>
+  void multiply(View<const T> y, T factor, View<U> out) const;
 
   std::unique_ptr<Features<T>> phi_;
 };

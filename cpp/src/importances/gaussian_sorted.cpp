@@ -51,7 +51,7 @@ class SortedGaussian final : public Importance<T> {
   void col_sums(double* c) const override { row_sums(c); }
   void degrees(double* degree, double* weight) const override;
   void matmul(View<const T> y, View<T> out) const override { multiply(y, T(1), true, out); }
-  void symmetric_product(View<const T> y, View<T> out, double* degree, double* weight) const override {
+  void symmetric_product(View<const T> y, View<double> out, double* degree, double* weight) const override {
     if (degree != nullptr) degrees(degree, weight);
     multiply(y, T(2), false, out);
   }
@@ -107,7 +107,8 @@ class SortedGaussian final : public Importance<T> {
   void gather(const A* y, index_t q, A* out) const;
   template <class A>
   void turn_and_add(const A* moments, double angle, index_t q, A* out) const;
-  void multiply(View<const T> y, T factor, bool diagonal, View<T> out) const;
+  template <class U>
+  void multiply(View<const T> y, T factor, bool diagonal, View<U> out) const;
   /// out (rows × q) = rows of α y, with or without the diagonal of α.
   void product(const Rows& rows, const T* y, const T* gathered, index_t q, bool diagonal, T* out,
                Scratch& scratch) const;
@@ -378,7 +379,8 @@ void SortedGaussian<T>::degrees(double* degree, double* weight) const {
 
 // out = factor · α y.
 template <class T>
-void SortedGaussian<T>::multiply(View<const T> y, T factor, bool diagonal, View<T> out) const {
+template <class U>
+void SortedGaussian<T>::multiply(View<const T> y, T factor, bool diagonal, View<U> out) const {
   const index_t n = this->size(), q = y.cols, p = series_.rank();
   Buffer<T> sorted(n * q), gathered(crowded_count_ * p * q);
   for (index_t i = 0; i < n; ++i) std::copy_n(y.row(order_[i]), q, sorted.data() + i * q);
@@ -394,7 +396,8 @@ void SortedGaussian<T>::multiply(View<const T> y, T factor, bool diagonal, View<
     work.rows.resize(chunk * q);
     product(rows, sorted.data(), gathered.data(), q, diagonal, work.rows.data(), work.scratch);
     for (index_t i = rows.begin; i < rows.end; ++i)
-      for (index_t j = 0; j < q; ++j) out.row(order_[i])[j] = factor * work.rows[(i - rows.begin) * q + j];
+      for (index_t j = 0; j < q; ++j)
+        out.row(order_[i])[j] = static_cast<U>(factor * work.rows[(i - rows.begin) * q + j]);
   });
 }
 

@@ -18,6 +18,8 @@ constexpr index_t tile_cols = 384;
 static_assert(tile_cols <= most_multiplied, "a tile is multiplied at once");
 // Rows of a tile lie an odd number of cache lines apart: 24 of them would share eight sets of the first-level cache.
 constexpr index_t tile_stride = tile_cols + 16;
+// Columns of a tile whose products are added up in T: sums of 384 left 3 times the error.
+constexpr index_t most_added = 64;
 constexpr index_t blocks_per_panel = 32;
 constexpr index_t most_rows = 512;
 index_t tile_rows(index_t n) {
@@ -28,7 +30,7 @@ index_t tile_rows(index_t n) {
 template <class T>
 struct Work {
   TileScratch<T> tile;
-  Buffer<T> entries, transposed;
+  Buffer<T> entries, transposed, product;
 };
 
 }  // namespace
@@ -120,16 +122,18 @@ void add_transposed(const T* tile, index_t ni, index_t nj, T* out) {
 
 // The diagonal is left out of D and of out.
 template <class T>
-void TiledImportance<T>::symmetric_product(View<const T> y, View<T> out, double* degree, double* weight) const {
+void TiledImportance<T>::symmetric_product(View<const T> y, View<double> out, double* degree, double* weight) const {
   const index_t n = this->size(), q = y.cols, height = tile_rows(n);
   const bool symmetric = this->symmetric(), sums = degree != nullptr;
-  const auto dot = kernels<T>().dot;
+  const Kernels<T>& kernel = kernels<T>();
   const Buffer<T> ones(tile_cols, T(1));
   PerWorker<Work<T>> works;
   parallel_for(ceil_div(n, height), [&](index_t b, int worker) {
     Work<T>& work = works[worker];
     work.entries.resize(height * tile_cols);
     const index_t i0 = b * height, ni = std::min(height, n - i0);
+    work.product.resize(height * q);
+    for (index_t i = 0; i < ni; ++i) std::fill_n(out.row(i0 + i), q, 0.0);
     double own[most_rows];
     if (sums) std::fill_n(degree + i0, ni, 0.0);
     if (sums) std::fill_n(weight + i0, ni, 0.0);
@@ -143,18 +147,28 @@ void TiledImportance<T>::symmetric_product(View<const T> y, View<T> out, double*
         own[i - i0] = static_cast<double>(entry);
         entry = T(0);
       }
-      for (index_t i = 0; sums && i < ni; ++i) weight[i0 + i] += dot(entries + i * nj, ones.data(), nj);
+      for (index_t i = 0; sums && i < ni; ++i) weight[i0 + i] += kernel.dot(entries + i * nj, ones.data(), nj);
       if (!symmetric) {
         work.transposed.resize(height * tile_cols);
         tile({j0, nj, i0, ni}, work.transposed.data(), ni, work.tile);
         for (index_t i = std::max(i0, j0); i < std::min(i0 + ni, j0 + nj); ++i)
           work.transposed[(i - j0) * ni + (i - i0)] = T(0);
         add_transposed(work.transposed.data(), ni, nj, entries);
-        for (index_t i = 0; sums && i < ni; ++i) degree[i0 + i] += dot(entries + i * nj, ones.data(), nj);
+        for (index_t i = 0; sums && i < ni; ++i) degree[i0 + i] += kernel.dot(entries + i * nj, ones.data(), nj);
       }
-      if (q > 0)
-        gemm<T>(Trans::no, Trans::no, ni, q, nj, T(symmetric ? 2 : 1), entries, nj, y.row(j0), y.stride,
-                j0 == 0 ? T(0) : T(1), out.row(i0), out.stride);
+      if (q == 0) continue;
+      // out_i = Σ_j (λ_i β_ij) y_j / λ_i: rows of equal entries then round differently.
+      for (index_t i = 0; i < ni; ++i)
+        kernel.scale_row(entries + i * nj, static_cast<T>(row_factor(i)), nj, entries + i * nj);
+      for (index_t k = 0; k < nj; k += most_added) {
+        gemm<T>(Trans::no, Trans::no, ni, q, std::min(most_added, nj - k), T(1), entries + k, nj, y.row(j0 + k),
+                y.stride, T(0), work.product.data(), q);
+        kernel.add_block(out.row(i0), out.stride, work.product.data(), q, ni, q);
+      }
+    }
+    for (index_t i = 0; i < ni; ++i) {
+      const double factor = (symmetric ? 2 : 1) / static_cast<double>(static_cast<T>(row_factor(i)));
+      for (index_t k = 0; k < q; ++k) out.row(i0 + i)[k] *= factor;
     }
     for (index_t i = 0; sums && i < ni; ++i) {
       if (symmetric) degree[i0 + i] = 2 * weight[i0 + i];

@@ -36,7 +36,7 @@ class TiledImportance : public Importance<T> {
     symmetric_product({nullptr, this->size(), 0, 0}, {nullptr, this->size(), 0, 0}, degree, weight);
   }
   void matmul(View<const T> y, View<T> out) const override;
-  void symmetric_product(View<const T> y, View<T> out, double* degree, double* weight) const override;
+  void symmetric_product(View<const T> y, View<double> out, double* degree, double* weight) const override;
   void laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const override;
   void to_dense(View<T> out) const override;
 

@@ -164,7 +164,7 @@ class Layer {
   ///
   /// if its terms were at right angles. Rounding errors of a product are of the order of ε times that, whatever is left
   /// of it. s = factor · row_size; g, g' = h' at p, p'; G = g² ‖x − centre‖² + (g − reference)² ‖centre‖²; e = 0.1 G
-  /// ‖v‖²/d is what a = g x·v itself errs by, in units of ε², however small it is. Or ¼ Σ_i s_i a_i²/‖v‖ if that is
+  /// ‖v‖²/d is what a = g x·v itself errs by, in units of ε², however small it is. Or 2 Σ_i s_i a_i²/‖v‖ if that is
   /// larger and the importance is shared: samples that are nearly equal have the errors of its sums in common, others
   /// have not. (Those of a node's own importance are taken in double.) square: ‖v‖²; gates: room for N of both.
   double minuend(const T* p, const T* p_aug, const T* a, const T* a_aug, double square, const T* row_size,
@@ -176,7 +176,7 @@ class Layer {
     const double *squares = squares_.data(), *squares_aug = squares + n, centre = centre_square_;
     const double length = std::sqrt(square), of_a = largest_ * length > 0 ? 1 / (largest_ * length) : 0;
     const double of_row = shared_ != nullptr && largest_row_ > 0 ? 1 / largest_row_ : 1;
-    const double in_common = shared_ != nullptr ? 0.25 : 0;
+    const double in_common = shared_ != nullptr ? 2 : 0;
     const double each = 0.1 / static_cast<double>(std::max<index_t>(1, features()));
     double sum = 0, along = 0;
 #pragma omp simd reduction(+ : sum, along)
@@ -241,7 +241,8 @@ class Layer {
     const index_t n = size();
     Buffer<double> shift(nodes);
     parallel_for(nodes, [&](index_t k, int) { shift[k] = rough_median(n, [&](index_t i) { return a[k * n + i]; }); });
-    Buffer<T> columns(n * nodes), products(n * nodes);
+    Buffer<T> columns(n * nodes);
+    Buffer<double> products(n * nodes);
     const auto shifted = [&](index_t k, index_t i) { return static_cast<double>(a[k * n + i]) - shift[k]; };
     parallel_for(ceil_div(n, block), [&](index_t b, int) {
       for (index_t i = b * block; i < std::min(n, (b + 1) * block); ++i)
@@ -251,7 +252,7 @@ class Layer {
     parallel_for(ceil_div(n, block), [&](index_t b, int) {
       for (index_t i = b * block; i < std::min(n, (b + 1) * block); ++i)
         for (index_t k = 0; k < nodes; ++k)
-          t[k * n + i] = static_cast<T>(degree_[i] * shifted(k, i) - static_cast<double>(products[i * nodes + k]));
+          t[k * n + i] = static_cast<T>(degree_[i] * shifted(k, i) - products[i * nodes + k]);
     });
   }
 
@@ -261,8 +262,8 @@ class Layer {
   // r and D of the shared importance, and what row_size() says.
   void take_degrees() {
     const index_t n = size();
-    Buffer<double> weight(n);
-    Buffer<T> probe(n), probed(n, T(0));
+    Buffer<double> weight(n), probed(n, 0.0);
+    Buffer<T> probe(n);
     degree_.resize(n);
     if (shared_->nonnegative()) {
       shared_->degrees(degree_.data(), weight.data());
@@ -272,7 +273,7 @@ class Layer {
     }
     for (index_t i = 0; i < n; ++i) {
       weight_row_[i] = static_cast<T>(weight[i]);
-      size_row_[i] = std::max(std::fabs(static_cast<T>(degree_[i])), std::fabs(probed[i]));
+      size_row_[i] = std::max(std::fabs(static_cast<T>(degree_[i])), std::fabs(static_cast<T>(probed[i])));
       largest_row_ = std::max(largest_row_, static_cast<double>(size_row_[i]));
     }
   }
