@@ -100,7 +100,8 @@ def node_alphas(case, alpha, wide, w, act):
         for kind in (exact_type(case.dtype), case.dtype.type):
             outputs = np.asarray(reference.activate(act, x0.astype(kind) @ node.astype(kind)))
             both.append(reference.gaussian(outputs, alpha.tau, dtype=kind))
-        found.append((both[0], both[1] + _moved(x0, node, act, alpha.tau, both[0], case.dtype)))
+        moved = _moved(x0, node, act, alpha.tau, both[0], case.dtype)
+        found.append((both[0], both[0] + np.abs(both[1] - both[0]) + moved))
     return found
 
 
