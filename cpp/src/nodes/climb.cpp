@@ -1,14 +1,32 @@
+// The climb of K nodes to their local maxima: steps, line search and convergence, over passes of the nodes.
 #include <cmath>
 #include <limits>
 
 #include "alphacl/gated_operator.h"
-#include "nodes/layer.h"
+#include "nodes/climb_rows.h"
 #include "nodes/node_literal_sums.h"
-#include "nodes/node_series.h"
+#include "nodes/node_pass.h"
 
 namespace alphacl {
 
 namespace {
+constexpr int most_trials = 40;
+// So many steps in a row that raise the energy by nothing, against what the gradient promised, end a climb.
+constexpr int most_idle = 10;
+
+template <class T, class S>
+Buffer<T> unit_rows(View<const S> rows) {
+  Buffer<T> units(rows.rows * rows.cols);
+  for (index_t k = 0; k < rows.rows; ++k) {
+    double square = 0;
+    for (index_t j = 0; j < rows.cols; ++j)
+      square += static_cast<double>(rows.row(k)[j]) * static_cast<double>(rows.row(k)[j]);
+    for (index_t j = 0; j < rows.cols; ++j)
+      units[k * rows.cols + j] = static_cast<T>(static_cast<double>(rows.row(k)[j]) / std::sqrt(square));
+  }
+  return units;
+}
+
 // One climb of K nodes with data held as S, computed in T.
 template <class T, class S>
 class NodeClimb {
@@ -33,30 +51,42 @@ class NodeClimb {
   struct Node {
     index_t id;
     T* w;  // d, of length 1
-    // Rows of pre-activations; those of a trial take their place when it is accepted.
-    index_t row;
     double value = 0, residual = 0, energy = 0, size = 0, norm = 0;
     double lost = 0;   // the minuend of A(w)w over what is left of it
     double shift = 0;  // σ
     std::int64_t steps = 0;
     int idle = 0;
-    // ended: the last step raised the energy no more; the node stops when it has been judged where that step led.
+    // ended: the last step raised the energy no more; the node stops when it has been evaluated where that step led.
     bool converged = false, ended = false, stopped = false, gave_up = false, fresh = true;
   };
-  struct Work {
-    NodeScratch<T> scratch;
-    Buffer<T> t, r, gates;
+  // The search of all nodes that go on, whose products stand in products_; indices are those of their list.
+  struct LineSearch {
+    explicit LineSearch(index_t count, index_t d)
+        : w(count * d), promised(count), pending(static_cast<std::size_t>(count)), accepted(pending.size(), 0) {
+      for (index_t i = 0; i < count; ++i) pending[static_cast<std::size_t>(i)] = i;
+    }
+    Buffer<T> w;                   // of the q-th pending node
+    Buffer<double> promised;       // what the gradient says that the trial gains
+    std::vector<index_t> pending;  // have no step yet
+    std::vector<char> accepted;
   };
+  using Works = PerWorker<typename NodePass<T, S>::Work>;
 
   bool own() const { return layer_.shared() == nullptr; }
-  bool other_inputs() const { return layer_.own_inputs().data != nullptr; }
-  /// Whether the outputs that α compares stand in an array of their own.
-  bool own_outputs() const { return own() && (other_inputs() || options_.frozen); }
+  NodeSeries<T>* series_of(const Node& node) { return own() ? &series_[static_cast<std::size_t>(node.id)] : nullptr; }
+  // Energies are not known better than this.
+  static double rounding(const Node& node) {
+    return 8 * static_cast<double>(std::numeric_limits<T>::epsilon()) * std::fabs(node.energy);
+  }
+
   std::vector<Node*> going();
-  void judge(std::vector<Node*>& nodes);
-  void judge(Node& node, const double* y, double minuend);
+  void evaluate(std::vector<Node*>& nodes);
+  NodeRow<T> gate(index_t i, Node& node, NodeScratch<T>& scratch);
   void measure(Node& node, const double* y);
-  void climb(const std::vector<Node*>& nodes);
+  void judge(Node& node, const double* y, double minuend);
+  void line_search(const std::vector<Node*>& nodes);
+  double propose(const Node& node, const double* y, T* w) const;
+  bool accept(Node& node, double energy, double promised, bool first);
 
   std::shared_ptr<const Layer<T, S>> shared_layer_;
   const Layer<T, S>& layer_;
@@ -64,56 +94,32 @@ class NodeClimb {
   double most_;
   Buffer<T> weights_;
   std::vector<Node> nodes_;
-  std::vector<NodeSeries<T>> lines_;
-  // Pre-activations, K × N: where the nodes stand, and where the trial puts them; `outputs_` belong to α.
-  Buffer<T> p_, p_aug_, next_p_, next_p_aug_, outputs_, next_outputs_;
-  Buffer<T> a_, a_aug_, t_;
+  std::vector<NodeSeries<T>> series_;  // of the outputs that the nodes' own α compares
+  ClimbRows<T, S> rows_;
+  NodePass<T, S> pass_;
   Buffer<double> products_;
 };
 
 template <class T, class S>
-void unit_rows(View<const S> rows, T* out) {
-  for (index_t k = 0; k < rows.rows; ++k, out += rows.cols) {
-    double square = 0;
-    for (index_t j = 0; j < rows.cols; ++j)
-      square += static_cast<double>(rows.row(k)[j]) * static_cast<double>(rows.row(k)[j]);
-    for (index_t j = 0; j < rows.cols; ++j)
-      out[j] = static_cast<T>(static_cast<double>(rows.row(k)[j]) / std::sqrt(square));
-  }
-}
-
-template <class T, class S>
 NodeClimb<T, S>::NodeClimb(std::shared_ptr<const Layer<T, S>> layer, View<const S> weights, View<const S> frozen_at,
                            const ClimbOptions& options, double most)
-    : shared_layer_(std::move(layer)), layer_(*shared_layer_), options_(options), most_(most) {
-  const index_t n = layer_.size(), d = layer_.features(), count = weights.rows;
-  weights_.resize(count * d);
-  unit_rows(weights, weights_.data());
-  nodes_.resize(static_cast<std::size_t>(count));
-  lines_ = std::vector<NodeSeries<T>>(static_cast<std::size_t>(own() ? count : 0));
-  for (index_t k = 0; k < count; ++k) {
+    : shared_layer_(std::move(layer)),
+      layer_(*shared_layer_),
+      options_(options),
+      most_(most),
+      weights_(unit_rows<T>(weights)),
+      nodes_(static_cast<std::size_t>(weights.rows)),
+      series_(static_cast<std::size_t>(own() ? weights.rows : 0)),
+      rows_(layer_, weights_.data(), frozen_at.data == weights.data ? weights_.data() : unit_rows<T>(frozen_at).data(),
+            weights.rows, options.frozen),
+      pass_(layer_),
+      products_(weights.rows * weights.cols) {
+  pass_.resize(weights.rows);
+  for (index_t k = 0; k < weights.rows; ++k) {
     Node& node = nodes_[static_cast<std::size_t>(k)];
-    node.id = node.row = k;
-    node.w = weights_.data() + k * d;
+    node.id = k;
+    node.w = weights_.data() + k * weights.cols;
   }
-  for (Buffer<T>* rows : {&p_, &p_aug_, &next_p_, &next_p_aug_, &a_, &a_aug_}) rows->resize(count * n);
-  if (own_outputs()) outputs_.resize(count * n);
-  if (other_inputs() && !options.frozen) next_outputs_.resize(count * n);
-  if (!own()) t_.resize(count * n);
-  products_.resize(count * d);
-  layer_.project(layer_.x(), weights_.data(), count, p_.data());
-  layer_.project(layer_.x_aug(), weights_.data(), count, p_aug_.data());
-  if (!own_outputs()) return;
-  if (!other_inputs() && frozen_at.data == weights.data) {
-    std::copy_n(p_.data(), count * n, outputs_.data());
-    return;
-  }
-  Buffer<T> starts(count * d);
-  unit_rows(options.frozen ? frozen_at : weights, starts.data());
-  if (other_inputs())
-    layer_.project_own_inputs(starts.data(), count, outputs_.data());
-  else
-    layer_.project(layer_.x(), starts.data(), count, outputs_.data());
 }
 
 template <class T, class S>
@@ -126,58 +132,35 @@ std::vector<typename NodeClimb<T, S>::Node*> NodeClimb<T, S>::going() {
 
 // y = A(w)w, λ, the residual and the energy of every node of the list; those that have converged stop and leave it.
 template <class T, class S>
-void NodeClimb<T, S>::judge(std::vector<Node*>& nodes) {
-  const Layer<T, S>& layer = layer_;
-  const index_t n = layer.size(), d = layer.features(), count = static_cast<index_t>(nodes.size());
-  const double c = layer.homogeneity();
-  const auto open = [&](index_t i) {
-    const index_t row = nodes[static_cast<std::size_t>(i)]->row;
-    const T *p = p_.data() + row * n, *p_aug = p_aug_.data() + row * n;
-    node_kernels<T>().gate_row(layer.gate(), p, p, T(1), n, a_.data() + i * n);
-    node_kernels<T>().gate_row(layer.gate(), p_aug, p_aug, T(1), n, a_aug_.data() + i * n);
-  };
-  if (!own()) {
-    parallel_for(count, [&](index_t i, int) { open(i); });
-    layer.shared_laplacian(a_.data(), count, t_.data());
-  }
-  PerWorker<Work> works;
-  Buffer<double> sums(count), minuends(count);
-  parallel_for(count, [&](index_t i, int worker) {
-    Work& work = works[worker];
-    Node& node = *nodes[static_cast<std::size_t>(i)];
-    const T *p = p_.data() + node.row * n, *p_aug = p_aug_.data() + node.row * n;
-    T *a = a_.data() + i * n, *a_aug = a_aug_.data() + i * n;
-    const T *t = t_.data() + i * n, *r = layer.weight(), *row_size = layer.row_size();
-    const T reference = layer.reference_gate(node.w, p, p_aug);
-    if (own()) {
-      open(i);
-      work.t.resize(n);
-      work.r.resize(n);
-      const T* outputs = own_outputs() ? outputs_.data() + (options_.frozen ? node.id : node.row) * n : p;
-      NodeSeries<T>& line = lines_[static_cast<std::size_t>(node.id)];
-      if (node.fresh || !options_.frozen)
-        fit_series(layer.gate(), c, layer.tau(), layer.tol(), p, outputs, n, line, work.scratch);
-      node.fresh = false;
-      node_laplacian(layer.gate(), c, layer.tau(), layer.tol(), p, outputs, a, reference, n, line, work.t.data(),
-                     work.r.data(), work.scratch);
-      t = work.t.data();
-      row_size = r = work.r.data();
-    }
-    work.gates.resize(2 * n);
-    minuends[i] = layer.minuend(p, p_aug, a, a_aug, 1, row_size, own() ? 2 : 1, r, reference, work.gates.data());
-    node.energy = 0.5 * layer.scale() / (c * c) * node_kernels<T>().quadratic_form(a, a_aug, t, r, n);
-    sums[i] = node_kernels<T>().gate_laplacian(layer.gate(), p, p_aug, t, r, reference, n, a, a_aug);
-  });
-  layer.back(a_.data(), a_aug_.data(), sums.data(), count, products_.data());
-  for (index_t e = 0; e < count * d; ++e) products_[e] *= layer.scale();
-  for (index_t i = 0; i < count; ++i) judge(*nodes[static_cast<std::size_t>(i)], products_.data() + i * d, minuends[i]);
+void NodeClimb<T, S>::evaluate(std::vector<Node*>& nodes) {
+  const index_t d = layer_.features(), count = static_cast<index_t>(nodes.size());
+  const auto node = [&](index_t i) -> Node& { return *nodes[static_cast<std::size_t>(i)]; };
+  Works works;
+  pass_.run(
+      count, works, [&](index_t i, NodeScratch<T>& scratch) { return gate(i, node(i), scratch); },
+      [&](index_t i, const NodeRow<T>& row) {
+        node(i).energy = pass_.energy(row);
+        pass_.gate_back(i, row, 1);
+      });
+  pass_.back(count, products_.data());
+  for (index_t e = 0; e < count * d; ++e) products_[e] *= layer_.scale();
   index_t kept = 0;
   for (index_t i = 0; i < count; ++i) {
-    if (nodes[static_cast<std::size_t>(i)]->stopped) continue;
+    judge(node(i), products_.data() + i * d, pass_.minuend(i));
+    if (node(i).stopped) continue;
     std::copy_n(products_.data() + i * d, d, products_.data() + kept * d);
     nodes[static_cast<std::size_t>(kept++)] = nodes[static_cast<std::size_t>(i)];
   }
   nodes.resize(static_cast<std::size_t>(kept));
+}
+
+template <class T, class S>
+NodeRow<T> NodeClimb<T, S>::gate(index_t i, Node& node, NodeScratch<T>& scratch) {
+  const T *p = rows_.p(node.id), *p0 = rows_.p0(node.id);
+  NodeSeries<T>* series = series_of(node);
+  if (series != nullptr && (node.fresh || !options_.frozen)) fit_series(layer_.own(), p, p0, *series, scratch);
+  node.fresh = false;
+  return rows_.gate(pass_, i, node.id, series, layer_.reference_gate(node.w, p, rows_.p_aug(node.id)));
 }
 
 // λ, the residual and ‖y‖ of y = A(w)w.
@@ -207,136 +190,104 @@ void NodeClimb<T, S>::judge(Node& node, const double* y, double minuend) {
 
 // Moves every node of the list, whose products stand in products_.
 template <class T, class S>
-void NodeClimb<T, S>::climb(const std::vector<Node*>& nodes) {
-  constexpr int most_trials = 40;
-  const Layer<T, S>& layer = layer_;
-  const index_t n = layer.size(), d = layer.features(), count = static_cast<index_t>(nodes.size());
-  const double c = layer.homogeneity();
-  // Energies are not known better than this.
-  constexpr double rounding = 8 * static_cast<double>(std::numeric_limits<T>::epsilon());
-  // So many steps in a row that raise the energy by nothing, against what the gradient promised, end a climb.
-  constexpr int most_idle = 10;
-  Buffer<T> w(count * d), again, again_aug;
-  Buffer<double> promised(count);
-  std::vector<index_t> pending(static_cast<std::size_t>(count));
-  std::vector<char> accepted(static_cast<std::size_t>(count), 0);
-  for (index_t i = 0; i < count; ++i) pending[static_cast<std::size_t>(i)] = i;
-  PerWorker<Work> works;
-  for (int trial = 0; trial < most_trials && !pending.empty(); ++trial) {
-    const index_t tried = static_cast<index_t>(pending.size());
+void NodeClimb<T, S>::line_search(const std::vector<Node*>& nodes) {
+  const index_t d = layer_.features(), count = static_cast<index_t>(nodes.size());
+  const auto node = [&](index_t i) -> Node& { return *nodes[static_cast<std::size_t>(i)]; };
+  LineSearch search(count, d);
+  Works works;
+  for (int trial = 0; trial < most_trials && !search.pending.empty(); ++trial) {
+    const bool first = trial == 0;
+    const index_t tried = static_cast<index_t>(search.pending.size());
+    const auto tried_node = [&](index_t q) { return search.pending[static_cast<std::size_t>(q)]; };
     for (index_t q = 0; q < tried; ++q) {
-      const index_t i = pending[static_cast<std::size_t>(q)];
-      const Node& node = *nodes[static_cast<std::size_t>(i)];
-      double largest = 0, square = 0;
-      Buffer<double> moved(d);
-      for (index_t j = 0; j < d; ++j) {
-        moved[j] = products_[i * d + j] + node.shift * static_cast<double>(node.w[j]);
-        largest = std::max(largest, std::fabs(moved[j]));
-      }
-      for (index_t j = 0; largest > 0 && j < d; ++j) {
-        moved[j] /= largest;  // whose squares may lie outside the range of a double
-        square += moved[j] * moved[j];
-      }
-      promised[i] = 0;
-      for (index_t j = 0; j < d; ++j) {
-        w[q * d + j] = square > 0 ? static_cast<T>(moved[j] / std::sqrt(square)) : node.w[j];
-        promised[i] += products_[i * d + j] * (static_cast<double>(w[q * d + j]) - static_cast<double>(node.w[j])) / c;
-      }
+      const index_t i = tried_node(q);
+      search.promised[i] = propose(node(i), products_.data() + i * d, search.w.data() + q * d);
     }
-    // The first trial is all of them, in place; later ones are few.
-    T *p = next_p_.data(), *p_aug = next_p_aug_.data();
-    if (trial > 0) {
-      again.resize(tried * n);
-      again_aug.resize(tried * n);
-      p = again.data();
-      p_aug = again_aug.data();
-    }
-    layer.project(layer.x(), w.data(), tried, p);
-    layer.project(layer.x_aug(), w.data(), tried, p_aug);
-    const auto open = [&](index_t q) {
-      node_kernels<T>().gate_row(layer.gate(), p + q * n, p + q * n, T(1), n, a_.data() + q * n);
-      node_kernels<T>().gate_row(layer.gate(), p_aug + q * n, p_aug + q * n, T(1), n, a_aug_.data() + q * n);
-    };
-    if (!own()) {
-      parallel_for(tried, [&](index_t q, int) { open(q); });
-      layer.shared_laplacian(a_.data(), tried, t_.data());
-    }
-    parallel_for(tried, [&](index_t q, int worker) {
-      Work& work = works[worker];
-      const index_t i = pending[static_cast<std::size_t>(q)];
-      Node& node = *nodes[static_cast<std::size_t>(i)];
-      T *a = a_.data() + q * n, *a_aug = a_aug_.data() + q * n;
-      const T *t = own() ? nullptr : t_.data() + q * n, *r = layer.weight();
-      if (own()) {
-        open(q);
-        work.t.resize(n);
-        work.r.resize(n);
-        // α of the step: of the outputs before it, so the gates of those outputs cannot say where a is 0.
-        const T* before =
-            own_outputs() ? outputs_.data() + (options_.frozen ? node.id : node.row) * n : p_.data() + node.row * n;
-        node_laplacian(layer.gate(), c, layer.tau(), layer.tol(), p + q * n, before, a, T(0), n,
-                       lines_[static_cast<std::size_t>(node.id)], work.t.data(), work.r.data(), work.scratch);
-        t = work.t.data();
-        r = work.r.data();
-      }
-      const double energy = 0.5 * layer.scale() / (c * c) * node_kernels<T>().quadratic_form(a, a_aug, t, r, n);
-      const double unseen = rounding * std::fabs(node.energy);
-      if (trial > 0 && promised[i] < unseen) return;  // no step of a length that can be seen raises the energy
-      const double gain = energy - node.energy;
-      if (!(gain >= -unseen)) {
-        node.shift = std::max(2 * node.shift, node.norm);
-        return;
-      }
-      node.idle = gain < unseen && promised[i] > std::max(unseen, 10 * gain) ? node.idle + 1 : 0;
-      node.ended = node.idle == most_idle;
-      accepted[static_cast<std::size_t>(i)] = 1;
-      node.shift = trial == 0 ? 0.5 * node.shift : node.shift;
-      node.steps += 1;
-      std::copy_n(w.data() + q * d, d, node.w);
-      if (trial > 0) {
-        std::copy_n(p + q * n, n, next_p_.data() + i * n);
-        std::copy_n(p_aug + q * n, n, next_p_aug_.data() + i * n);
-      }
-    });
+    rows_.project(search.w.data(), tried, first);
+    pass_.run(
+        tried, works,
+        [&](index_t q, NodeScratch<T>&) {
+          Node& of_trial = node(tried_node(q));
+          return rows_.gate_trial(pass_, q, of_trial.id, series_of(of_trial));
+        },
+        [&](index_t q, const NodeRow<T>& row) {
+          const index_t i = tried_node(q);
+          if (!accept(node(i), pass_.energy(row), search.promised[i], first)) return;
+          search.accepted[static_cast<std::size_t>(i)] = 1;
+          std::copy_n(search.w.data() + q * d, d, node(i).w);
+          if (!first) rows_.take(q, i);
+        });
     std::vector<index_t> rest;
-    for (const index_t i : pending) {
-      Node& node = *nodes[static_cast<std::size_t>(i)];
-      if (accepted[static_cast<std::size_t>(i)]) continue;
-      if (trial > 0 && promised[i] < rounding * std::fabs(node.energy))
-        node.stopped = node.converged = true;
+    for (const index_t i : search.pending) {
+      if (search.accepted[static_cast<std::size_t>(i)]) continue;
+      if (!first && search.promised[i] < rounding(node(i)))
+        node(i).stopped = node(i).converged = true;
       else
         rest.push_back(i);
     }
-    pending.swap(rest);
+    search.pending.swap(rest);
   }
   // However short a step was, the energy did not rise: a maximum, perhaps with a kink, as where wᵀx = 0.
-  for (const index_t i : pending) {
-    Node& node = *nodes[static_cast<std::size_t>(i)];
-    node.stopped = node.converged = true;
+  for (const index_t i : search.pending) node(i).stopped = node(i).converged = true;
+  std::vector<index_t> ids;
+  for (index_t i = 0; i < count; ++i) {
+    ids.push_back(node(i).id);
+    std::copy_n(node(i).w, d, search.w.data() + i * d);
   }
-  if (other_inputs() && !options_.frozen) {
-    for (index_t i = 0; i < count; ++i) std::copy_n(nodes[static_cast<std::size_t>(i)]->w, d, w.data() + i * d);
-    layer.project_own_inputs(w.data(), count, next_outputs_.data());
-    std::swap(outputs_, next_outputs_);
+  rows_.move(ids, search.w.data());
+}
+
+// w = (y + σ w)/‖·‖ of the node's product y. Returns what the gradient promises of it.
+template <class T, class S>
+double NodeClimb<T, S>::propose(const Node& node, const double* y, T* w) const {
+  const index_t d = layer_.features();
+  double largest = 0, square = 0, promised = 0;
+  Buffer<double> moved(d);
+  for (index_t j = 0; j < d; ++j) {
+    moved[j] = y[j] + node.shift * static_cast<double>(node.w[j]);
+    largest = std::max(largest, std::fabs(moved[j]));
   }
-  std::swap(p_, next_p_);
-  std::swap(p_aug_, next_p_aug_);
-  for (index_t i = 0; i < count; ++i) nodes[static_cast<std::size_t>(i)]->row = i;
+  for (index_t j = 0; largest > 0 && j < d; ++j) {
+    moved[j] /= largest;  // whose squares may lie outside the range of a double
+    square += moved[j] * moved[j];
+  }
+  for (index_t j = 0; j < d; ++j) {
+    w[j] = square > 0 ? static_cast<T>(moved[j] / std::sqrt(square)) : node.w[j];
+    promised += y[j] * (static_cast<double>(w[j]) - static_cast<double>(node.w[j])) / layer_.homogeneity();
+  }
+  return promised;
+}
+
+// Whether a trial is a step, for its energy does not fall; else σ grows.
+template <class T, class S>
+bool NodeClimb<T, S>::accept(Node& node, double energy, double promised, bool first) {
+  const double unseen = rounding(node);
+  if (!first && promised < unseen) return false;  // no step of a length that can be seen raises the energy
+  const double gain = energy - node.energy;
+  if (!(gain >= -unseen)) {
+    node.shift = std::max(2 * node.shift, node.norm);
+    return false;
+  }
+  node.idle = gain < unseen && promised > std::max(unseen, 10 * gain) ? node.idle + 1 : 0;
+  node.ended = node.idle == most_idle;
+  node.shift = first ? 0.5 * node.shift : node.shift;
+  node.steps += 1;
+  return true;
 }
 
 template <class T, class S>
 index_t NodeClimb<T, S>::step() {
   std::vector<Node*> nodes = going();
   if (nodes.empty()) return 0;
-  judge(nodes);
-  if (!nodes.empty()) climb(nodes);
+  evaluate(nodes);
+  if (!nodes.empty()) line_search(nodes);
   return static_cast<index_t>(going().size());
 }
 
 template <class T, class S>
 void NodeClimb<T, S>::finish() {
   std::vector<Node*> nodes = going();
-  if (!nodes.empty()) judge(nodes);
+  if (!nodes.empty()) evaluate(nodes);
 }
 
 template <class T, class S>
@@ -349,13 +300,7 @@ void NodeClimb<T, S>::settle() {
   if (!few_pairs(n, std::max<index_t>(2 * d, 64) * static_cast<index_t>(lost.size()))) return;
   Buffer<double> outputs(n), y(d);
   for (Node* node : lost) {
-    const double* compared = outputs.data();
-    if (own() && options_.frozen)
-      compared = outputs_.data() + node->id * n;
-    else if (other_inputs())
-      layer_.project_own_inputs(node->w, 1, outputs.data());
-    else if (own())
-      layer_.project(layer_.x(), node->w, 1, outputs.data());
+    const double* compared = rows_.outputs_of(node->id, node->w, outputs.data());
     node_product_of_differences(layer_, node->w, compared, node->w, y.data());
     const bool converged = node->converged;
     measure(*node, y.data());

@@ -11,7 +11,7 @@
 #include "covariance/gram_sink.h"
 #include "covariance/literal_sums.h"
 #include "nodes/layer.h"
-#include "nodes/node_series.h"
+#include "nodes/node_gaussian.h"
 #include "packing/samples.h"
 #include "runtime/blas.h"
 #include "runtime/threads.h"
@@ -297,9 +297,9 @@ class GatedCov {
   // r and D = 2r of the node's own importance, by the series of its line; false where that is not the way.
   bool own_row_sums(index_t b, Work& work) {
     const index_t n = x_.rows;
-    const NodeGate h = node_gate(h_);
+    const NodeGaussian own = {node_gate(h_), homogeneity(), nodes_.tau, nodes_.tol, n};
     const T *p = u_.data() + b * n, *p0 = nodes_.x0.data ? u0_.data() + b * n : p;
-    const index_t open = gather_outputs<T>(h, homogeneity(), p, p0, nullptr, n, work.scratch);
+    const index_t open = gather_outputs<T>(own, p, p0, nullptr, work.scratch);
     work.line.set(work.scratch.s.data(), open, n - open, nodes_.tau, nodes_.tol, SeriesFor::matrices);
     if (!work.line.series()) return false;
     work.scratch.sums.resize(n + 1);

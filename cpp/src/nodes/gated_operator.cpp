@@ -6,7 +6,7 @@
 
 #include "nodes/layer.h"
 #include "nodes/node_literal_sums.h"
-#include "nodes/node_series.h"
+#include "nodes/node_pass.h"
 
 namespace alphacl {
 namespace {
@@ -38,7 +38,7 @@ class NodeProducts {
       const std::lock_guard<std::mutex> lock(spare_mutex_);
       scratch = std::move(spare_);
     }
-    if (!scratch) scratch = std::make_unique<Scratch>();
+    if (!scratch) scratch = std::make_unique<Scratch>(*layer_);
     run(v, active, out, lost, *scratch);
     if constexpr (std::is_same_v<T, double>) {
       std::vector<index_t> again;
@@ -52,20 +52,18 @@ class NodeProducts {
   }
 
  private:
-  // Pre-activations of all nodes (K × N each) and their lines.
+  // Pre-activations of all nodes (K × N each) and the series of their outputs.
   struct Kept {
     Buffer<T> p, p_aug, p0;
-    std::vector<NodeSeries<T>> lines;
+    std::vector<NodeSeries<T>> series;
   };
   struct Scratch {
-    Buffer<T> w, v, shifts, gates, u, u_aug, p, p_aug, p0, t;
-    Buffer<double> sums, products, minuends;
+    explicit Scratch(const Layer<T, S>& layer) : pass(layer) {}
+    NodePass<T, S> pass;
+    Buffer<T> w, v, shifts, p, p_aug, p0;
+    Buffer<double> products;
   };
-  struct Work {
-    NodeScratch<T> scratch;
-    Buffer<T> t, r, gates;
-    NodeSeries<T> line;
-  };
+  using Works = PerWorker<typename NodePass<T, S>::Work>;
 
   static Buffer<T> copied(View<const S> rows) {
     Buffer<T> copy(rows.rows * rows.cols);
@@ -98,12 +96,11 @@ class NodeProducts {
       kept_->p0.resize(count_ * n);
       project_outputs(output_weights(0), count_, kept_->p0.data());
     }
-    kept_->lines = std::vector<NodeSeries<T>>(static_cast<std::size_t>(count_));
+    kept_->series = std::vector<NodeSeries<T>>(static_cast<std::size_t>(count_));
     PerWorker<NodeScratch<T>> scratches;
     parallel_for(count_, [&](index_t k, int worker) {
       const T *p = kept_->p.data() + k * n, *p0 = other ? kept_->p0.data() + k * n : p;
-      fit_series(layer_->gate(), layer_->homogeneity(), layer_->tau(), layer_->tol(), p, p0, n,
-                 kept_->lines[static_cast<std::size_t>(k)], scratches[worker]);
+      fit_series(layer_->own(), p, p0, kept_->series[static_cast<std::size_t>(k)], scratches[worker]);
     });
   }
 
@@ -111,17 +108,15 @@ class NodeProducts {
   void run(View<const S> v, const index_t* active, View<S> out, double* lost, Scratch& s) const {
     const index_t count = v.rows, n = layer_->size(), d = size_, block = block_of(n, std::max<index_t>(1, count));
     for (Buffer<T>* vectors : {&s.w, &s.v}) vectors->resize(block * d);
-    for (Buffer<T>* lines : {&s.u, &s.u_aug}) lines->resize(block * n);
-    for (Buffer<T>* numbers : {&s.shifts, &s.gates}) numbers->resize(block);
-    for (Buffer<double>* numbers : {&s.sums, &s.minuends}) numbers->resize(block);
+    s.shifts.resize(block);
+    s.pass.resize(block);
     s.products.resize(block * d);
-    if (!own()) s.t.resize(block * n);
     if (!kept_) {
       s.p.resize(block * n);
       s.p_aug.resize(block * n);
       if (other_outputs()) s.p0.resize(block * n);
     }
-    PerWorker<Work> works;
+    Works works;
     for (index_t first = 0; first < count; first += block) {
       const index_t nodes = std::min(block, count - first), *of_block = active + first;
       project({v.row(first), nodes, v.cols, v.stride}, of_block, s);
@@ -132,12 +127,12 @@ class NodeProducts {
         const double size = norm_of(product, d);
         // What has left the range of float may be finite in double.
         const bool overflown = std::is_same_v<T, float> && !std::isfinite(size);
-        lost[first + i] = overflown ? std::numeric_limits<double>::infinity() : s.minuends[i] / size;
+        lost[first + i] = overflown ? std::numeric_limits<double>::infinity() : s.pass.minuend(i) / size;
       }
     }
   }
 
-  // u = V (x − centre)ᵀ of both views and, where they are not kept, the pre-activations.
+  // V (x − centre)ᵀ of both views and, where they are not kept, the pre-activations.
   void project(View<const S> v, const index_t* active, Scratch& s) const {
     const index_t d = size_, nodes = v.rows;
     for (index_t i = 0; i < nodes; ++i) {
@@ -152,61 +147,36 @@ class NodeProducts {
         project_outputs(s.w.data(), nodes, s.p0.data());
       }
     }
-    layer_->project_centred(layer_->x(), s.v.data(), nodes, s.u.data());
-    layer_->project_centred(layer_->x_aug(), s.v.data(), nodes, s.u_aug.data());
+    layer_->project_centred(layer_->x(), s.v.data(), nodes, s.pass.a(0));
+    layer_->project_centred(layer_->x_aug(), s.v.data(), nodes, s.pass.a_aug(0));
     layer_->centre_outputs(s.v.data(), nodes, s.shifts.data());
   }
 
   // s.products = 2N² A v of what project() left.
-  void multiply(index_t nodes, const index_t* active, Scratch& s, PerWorker<Work>& works) const {
+  void multiply(index_t nodes, const index_t* active, Scratch& s, Works& works) const {
     const Layer<T, S>& layer = *layer_;
     const index_t n = layer.size();
-    const bool other = other_outputs();
+    NodePass<T, S>& pass = s.pass;
     const auto from = [&](const Buffer<T>& fresh, Buffer<T> Kept::* kept, index_t i) -> const T* {
       return kept_ ? ((*kept_).*kept).data() + active[i] * n : fresh.data() + i * n;
     };
-    const auto open = [&](index_t i) {
-      const T *here = from(s.p, &Kept::p, i), *there = from(s.p_aug, &Kept::p_aug, i);
-      s.gates[i] = layer.reference_gate(weights_.data() + active[i] * size_, here, there);
-      node_kernels<T>().gate_difference_row(layer.gate(), here, s.shifts[i], s.gates[i], n, s.u.data() + i * n);
-      node_kernels<T>().gate_difference_row(layer.gate(), there, s.shifts[i], s.gates[i], n, s.u_aug.data() + i * n);
-    };
-    if (!own()) {
-      parallel_for(nodes, [&](index_t i, int) { open(i); });
-      layer.shared_laplacian(s.u.data(), nodes, s.t.data());
-    }
-    parallel_for(nodes, [&](index_t i, int worker) {
-      Work& work = works[worker];
-      const T *here = from(s.p, &Kept::p, i), *there = from(s.p_aug, &Kept::p_aug, i);
-      T *a = s.u.data() + i * n, *a_aug = s.u_aug.data() + i * n;
-      const T *t = s.t.data() + i * n, *r = layer.weight(), *row_size = layer.row_size();
-      if (own()) {
-        open(i);
-        work.t.resize(n);
-        work.r.resize(n);
-        const T* outputs = other ? from(s.p0, &Kept::p0, i) : here;
-        node_laplacian_of(active[i], here, outputs, a, s.gates[i], work);
-        t = work.t.data();
-        row_size = r = work.r.data();
-      }
-      work.gates.resize(2 * n);
-      const T* v = s.v.data() + i * size_;
-      s.minuends[i] = layer.minuend(here, there, a, a_aug, kernels<T>().dot(v, v, size_), row_size, own() ? 2 : 1, r,
-                                    s.gates[i], work.gates.data());
-      s.sums[i] = node_kernels<T>().gate_laplacian(layer.gate(), here, there, t, r, s.gates[i], n, a, a_aug);
-    });
-    layer.back(s.u.data(), s.u_aug.data(), s.sums.data(), nodes, s.products.data());
-  }
-
-  // work.t and work.r of node k, whose own importance compares `outputs`.
-  void node_laplacian_of(index_t k, const T* p, const T* outputs, const T* a, T reference, Work& work) const {
-    const Layer<T, S>& layer = *layer_;
-    const index_t n = layer.size();
-    const NodeSeries<T>* line = kept_ ? &kept_->lines[static_cast<std::size_t>(k)] : &work.line;
-    if (!kept_)
-      fit_series(layer.gate(), layer.homogeneity(), layer.tau(), layer.tol(), p, outputs, n, work.line, work.scratch);
-    node_laplacian(layer.gate(), layer.homogeneity(), layer.tau(), layer.tol(), p, outputs, a, reference, n, *line,
-                   work.t.data(), work.r.data(), work.scratch);
+    pass.run(
+        nodes, works,
+        [&](index_t i, NodeScratch<T>&) {
+          const T *p = from(s.p, &Kept::p, i), *p_aug = from(s.p_aug, &Kept::p_aug, i);
+          const T* p0 = own() && other_outputs() ? from(s.p0, &Kept::p0, i) : p;
+          const T reference = layer.reference_gate(weights_.data() + active[i] * size_, p, p_aug);
+          node_kernels<T>().gate_difference_row(layer.gate(), p, s.shifts[i], reference, n, pass.a(i));
+          node_kernels<T>().gate_difference_row(layer.gate(), p_aug, s.shifts[i], reference, n, pass.a_aug(i));
+          const bool fitted = own() && kept_;
+          const NodeSeries<T>* series = fitted ? &kept_->series[static_cast<std::size_t>(active[i])] : nullptr;
+          return NodeRow<T>{p, p_aug, p0, series, reference, pass.a(i), pass.a_aug(i)};
+        },
+        [&](index_t i, const NodeRow<T>& row) {
+          const T* v = s.v.data() + i * size_;
+          pass.gate_back(i, row, kernels<T>().dot(v, v, size_));
+        });
+    pass.back(nodes, s.products.data());
   }
 
   // out = A(w_k) v by the differences of all pairs.

@@ -11,8 +11,8 @@
 
 #include "alphacl/gated.h"
 #include "alphacl/precision.h"
-#include "importances/gaussian_series.h"
 #include "isa/tables/kernels.h"
+#include "nodes/node_gaussian.h"
 #include "packing/samples.h"
 #include "runtime/blas.h"
 #include "runtime/threads.h"
@@ -110,8 +110,8 @@ class Layer {
   double homogeneity() const { return h_.kind == Activation::Kind::monomial ? h_.parameter : 1; }
   /// The importance of all nodes; null: each node's own Gaussian, of these τ and tolerance.
   const Importance<T>* shared() const { return shared_; }
-  double tau() const { return tau_; }
-  double tol() const { return tol_; }
+  /// That Gaussian.
+  NodeGaussian own() const { return {gate_, homogeneity(), tau_, tol_, size()}; }
   /// x0 of the nodes' own importance, null where x itself serves.
   View<const S> own_inputs() const { return shared_ == nullptr ? x0_ : View<const S>{nullptr, 0, 0, 0}; }
   /// r of the shared importance.
@@ -163,16 +163,17 @@ class Layer {
   ///     Σ_i g_i (s_i a_i − r_i δ_i) x_i + g'_i r_i δ_i x'_i,   δ = a − a',
   ///
   /// if its terms were at right angles. Rounding errors of a product are of the order of ε times that, whatever is left
-  /// of it. s = factor · row_size; g, g' = h' at p, p'; G = g² ‖x − centre‖² + (g − reference)² ‖centre‖²; e = 0.1 G
-  /// ‖v‖²/d is what a = g x·v itself errs by, in units of ε², however small it is. Or 2 Σ_i s_i a_i²/‖v‖ if that is
-  /// larger and the importance is shared: samples that are nearly equal have the errors of its sums in common, others
-  /// have not. (Those of a node's own importance are taken in double.) square: ‖v‖²; gates: room for N of both.
-  double minuend(const T* p, const T* p_aug, const T* a, const T* a_aug, double square, const T* row_size,
-                 double factor, const T* r, T reference, T* gates) const {
+  /// of it. s = row_size, twice that of an own importance; g, g' = h' at p, p'; G = g² ‖x − centre‖² + (g − reference)²
+  /// ‖centre‖²; e = 0.1 G ‖v‖²/d is what a = g x·v itself errs by, in units of ε², however small it is. Or 2 Σ_i s_i
+  /// a_i²/‖v‖ if that is larger and the importance is shared: samples that are nearly equal have the errors of its sums
+  /// in common, others have not. (Those of a node's own importance are taken in double.) square: ‖v‖².
+  double minuend(const NodeRow<T>& row, double square) const {
     const index_t n = size();
-    T* gates_aug = gates + n;
-    node_kernels<T>().gate_row(gate_, p, nullptr, T(1), n, gates);
-    node_kernels<T>().gate_row(gate_, p_aug, nullptr, T(1), n, gates_aug);
+    const T *a = row.a, *a_aug = row.a_aug, *row_size = row.row_size, *r = row.r;
+    T *gates = row.gates, *gates_aug = gates + n;
+    node_kernels<T>().gate_row(gate_, row.p, nullptr, T(1), n, gates);
+    node_kernels<T>().gate_row(gate_, row.p_aug, nullptr, T(1), n, gates_aug);
+    const double factor = shared_ != nullptr ? 1 : 2, reference = static_cast<double>(row.reference);
     const double *squares = squares_.data(), *squares_aug = squares + n, centre = centre_square_;
     const double length = std::sqrt(square), of_a = largest_ * length > 0 ? 1 / (largest_ * length) : 0;
     const double of_row = shared_ != nullptr && largest_row_ > 0 ? 1 / largest_row_ : 1;
@@ -181,8 +182,8 @@ class Layer {
     double sum = 0, along = 0;
 #pragma omp simd reduction(+ : sum, along)
     for (index_t i = 0; i < n; ++i) {
-      const double gate = static_cast<double>(gates[i]), off = gate - static_cast<double>(reference);
-      const double gate_aug = static_cast<double>(gates_aug[i]), off_aug = gate_aug - static_cast<double>(reference);
+      const double gate = static_cast<double>(gates[i]), off = gate - reference;
+      const double gate_aug = static_cast<double>(gates_aug[i]), off_aug = gate_aug - reference;
       const double here = gate * gate * squares[i] + off * off * centre;
       const double there = gate_aug * gate_aug * squares_aug[i] + off_aug * off_aug * centre;
       const double s = of_row * factor * static_cast<double>(row_size[i]), weight = of_row * static_cast<double>(r[i]);

@@ -25,8 +25,9 @@ void node_product_of_differences(const Layer<double, S>& layer, const double* w,
   gate_rows(layer.x_aug(), gated_aug.data());
   std::unique_ptr<Importance<double>> own;
   if (layer.shared() == nullptr) {
-    node_kernels<double>().gate_row(layer.gate(), outputs, outputs, 1 / layer.homogeneity(), n, p.data());
-    own = gaussian<double, double>(View<const double>{p.data(), n, 1, 1}, layer.tau(), layer.tol(),
+    const NodeGaussian gaussian_of = layer.own();
+    node_kernels<double>().gate_row(gaussian_of.gate, outputs, outputs, 1 / gaussian_of.homogeneity, n, p.data());
+    own = gaussian<double, double>(View<const double>{p.data(), n, 1, 1}, gaussian_of.tau, gaussian_of.tol,
                                    GaussianMethod::tiles);
   }
   product_of_differences({gated.data(), n, d, d}, {gated_aug.data(), n, d, d}, own ? *own : *layer.shared(), v, out);
