@@ -18,7 +18,7 @@ ROOMS = {
     "importances": ("isa/tables", "runtime", "packing"),
     "covariance": ("isa/tables", "runtime", "packing", "importances"),
     "nodes": ("isa/tables", "runtime", "packing", "importances", "covariance"),
-    "pairs": ("isa/tables", "runtime", "packing", "importances", "covariance"),
+    "pairs": ("isa/tables", "runtime", "packing"),
     "eigen": ("isa/tables", "runtime", "packing"),
 }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <vector>
 
 #include "alphacl/importance.h"
 
@@ -55,6 +56,17 @@ auto in_float_else_double(Run&& run, Lost&& lost, Again&& again) {
   return single;
 }
 
+/// The same for each of `count` results: run(lost) says which float lost, again(indices) makes those in double.
+template <class Run, class Again>
+void each_in_float_else_double(index_t count, Run&& run, Again&& again) {
+  std::vector<char> lost(static_cast<std::size_t>(count), 0);  // threads write to it, so no bits
+  run(lost);
+  std::vector<index_t> indices;
+  for (index_t i = 0; i < count; ++i)
+    if (lost[static_cast<std::size_t>(i)]) indices.push_back(i);
+  if (!indices.empty()) again(indices);
+}
+
 /// Those in float32, `usual` unless α = ΦΦᵀ of more than the one moment that the centring makes small: squares of long
 /// sums, and a series that errs by 5e-8 itself, leave less.
 template <class T>
@@ -72,6 +84,12 @@ template <class S>
 Limits wide_limits_for(const Features<double>* phi) {
   constexpr Limits usual = wide_limits<S>;
   return sizeof(S) == 8 && phi != nullptr && phi->rank() > 1 ? Limits{25, usual.terms} : usual;
+}
+
+/// Whether n² pairs of `width` operations each are little enough to be gone through: a second or two.
+inline bool few_pairs(index_t n, index_t width) {
+  const double size = static_cast<double>(n), each = static_cast<double>(std::max<index_t>(width, 64));
+  return size * size * each <= 4e10;
 }
 
 /// ‖x‖ of n numbers, also where their squares leave the range of a double.

@@ -60,11 +60,12 @@ Sizes product(const Samples<T>& x, const Importance<T>& alpha, View<S> grad, Vie
 }
 
 template <class S>
-void wide_product(View<const S> x, View<const S> x_aug, const Importance<double>& alpha, View<S> grad,
-                  View<S> grad_aug) {
+Sizes wide_product(View<const S> x, View<const S> x_aug, const Importance<double>& alpha, View<S> grad,
+                   View<S> grad_aug) {
   const Sizes sizes = product<double, S>(SamplesOf<double, S>(x, x_aug), alpha, grad, grad_aug);
   if (cancelled(sizes, wide_limits<S>) && few_pairs(x.rows, x.cols))
     gradient_of_differences(x, x_aug, alpha, grad, grad_aug);
+  return sizes;
 }
 
 }  // namespace
@@ -78,8 +79,9 @@ void laplacian_product<double>(View<const double> x, View<const double> x_aug, c
 template <>
 void laplacian_product<float>(View<const float> x, View<const float> x_aug, const Importance<float>& alpha,
                               View<float> grad, View<float> grad_aug) {
-  const Sizes sizes = product<float, float>(SamplesOf<float, float>(x, x_aug), alpha, grad, grad_aug);
-  if (lost_in_float(sizes, single_gradient)) wide_product<float>(x, x_aug, *alpha.widened(), grad, grad_aug);
+  in_float_else_double([&] { return product<float, float>(SamplesOf<float, float>(x, x_aug), alpha, grad, grad_aug); },
+                       [](const Sizes& sizes) { return lost_in_float(sizes, single_gradient); },
+                       [&] { return wide_product<float>(x, x_aug, *alpha.widened(), grad, grad_aug); });
 }
 
 }  // namespace alphacl

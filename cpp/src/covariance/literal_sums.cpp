@@ -78,11 +78,6 @@ void for_differences(View<const S> x, View<const S> x_aug, const Importance<doub
 
 }  // namespace
 
-bool few_pairs(index_t n, index_t width) {
-  const double size = static_cast<double>(n), each = static_cast<double>(std::max<index_t>(width, 64));
-  return size * size * each <= 4e10;
-}
-
 template <class S>
 void covariance_of_differences(View<const S> x, View<const S> x_aug, const Importance<double>& alpha, double* out) {
   const index_t d = x.cols;

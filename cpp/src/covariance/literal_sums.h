@@ -6,9 +6,6 @@
 
 namespace alphacl {
 
-/// Whether n² pairs of `width` operations each are little enough to be gone through: a second or two.
-bool few_pairs(index_t n, index_t width);
-
 /// out (d × d) = Σ_ij α_ij [(x_i − x_j)(x_i − x_j)ᵀ − δ_i δ_iᵀ]. Time O(N²) and d² operations for every pair with
 /// α_ij ≠ 0; memory O(d²).
 template <class S>

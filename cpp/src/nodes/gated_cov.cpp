@@ -372,21 +372,20 @@ void covariances(View<const double> x, View<const double> x_aug, View<const doub
 
 void covariances(View<const float> x, View<const float> x_aug, View<const float> weights, const Activation& h,
                  const NodeImportance<float>& alpha, const std::vector<index_t>& all, float* out) {
-  std::vector<char> marked(all.size(), 0);
-  GatedCov<float, float>(x, x_aug, weights, h, alpha.shared, alpha)
-      .run(all, [&](index_t k, const double* matrix, const Sizes& sizes) {
-        write(matrix, x.cols, k, out);
-        marked[static_cast<std::size_t>(k)] = lost_in_float(sizes, single_gated_covariance);
-      });
-  std::vector<index_t> again;
-  for (const index_t k : all)
-    if (marked[static_cast<std::size_t>(k)]) again.push_back(k);
-  if (again.empty()) return;
-  const auto wide = alpha.shared ? alpha.shared->widened() : nullptr;
-  NodeImportance<float> finer = alpha;
-  finer.tol = std::min(alpha.tol, wide_tolerance);
-  GatedCov<double, float>(x, x_aug, weights, h, wide.get(), finer)
-      .run(again, [&](index_t k, const double* matrix, const Sizes&) { write(matrix, x.cols, k, out); });
+  const auto single = [&](std::vector<char>& lost) {
+    GatedCov<float, float>(x, x_aug, weights, h, alpha.shared, alpha)
+        .run(all, [&](index_t k, const double* matrix, const Sizes& sizes) {
+          write(matrix, x.cols, k, out);
+          lost[static_cast<std::size_t>(k)] = lost_in_float(sizes, single_gated_covariance);
+        });
+  };
+  each_in_float_else_double(weights.rows, single, [&](const std::vector<index_t>& again) {
+    const auto wide = alpha.shared ? alpha.shared->widened() : nullptr;
+    NodeImportance<float> finer = alpha;
+    finer.tol = std::min(alpha.tol, wide_tolerance);
+    GatedCov<double, float>(x, x_aug, weights, h, wide.get(), finer)
+        .run(again, [&](index_t k, const double* matrix, const Sizes&) { write(matrix, x.cols, k, out); });
+  });
 }
 
 }  // namespace

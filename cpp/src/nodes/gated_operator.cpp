@@ -281,27 +281,29 @@ std::unique_ptr<GatedOperator<T>> GatedOperator<T>::with_weights(View<const T> w
 
 template <class T>
 void GatedOperator<T>::apply(View<const T> v, const index_t* active, View<T> out) const {
-  constexpr double never = std::numeric_limits<double>::infinity();
   Buffer<double> lost(v.rows);
   if constexpr (std::is_same_v<T, double>) {
     parts_->products->apply(v, active, out, wide_limits<double>.minuend, lost.data());
   } else {
-    parts_->products->apply(v, active, out, never, lost.data());
-    std::vector<index_t> again;
-    for (index_t i = 0; i < v.rows; ++i)
-      if (lost[i] > largest_cancellation_of_products) again.push_back(i);
-    if (again.empty()) return;
-    const index_t rows = static_cast<index_t>(again.size()), d = parts_->size;
-    Buffer<T> from(rows * d), to(rows * d);
-    std::vector<index_t> nodes;
-    for (index_t i = 0; i < rows; ++i) {
-      const index_t row = again[static_cast<std::size_t>(i)];
-      nodes.push_back(active[row]);
-      std::copy_n(v.row(row), d, from.data() + i * d);
-    }
-    parts_->in_double().apply({from.data(), rows, d, d}, nodes.data(), {to.data(), rows, d, d}, wide_limits<T>.minuend,
-                              lost.data());
-    for (index_t i = 0; i < rows; ++i) std::copy_n(to.data() + i * d, d, out.row(again[static_cast<std::size_t>(i)]));
+    const auto single = [&](std::vector<char>& again) {
+      constexpr double never = std::numeric_limits<double>::infinity();
+      parts_->products->apply(v, active, out, never, lost.data());
+      for (index_t i = 0; i < v.rows; ++i)
+        again[static_cast<std::size_t>(i)] = lost[i] > largest_cancellation_of_products;
+    };
+    each_in_float_else_double(v.rows, single, [&](const std::vector<index_t>& again) {
+      const index_t rows = static_cast<index_t>(again.size()), d = parts_->size;
+      Buffer<T> from(rows * d), to(rows * d);
+      std::vector<index_t> nodes;
+      for (index_t i = 0; i < rows; ++i) {
+        const index_t row = again[static_cast<std::size_t>(i)];
+        nodes.push_back(active[row]);
+        std::copy_n(v.row(row), d, from.data() + i * d);
+      }
+      parts_->in_double().apply({from.data(), rows, d, d}, nodes.data(), {to.data(), rows, d, d},
+                                wide_limits<T>.minuend, lost.data());
+      for (index_t i = 0; i < rows; ++i) std::copy_n(to.data() + i * d, d, out.row(again[static_cast<std::size_t>(i)]));
+    });
   }
 }
 

@@ -84,10 +84,16 @@ class ScoredFeatures {
   Buffer<T> given_;  // as given; where all is scored by differences, samples_ is their transpose
 };
 
+/// Samples of the largest block: a tile of it stays in the second-level cache.
+constexpr index_t most_pair_block = 256;
 /// Samples of a block. Depends on the sizes alone: results do not depend on the number of threads.
-inline index_t pair_block(index_t n) { return std::clamp<index_t>(ceil_div(ceil_div(n, 32), 32) * 32, 64, 256); }
-/// Rows of a tile lie an odd number of cache lines apart.
-constexpr index_t pair_stride = 256 + 16;
+inline index_t pair_block(index_t n) {
+  return std::clamp<index_t>(ceil_div(ceil_div(n, 32), 32) * 32, 64, most_pair_block);
+}
+/// Rows of a tile lie an odd number of cache lines apart, and hold whole panels.
+constexpr index_t pair_stride = most_pair_block + 16;
+static_assert(most_pair_block % most_panel == 0, "products() writes whole panels");
+static_assert(most_pair_block <= most_multiplied, "a tile is multiplied at once");
 
 struct BlockPair {
   index_t left, right;

@@ -4,7 +4,6 @@
 #include <limits>
 
 #include "alphacl/precision.h"
-#include "covariance/literal_sums.h"
 #include "packing/samples.h"
 #include "packing/scored_features.h"
 
@@ -48,8 +47,8 @@ class ScoreTiles {
     PerWorker<Work> works;
     for_block_pairs(ceil_div(n, height), one_set_ ? 0 : ceil_div(k, width), [&](const BlockPair& pair, int worker) {
       Work& work = works[worker];
-      work.tile.resize(256 * pair_stride);
-      work.scratch.resize(4 * 256);
+      work.tile.resize(most_pair_block * pair_stride);
+      work.scratch.resize(4 * most_pair_block);
       const index_t i0 = pair.left * height, ni = std::min(height, n - i0);
       const index_t j0 = pair.right * width, nj = std::min(width, k - j0);
       left_.products(i0, ni, right(), j0, nj, work.tile.data(), pair_stride);
@@ -185,7 +184,7 @@ WeightedFeatures<T> weighted_products(const ScoreTiles<T>& scores, PairForm form
       if (!exponential) w.col_low = cols->low.data() + j0;
       w.col_weight = cols->weight.data() + j0;
     }
-    T scaled[2 * 256];
+    T scaled[2 * most_pair_block];
     if (exponential) {
       const index_t bi = i0 / pair_block(n), bj = j0 / pair_block(k);
       double top = rows.highest[bi], bottom = rows.lowest[bi];
@@ -201,8 +200,8 @@ WeightedFeatures<T> weighted_products(const ScoreTiles<T>& scores, PairForm form
         w.row_weight = scaled;
         if (cols != nullptr) {
           const T of_col = static_cast<T>(std::exp(top - cols->highest[bj]));
-          for (index_t j = 0; j < tile.nj; ++j) scaled[256 + j] = of_col * cols->relative[j0 + j];
-          w.col_weight = scaled + 256;
+          for (index_t j = 0; j < tile.nj; ++j) scaled[most_pair_block + j] = of_col * cols->relative[j0 + j];
+          w.col_weight = scaled + most_pair_block;
         }
       }
     }
