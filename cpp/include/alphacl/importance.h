@@ -62,14 +62,14 @@ class LaplacianSink {
  public:
   virtual ~LaplacianSink() = default;
 
-  /// Samples order[begin … end) (or begin … end): adds D_i x_i x_iᵀ − 2 x_i y_iᵀ − R_i δ_i δ_iᵀ; `degree` and `weight`
+  /// Samples order[begin … end) (or begin … end): adds D_i x_i x_iᵀ − 2 x_i y_iᵀ − R_i δ_i δ_iᵀ; `degree` and `row_sum`
   /// (D and R) are indexed by sample, row 0 of y belongs to `begin`. Only the symmetric part counts,
   /// so y = Ux with U + Uᵀ = α + αᵀ will do.
-  virtual void tiles(index_t begin, index_t end, const index_t* order, const double* degree, const double* weight,
+  virtual void tiles(index_t begin, index_t end, const index_t* order, const double* degree, const double* row_sum,
                      View<const T> y) = 0;
 
   /// All samples, for α = ΦΦᵀ: adds Σ D_i x_i x_iᵀ − R_i δ_i δ_iᵀ − 2(ΦᵀX)ᵀ(ΦᵀX).
-  virtual void factors(const double* degree, const double* weight, const Features<T>& phi) = 0;
+  virtual void factors(const double* degree, const double* row_sum, const Features<T>& phi) = 0;
 
   /// The length l of a sample, such that roundings of terms l_i l_j are those of the result.
   virtual double length(const T* x) const = 0;
@@ -90,11 +90,11 @@ class Importance {
   virtual void col_sums(double* c) const = 0;
   /// D and R as laplacian() uses them: without the diagonal where D would be lost beside it, at the same relative
   /// accuracy as α itself.
-  virtual void degrees(double* degree, double* weight) const = 0;
+  virtual void degrees(double* degree, double* row_sum) const = 0;
   /// out = (α + αᵀ) y without what degrees() leaves out: the Laplacian of the pairs is diag(D) y − out. And degrees(),
   /// unless both are null. Rows of y lie at least y.cols apart. In double: where β = α + αᵀ joins tight clusters,
   /// β_i y is nearly D_i y_i and the same for all samples of a cluster, and so would be its rounding.
-  virtual void symmetric_product(View<const T> y, View<double> out, double* degree, double* weight) const = 0;
+  virtual void symmetric_product(View<const T> y, View<double> out, double* degree, double* row_sum) const = 0;
   /// out = α y, y: N × q.
   virtual void matmul(View<const T> y, View<T> out) const = 0;
   virtual bool symmetric() const { return true; }

@@ -21,13 +21,13 @@ class TraceSink final : public LaplacianSink<T> {
  public:
   explicit TraceSink(const Samples<T>& x) : x_(x) {}
 
-  void tiles(index_t begin, index_t end, const index_t* order, const double* degree, const double* weight,
+  void tiles(index_t begin, index_t end, const index_t* order, const double* degree, const double* row_sum,
              View<const T> y) override {
-    pass(begin, end, order, degree, weight, y, nullptr);
+    pass(begin, end, order, degree, row_sum, y, nullptr);
   }
 
-  void factors(const double* degree, const double* weight, const Features<T>& phi) override {
-    pass(0, x_.size(), nullptr, degree, weight, {nullptr, 0, 0, 0}, &phi);
+  void factors(const double* degree, const double* row_sum, const Features<T>& phi) override {
+    pass(0, x_.size(), nullptr, degree, row_sum, {nullptr, 0, 0, 0}, &phi);
   }
 
   /// l⁴ = Σ_k x_k⁴: Σ_k x_ik² x_jk², the squared rounding of x_i·x_j, is at most l_i² l_j².
@@ -49,7 +49,7 @@ class TraceSink final : public LaplacianSink<T> {
     return sum;
   }
 
-  void pass(index_t begin, index_t end, const index_t* order, const double* degree, const double* weight,
+  void pass(index_t begin, index_t end, const index_t* order, const double* degree, const double* row_sum,
             View<const T> y, const Features<T>* phi) {
     const index_t d = x_.features(), p = phi ? phi->rank() : 0;
     const index_t by_memory = (index_t{1} << 23) / std::max<index_t>(1, p * d);
@@ -92,7 +92,7 @@ class TraceSink final : public LaplacianSink<T> {
         }
         x_.deltas(i, n, order, work.x.data());
         row = work.x.data();
-        for (index_t r = 0; r < n; ++r, row += d) sum -= weight[order ? order[i + r] : i + r] * dot(row, row, d);
+        for (index_t r = 0; r < n; ++r, row += d) sum -= row_sum[order ? order[i + r] : i + r] * dot(row, row, d);
       }
       sums[2 * g] = sum;
       sums[2 * g + 1] = positive;

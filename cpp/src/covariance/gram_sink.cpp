@@ -136,14 +136,14 @@ void GramSink<T>::probe(const T* packed, index_t n, const T* weights, index_t g)
 // in T are kept short, since roundings of many equal samples have one sign (2e-6 in chains of 192).
 template <class T>
 void GramSink<T>::multiply(Scratch& s, index_t n, index_t first, index_t last, double* upper, bool symmetric,
-                           RowPrefetch* ahead) const {
+                           RowPrefetch* prefetch) const {
   const Kernels<T>& kernel = kernels<T>();
   const index_t chain = panels_ <= 2 ? 48 : gram_chunk;
   for (index_t r = 0; r < n; r += chain) {
     const index_t count = std::min(chain, n - r), at = r * kernel.panel;
     if (symmetric)
       kernel.cross_gram(s.a.data() + at, s.b.data() + at, count, packed_stride, first, last, upper,
-                        r == 0 ? ahead : nullptr);
+                        r == 0 ? prefetch : nullptr);
     else
       kernel.gram(s.a.data() + at, s.b.data() + at, count, packed_stride, first, last, upper);
   }
@@ -174,7 +174,7 @@ void GramSink<T>::for_groups(index_t groups, index_t n, F&& body) {
 }
 
 template <class T>
-void GramSink<T>::tiles(index_t begin, index_t end, const index_t* order, const double* degree, const double* weight,
+void GramSink<T>::tiles(index_t begin, index_t end, const index_t* order, const double* degree, const double* row_sum,
                         View<const T> y) {
   const Kernels<T>& kernel = kernels<T>();
   const index_t d = x_.features(), panel = kernel.panel;
@@ -196,7 +196,7 @@ void GramSink<T>::tiles(index_t begin, index_t end, const index_t* order, const 
       multiply(s, n, first, last, upper, true, nullptr);
       if (products_only_) continue;
       for (index_t r = 0; r < n; ++r) {
-        const double w = weight[order ? order[begin + i + r] : begin + i + r];
+        const double w = row_sum[order ? order[begin + i + r] : begin + i + r];
         x_.deltas(begin + i + r, 1, order, s.row.data());
         kernel.pack_row(s.row.data(), nullptr, static_cast<T>(-w), row_factors<T>()[r], d, packed_stride,
                         s.a.data() + r * panel, s.b.data() + r * panel);
@@ -207,8 +207,8 @@ void GramSink<T>::tiles(index_t begin, index_t end, const index_t* order, const 
 }
 
 template <class T>
-void GramSink<T>::factors(const double* degree, const double* weight, const Features<T>& phi) {
-  pairs(nullptr, x_.size(), degree, weight, &phi);
+void GramSink<T>::factors(const double* degree, const double* row_sum, const Features<T>& phi) {
+  add_views(nullptr, x_.size(), degree, row_sum, &phi);
 }
 
 // How many groups share the work: fewer where the moments of all would not fit.
@@ -227,24 +227,24 @@ index_t GramSink<T>::groups_for(const Features<T>* phi) {
 }
 
 template <class T>
-void GramSink<T>::pairs(const index_t* rows, index_t n, const double* degree, const double* weight,
-                        const Features<T>* phi) {
+void GramSink<T>::add_views(const index_t* rows, index_t n, const double* degree, const double* row_sum,
+                            const Features<T>* phi) {
   for_groups(groups_for(phi), n, [&](index_t g, index_t i, index_t stop, index_t first, index_t last, Scratch& s) {
     if (phi || probed_) s.plain.resize(packed_stride * panels_ * kernels<T>().panel);
     Entries entries;
     for (; i < stop; ++i) {
       const index_t row = rows ? rows[i] : i;
-      entries.add(row, degree[row], weight[row]);
+      entries.add(row, degree[row], row_sum[row]);
       if (entries.count < gram_chunk && i + 1 < stop) continue;
       const index_t next = i + 1, left = std::min(gram_chunk, stop - next);
-      RowPrefetch ahead = x_.ahead(rows ? rows + next : nullptr, next, left);
-      flush(entries, ahead, phi, g, first, last, s);
+      RowPrefetch prefetch = x_.prefetch(rows ? rows + next : nullptr, next, left);
+      flush(entries, prefetch, phi, g, first, last, s);
     }
   });
 }
 
 template <class T>
-void GramSink<T>::flush(Entries& entries, RowPrefetch& ahead, const Features<T>* phi, index_t g, index_t first,
+void GramSink<T>::flush(Entries& entries, RowPrefetch& prefetch, const Features<T>* phi, index_t g, index_t first,
                         index_t last, Scratch& s) {
   const Kernels<T>& kernel = kernels<T>();
   const index_t n = entries.count;
@@ -252,7 +252,7 @@ void GramSink<T>::flush(Entries& entries, RowPrefetch& ahead, const Features<T>*
   x_.pack({entries.rows, entries.a, entries.b, entries.c, entries.e, n, packed_stride, s.a.data(), s.b.data(),
            phi || probed_ ? s.plain.data() : nullptr});
   if (probed_ && first == 0) probe(s.plain.data(), n, entries.degree, g);
-  multiply(s, n, first, last, tiles_of(g, first), true, &ahead);
+  multiply(s, n, first, last, tiles_of(g, first), true, &prefetch);
   if (phi) add_moments(*phi, entries.rows, s.plain.data(), n, g, first, last, s);
   entries.count = 0;
   if (entries.deltas == 0) return;
@@ -267,8 +267,8 @@ void GramSink<T>::flush(Entries& entries, RowPrefetch& ahead, const Features<T>*
 }
 
 template <class T>
-void GramSink<T>::outer(const Samples<T>& z, const index_t* rows, index_t n, const double* weight,
-                        const Features<T>* phi) {
+void GramSink<T>::add_outer(const Samples<T>& z, const index_t* rows, index_t n, const double* weights,
+                            const Features<T>* phi) {
   for_groups(groups_for(phi), n, [&](index_t g, index_t i, index_t stop, index_t first, index_t last, Scratch& s) {
     T one[gram_chunk], none[gram_chunk], none_aug[gram_chunk], w[gram_chunk];
     for (; i < stop; i += gram_chunk) {
@@ -278,7 +278,7 @@ void GramSink<T>::outer(const Samples<T>& z, const index_t* rows, index_t n, con
         const double factor = row_factor(r);
         one[r] = static_cast<T>(factor);
         none[r] = none_aug[r] = T(0);
-        w[r] = static_cast<T>(weight[rows[i + r]] / factor);
+        w[r] = static_cast<T>(weights[rows[i + r]] / factor);
       }
       z.pack({rows + i, one, none, w, none_aug, count, packed_stride, s.a.data(), s.b.data(), nullptr});
       multiply(s, count, first, last, tiles_of(g, first), false, nullptr);

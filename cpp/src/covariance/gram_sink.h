@@ -23,20 +23,20 @@ class GramSink final : public LaplacianSink<T> {
 
   GramSink(const Samples<T>& x, bool probed) : GramSink(x, probed, groups(x.size(), x.features())) {}
   GramSink(const Samples<T>& x, bool probed, index_t groups);
-  void tiles(index_t begin, index_t end, const index_t* order, const double* degree, const double* weight,
+  void tiles(index_t begin, index_t end, const index_t* order, const double* degree, const double* row_sum,
              View<const T> y) override;
-  void factors(const double* degree, const double* weight, const Features<T>& phi) override;
+  void factors(const double* degree, const double* row_sum, const Features<T>& phi) override;
   double length(const T* x) const override;
   void terms(double root) override { terms_ = root; }
 
   /// Samples rows[0 … n) (the first n where null): adds Σ D_i x_i x_iᵀ − R_i δ_i δ_iᵀ, and −2(ΦᵀX)ᵀ(ΦᵀX) over them
   /// where phi is given; then D and R have the same sign everywhere.
-  void pairs(const index_t* rows, index_t n, const double* degree, const double* weight, const Features<T>* phi);
-  /// Samples rows[0 … n) of z, which has the features of x: adds Σ w_i z_i z_iᵀ, half the work of pairs(), and their
-  /// part of the moments ΦᵀX where phi, the one given to pairs(), is given. Not where probed.
-  void outer(const Samples<T>& z, const index_t* rows, index_t n, const double* weight, const Features<T>* phi);
+  void add_views(const index_t* rows, index_t n, const double* degree, const double* row_sum, const Features<T>* phi);
+  /// Samples rows[0 … n) of z, which has the features of x: adds Σ w_i z_i z_iᵀ, half the work of add_views(), and
+  /// their part of the moments ΦᵀX where phi, the one given to add_views(), is given. Not where probed.
+  void add_outer(const Samples<T>& z, const index_t* rows, index_t n, const double* weights, const Features<T>* phi);
   /// From now on tiles() adds −2 x_i y_iᵀ alone.
-  void leave_weights_out() { products_only_ = true; }
+  void products_only() { products_only_ = true; }
 
   /// out (d × d doubles, exactly symmetric) = scale · what was collected.
   GramNorms finish(double scale, double* out) const;
@@ -53,9 +53,9 @@ class GramSink final : public LaplacianSink<T> {
   double* tiles_of(index_t g, index_t first) const;
   void probe(const T* packed, index_t n, const T* weights, index_t g);
   void multiply(Scratch& s, index_t n, index_t first, index_t last, double* upper, bool symmetric,
-                RowPrefetch* ahead) const;
+                RowPrefetch* prefetch) const;
   index_t groups_for(const Features<T>* phi);
-  void flush(Entries& entries, RowPrefetch& ahead, const Features<T>* phi, index_t g, index_t first, index_t last,
+  void flush(Entries& entries, RowPrefetch& prefetch, const Features<T>* phi, index_t g, index_t first, index_t last,
              Scratch& s);
   void add_moments(const Features<T>& phi, const index_t* rows, const T* packed, index_t n, index_t g, index_t first,
                    index_t last, Scratch& s);

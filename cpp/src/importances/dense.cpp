@@ -47,8 +47,8 @@ class Dense final : public TiledImportance<T> {
     args.ld_out = ld;
     args.beta_row = sums.degree + w.i0;
     args.beta_col = sums.degree + w.j0;
-    args.alpha_row = sums.weight + w.i0;
-    args.alpha_col = sums.weight + w.j0;
+    args.alpha_row = sums.row_sum + w.i0;
+    args.alpha_col = sums.row_sum + w.j0;
     args.probe = sums.probe + w.j0;
     args.probed_row = sums.probed + w.i0;
     args.scratch = scratch.columns.data();
@@ -56,21 +56,21 @@ class Dense final : public TiledImportance<T> {
     return true;
   }
 
-  bool may_prefetch(const Tile& w, TilePrefetch& ahead) const override {
+  bool may_prefetch(const Tile& w, TilePrefetch& prefetch) const override {
     const index_t item = static_cast<index_t>(sizeof(S)), stride = alpha_.stride * item;
     const auto block = [&](index_t i, index_t ni, index_t j, index_t nj) {
       return TilePrefetch::Block{reinterpret_cast<const char*>(alpha_.row(i) + j), ni, stride, ceil_div(nj * item, 64)};
     };
-    ahead = {{block(w.j0, w.nj, w.i0, w.ni), block(w.i0, w.ni, w.j0, w.nj)}, 0, 0, 0};
+    prefetch = {{block(w.j0, w.nj, w.i0, w.ni), block(w.i0, w.ni, w.j0, w.nj)}, 0, 0, 0};
     return true;
   }
 
   bool symmetric() const override { return false; }
   bool nonnegative() const override { return false; }
-  bool sums_weights() const override { return true; }
+  bool keeps_row_sums() const override { return true; }
 
-  void weights(index_t begin, index_t end, const double*, double* weight) const override {
-    for (index_t i = begin; i < end; ++i) weight[i] += static_cast<double>(alpha_.row(i)[i]);
+  void row_sums_of(index_t begin, index_t end, const double*, double* row_sum) const override {
+    for (index_t i = begin; i < end; ++i) row_sum[i] += static_cast<double>(alpha_.row(i)[i]);
   }
 
  private:

@@ -50,9 +50,9 @@ class OffDiagonal final : public FactoredImportance<T> {
   explicit OffDiagonal(index_t size) : FactoredImportance<T>(size, std::make_unique<Ones<T>>()) {}
 
   void row_sums(double* r) const override { std::fill_n(r, this->size(), static_cast<double>(this->size() - 1)); }
-  void degrees(double* degree, double* weight) const override {
+  void degrees(double* degree, double* row_sum) const override {
     std::fill_n(degree, this->size(), 2 * static_cast<double>(this->size()));
-    row_sums(weight);
+    row_sums(row_sum);
   }
   void matmul(View<const T> y, View<T> out) const override {
     FactoredImportance<T>::matmul(y, out);
@@ -147,9 +147,9 @@ void FactoredImportance<T>::row_sums(double* r) const {
 }
 
 template <class T>
-void FactoredImportance<T>::degrees(double* degree, double* weight) const {
-  row_sums(weight);
-  for (index_t i = 0; i < this->size(); ++i) degree[i] = 2 * weight[i];
+void FactoredImportance<T>::degrees(double* degree, double* row_sum) const {
+  row_sums(row_sum);
+  for (index_t i = 0; i < this->size(); ++i) degree[i] = 2 * row_sum[i];
 }
 
 template <class T>
@@ -197,16 +197,17 @@ void FactoredImportance<T>::matmul(View<const T> y, View<T> out) const {
 }
 
 template <class T>
-void FactoredImportance<T>::symmetric_product(View<const T> y, View<double> out, double* degree, double* weight) const {
-  if (degree != nullptr) degrees(degree, weight);
+void FactoredImportance<T>::symmetric_product(View<const T> y, View<double> out, double* degree,
+                                              double* row_sum) const {
+  if (degree != nullptr) degrees(degree, row_sum);
   multiply(y, T(2), out);  // with the diagonal, as degrees() has it
 }
 
 template <class T>
 void FactoredImportance<T>::laplacian(const Samples<T>&, LaplacianSink<T>& sink) const {
-  Buffer<double> weight(this->size()), degree(this->size());
-  degrees(degree.data(), weight.data());
-  sink.factors(degree.data(), weight.data(), *phi_);
+  Buffer<double> row_sum(this->size()), degree(this->size());
+  degrees(degree.data(), row_sum.data());
+  sink.factors(degree.data(), row_sum.data(), *phi_);
 }
 
 template <class T>

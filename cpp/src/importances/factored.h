@@ -12,9 +12,9 @@ class FactoredImportance : public Importance<T> {
  public:
   void row_sums(double* r) const override;
   void col_sums(double* c) const override { row_sums(c); }
-  void degrees(double* degree, double* weight) const override;
+  void degrees(double* degree, double* row_sum) const override;
   void matmul(View<const T> y, View<T> out) const override;
-  void symmetric_product(View<const T> y, View<double> out, double* degree, double* weight) const override;
+  void symmetric_product(View<const T> y, View<double> out, double* degree, double* row_sum) const override;
   bool nonnegative() const override { return phi_->nonnegative(); }
   void laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const override;
   void to_dense(View<T> out) const override;

@@ -22,7 +22,7 @@ namespace {
 constexpr index_t gathered_rows = 64;  // a run of thin blocks is closed at this size
 constexpr index_t chunk = 256;         // rows handled at a time
 constexpr index_t tile_cols = 384;
-constexpr index_t panel_rows = 8192;
+constexpr index_t strip_rows = 8192;
 // Entries a sample that pairs of lonely segments with crowded ones may cost; beyond that they count up to tol only.
 constexpr index_t most_lonely_entries = 64;
 
@@ -49,10 +49,10 @@ class SortedGaussian final : public Importance<T> {
 
   void row_sums(double* r) const override;
   void col_sums(double* c) const override { row_sums(c); }
-  void degrees(double* degree, double* weight) const override;
+  void degrees(double* degree, double* row_sum) const override;
   void matmul(View<const T> y, View<T> out) const override { multiply(y, T(1), true, out); }
-  void symmetric_product(View<const T> y, View<double> out, double* degree, double* weight) const override {
-    if (degree != nullptr) degrees(degree, weight);
+  void symmetric_product(View<const T> y, View<double> out, double* degree, double* row_sum) const override {
+    if (degree != nullptr) degrees(degree, row_sum);
     multiply(y, T(2), false, out);
   }
   void laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const override;
@@ -369,11 +369,11 @@ void SortedGaussian<T>::pair_sums(double* r) const {
 // The diagonal is left out here and of what laplacian() hands on: at small τ it is nearly all there is, and would
 // cancel.
 template <class T>
-void SortedGaussian<T>::degrees(double* degree, double* weight) const {
-  pair_sums(weight);
+void SortedGaussian<T>::degrees(double* degree, double* row_sum) const {
+  pair_sums(row_sum);
   for (index_t i = 0; i < this->size(); ++i) {
-    degree[i] = 2 * weight[i];
-    weight[i] += 1;
+    degree[i] = 2 * row_sum[i];
+    row_sum[i] += 1;
   }
 }
 
@@ -404,26 +404,26 @@ void SortedGaussian<T>::multiply(View<const T> y, T factor, bool diagonal, View<
 template <class T>
 void SortedGaussian<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const {
   const index_t n = this->size(), d = x.features(), p = series_.rank();
-  Buffer<double> weight(n), degree(n);
-  degrees(degree.data(), weight.data());
+  Buffer<double> row_sum(n), degree(n);
+  degrees(degree.data(), row_sum.data());
   Buffer<T> sorted(n * d), gathered(crowded_count_ * p * d);
   parallel_for(ceil_div(n, chunk), [&](index_t b, int) {
     x.centered(b * chunk, std::min(chunk, n - b * chunk), order_.data(), sorted.data() + b * chunk * d);
   });
   gather<T>(sorted.data(), d, gathered.data());
-  Buffer<T> y(std::min(n, panel_rows + chunk) * d);
+  Buffer<T> y(std::min(n, strip_rows + chunk) * d);
   PerWorker<Scratch> scratches;
   const index_t chunks = static_cast<index_t>(chunks_.size());
   for (index_t c0 = 0; c0 < chunks;) {
     const index_t begin = chunks_[static_cast<std::size_t>(c0)].begin;
     index_t c1 = c0 + 1;
-    while (c1 < chunks && chunks_[static_cast<std::size_t>(c1)].end <= begin + panel_rows) ++c1;
+    while (c1 < chunks && chunks_[static_cast<std::size_t>(c1)].end <= begin + strip_rows) ++c1;
     parallel_for(c1 - c0, [&](index_t c, int worker) {
       const Rows& rows = chunks_[static_cast<std::size_t>(c0 + c)];
       T* out = y.data() + (rows.begin - begin) * d;
       product(rows, sorted.data(), gathered.data(), d, false, out, scratches[worker]);
     });
-    sink.tiles(begin, chunks_[static_cast<std::size_t>(c1 - 1)].end, order_.data(), degree.data(), weight.data(),
+    sink.tiles(begin, chunks_[static_cast<std::size_t>(c1 - 1)].end, order_.data(), degree.data(), row_sum.data(),
                {y.data(), y.size() / d, d, d});
     c0 = c1;
   }

@@ -118,10 +118,10 @@ class PairImportance final : public TiledImportance<T> {
   bool nonnegative() const override {
     return std::all_of(weights_.a.begin(), weights_.a.end(), [](double a) { return a >= 0; });
   }
-  bool sums_weights() const override { return true; }
-  void weights(index_t begin, index_t end, const double*, double* weight) const override {
+  bool keeps_row_sums() const override { return true; }
+  void row_sums_of(index_t begin, index_t end, const double*, double* row_sum) const override {
     // The only sample of one takes part in no tile.
-    if (!finite_) std::fill(weight + begin, weight + end, std::numeric_limits<double>::quiet_NaN());
+    if (!finite_) std::fill(row_sum + begin, row_sum + end, std::numeric_limits<double>::quiet_NaN());
   }
 
  private:
@@ -182,8 +182,8 @@ class PairImportance final : public TiledImportance<T> {
     if (sums.degree != nullptr) {
       weights.sum_i = sums.degree + w.i0;
       weights.sum_j = sums.degree + w.j0;
-      weights.own_i = sums.weight + w.i0;
-      weights.own_j = sums.weight + w.j0;
+      weights.own_i = sums.row_sum + w.i0;
+      weights.own_j = sums.row_sum + w.j0;
     }
     pair_kernels<S>().weights(tile, weights);
     for (index_t i = 0; i < w.ni; ++i)

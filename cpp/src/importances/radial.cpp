@@ -139,17 +139,17 @@ class RadialImportance final : public TiledImportance<T> {
   }
 
   bool symmetric() const override { return !kernel_.normalize; }
-  bool sums_weights() const override { return false; }
+  bool keeps_row_sums() const override { return false; }
 
-  void weights(index_t begin, index_t end, const double* degree, double* weight) const override {
+  void row_sums_of(index_t begin, index_t end, const double* degree, double* row_sum) const override {
     for (index_t i = begin; i < end; ++i) {
       if (!finite_) {  // also the only sample, which no tile sees
-        weight[i] = std::numeric_limits<double>::quiet_NaN();
+        row_sum[i] = std::numeric_limits<double>::quiet_NaN();
       } else if (kernel_.normalize) {
         const double share = wide_ ? in_double_.share[i] : static_cast<double>(in_t_.share[i]);
-        weight[i] = share == 0 ? 0.0 : 1.0;
+        row_sum[i] = share == 0 ? 0.0 : 1.0;
       } else {
-        weight[i] = 0.5 * degree[i] + (kernel_.unit_diagonal ? 1.0 : 0.0);
+        row_sum[i] = 0.5 * degree[i] + (kernel_.unit_diagonal ? 1.0 : 0.0);
       }
     }
   }

@@ -20,10 +20,10 @@ static_assert(tile_cols <= most_multiplied, "a tile is multiplied at once");
 constexpr index_t tile_stride = tile_cols + 16;
 // Columns of a tile whose products are added up in T: sums of 384 left 3 times the error.
 constexpr index_t most_added = 64;
-constexpr index_t blocks_per_panel = 32;
+constexpr index_t blocks_per_strip = 32;
 constexpr index_t most_rows = 512;
 index_t tile_rows(index_t n) {
-  const index_t rows = ceil_div(ceil_div(n, blocks_per_panel), 32) * 32;
+  const index_t rows = ceil_div(ceil_div(n, blocks_per_strip), 32) * 32;
   return std::clamp<index_t>(rows, 64, most_rows);
 }
 
@@ -56,30 +56,30 @@ void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) 
   });
   Buffer<T> probe(probed);
   const double longest = random_probe(length.data(), probed, 1, probe.data());
-  Buffer<double> degree(n, 0.0), weight(n, 0.0);
-  const index_t panel = blocks_per_panel * height;
-  Buffer<T> y(std::min(panel, n) * wide);
-  Buffer<double> parts(std::min(blocks_per_panel, ceil_div(n, height)) * n * (sums_weights() ? 2 : 1));
+  Buffer<double> degree(n, 0.0), row_sum(n, 0.0);
+  const index_t strip = blocks_per_strip * height;
+  Buffer<T> y(std::min(strip, n) * wide);
+  Buffer<double> parts(std::min(blocks_per_strip, ceil_div(n, height)) * n * (keeps_row_sums() ? 2 : 1));
   PerWorker<Work<T>> works;
 
-  for (index_t begin = 0; begin < n; begin += panel) {
-    const index_t end = std::min(n, begin + panel), blocks = ceil_div(end - begin, height);
+  for (index_t begin = 0; begin < n; begin += strip) {
+    const index_t end = std::min(n, begin + strip), blocks = ceil_div(end - begin, height);
     parallel_for(blocks, [&](index_t b, int worker) {
       Work<T>& work = works[worker];
       work.entries.resize(height * tile_stride);
       const index_t i0 = begin + b * height, ni = std::min(height, n - i0);
-      const TileSums<T> sums = {parts.data() + b * n, sums_weights() ? parts.data() + (blocks + b) * n : nullptr,
+      const TileSums<T> sums = {parts.data() + b * n, keeps_row_sums() ? parts.data() + (blocks + b) * n : nullptr,
                                 probed > 0 ? probe.data() : nullptr, products.data()};
       std::fill(sums.degree + i0, sums.degree + n, 0.0);
-      if (sums.weight) std::fill(sums.weight + i0, sums.weight + n, 0.0);
+      if (sums.row_sum) std::fill(sums.row_sum + i0, sums.row_sum + n, 0.0);
       T* rows = y.data() + (i0 - begin) * wide;
       std::fill_n(rows, ni * wide, T(0));
       for (index_t j0 = i0; j0 < n; j0 += tile_cols) {
         poll();
         const Tile where = {i0, ni, j0, std::min(tile_cols, n - j0)};
         const index_t jn = j0 + tile_cols < n ? j0 + tile_cols : i0;
-        TilePrefetch ahead{};
-        const bool may_look = may_prefetch({i0, ni, jn, std::min(tile_cols, n - jn)}, ahead);
+        TilePrefetch prefetch{};
+        const bool prefetches = may_prefetch({i0, ni, jn, std::min(tile_cols, n - jn)}, prefetch);
         T* entries = work.entries.data();
         if (!half_tile(where, entries, tile_stride, sums, work.tile)) continue;
         // y_i = Σ_j (λ_i β_ij) x_j / λ_i: rows of equal entries then round differently.
@@ -87,7 +87,7 @@ void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) 
           kernel.scale_row(entries + i * tile_stride, static_cast<T>(row_factor(i)), where.nj,
                            entries + i * tile_stride);
         kernel.multiply_tile(entries, tile_stride, ni, where.nj, packed.data() + j0 * kernel.panel, stride, panels,
-                             rows, wide, may_look ? &ahead : nullptr);
+                             rows, wide, prefetches ? &prefetch : nullptr);
       }
       for (index_t i = 0; i < ni; ++i)
         kernel.scale_row(rows + i * wide, static_cast<T>(1 / row_factor(i)), d, rows + i * wide);
@@ -97,12 +97,12 @@ void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) 
       for (index_t b = 0; b < blocks; ++b) {
         const index_t from = std::max(j0, begin + b * height);  // a block reaches from its own rows on
         for (index_t j = from; j < j1; ++j) degree[j] += parts[b * n + j];
-        if (sums_weights())
-          for (index_t j = from; j < j1; ++j) weight[j] += parts[(blocks + b) * n + j];
+        if (keeps_row_sums())
+          for (index_t j = from; j < j1; ++j) row_sum[j] += parts[(blocks + b) * n + j];
       }
     });
-    weights(begin, end, degree.data(), weight.data());
-    sink.tiles(begin, end, nullptr, degree.data(), weight.data(), {y.data(), end - begin, d, wide});
+    row_sums_of(begin, end, degree.data(), row_sum.data());
+    sink.tiles(begin, end, nullptr, degree.data(), row_sum.data(), {y.data(), end - begin, d, wide});
   }
   if (longest == 0) return;
   double squares = 0;
@@ -122,7 +122,7 @@ void add_transposed(const T* tile, index_t ni, index_t nj, T* out) {
 
 // The diagonal is left out of D and of out.
 template <class T>
-void TiledImportance<T>::symmetric_product(View<const T> y, View<double> out, double* degree, double* weight) const {
+void TiledImportance<T>::symmetric_product(View<const T> y, View<double> out, double* degree, double* row_sum) const {
   const index_t n = this->size(), q = y.cols, height = tile_rows(n);
   const bool symmetric = this->symmetric(), sums = degree != nullptr;
   const Kernels<T>& kernel = kernels<T>();
@@ -136,7 +136,7 @@ void TiledImportance<T>::symmetric_product(View<const T> y, View<double> out, do
     for (index_t i = 0; i < ni; ++i) std::fill_n(out.row(i0 + i), q, 0.0);
     double own[most_rows];
     if (sums) std::fill_n(degree + i0, ni, 0.0);
-    if (sums) std::fill_n(weight + i0, ni, 0.0);
+    if (sums) std::fill_n(row_sum + i0, ni, 0.0);
     for (index_t j0 = 0; j0 < n; j0 += tile_cols) {
       poll();
       const index_t nj = std::min(tile_cols, n - j0);
@@ -147,7 +147,7 @@ void TiledImportance<T>::symmetric_product(View<const T> y, View<double> out, do
         own[i - i0] = static_cast<double>(entry);
         entry = T(0);
       }
-      for (index_t i = 0; sums && i < ni; ++i) weight[i0 + i] += kernel.dot(entries + i * nj, ones.data(), nj);
+      for (index_t i = 0; sums && i < ni; ++i) row_sum[i0 + i] += kernel.dot(entries + i * nj, ones.data(), nj);
       if (!symmetric) {
         work.transposed.resize(height * tile_cols);
         tile({j0, nj, i0, ni}, work.transposed.data(), ni, work.tile);
@@ -171,8 +171,8 @@ void TiledImportance<T>::symmetric_product(View<const T> y, View<double> out, do
       for (index_t k = 0; k < q; ++k) out.row(i0 + i)[k] *= factor;
     }
     for (index_t i = 0; sums && i < ni; ++i) {
-      if (symmetric) degree[i0 + i] = 2 * weight[i0 + i];
-      weight[i0 + i] += own[i];
+      if (symmetric) degree[i0 + i] = 2 * row_sum[i0 + i];
+      row_sum[i0 + i] += own[i];
     }
   });
 }

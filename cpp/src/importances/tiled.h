@@ -18,13 +18,13 @@ struct TileScratch {
   Buffer<T> narrow, columns;
 };
 
-/// Sums of the entries of tiles of α + αᵀ (degree) and of α (weight), indexed by sample.
+/// Sums of the entries of tiles of α + αᵀ (degree) and of α (row_sum), indexed by sample.
 template <class T>
 struct TileSums {
   double* degree;
-  double* weight;  // null unless the importance keeps its own row sums
-  const T* probe;  // null where α is nonnegative
-  double* probed;  // += what is above the diagonal of α + αᵀ times the probe
+  double* row_sum;  // null unless the importance keeps its own row sums
+  const T* probe;   // null where α is nonnegative
+  double* probed;   // += what is above the diagonal of α + αᵀ times the probe
 };
 
 template <class T>
@@ -32,11 +32,11 @@ class TiledImportance : public Importance<T> {
  public:
   void row_sums(double* r) const override { sums(r, false); }
   void col_sums(double* c) const override { sums(c, !this->symmetric()); }
-  void degrees(double* degree, double* weight) const override {
-    symmetric_product({nullptr, this->size(), 0, 0}, {nullptr, this->size(), 0, 0}, degree, weight);
+  void degrees(double* degree, double* row_sum) const override {
+    symmetric_product({nullptr, this->size(), 0, 0}, {nullptr, this->size(), 0, 0}, degree, row_sum);
   }
   void matmul(View<const T> y, View<T> out) const override;
-  void symmetric_product(View<const T> y, View<double> out, double* degree, double* weight) const override;
+  void symmetric_product(View<const T> y, View<double> out, double* degree, double* row_sum) const override;
   void laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const override;
   void to_dense(View<T> out) const override;
 
@@ -51,10 +51,10 @@ class TiledImportance : public Importance<T> {
                          TileScratch<T>& scratch) const = 0;
   /// What half_tile will read from memory, if that is worth a prefetch.
   virtual bool may_prefetch(const Tile&, TilePrefetch&) const { return false; }
-  /// Whether half_tile adds to `weight`. Otherwise weights() says what r is once the degrees are known.
-  virtual bool sums_weights() const = 0;
-  /// weight_i = r_i, the diagonal included; called with weight_i = what half_tile added.
-  virtual void weights(index_t begin, index_t end, const double* degree, double* weight) const = 0;
+  /// Whether half_tile adds to `row_sum`. Otherwise row_sums_of() says what r is once the degrees are known.
+  virtual bool keeps_row_sums() const = 0;
+  /// row_sum_i = r_i, the diagonal included; called with row_sum_i = what half_tile added.
+  virtual void row_sums_of(index_t begin, index_t end, const double* degree, double* row_sum) const = 0;
 
  private:
   void sums(double* out, bool of_columns) const;

@@ -77,7 +77,7 @@ class GatedSamples final : public Samples<T> {
     read_kernels<T, S>().pack_views({x_.data, x_aug_.data, x_.stride, x_aug_.stride, narrow_shift_.data(), rows, q.a,
                                      q.b, q.c, q.e, same, plain, q.n, x_.cols, q.stride, q.u, q.v, q.plain});
   }
-  RowPrefetch ahead(const index_t* rows, index_t first, index_t n) const override {
+  RowPrefetch prefetch(const index_t* rows, index_t first, index_t n) const override {
     return prefetch_rows(x_, x_aug_, rows, first, rows_ ? 0 : n);
   }
 
@@ -97,20 +97,20 @@ class GatedSamples final : public Samples<T> {
 
 // Φ of a node's own Gaussian importance; `outputs`: those of all samples.
 template <class T>
-class LineFeatures final : public Features<T> {
+class SeriesFeatures final : public Features<T> {
  public:
-  LineFeatures(const NodeSeries<T>& line, const T* outputs) : line_(line), outputs_(outputs) {}
-  index_t rank() const override { return line_.rank(); }
+  SeriesFeatures(const NodeSeries<T>& series, const T* outputs) : series_(series), outputs_(outputs) {}
+  index_t rank() const override { return series_.rank(); }
   bool nonnegative() const override { return true; }
   void rows(index_t begin, index_t n, T* out) const override {
     for (index_t i = begin; i < begin + n; ++i, out += rank()) columns(&i, 1, out, 1);
   }
   void columns(const index_t* which, index_t n, T* out, index_t ld) const override {
-    line_.features(outputs_, which, n, out, ld);
+    series_.features(outputs_, which, n, out, ld);
   }
 
  private:
-  const NodeSeries<T>& line_;
+  const NodeSeries<T>& series_;
   const T* outputs_;
 };
 
@@ -123,8 +123,8 @@ class GatedCov {
       : x_(x), x_aug_(x_aug), weights_(weights), h_(h), shared_(shared), nodes_(nodes) {
     if (shared_) {
       degree_.resize(x.rows);
-      weight_.resize(x.rows);
-      shared_->degrees(degree_.data(), weight_.data());
+      row_sum_.resize(x.rows);
+      shared_->degrees(degree_.data(), row_sum_.data());
     }
   }
 
@@ -156,10 +156,10 @@ class GatedCov {
  private:
   struct Work {
     Buffer<T> gates, gates_aug, outputs;
-    NodeSeries<T> line;
+    NodeSeries<T> series;
     NodeScratch<T> scratch;
     Buffer<index_t> rows, x_rows, x_aug_rows;
-    Buffer<double> degree, weight, net, matrix, product;
+    Buffer<double> degree, row_sum, net, matrix, product;
     const double* shift = nullptr;
     Sizes sizes;
   };
@@ -193,34 +193,34 @@ class GatedCov {
     const index_t n = x_.rows, d = x_.cols;
     open_gates(b, work);
     const Importance<T>* alpha = shared_;
-    const double *degree = degree_.data(), *weight = weight_.data();
+    const double *degree = degree_.data(), *row_sum = row_sum_.data();
     std::unique_ptr<Importance<T>> own;
-    const LineFeatures<T> own_features(work.line, work.outputs.data());
+    const SeriesFeatures<T> own_features(work.series, work.outputs.data());
     const Features<T>* phi = shared_ ? shared_->factor() : nullptr;
     if (!shared_) {
       work.degree.resize(n);
-      work.weight.resize(n);
+      work.row_sum.resize(n);
       degree = work.degree.data();
-      weight = work.weight.data();
+      row_sum = work.row_sum.data();
       if (own_row_sums(b, work)) {
         phi = &own_features;
       } else {
         own = gaussian<T, T>(View<const T>{work.outputs.data(), n, 1, 1}, nodes_.tau, nodes_.tol,
                              GaussianMethod::automatic);
-        own->degrees(work.degree.data(), work.weight.data());
+        own->degrees(work.degree.data(), work.row_sum.data());
         alpha = own.get();
         phi = alpha->factor();
       }
     }
-    const OpenRows open = open_rows(work, degree, weight);
+    const OpenRows open = open_rows(work, degree, row_sum);
     const T *g = work.gates.data(), *g_aug = work.gates_aug.data();
     const GatedSamples<T, S> samples(x_, x_aug_, work.shift, g, g_aug, nullptr, n);
     const GatedSamples<T, S> x_alone(x_, x_, nullptr, g, g, nullptr, n);
     const GatedSamples<T, S> x_aug_alone(x_aug_, x_aug_, nullptr, g_aug, g_aug, nullptr, n);
     GramSink<T> sink(samples, false, groups_);
-    sink.pairs(work.rows.data(), open.both, degree, weight, phi);
-    sink.outer(x_alone, work.x_rows.data(), open.x, work.net.data(), phi);
-    sink.outer(x_aug_alone, work.x_aug_rows.data(), open.x_aug, work.net.data(), nullptr);
+    sink.add_views(work.rows.data(), open.both, degree, row_sum, phi);
+    sink.add_outer(x_alone, work.x_rows.data(), open.x, work.net.data(), phi);
+    sink.add_outer(x_aug_alone, work.x_aug_rows.data(), open.x_aug, work.net.data(), nullptr);
     work.matrix.resize(d * d);
     const double scale = 1 / (2.0 * static_cast<double>(n) * static_cast<double>(n));
     const GramNorms norms = sink.finish(scale, work.matrix.data());
@@ -255,7 +255,7 @@ class GatedCov {
 
   // Lists the samples whose gates are open: in both views in work.rows; in one alone in work.x_rows or x_aug_rows,
   // where D x xᵀ − R δδᵀ is work.net times one xxᵀ. Closed ones cost nothing. No branch: gates are as good as random.
-  OpenRows open_rows(Work& work, const double* degree, const double* weight) {
+  OpenRows open_rows(Work& work, const double* degree, const double* row_sum) {
     const index_t n = x_.rows;
     for (Buffer<index_t>* list : {&work.rows, &work.x_rows, &work.x_aug_rows}) list->resize(n);
     index_t *both = work.rows.data(), *x = work.x_rows.data(), *x_aug = work.x_aug_rows.data();
@@ -269,8 +269,8 @@ class GatedCov {
       count.x_aug += open_aug & (1 - open);
     }
     work.net.resize(n);
-    for (index_t r = 0; r < count.x; ++r) work.net[x[r]] = degree[x[r]] - weight[x[r]];
-    for (index_t r = 0; r < count.x_aug; ++r) work.net[x_aug[r]] = -weight[x_aug[r]];
+    for (index_t r = 0; r < count.x; ++r) work.net[x[r]] = degree[x[r]] - row_sum[x[r]];
+    for (index_t r = 0; r < count.x_aug; ++r) work.net[x_aug[r]] = -row_sum[x_aug[r]];
     return count;
   }
 
@@ -294,24 +294,24 @@ class GatedCov {
     node_kernels<T>().gate_row(h, u0, u0, static_cast<T>(1 / homogeneity()), n, work.outputs.data());
   }
 
-  // r and D = 2r of the node's own importance, by the series of its line; false where that is not the way.
+  // r and D = 2r of the node's own importance, by the series of its outputs; false where that is not the way.
   bool own_row_sums(index_t b, Work& work) {
     const index_t n = x_.rows;
     const NodeGaussian own = {node_gate(h_), homogeneity(), nodes_.tau, nodes_.tol, n};
     const T *p = u_.data() + b * n, *p0 = nodes_.x0.data ? u0_.data() + b * n : p;
     const index_t open = gather_outputs<T>(own, p, p0, nullptr, work.scratch);
-    work.line.set(work.scratch.s.data(), open, n - open, nodes_.tau, nodes_.tol, SeriesFor::matrices);
-    if (!work.line.series()) return false;
+    work.series.fit(work.scratch.s.data(), open, n - open, nodes_.tau, nodes_.tol, SeriesFor::matrices);
+    if (!work.series.usable()) return false;
     work.scratch.sums.resize(n + 1);
     double* sums = work.scratch.sums.data();
-    work.line.row_sums(work.scratch.s.data(), open, sums);
+    work.series.row_sums(work.scratch.s.data(), open, sums);
     const bool all = open == n;
-    const double closed = all ? 0 : work.line.sum_at_zero();
-    double *weight = work.weight.data(), *degree = work.degree.data();
+    const double closed = all ? 0 : work.series.sum_at_zero();
+    double *row_sum = work.row_sum.data(), *degree = work.degree.data();
     for (index_t i = 0, next = 0; i < n; ++i) {
       const index_t in = all | !(p[i] <= T(0));
       const double choice[2] = {closed, sums[next]};  // no branch; one more entry may be read
-      weight[i] = choice[in];
+      row_sum[i] = choice[in];
       degree[i] = 2 * choice[in];
       next += in;
     }
@@ -339,7 +339,7 @@ class GatedCov {
     const GatedSamples<T, S> samples(x_, x_aug_, work.shift, work.gates.data(), work.gates_aug.data(), work.rows.data(),
                                      n);
     GramSink<T> sink(samples, false, groups_);
-    sink.leave_weights_out();
+    sink.products_only();
     part->laplacian(samples, sink);
     work.product.resize(d * d);
     const GramNorms norms = sink.finish(scale, work.product.data());
@@ -354,7 +354,7 @@ class GatedCov {
   index_t groups_ = 1;
   bool few_pairs_ = false;  // for all nodes together
   std::once_flag mean_taken_;
-  Buffer<double> mean_, degree_, weight_;
+  Buffer<double> mean_, degree_, row_sum_;
   Buffer<T> u_, u_aug_, u0_;
   PerWorker<Work> works_;
 };

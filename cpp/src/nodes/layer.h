@@ -96,8 +96,8 @@ class Layer {
       if (x0_.data != nullptr) own_centre_.set(x0_);
       return;
     }
-    weight_row_.resize(x.rows);
-    size_row_.resize(x.rows);
+    row_sums_.resize(x.rows);
+    row_sizes_.resize(x.rows);
     take_degrees();
   }
 
@@ -115,9 +115,9 @@ class Layer {
   /// x0 of the nodes' own importance, null where x itself serves.
   View<const S> own_inputs() const { return shared_ == nullptr ? x0_ : View<const S>{nullptr, 0, 0, 0}; }
   /// r of the shared importance.
-  const T* weight() const { return weight_row_.data(); }
+  const T* row_sums() const { return row_sums_.data(); }
   /// The size of a row of α + αᵀ: D, or the root of its summed squares where D says little of it.
-  const T* row_size() const { return size_row_.data(); }
+  const T* row_sizes() const { return row_sizes_.data(); }
   double scale() const { return 1 / (2.0 * static_cast<double>(size()) * static_cast<double>(size())); }
 
   /// wᵀ centre of every node, w: nodes × d.
@@ -186,9 +186,9 @@ class Layer {
       const double gate_aug = static_cast<double>(gates_aug[i]), off_aug = gate_aug - reference;
       const double here = gate * gate * squares[i] + off * off * centre;
       const double there = gate_aug * gate_aug * squares_aug[i] + off_aug * off_aug * centre;
-      const double s = of_row * factor * static_cast<double>(row_size[i]), weight = of_row * static_cast<double>(r[i]);
+      const double s = of_row * factor * static_cast<double>(row_size[i]), of_r = of_row * static_cast<double>(r[i]);
       const double value = of_a * static_cast<double>(a[i]), delta = value - of_a * static_cast<double>(a_aug[i]);
-      const double moved = weight * weight * (delta * delta + each * (here + there));
+      const double moved = of_r * of_r * (delta * delta + each * (here + there));
       sum += (s * s * (value * value + each * here) + moved) * here + moved * there;
       along += s * value * value;
     }
@@ -260,22 +260,22 @@ class Layer {
  private:
   static constexpr index_t block = 64;
 
-  // r and D of the shared importance, and what row_size() says.
+  // r and D of the shared importance, and what row_sizes() says.
   void take_degrees() {
     const index_t n = size();
-    Buffer<double> weight(n), probed(n, 0.0);
+    Buffer<double> row_sum(n), probed(n, 0.0);
     Buffer<T> probe(n);
     degree_.resize(n);
     if (shared_->nonnegative()) {
-      shared_->degrees(degree_.data(), weight.data());
+      shared_->degrees(degree_.data(), row_sum.data());
     } else {
       for (index_t i = 0; i < n; ++i) probe[i] = static_cast<T>(random_factor(i));
-      shared_->symmetric_product({probe.data(), n, 1, 1}, {probed.data(), n, 1, 1}, degree_.data(), weight.data());
+      shared_->symmetric_product({probe.data(), n, 1, 1}, {probed.data(), n, 1, 1}, degree_.data(), row_sum.data());
     }
     for (index_t i = 0; i < n; ++i) {
-      weight_row_[i] = static_cast<T>(weight[i]);
-      size_row_[i] = std::max(std::fabs(static_cast<T>(degree_[i])), std::fabs(static_cast<T>(probed[i])));
-      largest_row_ = std::max(largest_row_, static_cast<double>(size_row_[i]));
+      row_sums_[i] = static_cast<T>(row_sum[i]);
+      row_sizes_[i] = std::max(std::fabs(static_cast<T>(degree_[i])), std::fabs(static_cast<T>(probed[i])));
+      largest_row_ = std::max(largest_row_, static_cast<double>(row_sizes_[i]));
     }
   }
 
@@ -334,7 +334,7 @@ class Layer {
   Centre<S> centre_, own_centre_;
   double centre_square_ = 0, largest_ = 1, largest_row_ = 0;
   Buffer<double> degree_, squares_;
-  Buffer<T> weight_row_, size_row_;
+  Buffer<T> row_sums_, row_sizes_;
 };
 
 }  // namespace alphacl

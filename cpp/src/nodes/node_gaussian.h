@@ -75,7 +75,7 @@ index_t gather_outputs(const NodeGaussian& own, const T* p, const T* p0, const T
 template <class T>
 void fit_series(const NodeGaussian& own, const T* p, const T* p0, NodeSeries<T>& series, NodeScratch<T>& scratch) {
   const index_t open = gather_outputs<T>(own, p, p0, nullptr, scratch);
-  series.set(scratch.s.data(), open, own.size - open, own.tau, own.tol, SeriesFor::products);
+  series.fit(scratch.s.data(), open, own.size - open, own.tau, own.tol, SeriesFor::products);
 }
 
 /// t and r of few outputs by their pairs, with `rest` outputs of 0 whose a is 0. Returns r of an output of 0.
@@ -117,8 +117,8 @@ void node_laplacian(const NodeGaussian& own, const NodeRow<T>& row, const NodeSe
   if (row.reference == T(0) && own.closed_samples_vanish(row.p, row.p0)) {
     const index_t open = gather_outputs<T>(own, row.p, row.p0, row.a, scratch);
     const T *s = scratch.s.data(), *a = scratch.a.data();
-    const bool few = open <= 64 || (!series.series() && open * open <= 64 * n);
-    if (few || series.series()) {
+    const bool few = open <= 64 || (!series.usable() && open * open <= 64 * n);
+    if (few || series.usable()) {
       double closed = 0;
       if (few) {
         closed = literal_node_laplacian(s, a, open, n - open, own.tau, scratch.t.data(), scratch.r.data());
@@ -131,7 +131,7 @@ void node_laplacian(const NodeGaussian& own, const NodeRow<T>& row, const NodeSe
     }
   }
   gather_outputs_of_all(own, row.p0, scratch);
-  if (series.series()) return series.laplacian(scratch.s.data(), row.a, n, t, r);
+  if (series.usable()) return series.laplacian(scratch.s.data(), row.a, n, t, r);
   const View<const T> outputs{scratch.s.data(), n, 1, 1};
   const auto alpha = gaussian<T, T>(outputs, own.tau, own.tol, GaussianMethod::automatic);
   alpha->row_sums(scratch.sums.data());

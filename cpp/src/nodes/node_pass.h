@@ -53,8 +53,8 @@ class NodePass {
       NodeRow<T>& found = row(i);
       if (shared()) {
         found.t = t_.data() + i * layer_.size();
-        found.r = layer_.weight();
-        found.row_size = layer_.row_size();
+        found.r = layer_.row_sums();
+        found.row_size = layer_.row_sizes();
       } else {
         found = gate(i, work.scratch);
         own_laplacian(found, work);

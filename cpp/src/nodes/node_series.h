@@ -18,7 +18,7 @@ template <class T>
 class NodeSeries {
  public:
   /// s: n of the outputs; `rest` more are 0.
-  void set(const T* s, index_t n, index_t rest, double tau, double tol, SeriesFor use) {
+  void fit(const T* s, index_t n, index_t rest, double tau, double tol, SeriesFor use) {
     double low = rest > 0 ? 0 : std::numeric_limits<double>::infinity(), high = rest > 0 ? 0 : -low, poison = 0;
     for (index_t i = 0; i < n; ++i) {
       const double value = static_cast<double>(s[i]);
@@ -33,16 +33,16 @@ class NodeSeries {
     const double allowed = products ? tol / static_cast<double>(n + rest) : tol, terms = series_terms(range, allowed);
     const bool pays = cheapest(n + rest, range, tol) == GaussianMethod::fourier ||
                       (products && 2 * (1 + 2 * terms) <= static_cast<double>(n));
-    series_ = finite_ && std::isfinite(range) && terms <= most_series_terms && pays;
-    if (!series_) return;
-    cosines_ = GaussianSeries(range, allowed);
-    terms_ = cosines_.terms();
+    usable_ = finite_ && std::isfinite(range) && terms <= most_series_terms && pays;
+    if (!usable_) return;
+    series_ = GaussianSeries(range, allowed);
+    terms_ = series_.terms();
     // The samples are read as T, and so is the origin that stands for what a block of them lacks.
     origin_ = static_cast<double>(static_cast<T>(0.5 * low + 0.5 * high));
     inv_sqrt_tau_ = inv_sqrt_tau;
-    scale_ = cosines_.omega() * inv_sqrt_tau;
+    scale_ = series_.omega() * inv_sqrt_tau;
     weights_.resize(1 + 2 * terms_);
-    for (index_t l = 0; l <= 2 * terms_; ++l) weights_[l] = cosines_.weight((l + 1) / 2);
+    for (index_t l = 0; l <= 2 * terms_; ++l) weights_[l] = series_.weight((l + 1) / 2);
     ones_.resize(1 + 2 * terms_);
     moments(s, nullptr, n, ones_.data());
     for (index_t l = 0; l <= 2 * terms_; ++l) ones_[l] += static_cast<double>(rest) * harmonic(l);
@@ -50,7 +50,7 @@ class NodeSeries {
   }
 
   bool finite() const { return finite_; }
-  bool series() const { return series_; }
+  bool usable() const { return usable_; }
 
   /// t_i = 2 (a_i r_i − Σ_j α_ij a_j) and r_i of the n outputs s; a = 0 for the others.
   void laplacian(const T* s, const T* a, index_t n, T* t, T* r) const {
@@ -66,9 +66,9 @@ class NodeSeries {
   }
 
   /// Φ of α = ΦΦᵀ, transposed, for the n outputs s[which[i]].
-  index_t rank() const { return cosines_.rank(); }
+  index_t rank() const { return series_.rank(); }
   void features(const T* s, const index_t* which, index_t n, T* out, index_t ld) const {
-    cosines_.columns(s, which, n, origin_, inv_sqrt_tau_, out, ld);
+    series_.columns(s, which, n, origin_, inv_sqrt_tau_, out, ld);
   }
 
   /// r of an output of 0.
@@ -89,10 +89,10 @@ class NodeSeries {
     node_kernels<T>().series_moments(s, a, n, origin_, scale_, terms_, out);
   }
 
-  bool finite_ = false, series_ = false;
+  bool finite_ = false, usable_ = false;
   index_t terms_ = 0;
   double origin_ = 0, scale_ = 0, inv_sqrt_tau_ = 0;
-  GaussianSeries cosines_;
+  GaussianSeries series_;
   Buffer<double> weights_, ones_;
 };
 

@@ -34,7 +34,7 @@ class Samples {
   virtual void deltas(index_t begin, index_t n, const index_t* order, T* out) const = 0;
   virtual void pack(const PackedViews<T>& pairs) const = 0;
   /// Where pack() will read samples rows[0 … n), or first … first + n − 1 where null.
-  virtual RowPrefetch ahead(const index_t* rows, index_t first, index_t n) const = 0;
+  virtual RowPrefetch prefetch(const index_t* rows, index_t first, index_t n) const = 0;
 
  protected:
   Samples(index_t size, index_t features) : size_(size), features_(features) {}
@@ -43,7 +43,7 @@ class Samples {
   index_t size_, features_;
 };
 
-/// Rows of both views, to be asked for.
+/// Rows of both views, to prefetch.
 template <class S>
 RowPrefetch prefetch_rows(View<const S> x, View<const S> x_aug, const index_t* rows, index_t first, index_t n) {
   const index_t bytes = static_cast<index_t>(sizeof(S));
@@ -65,7 +65,7 @@ class SamplesOf final : public Samples<T> {
   void centered(index_t begin, index_t n, const index_t* order, T* out) const override;
   void deltas(index_t begin, index_t n, const index_t* order, T* out) const override;
   void pack(const PackedViews<T>& pairs) const override;
-  RowPrefetch ahead(const index_t* rows, index_t first, index_t n) const override {
+  RowPrefetch prefetch(const index_t* rows, index_t first, index_t n) const override {
     return prefetch_rows(x_, x_aug_, rows, first, n);
   }
 
