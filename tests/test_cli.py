@@ -20,7 +20,7 @@ from support import run_python
 from test_datasets import idx, pixels
 
 import alphacl_fast as acl
-from alphacl_fast import _cli, _info, datasets, reference
+from alphacl_fast import _backend, _cli, _info, datasets, reference
 from alphacl_fast.demo import _command, _covariances, _patterns, _pictures
 from alphacl_fast.demo._durations import duration
 
@@ -133,8 +133,8 @@ def test_info_imports_nothing_optional():
 
 
 def test_info_without_torch_and_with_facts_it_does_not_know(monkeypatch, capsys):
-    build = {**_info._cpu.build_info(), "openmp_library": "/home/someone/lib/libomp.so", "l2_bytes": 1048576}
-    monkeypatch.setattr(_info._cpu, "build_info", lambda: build)
+    build = {**_backend.build_info(), "openmp_library": "/home/someone/lib/libomp.so", "l2_bytes": 1048576}
+    monkeypatch.setattr(_backend, "build_info", lambda: dict(build))
     monkeypatch.setattr(_info, "_installed_version", lambda package: None if package == "torch" else "1")
     assert _cli.main(["info"]) == 0
     text = capsys.readouterr().out

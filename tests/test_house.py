@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "cpp" / "src"
+PACKAGE = ROOT / "python" / "alphacl_fast"
 
 # room -> rooms whose headers it may include, beside the contract ("alphacl/") and its own.
 ROOMS = {
@@ -69,12 +70,53 @@ def test_only_the_runtime_names_openmp_and_the_blas():
             assert "cblas_" not in text, file
 
 
-def test_only_operations_ask_for_the_compiled_module():
-    """Importing the truth of the tests, or the kinds of activation, asks for nothing compiled."""
-    package = ROOT / "python" / "alphacl_fast"
-    for name in ("reference.py", "activations.py"):
-        tree = ast.parse((package / name).read_text())
-        imported = {
-            a.name for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom)) for a in node.names
-        }
-        assert "_cpu" not in imported, name
+def _modules():
+    files = sorted(PACKAGE.rglob("*.py"))
+    assert len(files) > 20
+    return {str(f.relative_to(PACKAGE)): ast.parse(f.read_text()) for f in files}
+
+
+def _imported(tree):
+    """The names that a module imports, and what it imports them from, as they are written."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (a.name for a in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+            yield from (a.name for a in node.names)
+
+
+def test_one_door_to_the_compiled_modules():
+    """`_backend` alone imports one; nobody reaches one through another module or by its name as text."""
+    through_the_door = set()
+    for name, tree in _modules().items():
+        words = [w for imported in _imported(tree) for w in imported.split(".")]
+        words += [node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+        texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+        words += [text.rpartition(".")[2] for text in texts if isinstance(text, str) and not re.search(r"\s", text)]
+        if {"_cpu", "_cuda"} & set(words):
+            through_the_door.add(name)
+    assert through_the_door == {"_backend.py"}
+
+
+def test_one_place_asks_about_devices():
+    """What lies where is compared, and a device refused, in `_backend` alone."""
+    asking = set()
+    for name, tree in _modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Compare):
+                text = ast.unparse(node)
+                asks = ".device.type" in text or ".is_cuda" in text or ".is_cpu" in text
+            elif isinstance(node, ast.Raise):
+                text = ast.unparse(node)
+                asks = "backend" in text or "on the CPU" in text
+            else:
+                continue
+            if asks:
+                asking.add(name)
+    assert asking == {"_backend.py"}
+
+
+@pytest.mark.parametrize("name", ["reference.py", "activations.py"])
+def test_definitions_ask_for_nothing_compiled(name):
+    assert not {"_cpu", "_backend"} & {w for imported in _imported(_modules()[name]) for w in imported.split(".")}

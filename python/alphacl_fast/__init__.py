@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from alphacl_fast import activations, datasets, importance, reference, theory
+from alphacl_fast._backend import build_info as _build_info
 from alphacl_fast._contrastive_cov import contrastive_cov
-from alphacl_fast._cpu import build_info as _build_info
 from alphacl_fast._energy import energy
 from alphacl_fast._gated import GatedCovariance, gated_cov, gated_outer
 from alphacl_fast._optional import losses as _losses

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from alphacl_fast._backend import refuse_device
+
 
 @dataclass(frozen=True)
 class Operand:
@@ -18,6 +20,7 @@ class Operand:
     array: np.ndarray
     is_torch: bool
     requires_grad: bool
+    device: str = "cpu"
 
     @property
     def dtype(self) -> np.dtype:
@@ -63,11 +66,17 @@ def is_array(a: Any) -> bool:
 
 
 def operand(
-    name: str, a: Any, *, ndim: tuple[int, ...] = (2,), samples: str = "sample", empty: bool = False
+    name: str,
+    a: Any,
+    *,
+    ndim: tuple[int, ...] = (2,),
+    samples: str = "sample",
+    columns: str = "",
+    empty: bool = False,
 ) -> Operand:
     """A float32 or float64 array with the given number of axes and, unless it may be `empty`, at least one row.
 
-    `samples` says what a row holds.
+    `samples` says what a row holds; `columns` what a column does, where there must be one.
     """
     if not is_array(a):
         raise TypeError(f"{name}: expected a numpy array or a torch tensor, got {type(a).__name__}{_remedy(name, a)}")
@@ -81,7 +90,10 @@ def operand(
         raise ValueError(f"{name}: expected an array with {axes} axes, got shape {tuple(array.shape)}")
     if array.shape[0] == 0 and not empty:
         raise ValueError(f"{name}: expected at least one {samples}, got shape {tuple(array.shape)}")
-    return Operand(name, _with_contiguous_rows(array), tensor, requires_grad)
+    if columns and array.ndim == 2 and array.shape[1] == 0:
+        raise ValueError(f"{name}: expected at least one {columns}, got shape {tuple(array.shape)}")
+    device = a.device.type if tensor else "cpu"
+    return Operand(name, _with_contiguous_rows(array), tensor, requires_grad, device)
 
 
 def _remedy(name: str, a: Any) -> str:
@@ -117,16 +129,17 @@ def refuse_transforms(name: str, t: Any) -> None:
         )
 
 
+def refuse_layout(name: str, t: Any) -> None:
+    """Refuses a sparse tensor."""
+    if t.layout is not sys.modules["torch"].strided:
+        raise TypeError(f"{name}: expected a dense (strided) tensor, got layout {t.layout}")
+
+
 def _from_tensor(name: str, t: Any) -> tuple[np.ndarray, bool]:
     torch = sys.modules["torch"]
     refuse_transforms(name, t)
-    if t.device.type != "cpu":
-        raise TypeError(
-            f"{name}: {t.device.type.upper()} tensor given but this build has no {t.device.type.upper()} backend: "
-            f"copy it to the CPU with {name}.cpu()"
-        )
-    if t.layout is not torch.strided:
-        raise TypeError(f"{name}: expected a dense (strided) tensor, got layout {t.layout}")
+    refuse_device(name, t.device, f"copy it to the CPU with {name}.cpu()")
+    refuse_layout(name, t)
     return t.detach().resolve_neg().numpy(), bool(t.requires_grad and torch.is_grad_enabled())
 
 

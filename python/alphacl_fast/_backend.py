@@ -1,4 +1,4 @@
-"""The compiled module that does the work. The only place that asks which one."""
+"""The compiled modules: the only door to them, and the only place that asks about a device or refuses one."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ import numpy as np
 
 from alphacl_fast import _cpu
 
+_MODULES = {"cpu": _cpu}
+DEVICES = tuple(_MODULES)  # the types of device that a compiled module serves
 _warned = False
 
 
-def cpu() -> ModuleType:
-    """The CPU module; tells once when it has to run on one thread after a fork."""
+def backend_for(operand: Any) -> ModuleType:
+    """The compiled module that serves the device of a checked operand, or of a tensor that an operator was given.
+
+    Tells once when the CPU module has to run on one thread after a fork.
+    """
     global _warned
-    if _cpu.serial_after_fork() and not _warned:
+    module = _MODULES[_type_of(operand.device)]
+    if module is _cpu and not _warned and _cpu.serial_after_fork():
         _warned = True
         warnings.warn(
             "alphacl_fast runs on one thread in this process: it was forked after its parent had started threads. "
@@ -24,9 +30,42 @@ def cpu() -> ModuleType:
             RuntimeWarning,
             stacklevel=3,
         )
-    return _cpu
+    return module
 
 
-def maker(importance: str, dtype: np.dtype) -> Any:
-    """The compiled constructor of an importance for arrays of `dtype`."""
-    return getattr(cpu(), importance + ("_f32" if dtype == np.float32 else "_f64"))
+def constructor_for(name: str, operand: Any) -> Any:
+    """The compiled class or constructor `name` for the dtype and the device of `operand`."""
+    return getattr(backend_for(operand), name + ("_f32" if operand.dtype == np.float32 else "_f64"))
+
+
+def refuse_device(name: str, device: Any, remedy: str) -> None:
+    """Refuses, before any work, what lies on a device that no compiled module serves."""
+    if _type_of(device) not in DEVICES:
+        kind = _type_of(device).upper()
+        raise TypeError(f"{name}: {kind} tensor given but this build has no {kind} backend: {remedy}")
+
+
+def refuse_device_of_scalar(name: str, device: Any) -> None:
+    """The same for a number in a tensor, which has to lie where the features do."""
+    if _type_of(device) not in DEVICES:
+        raise TypeError(f"{name}: expected a number or a tensor on the CPU, like the features, got one on {device}")
+
+
+def is_in_host_memory(t: Any) -> bool:
+    """Whether the value of a tensor can be read without waiting for a device."""
+    return bool(t.device.type == "cpu")
+
+
+def build_info() -> dict[str, Any]:
+    """Version, compiler, instruction set, BLAS and threads of the build."""
+    return dict(_cpu.build_info())
+
+
+def set_num_threads(threads: int) -> None:
+    """How many threads the CPU module takes from now on."""
+    _cpu.set_num_threads(threads)
+
+
+def _type_of(device: Any) -> str:
+    """The name of a kind of device, which is what an operand holds, or of a torch.device."""
+    return device if isinstance(device, str) else device.type

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from alphacl_fast import _cpu, _info, demo
+from alphacl_fast import _backend, _info, demo
 from alphacl_fast._optional import MissingPackageError
 from alphacl_fast.datasets import DamagedFileError
 
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help(sys.stderr)
         return 2
     if args.threads is not None:
-        _cpu.set_num_threads(args.threads)
+        _backend.set_num_threads(args.threads)
     try:
         args.run(args)
         sys.stdout.flush()
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     version = argparse.ArgumentParser(add_help=False)
-    version.add_argument("--version", action="version", version=f"alphacl-fast {_cpu.build_info()['version']}")
+    version.add_argument("--version", action="version", version=f"alphacl-fast {_backend.build_info()['version']}")
     common = argparse.ArgumentParser(add_help=False, parents=[version])
     common.add_argument(
         "--threads", type=_threads, help="number of threads (default: what OpenMP takes, e.g. OMP_NUM_THREADS)"

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from alphacl_fast._arrays import is_traced, like, operand, refuse_grad, result
-from alphacl_fast._backend import cpu
+from alphacl_fast._backend import backend_for
 from alphacl_fast._optional import torch_ops as _torch_ops
 from alphacl_fast.importance import check, compile_for
 
@@ -38,5 +38,5 @@ def contrastive_cov(x: Any, x_aug: Any, alpha: Any = None, *, out: Any = None) -
         check("contrastive_cov", alpha, a)
         return _torch_ops().contrastive_cov(x, x_aug, alpha)
     answer, array = result((a.shape[1],) * 2, a, out)
-    cpu().contrastive_cov(a.array, b.array, compile_for("contrastive_cov", alpha, a), array)
+    backend_for(a).contrastive_cov(a.array, b.array, compile_for("contrastive_cov", alpha, a), array)
     return answer

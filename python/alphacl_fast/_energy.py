@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from alphacl_fast._arrays import is_traced, like, operand, result
-from alphacl_fast._backend import cpu
+from alphacl_fast._backend import backend_for
 from alphacl_fast._optional import torch_ops as _torch_ops
 from alphacl_fast.importance import check, compile_for
 
@@ -31,7 +31,7 @@ def energy(f: Any, f_aug: Any, alpha: Any = None) -> Any:
     if a.requires_grad or b.requires_grad:
         check("energy", alpha, a)
         return _torch_ops().energy(f, f_aug, alpha)
-    value = cpu().energy(a.array, b.array, compile_for("energy", alpha, a))
+    value = backend_for(a).energy(a.array, b.array, compile_for("energy", alpha, a))
     answer, array = result((), a)
     with np.errstate(over="ignore"):  # a value beyond float32 is inf, as a sum of the inputs would be
         array[...] = value

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from alphacl_fast._arrays import NotAnArray, Operand, apart, is_tensor, like, operand, refuse_grad, result
-from alphacl_fast._backend import cpu, maker
+from alphacl_fast._backend import backend_for, constructor_for
 from alphacl_fast._optional import require
 from alphacl_fast.activations import compiled_form
 from alphacl_fast.importance import NodeGaussian, check
@@ -31,7 +31,7 @@ def gated_outer(x: Any, omega: Any, *, out: Any = None) -> Any:
     refuse_grad("gated_outer", a, w)
     answer, array = result((w.shape[1], a.shape[1], a.shape[1]), a, out)
     to = apart(array, a.array, w.array)
-    cpu().gated_outer(a.array, w.array, to)
+    backend_for(a).gated_outer(a.array, w.array, to)
     if to is not array:
         array[...] = to
     return answer
@@ -75,7 +75,7 @@ def gated_cov(x: Any, x_aug: Any, weights: Any, *, activation: Any = "relu", alp
     importance, data = _importance("gated_cov", alpha, a)
     answer, array = result((w.shape[0], a.shape[1], a.shape[1]), a, out)
     to = apart(array, a.array, b.array, w.array, data.array)
-    cpu().gated_cov(a.array, b.array, w.array, name, parameter, *importance, to)
+    backend_for(a).gated_cov(a.array, b.array, w.array, name, parameter, *importance, to)
     if to is not array:
         array[...] = to
     return answer
@@ -122,7 +122,7 @@ class GatedCovariance(NotAnArray):
         # Without what is of their graphs: products, copies and pickles are constants.
         self._arguments = (*(t.detach() if is_tensor(t) else t for t in (x, x_aug)), activation, alpha)
         self._alpha_weights = alpha_weights.detach() if is_tensor(alpha_weights) else alpha_weights
-        self._operator = maker("GatedOperator", a.dtype)(
+        self._operator = constructor_for("GatedOperator", a)(
             a.array, b.array, w.array, name, parameter, *importance_arguments("GatedCovariance", alpha, a),
             *(() if outputs is None else (outputs.array,)),
         )  # fmt: skip
@@ -219,7 +219,7 @@ class GatedCovariance(NotAnArray):
         return vectors
 
     def _multiply(self, v: np.ndarray, which: np.ndarray, out: np.ndarray) -> None:
-        cpu()
+        backend_for(self._x)  # tells of a fork since the operator was made
         self._operator.matmul(v, which, out)
 
     def _given_weights(self) -> Any:

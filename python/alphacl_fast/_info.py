@@ -8,7 +8,7 @@ import json
 import platform
 from pathlib import PurePath
 
-from alphacl_fast import _cpu
+from alphacl_fast import _backend
 
 _SHOWN_KEYS = frozenset(
     "version compiler build_type isa supported_isas blas blas_config blas_threads "
@@ -21,7 +21,7 @@ def info() -> dict:
 
     torch is looked up in the installed packages' metadata and not imported: None when it is not installed.
     """
-    build = dict(_cpu.build_info())
+    build = _backend.build_info()
     build["openmp_library"] = PurePath(build["openmp_library"]).name or None
     return {
         "version": build.pop("version"),

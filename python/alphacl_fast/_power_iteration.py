@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from alphacl_fast._arrays import Operand, like, operand, positive, refuse_grad
-from alphacl_fast._backend import cpu
+from alphacl_fast._backend import backend_for
 from alphacl_fast._gated import GatedCovariance
 
 _DEFAULT_TOL = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-10}
@@ -79,11 +79,11 @@ def power_iteration(
     vectors, steps, done = np.empty((count, d), matrices.dtype), np.empty(count, np.int64), np.empty(count, np.bool_)
     options = (start, tol, max_iter, method == "lanczos", seed)
     found = (values, vectors, gaps if gap else None, residuals, steps, done)
+    module = backend_for(matrices)
     if isinstance(a, GatedCovariance):
-        cpu()
         a._operator.power_iteration(*options, *found)
     else:
-        cpu().power_iteration(matrices.array.reshape(count, d, d), *options, *found)
+        module.power_iteration(matrices.array.reshape(count, d, d), *options, *found)
     return _results(matrices.is_torch, len(shape) == 2, *found)
 
 

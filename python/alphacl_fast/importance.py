@@ -5,6 +5,7 @@ The operations of the package take any of them as ``alpha``. Arrays are kept by 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from alphacl_fast._arrays import (
     refuse_learned_importance,
     result,
 )
-from alphacl_fast._backend import maker
+from alphacl_fast._backend import constructor_for
 
 __all__ = [
     "Dense",
@@ -157,7 +158,7 @@ class Uniform(Importance):
         return model
 
     def _compile(self, data: Operand) -> Any:
-        return maker("uniform", data.dtype)(data.shape[0], self.diagonal)
+        return constructor_for("uniform", data)(data.shape[0], self.diagonal)
 
 
 class Dense(Importance):
@@ -183,7 +184,7 @@ class Dense(Importance):
         return given
 
     def _compile(self, data: Operand) -> Any:
-        return maker("dense", data.dtype)(data.array)
+        return constructor_for("dense", data)(data.array)
 
 
 class LowRank(Importance):
@@ -209,7 +210,7 @@ class LowRank(Importance):
         return given
 
     def _compile(self, data: Operand) -> Any:
-        return maker("low_rank", data.dtype)(data.array)
+        return constructor_for("low_rank", data)(data.array)
 
 
 class _OfFeatures(Importance):
@@ -256,7 +257,7 @@ class Gaussian(_OfFeatures):
         self.method = method
 
     def _compile(self, data: Operand) -> Any:
-        return maker("gaussian", data.dtype)(data.array, self.tau, _sup_error(self.tol, data.dtype), self.method)
+        return constructor_for("gaussian", data)(data.array, self.tau, _sup_error(self.tol, data.dtype), self.method)
 
 
 class Direct(_OfFeatures):
@@ -275,7 +276,7 @@ class Direct(_OfFeatures):
         self.normalize = bool(normalize)
 
     def _compile(self, data: Operand) -> Any:
-        return maker("direct", data.dtype)(data.array, self.p, self.tau, self.normalize)
+        return constructor_for("direct", data)(data.array, self.p, self.tau, self.normalize)
 
 
 class SquareRegularized(_OfFeatures):
@@ -294,7 +295,7 @@ class SquareRegularized(_OfFeatures):
         self.tau = positive("tau", tau)
 
     def _compile(self, data: Operand) -> Any:
-        return maker("square_regularized", data.dtype)(data.array, self.tau)
+        return constructor_for("square_regularized", data)(data.array, self.tau)
 
 
 class PairImportance(_OfFeatures):
@@ -326,7 +327,7 @@ class PairImportance(_OfFeatures):
         rows = [operand(name, getattr(self, name), ndim=(1,)) for name in ("offset", "weight")]
         refuse_grad("PairImportance", *rows)
         numbers = (np.ascontiguousarray(a.array) for a in rows)
-        return maker("pair", data.dtype)(data.array, self.scale, self.form, *numbers)
+        return constructor_for("pair", data)(data.array, self.scale, self.form, *numbers)
 
 
 class NodeGaussian(NotAnArray):
@@ -396,7 +397,7 @@ def check(function: str, alpha: Any, x: Operand) -> tuple[Any, Operand]:
         refuse_others(alpha)
     data = alpha._operand_for(x)
     if data is not x:
-        named = Operand("alpha", data.array, data.is_torch, data.requires_grad)
+        named = replace(data, name="alpha")
         like(named, x, shape=False)
         if named.shape[0] != x.shape[0]:
             raise ValueError(f"alpha: expected {x.shape[0]} samples like {x.name}, got {named.shape[0]}")

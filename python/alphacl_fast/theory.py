@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from alphacl_fast._arrays import like, operand, positive, refuse_grad
-from alphacl_fast._backend import maker
+from alphacl_fast._backend import constructor_for
 from alphacl_fast._gated import GatedCovariance, checked_layer, importance_arguments
 from alphacl_fast._power_iteration import at_least
 from alphacl_fast.importance import NodeGaussian
@@ -96,7 +96,7 @@ def find_local_maxima(
     weights = np.empty((count, d), a.dtype)
     values, residuals, energies = (np.empty(count, a.dtype) for _ in range(3))
     steps, converged = np.empty(count, np.int64), np.empty(count, np.bool_)
-    climb_of = maker("Climb", a.dtype)
+    climb_of = constructor_for("Climb", a)
     block = climb_of.block(a.shape[0], count)
     with _bar(count, progress) as bar:
         for k in range(0, count, block):

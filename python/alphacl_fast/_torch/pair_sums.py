@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from alphacl_fast._backend import cpu
+from alphacl_fast._backend import backend_for
 from alphacl_fast._torch.once import once_differentiable
 from alphacl_fast._torch.register import register
 from alphacl_fast._torch.tensors import (
@@ -88,7 +88,7 @@ def _check_pair_sums_backward(grad_rows, left, right, offset, scale, form, dista
 def _pair_log_sums(left, right, scale, distances, skip_diagonal, columns):
     rows, to_rows = new_doubles(left.shape[0])
     cols, to_cols = new_doubles(right.shape[0] if columns else 0)
-    cpu().pair_log_sums(
+    backend_for(left).pair_log_sums(
         array_of(left),
         None if right is None else array_of(right),
         float(scale),
@@ -108,7 +108,7 @@ def _pair_log_sums_fake(left, right, scale, distances, skip_diagonal, columns):
 def _pair_log_sums_backward(grad_rows, grad_cols, left, right, scale, rows, cols, distances, skip_diagonal, columns):
     grad_left, to_left = new_like(left)
     grad_right, to_right = new_like(left[:0] if right is None else right)
-    of_scale = cpu().pair_log_sums_gradient(
+    of_scale = backend_for(left).pair_log_sums_gradient(
         array_of(left),
         None if right is None else array_of(right),
         float(scale),
@@ -149,7 +149,9 @@ register(
 def _pair_sums(left, right, offset, scale, form, distances, skip_diagonal):
     rows, to_rows = new_doubles(left.shape[0])
     other = None if right is None else array_of(right)
-    cpu().pair_sums(array_of(left), other, float(scale), distances, skip_diagonal, form, doubles_of(offset), to_rows)
+    backend_for(left).pair_sums(
+        array_of(left), other, float(scale), distances, skip_diagonal, form, doubles_of(offset), to_rows
+    )
     return rows
 
 
@@ -157,7 +159,7 @@ def _pair_sums_backward(grad_rows, left, right, offset, scale, form, distances, 
     grad_left, to_left = new_like(left)
     grad_right, to_right = new_like(left[:0] if right is None else right)
     grad_offset, to_offset = new_doubles(left.shape[0])
-    of_scale = cpu().pair_sums_gradient(
+    of_scale = backend_for(left).pair_sums_gradient(
         array_of(left),
         None if right is None else array_of(right),
         float(scale),

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from alphacl_fast._arrays import refuse_transforms, transform_error
+from alphacl_fast._backend import DEVICES
 
 _library = torch.library.Library("alphacl_fast", "DEF")
 
@@ -23,7 +24,8 @@ def register(schema: str, check: Callable[..., None], kernel: Callable[..., Any]
         return call
 
     _library.define(schema)
-    _library.impl(name, checked(kernel), "CPU")
+    for device in DEVICES:
+        _library.impl(name, checked(kernel), device.upper())  # torch's name of what runs there
     _library.impl(name, _refusing_transforms(getattr(torch.ops.alphacl_fast, name).default), "Autograd")
     torch.library.register_vmap(f"alphacl_fast::{name}", _refuse_vmap, lib=_library)
     torch.library.register_fake(f"alphacl_fast::{name}", checked(fake), lib=_library)

@@ -13,7 +13,7 @@ import torch
 
 from alphacl_fast import importance as importances
 from alphacl_fast._arrays import is_array, operand, positive
-from alphacl_fast._backend import cpu
+from alphacl_fast._backend import backend_for
 from alphacl_fast._torch.once import once_differentiable
 from alphacl_fast._torch.pair_sums import FORMS
 from alphacl_fast._torch.register import register
@@ -147,18 +147,18 @@ def _compiled(x: torch.Tensor, kind: str, tensors: Sequence[torch.Tensor], numbe
 
 def _contrastive_cov(x, x_aug, kind, tensors, numbers):
     out = torch.empty((x.shape[1],) * 2, dtype=x.dtype)
-    cpu().contrastive_cov(array_of(x), array_of(x_aug), _compiled(x, kind, tensors, numbers), out.numpy())
+    backend_for(x).contrastive_cov(array_of(x), array_of(x_aug), _compiled(x, kind, tensors, numbers), out.numpy())
     return out
 
 
 def _energy(f, f_aug, kind, tensors, numbers):
-    value = cpu().energy(array_of(f), array_of(f_aug), _compiled(f, kind, tensors, numbers))
+    value = backend_for(f).energy(array_of(f), array_of(f_aug), _compiled(f, kind, tensors, numbers))
     return torch.tensor(value, dtype=torch.float64).to(f.dtype)
 
 
 def _laplacian(x, x_aug, kind, tensors, numbers):
     (grad, to), (grad_aug, to_aug) = new_like(x), new_like(x)
-    cpu().laplacian_product(array_of(x), array_of(x_aug), _compiled(x, kind, tensors, numbers), to, to_aug)
+    backend_for(x).laplacian_product(array_of(x), array_of(x_aug), _compiled(x, kind, tensors, numbers), to, to_aug)
     return grad, grad_aug
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from alphacl_fast._arrays import operand
+from alphacl_fast._arrays import operand, refuse_layout
 
 
 def expect(holds: Any, error: type[Exception], text: Callable[[], str]) -> None:
@@ -34,8 +34,7 @@ def check_rows(name: str, t: torch.Tensor, ndim: tuple[int, ...] = (2,), *, colu
     """Features: float32 or float64, with rows and, where `columns`, something in them."""
     if t.dtype not in (torch.float32, torch.float64):
         raise TypeError(f"{name}: expected float32 or float64, got {dtype_name(t.dtype)}")
-    if t.layout is not torch.strided:
-        raise TypeError(f"{name}: expected a dense (strided) tensor, got layout {t.layout}")
+    refuse_layout(name, t)
     if t.ndim not in ndim:
         axes = " or ".join(str(n) for n in ndim)
         raise ValueError(f"{name}: expected a tensor with {axes} axes, got shape {tuple(t.shape)}")

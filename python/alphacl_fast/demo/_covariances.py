@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from alphacl_fast import Gaussian, Uniform, _cpu, contrastive_cov, datasets, energy
+from alphacl_fast import Gaussian, Uniform, contrastive_cov, datasets, energy
+from alphacl_fast._backend import build_info
 from alphacl_fast._optional import require
 
 SHIFT, NOISE = 1, 0.1  # of the two views, pixels and grey levels from 0 to 1
@@ -93,7 +94,7 @@ def result_of(case: Case) -> Result:
     seconds, cov = _timed(lambda: contrastive_cov(x, x_aug, importance()))
     numpy_seconds = None
     if case.features is None or 4 * len(x) ** 2 <= MAX_DENSE_BYTES:
-        with require("threadpoolctl").threadpool_limits(_cpu.build_info()["max_threads"], "blas"):
+        with require("threadpoolctl").threadpool_limits(build_info()["max_threads"], "blas"):
             numpy_seconds, _ = _timed(lambda: _plain_numpy(x, x_aug, case.features, case.tau))
     eigenvalues, eigenvectors = _eigenpairs(cov)
     return Result(case, eigenvalues, eigenvectors, float(energy(x, x_aug, importance())), seconds, numpy_seconds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from alphacl_fast import _cpu
+from alphacl_fast._backend import build_info
 from alphacl_fast.demo._covariances import CALLS_SECONDS, NUM_CALLS, TAU_FRACTION, Result
 from alphacl_fast.demo._durations import duration
 from alphacl_fast.demo._pictures import ImageRow
@@ -52,7 +52,7 @@ def _ratio(ratio: float) -> str:
 
 
 def footnotes(results: list[Result]) -> str:
-    threads = _cpu.build_info()["max_threads"]
+    threads = build_info()["max_threads"]
     notes = [
         "PC: principal components of the images before augmentation, the features of the Gaussian importance;",
         f"    tau is {TAU_FRACTION:g} × their total variance.",

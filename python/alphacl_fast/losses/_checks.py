@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from alphacl_fast._arrays import number, positive, refuse_transforms
+from alphacl_fast._arrays import number, positive, refuse_layout, refuse_transforms
+from alphacl_fast._backend import is_in_host_memory, refuse_device, refuse_device_of_scalar
 from alphacl_fast._optional import require
 
 torch = require("torch")
@@ -24,11 +25,8 @@ def checked_features(name: str, z: Any, model: Any = None, *, rows: bool = True,
         raise TypeError(f"{name}: expected float32, float64, bfloat16 or float16, got {z.dtype}{remedy}")
     if not torch.compiler.is_compiling():
         refuse_transforms(name, z)
-    if z.device.type != "cpu":
-        kind = z.device.type.upper()
-        raise TypeError(f"{name}: {kind} tensor given but this build has no {kind} backend: copy it with {name}.cpu()")
-    if z.layout is not torch.strided:
-        raise TypeError(f"{name}: expected a dense (strided) tensor, got layout {z.layout}")
+    refuse_device(name, z.device, f"copy it with {name}.cpu()")
+    refuse_layout(name, z)
     if z.ndim != ndim or z.shape[0] == 0 or z.shape[-1] == 0:
         raise ValueError(f"{name}: expected {ndim} axes, none of them empty, got shape {tuple(z.shape)}")
     if model is not None:
@@ -77,8 +75,7 @@ def _scalar_tensor(name: str, t: Any) -> Any:
         raise ValueError(f"{name}: expected a scalar, got shape {tuple(t.shape)}")
     if t.is_complex() or t.dtype == torch.bool:
         raise TypeError(f"{name}: expected a real number, got {t.dtype}")
-    if t.device.type != "cpu":
-        raise TypeError(f"{name}: expected a number or a tensor on the CPU, like the features, got one on {t.device}")
+    refuse_device_of_scalar(name, t.device)
     if not torch.compiler.is_compiling():
         refuse_transforms(name, t)
     return t.reshape(()).double()
@@ -86,7 +83,7 @@ def _scalar_tensor(name: str, t: Any) -> Any:
 
 def _can_be_read(t: Any) -> bool:
     """Whether a value is there, and at no cost: another device would have to be waited for."""
-    return not torch.compiler.is_compiling() and type(t) is torch.Tensor and t.device.type == "cpu"
+    return not torch.compiler.is_compiling() and type(t) is torch.Tensor and is_in_host_memory(t)
 
 
 def reduce(values: Any, reduction: str, like: Any) -> Any:
@@ -107,5 +104,5 @@ def options(module: Any) -> str:
 def shown_value(value: Any) -> str:
     if not isinstance(value, torch.Tensor):
         return repr(value)
-    text = f"{value.item():.6g}" if value.device.type == "cpu" else f"tensor on {value.device}"
+    text = f"{value.item():.6g}" if is_in_host_memory(value) else f"tensor on {value.device}"
     return f"{text} (learned)" if isinstance(value, torch.nn.Parameter) else text
