@@ -6,23 +6,34 @@ The operations of the package take any of them as ``alpha``. Arrays are kept by 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from alphacl_fast._arrays import (
-    NotAnArray,
     Operand,
     is_array,
-    is_traced,
     like,
     operand,
-    positive,
     refuse_grad,
     refuse_learned_importance,
     result,
 )
 from alphacl_fast._backend import constructor_for
+from alphacl_fast._parts import (
+    FEATURES,
+    FORM,
+    METHOD,
+    Doubles,
+    Flag,
+    MadeOfParts,
+    Parts,
+    Positive,
+    Rows,
+    Size,
+    Tolerance,
+    sup_error,
+)
 
 __all__ = [
     "Dense",
@@ -37,30 +48,41 @@ __all__ = [
 ]
 
 
-def _described(importance: Any) -> str:
-    """Name and arguments; of arrays their shape and dtype."""
-    parts = []
-    for name, value in vars(importance).items():
-        if is_array(value):
-            parts.append(f"{name}={tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}")
-        elif value is not None and not name.startswith("_"):
-            parts.append(f"{name}={value!r}")
-    return f"{type(importance).__name__}({', '.join(parts)})"
-
-
-class Importance(NotAnArray):
+class Importance(MadeOfParts):
     """Base of all importances: an (N, N) linear operator that is not stored as one.
 
-    Subclasses say what they are made of (``_operand``) and how to compile it (``_compile``).
+    Subclasses name their parts, in the order of the constructor's arguments, and their compiled constructor, which
+    takes the parts in that order. The first array is the data.
     """
 
     _kind = ""  # which definition it is: subclasses of an importance share that of their base
+    _constructor = ""
+
+    def _data(self) -> Any:
+        """The array or tensor that the importance was made from."""
+        return getattr(self, self._rows()[0])
 
     def _operand(self) -> Operand:
+        name, rows = self._rows()
+        return rows.operand(name, getattr(self, name))
+
+    def _rows(self) -> tuple[str, Rows]:
+        for name, part in self._parts.items():
+            if isinstance(part, Rows):
+                return name, part
         raise TypeError(f"{type(self).__name__}: expected a subclass of Importance that holds data, got the bare class")
 
+    def _operand_for(self, model: Operand) -> Operand:
+        """The operand of an operation over `model`'s samples."""
+        return self._operand()
+
     def _compile(self, data: Operand) -> Any:
-        raise TypeError(f"{type(self).__name__}: expected a subclass of Importance that computes, got the bare class")
+        if not self._constructor:
+            raise TypeError(
+                f"{type(self).__name__}: expected a subclass of Importance that computes, got the bare class"
+            )
+        arguments = [part.compiled(name, getattr(self, name), data) for name, part in self._parts.items()]
+        return constructor_for(self._constructor, data)(*arguments)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -105,17 +127,6 @@ class Importance(NotAnArray):
     def __matmul__(self, y: Any) -> Any:
         return self.matmul(y)
 
-    def __repr__(self) -> str:
-        return _described(self)
-
-    def _data(self) -> Any:
-        """The array or tensor that the importance was made from."""
-        raise TypeError(f"{type(self).__name__}: expected a subclass of Importance that holds data, got the bare class")
-
-    def _operand_for(self, model: Operand) -> Operand:
-        """The operand of an operation over `model`'s samples."""
-        return self._operand()
-
     def _sums(self, which: str) -> Any:
         data = self._operand()
         refuse_grad(which, data)
@@ -135,14 +146,12 @@ class Uniform(Importance):
     """
 
     _kind = "Uniform"
+    _constructor = "uniform"
+    _parts: ClassVar[Parts] = {"size": Size(), "diagonal": Flag()}
 
     def __init__(self, size: int | None = None, *, diagonal: bool = True) -> None:
-        if size is not None and (not isinstance(size, (int, np.integer)) or isinstance(size, bool)):
-            raise TypeError(f"size: expected a number of samples, got {type(size).__name__}")
-        if size is not None and size < 1:
-            raise ValueError(f"size: expected at least one sample, got {size}")
-        self.size = size
-        self.diagonal = bool(diagonal)
+        self.size: int | None = self._checked("size", size)
+        self.diagonal: bool = self._checked("diagonal", diagonal)
 
     def _data(self) -> np.ndarray:
         if self.size is None:
@@ -157,9 +166,6 @@ class Uniform(Importance):
             raise ValueError(f"alpha: expected {model.shape[0]} samples like {model.name}, got Uniform({self.size})")
         return model
 
-    def _compile(self, data: Operand) -> Any:
-        return constructor_for("uniform", data)(data.shape[0], self.diagonal)
-
 
 class Dense(Importance):
     """α as given: (N, N), any sign, not necessarily symmetric. A bare (N, N) array means this.
@@ -168,23 +174,11 @@ class Dense(Importance):
     """
 
     _kind = "Dense"
+    _constructor = "dense"
+    _parts: ClassVar[Parts] = {"alpha": Rows(square=True)}
 
     def __init__(self, alpha: Any) -> None:
-        self.alpha = alpha
-        if not is_traced(alpha):
-            self._operand()
-
-    def _data(self) -> Any:
-        return self.alpha
-
-    def _operand(self) -> Operand:
-        given = operand("alpha", self.alpha)
-        if given.shape[0] != given.shape[1]:
-            raise ValueError(f"alpha: expected a square (N, N) array, got shape {given.shape}")
-        return given
-
-    def _compile(self, data: Operand) -> Any:
-        return constructor_for("dense", data)(data.array)
+        self.alpha = self._checked("alpha", alpha)
 
 
 class LowRank(Importance):
@@ -194,44 +188,14 @@ class LowRank(Importance):
     """
 
     _kind = "LowRank"
+    _constructor = "low_rank"
+    _parts: ClassVar[Parts] = {"phi": Rows(columns="column")}
 
     def __init__(self, phi: Any) -> None:
-        self.phi = phi
-        if not is_traced(phi):
-            self._operand()
-
-    def _data(self) -> Any:
-        return self.phi
-
-    def _operand(self) -> Operand:
-        given = operand("phi", self.phi)
-        if given.shape[1] == 0:
-            raise ValueError(f"phi: expected at least one column, got shape {given.shape}")
-        return given
-
-    def _compile(self, data: Operand) -> Any:
-        return constructor_for("low_rank", data)(data.array)
+        self.phi = self._checked("phi", phi)
 
 
-class _OfFeatures(Importance):
-    """Base of the importances made from features of the samples: (N, m) or (N,)."""
-
-    def __init__(self, features: Any) -> None:
-        self.features = features
-        if not is_traced(features):
-            self._operand()
-
-    def _data(self) -> Any:
-        return self.features
-
-    def _operand(self) -> Operand:
-        f = operand("features", self.features, ndim=(1, 2))
-        if f.array.ndim == 2 and f.shape[1] == 0:
-            raise ValueError(f"features: expected at least one feature, got shape {f.shape}")
-        return f
-
-
-class Gaussian(_OfFeatures):
+class Gaussian(Importance):
     """α_ij = exp(−‖f_i − f_j‖² / (2τ)), f = features: (N, m) or (N,); diagonal 1.
 
     ``tau`` has the unit of a squared feature. ``tol`` bounds the error of an entry of α (default 1e-6 for float32,
@@ -244,23 +208,20 @@ class Gaussian(_OfFeatures):
     """
 
     _kind = "Gaussian"
+    _constructor = "gaussian"
+    _parts: ClassVar[Parts] = {"features": FEATURES, "tau": Positive(), "tol": Tolerance(), "method": METHOD}
 
     def __init__(self, features: Any, tau: float, *, tol: float | None = None, method: str = "auto") -> None:
-        super().__init__(features)
-        if method not in ("auto", "tiles", "fourier", "sorted"):
-            raise ValueError(f"method: expected auto, tiles, fourier or sorted, got {method!r}")
+        self.features = self._checked("features", features)
+        self.method: str = self._checked("method", method)
         shape = tuple(features.shape)
         if method in ("fourier", "sorted") and len(shape) == 2 and shape[1] != 1:
             raise ValueError(f"method: expected auto or tiles for features of shape {shape}, got {method!r}")
-        self.tau = positive("tau", tau)
-        self.tol = None if tol is None else positive("tol", tol)
-        self.method = method
-
-    def _compile(self, data: Operand) -> Any:
-        return constructor_for("gaussian", data)(data.array, self.tau, _sup_error(self.tol, data.dtype), self.method)
+        self.tau: float = self._checked("tau", tau)
+        self.tol: float | None = self._checked("tol", tol)
 
 
-class Direct(_OfFeatures):
+class Direct(Importance):
     """α_ij = exp(−d_ij^p / τ), d_ij² = ½‖f_i − f_j‖², diagonal 0; divided by its row sum when ``normalize``.
 
     f = features: (N, m) or (N,); ``tau`` has the unit of d^p. Cost: N²(m + d) + ½N² exponentials (N²m and as many
@@ -268,18 +229,17 @@ class Direct(_OfFeatures):
     """
 
     _kind = "Direct"
+    _constructor = "direct"
+    _parts: ClassVar[Parts] = {"features": FEATURES, "p": Positive(), "tau": Positive(), "normalize": Flag()}
 
     def __init__(self, features: Any, p: float = 4, tau: float = 0.5, *, normalize: bool = True) -> None:
-        super().__init__(features)
-        self.p = positive("p", p)
-        self.tau = positive("tau", tau)
-        self.normalize = bool(normalize)
-
-    def _compile(self, data: Operand) -> Any:
-        return constructor_for("direct", data)(data.array, self.p, self.tau, self.normalize)
+        self.features = self._checked("features", features)
+        self.p: float = self._checked("p", p)
+        self.tau: float = self._checked("tau", tau)
+        self.normalize: bool = self._checked("normalize", normalize)
 
 
-class SquareRegularized(_OfFeatures):
+class SquareRegularized(Importance):
     """Rows are Euclidean projections on the simplex: α_ij = [μ_i − d_ij²]₊/τ with Σ_j α_ij = 1, diagonal 0.
 
     d_ij² = ½‖f_i − f_j‖², f = features: (N, m) or (N,); ``tau`` has the unit of a squared feature. α_i minimises
@@ -289,16 +249,15 @@ class SquareRegularized(_OfFeatures):
     """
 
     _kind = "SquareRegularized"
+    _constructor = "square_regularized"
+    _parts: ClassVar[Parts] = {"features": FEATURES, "tau": Positive()}
 
     def __init__(self, features: Any, tau: float) -> None:
-        super().__init__(features)
-        self.tau = positive("tau", tau)
-
-    def _compile(self, data: Operand) -> Any:
-        return constructor_for("square_regularized", data)(data.array, self.tau)
+        self.features = self._checked("features", features)
+        self.tau: float = self._checked("tau", tau)
 
 
-class PairImportance(_OfFeatures):
+class PairImportance(Importance):
     """α_ij = w_i ψ'(o_i − s·d_ij²), d_ij² = ½‖f_i − f_j‖², diagonal 0: the importance of a pair loss.
 
     form: "exponential" (o_i minus the logarithm of a normaliser), "hinge", "logistic", "softplus" or "square", the ψ;
@@ -307,30 +266,35 @@ class PairImportance(_OfFeatures):
     """
 
     _kind = "PairImportance"
+    _constructor = "pair"
+    _parts: ClassVar[Parts] = {
+        "features": FEATURES,
+        "scale": Positive(),
+        "form": FORM,
+        "offset": Doubles("PairImportance"),
+        "weight": Doubles("PairImportance"),
+    }
 
     def __init__(self, features: Any, scale: float, form: str, offset: np.ndarray, weight: np.ndarray) -> None:
-        super().__init__(features)
-        self.scale = positive("scale", scale)
-        forms = ("exponential", "hinge", "logistic", "softplus", "square")
-        if form not in forms:
-            raise ValueError(f"form: expected one of {', '.join(forms)}, got {form!r}")
+        self.features = self._checked("features", features)
+        self.scale: float = self._checked("scale", scale)
+        self.form: str = self._checked("form", form)
         for name, a in (("offset", offset), ("weight", weight)):
             double = is_array(a) and str(a.dtype).removeprefix("torch.") == "float64"
             if not double or tuple(a.shape) != (len(features),):
                 got = f"{a.dtype} {tuple(a.shape)}" if is_array(a) else type(a).__name__
                 raise ValueError(f"{name}: expected a float64 array or tensor of shape ({len(features)},), got {got}")
-        self.form = form
         self.offset = offset
         self.weight = weight
 
-    def _compile(self, data: Operand) -> Any:
-        rows = [operand(name, getattr(self, name), ndim=(1,)) for name in ("offset", "weight")]
-        refuse_grad("PairImportance", *rows)
-        numbers = (np.ascontiguousarray(a.array) for a in rows)
-        return constructor_for("pair", data)(data.array, self.scale, self.form, *numbers)
+
+# The importances over the samples, by the kind that they and their subclasses carry.
+KINDS: dict[str, type[Importance]] = {
+    kind._kind: kind for kind in (Uniform, Dense, LowRank, Gaussian, Direct, SquareRegularized, PairImportance)
+}
 
 
-class NodeGaussian(NotAnArray):
+class NodeGaussian(MadeOfParts):
     """For node k: α_ij = exp(−(h(w_kᵀx0_i) − h(w_kᵀx0_j))² / (2τ)), each node's own scalar output.
 
     For the gated functions only, which know the nodes. ``x0``: (N, d), the samples before augmentation; None means x.
@@ -340,16 +304,14 @@ class NodeGaussian(NotAnArray):
     """
 
     _kind = "NodeGaussian"
+    _parts: ClassVar[Parts] = {"tau": Positive(), "x0": Rows(), "tol": Tolerance()}
 
     def __init__(self, tau: float, x0: Any = None, *, tol: float | None = None) -> None:
         if x0 is not None:
             operand("x0", x0)
-        self.tau = positive("tau", tau)
         self.x0 = x0
-        self.tol = None if tol is None else positive("tol", tol)
-
-    def __repr__(self) -> str:
-        return _described(self)
+        self.tau: float = self._checked("tau", tau)
+        self.tol: float | None = self._checked("tol", tol)
 
     def inputs(self, x: Operand) -> Operand:
         """x0, checked against the first view."""
@@ -361,14 +323,7 @@ class NodeGaussian(NotAnArray):
 
     def sup_error(self, dtype: np.dtype) -> float:
         """What the compiled code may leave in an entry of α."""
-        return _sup_error(self.tol, dtype)
-
-
-def _sup_error(tol: float | None, dtype: np.dtype) -> float:
-    if tol is None:
-        # Far below the documented bound, so that sums over pairs keep the accuracy of their type at any tau.
-        return 5e-8 if dtype == np.float32 else 1e-15
-    return 0.5 * min(max(tol, 1e-15), 0.1)
+        return sup_error(self.tol, dtype)
 
 
 def refuse_others(alpha: Any) -> None:

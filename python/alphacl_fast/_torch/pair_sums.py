@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from alphacl_fast._backend import backend_for
+from alphacl_fast._parts import FORMS
 from alphacl_fast._torch.once import once_differentiable
 from alphacl_fast._torch.register import register
 from alphacl_fast._torch.tensors import (
@@ -26,8 +27,6 @@ from alphacl_fast._torch.tensors import (
     new_doubles,
     new_like,
 )
-
-FORMS = ("exponential", "hinge", "logistic", "softplus", "square")
 
 
 def _check_pairs(left, right, scale, distances, skip_diagonal):
@@ -89,8 +88,8 @@ def _pair_log_sums(left, right, scale, distances, skip_diagonal, columns):
     rows, to_rows = new_doubles(left.shape[0])
     cols, to_cols = new_doubles(right.shape[0] if columns else 0)
     backend_for(left).pair_log_sums(
-        array_of(left),
-        None if right is None else array_of(right),
+        array_of("left", left),
+        None if right is None else array_of("right", right),
         float(scale),
         distances,
         skip_diagonal,
@@ -109,8 +108,8 @@ def _pair_log_sums_backward(grad_rows, grad_cols, left, right, scale, rows, cols
     grad_left, to_left = new_like(left)
     grad_right, to_right = new_like(left[:0] if right is None else right)
     of_scale = backend_for(left).pair_log_sums_gradient(
-        array_of(left),
-        None if right is None else array_of(right),
+        array_of("left", left),
+        None if right is None else array_of("right", right),
         float(scale),
         distances,
         skip_diagonal,
@@ -148,9 +147,15 @@ register(
 
 def _pair_sums(left, right, offset, scale, form, distances, skip_diagonal):
     rows, to_rows = new_doubles(left.shape[0])
-    other = None if right is None else array_of(right)
     backend_for(left).pair_sums(
-        array_of(left), other, float(scale), distances, skip_diagonal, form, doubles_of(offset), to_rows
+        array_of("left", left),
+        None if right is None else array_of("right", right),
+        float(scale),
+        distances,
+        skip_diagonal,
+        form,
+        doubles_of(offset),
+        to_rows,
     )
     return rows
 
@@ -160,8 +165,8 @@ def _pair_sums_backward(grad_rows, left, right, offset, scale, form, distances, 
     grad_right, to_right = new_like(left[:0] if right is None else right)
     grad_offset, to_offset = new_doubles(left.shape[0])
     of_scale = backend_for(left).pair_sums_gradient(
-        array_of(left),
-        None if right is None else array_of(right),
+        array_of("left", left),
+        None if right is None else array_of("right", right),
         float(scale),
         distances,
         skip_diagonal,

@@ -1,6 +1,6 @@
 """The two sums of the package, contrastive_cov and energy, and the one operator of their gradients.
 
-An importance goes through torch as its name, its tensors and its numbers.
+An importance goes through torch as its kind, its tensors and its numbers: what its class says that it is made of.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from alphacl_fast import importance as importances
-from alphacl_fast._arrays import is_array, operand, positive
+from alphacl_fast._arrays import is_array, operand
 from alphacl_fast._backend import backend_for
+from alphacl_fast._parts import Doubles, Number, Rows, Size
 from alphacl_fast._torch.once import once_differentiable
-from alphacl_fast._torch.pair_sums import FORMS
 from alphacl_fast._torch.register import register
 from alphacl_fast._torch.tensors import (
     array_of,
@@ -28,35 +28,33 @@ from alphacl_fast._torch.tensors import (
     new_like,
 )
 
-_METHODS = ("auto", "tiles", "fourier", "sorted")
 
-_PARTS = {  # the tensors and the numbers of each kind
-    "Uniform": ((), ("size", "diagonal")),
-    "Dense": (("alpha",), ()),
-    "LowRank": (("phi",), ()),
-    "Gaussian": (("features",), ("tau", "tol", "method")),
-    "Direct": (("features",), ("p", "tau", "normalize")),
-    "SquareRegularized": (("features",), ("tau",)),
-    "PairImportance": (("features", "offset", "weight"), ("scale", "form")),
-}
+def _arrays_of(kind: str) -> dict[str, Rows | Doubles]:
+    """The tensors of a kind, by name."""
+    return {name: part for name, part in importances.KINDS[kind]._parts.items() if not isinstance(part, Number)}
+
+
+def _numbers_of(kind: str) -> dict[str, Number]:
+    """The numbers of a kind, by name."""
+    return {name: part for name, part in importances.KINDS[kind]._parts.items() if isinstance(part, Number)}
 
 
 def _pack(alpha: Any, x_name: str, x: torch.Tensor) -> tuple[str, list[torch.Tensor], list[float]]:
     if is_array(alpha):
         return "Dense", [_tensor("alpha", alpha, x_name)], []
-    if alpha is not None:
-        importances.refuse_others(alpha)
-    kind = "Uniform" if alpha is None else alpha._kind  # that of the base for a subclass
-    if kind not in _PARTS:
+    if alpha is None:
+        alpha = importances.Uniform()
+    importances.refuse_others(alpha)
+    kind = alpha._kind  # that of the base for a subclass
+    if kind not in importances.KINDS:
         raise TypeError(f"alpha: expected an importance that torch knows, got {type(alpha).__name__}")
-    if kind == "Uniform":
-        if alpha is not None and alpha.size is not None and alpha.size != x.shape[0]:
-            raise ValueError(f"alpha: expected {x.shape[0]} samples, got Uniform({alpha.size})")
-        return kind, [], [0.0, float(alpha is None or alpha.diagonal)]
-    tensors, numbers = _PARTS[kind]
-    given = [(name, getattr(alpha, name)) for name in tensors]
-    packed = [_double(a) if name in ("offset", "weight") else _tensor("alpha", a, x_name) for name, a in given]
-    return kind, packed, [_packed(alpha, name) for name in numbers]
+    if kind == "Uniform" and alpha.size is not None and alpha.size != x.shape[0]:
+        raise ValueError(f"alpha: expected {x.shape[0]} samples, got Uniform({alpha.size})")
+    tensors = [
+        _double(getattr(alpha, name)) if isinstance(part, Doubles) else _tensor("alpha", getattr(alpha, name), x_name)
+        for name, part in _arrays_of(kind).items()
+    ]
+    return kind, tensors, [part.packed(getattr(alpha, name)) for name, part in _numbers_of(kind).items()]
 
 
 def _tensor(name: str, a: Any, like: str) -> torch.Tensor:
@@ -73,46 +71,33 @@ def _double(a: Any) -> torch.Tensor:
     return torch.from_numpy(a if torch.compiler.is_compiling() else np.require(a, requirements=("C", "A", "W")))
 
 
-def _packed(alpha: Any, name: str) -> float:
-    value = getattr(alpha, name)
-    named = {"method": _METHODS, "form": FORMS}.get(name)
-    return float(named.index(value)) if named else float(value or 0.0)
-
-
 def _check_alpha(x: torch.Tensor, x_name: str, kind: str, tensors: Sequence[torch.Tensor], numbers: Sequence[float]):
-    if kind not in _PARTS:
-        raise ValueError(f"kind: expected one of {', '.join(_PARTS)}, got {kind!r}")
-    of_tensors, of_numbers = _PARTS[kind]
+    if kind not in importances.KINDS:
+        raise ValueError(f"kind: expected one of {', '.join(importances.KINDS)}, got {kind!r}")
+    of_tensors, of_numbers = _arrays_of(kind), _numbers_of(kind)
     for name, expected, got in (("tensors", of_tensors, tensors), ("numbers", of_numbers, numbers)):
         if len(got) != len(expected):
-            raise ValueError(f"{name}: expected {len(expected)} for {kind} {expected}, got {len(got)}")
+            raise ValueError(f"{name}: expected {len(expected)} for {kind} {tuple(expected)}, got {len(got)}")
     n = x.shape[0]
-    for name, t in zip(of_tensors, tensors, strict=True):
-        if name in ("offset", "weight"):
+    for (name, array), t in zip(of_tensors.items(), tensors, strict=True):
+        if isinstance(array, Doubles):
             check_doubles(name, t, n, x)
             continue
         check_like("alpha", t, x_name, x)
-        check_rows(name, t, (1, 2) if name == "features" else (2,))
+        check_rows(name, t, array.ndim)
         rows = t.shape[0]
         expect(rows == n, ValueError, lambda rows=rows: f"alpha: expected {n} samples like {x_name}, got {rows}")
-        if kind == "Dense":
+        if array.square:
             check_shape(name, t, (n, n))
-    for name, number in zip(of_numbers, numbers, strict=True):
-        _check_number(name, number, n)
+    for (name, part), number in zip(of_numbers.items(), numbers, strict=True):
+        if isinstance(part, Size):
+            _check_size(name, number, n)
+        else:
+            part.check_packed(name, number)
 
 
-def _check_number(name: str, number: float, n: Any) -> None:
-    if name in ("tau", "p", "scale"):
-        positive(name, number)
-    elif name == "size":
-        expect(number == 0 or number == n, ValueError, lambda: f"size: expected 0 or {n}, got {number}")
-    elif name == "tol":
-        if number != 0:  # which stands for the default
-            positive(name, number)
-    else:
-        count = {"method": len(_METHODS), "form": len(FORMS)}.get(name, 2)
-        if number not in range(count):
-            raise ValueError(f"{name}: expected an integer from 0 to {count - 1}, got {number}")
+def _check_size(name: str, number: float, n: Any) -> None:
+    expect(number == 0 or number == n, ValueError, lambda: f"{name}: expected 0 or {n}, got {number}")
 
 
 def _checked_views(first: str) -> Callable[..., None]:
@@ -127,38 +112,34 @@ def _checked_views(first: str) -> Callable[..., None]:
     return check
 
 
-_UNPACK: dict[str, Callable[..., Any]] = {
-    "Uniform": lambda size, diagonal: importances.Uniform(int(size) or None, diagonal=bool(diagonal)),
-    "Dense": importances.Dense,
-    "LowRank": importances.LowRank,
-    "Gaussian": lambda f, tau, tol, method: importances.Gaussian(f, tau, tol=tol or None, method=_METHODS[int(method)]),
-    "Direct": lambda f, p, tau, normalize: importances.Direct(f, p, tau, normalize=bool(normalize)),
-    "SquareRegularized": importances.SquareRegularized,
-    "PairImportance": lambda f, offset, weight, scale, form: importances.PairImportance(
-        f, scale, FORMS[int(form)], doubles_of(offset), doubles_of(weight)
-    ),
-}
-
-
-def _compiled(x: torch.Tensor, kind: str, tensors: Sequence[torch.Tensor], numbers: Sequence[float]) -> Any:
-    alpha = _UNPACK[kind](*(t.detach() for t in tensors), *numbers)
-    return importances.compile_for("this operator", alpha, operand("x", x.detach()))
+def _compiled(name: str, x: torch.Tensor, kind: str, tensors: Sequence[torch.Tensor], numbers: Sequence[float]) -> Any:
+    """The compiled importance over the samples of x, an argument of this name."""
+    arguments: dict[str, Any] = {}
+    for (part_name, array), t in zip(_arrays_of(kind).items(), tensors, strict=True):
+        arguments[part_name] = doubles_of(t) if isinstance(array, Doubles) else t.detach()
+    for (part_name, part), number in zip(_numbers_of(kind).items(), numbers, strict=True):
+        arguments[part_name] = part.unpacked(number)
+    alpha = importances.KINDS[kind](**arguments)
+    return importances.compile_for("this operator", alpha, operand(name, x.detach()))
 
 
 def _contrastive_cov(x, x_aug, kind, tensors, numbers):
     out = torch.empty((x.shape[1],) * 2, dtype=x.dtype)
-    backend_for(x).contrastive_cov(array_of(x), array_of(x_aug), _compiled(x, kind, tensors, numbers), out.numpy())
+    alpha = _compiled("x", x, kind, tensors, numbers)
+    backend_for(x).contrastive_cov(array_of("x", x), array_of("x_aug", x_aug), alpha, out.numpy())
     return out
 
 
 def _energy(f, f_aug, kind, tensors, numbers):
-    value = backend_for(f).energy(array_of(f), array_of(f_aug), _compiled(f, kind, tensors, numbers))
+    alpha = _compiled("f", f, kind, tensors, numbers)
+    value = backend_for(f).energy(array_of("f", f), array_of("f_aug", f_aug), alpha)
     return torch.tensor(value, dtype=torch.float64).to(f.dtype)
 
 
 def _laplacian(x, x_aug, kind, tensors, numbers):
     (grad, to), (grad_aug, to_aug) = new_like(x), new_like(x)
-    backend_for(x).laplacian_product(array_of(x), array_of(x_aug), _compiled(x, kind, tensors, numbers), to, to_aug)
+    alpha = _compiled("x", x, kind, tensors, numbers)
+    backend_for(x).laplacian_product(array_of("x", x), array_of("x_aug", x_aug), alpha, to, to_aug)
     return grad, grad_aug
 
 

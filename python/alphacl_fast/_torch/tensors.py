@@ -61,8 +61,8 @@ def check_doubles(name: str, t: torch.Tensor, count: Any, model: torch.Tensor) -
     check_shape(name, t, (count,))
 
 
-def array_of(t: torch.Tensor) -> np.ndarray:
-    return operand("features", t.detach()).array
+def array_of(name: str, t: torch.Tensor) -> np.ndarray:
+    return operand(name, t.detach()).array
 
 
 def doubles_of(t: torch.Tensor) -> np.ndarray:
