@@ -49,3 +49,8 @@ def compiled_form(activation: Any) -> tuple[str, float]:
     if isinstance(activation, Monomial):
         return "monomial", float(activation.q)
     raise ValueError(f"activation: expected 'linear', 'relu', LeakyReLU(slope) or Monomial(q), got {activation!r}")
+
+
+def is_odd(activation: Any) -> bool:
+    """Whether h(−u) = −h(u), so that w and −w are the same node."""
+    return activation == "linear" or (isinstance(activation, Monomial) and activation.q % 2 == 1)

@@ -13,6 +13,7 @@ from alphacl_fast._arrays import like, operand, positive, refuse_grad
 from alphacl_fast._backend import constructor_for
 from alphacl_fast._gated import GatedCovariance, checked_layer, importance_arguments
 from alphacl_fast._power_iteration import at_least
+from alphacl_fast.activations import is_odd
 from alphacl_fast.importance import NodeGaussian
 
 __all__ = ["LocalMaxima", "find_local_maxima"]
@@ -118,8 +119,7 @@ def find_local_maxima(
         alpha_weights = starts if frozen and isinstance(alpha, NodeGaussian) else None
         layer = GatedCovariance(x, x_aug, ends, activation=activation, alpha=alpha, alpha_weights=alpha_weights)
         gaps = _gaps(layer, weights, values, residuals, min(tol, _DEFAULT_TOL[a.dtype]), seed)
-    odd = name == "linear" or (name == "monomial" and parameter % 2 == 1)
-    groups = _groups(weights, values, energies, np.cos(angle), odd)
+    groups = _groups(weights, values, energies, np.cos(angle), is_odd(activation))
     if not (energies.any() or values.any()):
         warnings.warn(
             f"find_local_maxima: found no maximum: the energy of each of the {count} nodes is 0, as where all gates "
@@ -135,9 +135,7 @@ def find_local_maxima(
 
 def _starts(x: Any, num_nodes: Any, weights0: Any, seed: int) -> Any:
     """(K, d) unit vectors of the kind of x."""
-    model = operand("x", x)
-    if model.shape[1] == 0:
-        raise ValueError(f"x: expected at least one feature, got shape {model.shape}")
+    model = operand("x", x, columns="feature")
     if weights0 is not None:
         given = operand("weights0", weights0, samples="node")
         like(given, model, shape=False)

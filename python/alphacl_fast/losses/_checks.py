@@ -39,6 +39,14 @@ def checked_features(name: str, z: Any, model: Any = None, *, rows: bool = True,
     return z
 
 
+def checked_views(**views: Any) -> None:
+    """Features of the same samples, each by the name of its argument; all of them like the first."""
+    first = None
+    for name, z in views.items():
+        checked_features(name, z, first)
+        first = first or (name, z)
+
+
 def widen(z: Any) -> Any:
     return z.float() if z.dtype in _HALVES else z
 

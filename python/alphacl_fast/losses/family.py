@@ -8,7 +8,7 @@ from typing import Any, Never
 from alphacl_fast._arrays import number, positive
 from alphacl_fast._optional import require, torch_ops
 from alphacl_fast.importance import Dense, Importance, PairImportance, Uniform
-from alphacl_fast.losses._checks import checked_features, checked_reduction, options, reduce, widen
+from alphacl_fast.losses._checks import checked_reduction, checked_views, options, reduce, widen
 
 torch = require("torch")
 _ops = torch_ops()
@@ -34,16 +34,14 @@ class _PairLoss(torch.nn.Module):
         Raises TypeError or ValueError naming the argument. Cost: 2N²m operations and ½N² exponentials, twice that more
         for the gradient.
         """
-        checked_features("z", z)
-        checked_features("z_aug", z_aug, ("z", z))
+        checked_views(z=z, z_aug=z_aug)
         reduction = checked_reduction(self.reduction if reduction is None else reduction)
         with torch.autocast(z.device.type, enabled=False):
             return reduce(self._values(widen(z), widen(z_aug)), reduction, z)
 
     def importance(self, z: Any, z_aug: Any) -> Importance:
         """α_ij = φ'(ξ_i) ψ'(d_i² − d_ij²), diagonal 0: ∇L = −2N² ∇E_α for L = Σ_i L_i, α held constant (P1, Thm. 1)."""
-        checked_features("z", z)
-        checked_features("z_aug", z_aug, ("z", z))
+        checked_views(z=z, z_aug=z_aug)
         with torch.no_grad(), torch.autocast(z.device.type, enabled=False):
             return self._importance(widen(z.detach()), widen(z_aug.detach()))
 
@@ -221,8 +219,7 @@ def alpha_cl_loss(z: Any, z_aug: Any, importance: Any, reduction: str = "mean") 
 
     Cost: that of the importance; memory O(N m). Source: P1, α-CL; the scale: derived.
     """
-    checked_features("z", z)
-    checked_features("z_aug", z_aug, ("z", z))
+    checked_views(z=z, z_aug=z_aug)
     _checked_importance(importance)
     checked_reduction(reduction, ("mean", "sum"))
     with torch.autocast(z.device.type, enabled=False):

@@ -11,6 +11,7 @@ from alphacl_fast._optional import require, torch_ops
 from alphacl_fast.losses._checks import (
     checked_features,
     checked_reduction,
+    checked_views,
     inverse,
     options,
     reduce,
@@ -51,8 +52,7 @@ def nt_xent(z1: Any, z2: Any, *, temperature: Any = 0.5, normalize: bool = True,
     Equal to lightly's NTXentLoss and pytorch-metric-learning's. Cost: 4N²m operations forward, 12N²m for the
     gradient, 2N² exponentials each; memory O(N m). Source: SimCLR (arXiv 2002.05709).
     """
-    checked_features("z1", z1)
-    checked_features("z2", z2, ("z1", z1))
+    checked_views(z1=z1, z2=z2)
     checked_reduction(reduction)
     with torch.autocast(z1.device.type, enabled=False):
         scale = inverse("temperature", temperature)
@@ -85,8 +85,7 @@ def info_nce(
 
     Cost: 2NMm operations forward, 6NMm for the gradient; memory O((N + M) m). Source: CPC (arXiv 1807.03748).
     """
-    checked_features("query", query)
-    checked_features("positive_key", positive_key, ("query", query))
+    checked_views(query=query, positive_key=positive_key)
     paired = isinstance(negative_keys, torch.Tensor) and negative_keys.ndim == 3
     if isinstance(negative_keys, (int, float, np.number)) or (
         isinstance(negative_keys, torch.Tensor) and negative_keys.ndim == 0
@@ -135,8 +134,7 @@ def clip_loss(image_features: Any, text_features: Any, logit_scale: Any, *, redu
     Cost: 2N²m operations and 2N² exponentials forward, 6N²m for the gradient; memory O(N m).
     Source: CLIP (arXiv 2103.00020).
     """
-    checked_features("image_features", image_features)
-    checked_features("text_features", text_features, ("image_features", image_features))
+    checked_views(image_features=image_features, text_features=text_features)
     checked_reduction(reduction)
     with torch.autocast(image_features.device.type, enabled=False):
         scale = scalar("logit_scale", logit_scale)
@@ -156,8 +154,7 @@ def siglip_loss(
     numbers or scalar tensors, which may require grad. reduction : "mean" (equal to open_clip.SigLipLoss's), "sum", or
     "none": (N,), the sums over j. Cost, memory and large logits as clip_loss. Source: SigLIP (arXiv 2303.15343).
     """
-    checked_features("image_features", image_features)
-    checked_features("text_features", text_features, ("image_features", image_features))
+    checked_views(image_features=image_features, text_features=text_features)
     checked_reduction(reduction)
     with torch.autocast(image_features.device.type, enabled=False):
         scale, bias = scalar("logit_scale", logit_scale), scalar("logit_bias", logit_bias)
