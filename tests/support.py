@@ -109,6 +109,10 @@ def importance(name, n, dtype, seed=0):
     return IMPORTANCES[name](np.random.default_rng([seed, n]), n, dtype)
 
 
+# activations of each kind, and what is special among them
+ACTIVATIONS = ("linear", "relu", acl.LeakyReLU(0.1), acl.Monomial(1), acl.Monomial(2), acl.Monomial(3))
+
+
 def run_python(code, *, timeout=120, check=True, **environment):
     """`code` in a fresh interpreter that can import this module; a hang is a failure."""
     path = os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH"))))

@@ -2,12 +2,20 @@
 
 import numpy as np
 import pytest
-from support import DTYPES, IMPORTANCES, assert_contract, importance, inside, relative_error, torch, two_views
+from support import (
+    ACTIVATIONS,
+    DTYPES,
+    IMPORTANCES,
+    assert_contract,
+    importance,
+    inside,
+    relative_error,
+    torch,
+    two_views,
+)
 
 import alphacl_fast as acl
 from alphacl_fast import reference
-
-ACTIVATIONS = ("linear", "relu", acl.LeakyReLU(0.1), acl.Monomial(1), acl.Monomial(2), acl.Monomial(3))
 
 
 def _nodes(k, d, dtype, seed=0):

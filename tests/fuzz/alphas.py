@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 import alphacl_fast as acl
+from alphacl_fast._parts import FORMS
 
 from .data import laid_out, numpy_of, size, values
 from .judge import eps
@@ -140,7 +141,7 @@ def _square_regularized(case, n, x):
 
 def _pair(case, n, x):
     f = features(case, n, x)
-    form = case.pick(["exponential", "hinge", "logistic", "softplus", "square"])
+    form = case.pick(FORMS)
     scale = 1 / temperature(case, typical_square(case, f), case.dtype)
     # The exponential's offset is minus the logarithm of a normaliser: scores are not positive.
     offset = -5 * case.rng.random(n) if form == "exponential" else 3 * case.rng.standard_normal(n)
@@ -149,28 +150,29 @@ def _pair(case, n, x):
     return acl.importance.PairImportance(given, scale, form, offset, case.rng.uniform(-1, 2, n))
 
 
-_KINDS = {
+# the kind, and what is special about it -> what makes one
+KINDS = {
     "none": lambda c, n, x: None,
-    "uniform": lambda c, n, x: acl.Uniform(n if c.chance(0.5) else None, diagonal=c.chance(0.5)),
-    "dense": _dense,
-    "low rank": _low_rank,
-    "gaussian of scalars": lambda c, n, x: _gaussian(c, n, x, 1),
-    "gaussian": _gaussian,
-    "direct": _direct,
-    "square-regularised": _square_regularized,
-    "pair": _pair,
+    "Uniform": lambda c, n, x: acl.Uniform(n if c.chance(0.5) else None, diagonal=c.chance(0.5)),
+    "Dense": _dense,
+    "LowRank": _low_rank,
+    "Gaussian of scalars": lambda c, n, x: _gaussian(c, n, x, 1),
+    "Gaussian": _gaussian,
+    "Direct": _direct,
+    "SquareRegularized": _square_regularized,
+    "PairImportance": _pair,
 }
 
 
 def importance(case, n, x, *, own=False, kinds=None):
     """What is passed as alpha=, for samples x: (n, d) in float64. own: an importance that can be used alone."""
-    kind = case.pick(list(_KINDS), [1, 1, 4, 1.5, 3, 2, 2, 1.5, 1.5]) if kinds is None else case.pick(kinds)
+    kind = case.pick(list(KINDS), [1, 1, 4, 1.5, 3, 2, 2, 1.5, 1.5]) if kinds is None else case.pick(kinds)
     if own and kind == "none":
-        kind = "uniform"
+        kind = "Uniform"
     case.note(f"alpha: {kind}")
-    if own and kind == "uniform":
+    if own and kind == "Uniform":
         return acl.Uniform(n, diagonal=case.chance(0.5))
-    alpha = _KINDS[kind](case, n, x)
+    alpha = KINDS[kind](case, n, x)
     return acl.Dense(alpha) if own and not isinstance(alpha, acl.importance.Importance) else alpha
 
 

@@ -14,7 +14,7 @@ from .data import EXACT, laid_out, numpy_of, size, values
 from .judge import ROUNDINGS, check, contract, eps, frobenius, same_bits
 
 _BUDGET = {4: 1e7, 8: 1e6}
-_ACTIVATIONS = (
+ACTIVATIONS = (
     "linear",
     "relu",
     acl.LeakyReLU(0.1),
@@ -27,7 +27,7 @@ _ACTIVATIONS = (
 
 
 def activation(case):
-    chosen = case.pick(_ACTIVATIONS, [2, 6, 2, 1, 1, 0.5, 1, 1])
+    chosen = case.pick(ACTIVATIONS, [2, 6, 2, 1, 1, 0.5, 1, 1])
     case.note(f"activation {chosen}")
     return chosen
 

@@ -38,7 +38,7 @@ def non_finite(case):
 
 def _covariance(case, bad):
     x, x_aug, clean = _views(case, bad)
-    alpha = importance(case, len(clean), clean, kinds=["none", "gaussian", "gaussian of scalars", "direct", "uniform"])
+    alpha = importance(case, len(clean), clean, kinds=["none", "Gaussian", "Gaussian of scalars", "Direct", "Uniform"])
     c, e = numpy_of(acl.contrastive_cov(x, x_aug, alpha)), numpy_of(acl.energy(x, x_aug, alpha))
     check(not np.isfinite(c).all(), "contrastive_cov: finite")
     check(not np.isfinite(e), f"energy: {e}")
@@ -51,7 +51,7 @@ def _layer(case, bad):
     w = laid_out(case, "weights", nodes(case, "weights", k, clean.shape[1]))
     tau = case.power_of_ten(-4, 2)
     alpha = (
-        acl.NodeGaussian(tau) if case.chance(0.5) else importance(case, len(clean), clean, kinds=["none", "gaussian"])
+        acl.NodeGaussian(tau) if case.chance(0.5) else importance(case, len(clean), clean, kinds=["none", "Gaussian"])
     )
     matrices = numpy_of(acl.gated_cov(x, x_aug, w, activation=act, alpha=alpha))
     check(np.isnan(matrices).any(axis=(1, 2)).all(), "gated_cov: a node without NaN")

@@ -7,6 +7,7 @@ import torch
 
 import alphacl_fast as acl
 from alphacl_fast import reference
+from alphacl_fast._parts import FORMS
 
 from .alphas import typical_square
 from .covariance import _literal_gradient, absolute_term, dense_pair, exact_type, gradient_terms, views
@@ -16,7 +17,7 @@ from .pairs import judge_log_sums, judge_sums
 
 acl.losses  # noqa: B018  registers the operators
 
-_FORMS = ("exponential", "hinge", "logistic", "softplus", "square")
+KINDS = ("Uniform", "Dense", "LowRank", "Direct", "Gaussian", "SquareRegularized", "PairImportance")
 
 
 def _log_sums(left, right, scale, *how):
@@ -61,7 +62,7 @@ def pair_sums(case):
 
 def _packed(case, n, wide):
     """kind, tensors and numbers as the operators take them, and the importance that they mean."""
-    kind = case.pick(["Uniform", "Dense", "LowRank", "Direct", "Gaussian", "SquareRegularized", "PairImportance"])
+    kind = case.pick(KINDS)
     if kind == "Uniform":
         diagonal = case.chance(0.5)
         return kind, [], [case.pick([0.0, float(n)]), float(diagonal)], acl.Uniform(diagonal=diagonal)
@@ -72,12 +73,12 @@ def _packed(case, n, wide):
     tau = float(case.dtype.type(typical_square(case, wide)))
     tau = tau if 1e-25 < tau < 1e25 else 1.0
     if kind == "PairImportance":
-        form = case.pick(_FORMS)
+        form = case.pick(FORMS)
         # The exponential's offset is minus the logarithm of a normaliser: scores are not positive.
         offset = -5 * case.rng.random(n) if form == "exponential" else 3 * case.rng.standard_normal(n)
         weight = case.rng.uniform(-1, 2, n)
         alpha = acl.importance.PairImportance(f, 1 / tau, form, offset, weight)
-        return kind, [f, torch.from_numpy(offset), torch.from_numpy(weight)], [1 / tau, _FORMS.index(form)], alpha
+        return kind, [f, torch.from_numpy(offset), torch.from_numpy(weight)], [1 / tau, FORMS.index(form)], alpha
     numbers, alpha = {
         "LowRank": lambda: ([], acl.LowRank(f)),
         "Direct": lambda: ([2.0, tau, 1.0], acl.Direct(f, 2.0, tau)),

@@ -180,7 +180,7 @@ def _gradients(found, truth, rough, slope, rough_slope, moved, within, case):
         contract(f"gradient {k}", numpy_of(found[k]), true[k], lambda k=k: naive[k], frobenius(terms[k]), case.dtype)
 
 
-_FORMS = {
+FORMS = {
     "hinge": (lambda x: np.maximum(x, 0), lambda x: (x > 0).astype(x.dtype)),
     "logistic": (literal.logistic, lambda x: literal.logistic(x) * literal.logistic(-x)),
     "softplus": (literal.softplus, literal.logistic),
@@ -190,13 +190,13 @@ _FORMS = {
 
 def judge_sums(case, calls):
     left, right, wide, wide_right, scale, distances, skip = _arguments(case)
-    form = case.pick(list(_FORMS))
+    form = case.pick(list(FORMS))
     offset = case.rng.uniform(-3, 3, len(wide))
     case.note(form)
     rows = calls.sums(left, right, offset, scale, form, distances, skip)
     truth, rough = (_Pairs(wide, wide_right, scale, distances, k) for k in (exact_type(case.dtype), case.dtype.type))
     mask = _mask(*truth.t.shape, right is None, skip)
-    (function, slope_of), kind, narrow = _FORMS[form], exact_type(case.dtype), case.dtype.type
+    (function, slope_of), kind, narrow = FORMS[form], exact_type(case.dtype), case.dtype.type
     x, rough_x = offset.astype(kind)[:, None] + truth.t, offset.astype(narrow)[:, None] + rough.t
     slope, rough_slope = slope_of(x) * mask, slope_of(rough_x) * mask
     e = truth.rounding(case.dtype) + ROUNDINGS * eps(case.dtype) * np.abs(offset)[:, None]
