@@ -52,7 +52,8 @@ class Importance(MadeOfParts):
     """Base of all importances: an (N, N) linear operator that is not stored as one.
 
     Subclasses name their parts, in the order of the constructor's arguments, and their compiled constructor, which
-    takes the parts in that order. The first array is the data.
+    takes the parts in that order. The first array is the data. What is computed otherwise overrides ``_operand`` and
+    ``_compile``.
     """
 
     _kind = ""  # which definition it is: subclasses of an importance share that of their base
