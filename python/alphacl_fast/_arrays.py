@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from alphacl_fast._backend import refuse_device
 
 
-@dataclass(frozen=True)
-class Operand:
+class Operand(NamedTuple):
     """A checked argument: `array` shares memory with what was given unless its rows had to be made contiguous."""
 
     name: str
@@ -138,17 +136,20 @@ def refuse_layout(name: str, t: Any) -> None:
 def _from_tensor(name: str, t: Any) -> tuple[np.ndarray, bool]:
     torch = sys.modules["torch"]
     refuse_transforms(name, t)
-    refuse_device(name, t.device, f"copy it to the CPU with {name}.cpu()")
+    refuse_device(name, t.device.type, " to the CPU")
     refuse_layout(name, t)
     return t.detach().resolve_neg().numpy(), bool(t.requires_grad and torch.is_grad_enabled())
 
 
 def _with_contiguous_rows(a: np.ndarray) -> np.ndarray:
+    flags = a.flags
+    if flags.c_contiguous and flags.aligned:
+        return a
     item = a.itemsize
     rows_contiguous = a.ndim == 1 or a.shape[-1] <= 1 or a.strides[-1] == item
     whole = all(stride % item == 0 for stride in a.strides[:2])
     # Not ascontiguousarray, which leaves a contiguous array on a misaligned address where it is.
-    return a if rows_contiguous and whole and a.flags.aligned else np.require(a, requirements=("C", "A"))
+    return a if rows_contiguous and whole and flags.aligned else np.require(a, requirements=("C", "A"))
 
 
 def like(given: Operand, model: Operand, *, shape: bool = True) -> None:

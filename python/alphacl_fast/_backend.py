@@ -21,7 +21,8 @@ def backend_for(operand: Any) -> ModuleType:
     Tells once when the CPU module has to run on one thread after a fork.
     """
     global _warned
-    module = _MODULES[_type_of(operand.device)]
+    device = operand.device
+    module = _MODULES[device if isinstance(device, str) else device.type]
     if module is _cpu and not _warned and _cpu.serial_after_fork():
         _warned = True
         warnings.warn(
@@ -38,16 +39,18 @@ def constructor_for(name: str, operand: Any) -> Any:
     return getattr(backend_for(operand), name + ("_f32" if operand.dtype == np.float32 else "_f64"))
 
 
-def refuse_device(name: str, device: Any, remedy: str) -> None:
-    """Refuses, before any work, what lies on a device that no compiled module serves."""
-    if _type_of(device) not in DEVICES:
-        kind = _type_of(device).upper()
-        raise TypeError(f"{name}: {kind} tensor given but this build has no {kind} backend: {remedy}")
+def refuse_device(name: str, device: str, where: str = "") -> None:
+    """Refuses, before any work, a tensor on a type of device that no compiled module serves."""
+    if device not in DEVICES:
+        kind = device.upper()
+        raise TypeError(
+            f"{name}: {kind} tensor given but this build has no {kind} backend: copy it{where} with {name}.cpu()"
+        )
 
 
 def refuse_device_of_scalar(name: str, device: Any) -> None:
     """The same for a number in a tensor, which has to lie where the features do."""
-    if _type_of(device) not in DEVICES:
+    if device.type not in DEVICES:
         raise TypeError(f"{name}: expected a number or a tensor on the CPU, like the features, got one on {device}")
 
 
@@ -64,8 +67,3 @@ def build_info() -> dict[str, Any]:
 def set_num_threads(threads: int) -> None:
     """How many threads the CPU module takes from now on."""
     _cpu.set_num_threads(threads)
-
-
-def _type_of(device: Any) -> str:
-    """The name of a kind of device, which is what an operand holds, or of a torch.device."""
-    return device if isinstance(device, str) else device.type

@@ -5,7 +5,6 @@ The operations of the package take any of them as ``alpha``. Arrays are kept by 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -353,7 +352,7 @@ def check(function: str, alpha: Any, x: Operand) -> tuple[Any, Operand]:
         refuse_others(alpha)
     data = alpha._operand_for(x)
     if data is not x:
-        named = replace(data, name="alpha")
+        named = Operand("alpha", data.array, data.is_torch, data.requires_grad, data.device)
         like(named, x, shape=False)
         if named.shape[0] != x.shape[0]:
             raise ValueError(f"alpha: expected {x.shape[0]} samples like {x.name}, got {named.shape[0]}")

@@ -28,15 +28,15 @@ from alphacl_fast._torch.tensors import (
     new_like,
 )
 
-
-def _arrays_of(kind: str) -> dict[str, Rows | Doubles]:
-    """The tensors of a kind, by name."""
-    return {name: part for name, part in importances.KINDS[kind]._parts.items() if not isinstance(part, Number)}
-
-
-def _numbers_of(kind: str) -> dict[str, Number]:
-    """The numbers of a kind, by name."""
-    return {name: part for name, part in importances.KINDS[kind]._parts.items() if isinstance(part, Number)}
+# kind -> its tensors, and its numbers, by name
+_ARRAYS: dict[str, dict[str, Rows | Doubles]] = {
+    kind: {name: part for name, part in cls._parts.items() if not isinstance(part, Number)}
+    for kind, cls in importances.KINDS.items()
+}
+_NUMBERS: dict[str, dict[str, Number]] = {
+    kind: {name: part for name, part in cls._parts.items() if isinstance(part, Number)}
+    for kind, cls in importances.KINDS.items()
+}
 
 
 def _pack(alpha: Any, x_name: str, x: torch.Tensor) -> tuple[str, list[torch.Tensor], list[float]]:
@@ -52,9 +52,9 @@ def _pack(alpha: Any, x_name: str, x: torch.Tensor) -> tuple[str, list[torch.Ten
         raise ValueError(f"alpha: expected {x.shape[0]} samples, got Uniform({alpha.size})")
     tensors = [
         _double(getattr(alpha, name)) if isinstance(part, Doubles) else _tensor("alpha", getattr(alpha, name), x_name)
-        for name, part in _arrays_of(kind).items()
+        for name, part in _ARRAYS[kind].items()
     ]
-    return kind, tensors, [part.packed(getattr(alpha, name)) for name, part in _numbers_of(kind).items()]
+    return kind, tensors, [part.packed(getattr(alpha, name)) for name, part in _NUMBERS[kind].items()]
 
 
 def _tensor(name: str, a: Any, like: str) -> torch.Tensor:
@@ -74,7 +74,7 @@ def _double(a: Any) -> torch.Tensor:
 def _check_alpha(x: torch.Tensor, x_name: str, kind: str, tensors: Sequence[torch.Tensor], numbers: Sequence[float]):
     if kind not in importances.KINDS:
         raise ValueError(f"kind: expected one of {', '.join(importances.KINDS)}, got {kind!r}")
-    of_tensors, of_numbers = _arrays_of(kind), _numbers_of(kind)
+    of_tensors, of_numbers = _ARRAYS[kind], _NUMBERS[kind]
     for name, expected, got in (("tensors", of_tensors, tensors), ("numbers", of_numbers, numbers)):
         if len(got) != len(expected):
             raise ValueError(f"{name}: expected {len(expected)} for {kind} {tuple(expected)}, got {len(got)}")
@@ -115,9 +115,9 @@ def _checked_views(first: str) -> Callable[..., None]:
 def _compiled(name: str, x: torch.Tensor, kind: str, tensors: Sequence[torch.Tensor], numbers: Sequence[float]) -> Any:
     """The compiled importance over the samples of x, an argument of this name."""
     arguments: dict[str, Any] = {}
-    for (part_name, array), t in zip(_arrays_of(kind).items(), tensors, strict=True):
+    for (part_name, array), t in zip(_ARRAYS[kind].items(), tensors, strict=True):
         arguments[part_name] = doubles_of(t) if isinstance(array, Doubles) else t.detach()
-    for (part_name, part), number in zip(_numbers_of(kind).items(), numbers, strict=True):
+    for (part_name, part), number in zip(_NUMBERS[kind].items(), numbers, strict=True):
         arguments[part_name] = part.unpacked(number)
     alpha = importances.KINDS[kind](**arguments)
     return importances.compile_for("this operator", alpha, operand(name, x.detach()))
