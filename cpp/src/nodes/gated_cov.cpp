@@ -279,7 +279,7 @@ class GatedCov {
     work.gates.resize(n);
     work.gates_aug.resize(n);
     const T *u = u_.data() + b * n, *u_aug = u_aug_.data() + b * n;
-    const NodeGate h = node_gate(h_);
+    const NodeGate h = gate_of(h_);
     node_kernels<T>().gate_row(h, u, nullptr, T(1), n, work.gates.data());
     node_kernels<T>().gate_row(h, u_aug, nullptr, T(1), n, work.gates_aug.data());
     const auto all_of = [=](const Buffer<T>& gates, T gate) {
@@ -291,13 +291,13 @@ class GatedCov {
     if (shared_) return;
     work.outputs.resize(n);
     const T* u0 = nodes_.x0.data ? u0_.data() + b * n : u;
-    node_kernels<T>().gate_row(h, u0, u0, static_cast<T>(1 / homogeneity()), n, work.outputs.data());
+    node_kernels<T>().gate_row(h, u0, u0, static_cast<T>(1 / h_.degree()), n, work.outputs.data());
   }
 
   // r and D = 2r of the node's own importance, by the series of its outputs; false where that is not the way.
   bool own_row_sums(index_t b, Work& work) {
     const index_t n = x_.rows;
-    const NodeGaussian own = {node_gate(h_), homogeneity(), nodes_.tau, nodes_.tol, n};
+    const NodeGaussian own = {gate_of(h_), h_.degree(), nodes_.tau, nodes_.tol, n};
     const T *p = u_.data() + b * n, *p0 = nodes_.x0.data ? u0_.data() + b * n : p;
     const index_t open = gather_outputs<T>(own, p, p0, nullptr, work.scratch);
     work.series.fit(work.scratch.s.data(), open, n - open, nodes_.tau, nodes_.tol, SeriesFor::matrices);
@@ -327,8 +327,6 @@ class GatedCov {
     });
     return mean_.data();
   }
-
-  double homogeneity() const { return h_.kind == Activation::Kind::monomial ? h_.parameter : 1; }
 
   // matrix −= scale · X̃ᵀ(α + αᵀ)X̃ over the samples work.rows[0 … n), whose gates are open. Returns the norm of its
   // terms.

@@ -19,20 +19,6 @@
 
 namespace alphacl {
 
-/// An activation as the kernels take it.
-inline NodeGate node_gate(const Activation& h) {
-  switch (h.kind) {
-    case Activation::Kind::linear:
-      return {NodeGate::Form::one, 0};
-    case Activation::Kind::relu:
-      return {NodeGate::Form::step, 0};
-    case Activation::Kind::leaky_relu:
-      return {h.parameter == 1 ? NodeGate::Form::one : NodeGate::Form::step, h.parameter};
-    default:
-      return {h.parameter == 1 ? NodeGate::Form::one : NodeGate::Form::power, h.parameter};
-  }
-}
-
 /// Rows i0 … i0 + ni − 1 of data held as S, for a product in T: where they stand if the BLAS can take them from there
 /// (rows at least d and at most an int apart), else in `copy`.
 template <class T, class S>
@@ -82,7 +68,13 @@ template <class T, class S>
 class Layer {
  public:
   Layer(View<const S> x, View<const S> x_aug, const Activation& h, const NodeImportance<S>& alpha)
-      : x_(x), x_aug_(x_aug), h_(h), gate_(node_gate(h)), tau_(alpha.tau), tol_(alpha.tol), x0_(alpha.x0) {
+      : x_(x),
+        x_aug_(x_aug),
+        homogeneity_(h.degree()),
+        gate_(gate_of(h)),
+        tau_(alpha.tau),
+        tol_(alpha.tol),
+        x0_(alpha.x0) {
     centre_.set(x);
     if constexpr (std::is_same_v<T, S>) {
       shared_ = alpha.shared;
@@ -107,7 +99,7 @@ class Layer {
   View<const S> x_aug() const { return x_aug_; }
   const NodeGate& gate() const { return gate_; }
   /// c of h'(u) u = c h(u).
-  double homogeneity() const { return h_.kind == Activation::Kind::monomial ? h_.parameter : 1; }
+  double homogeneity() const { return homogeneity_; }
   /// The importance of all nodes; null: each node's own Gaussian, of these τ and tolerance.
   const Importance<T>* shared() const { return shared_; }
   /// That Gaussian.
@@ -137,7 +129,7 @@ class Layer {
       node_kernels<T>().gate_row(gate_, &value, nullptr, T(1), 1, &gate);
       return gate;
     };
-    if (gate_.form == NodeGate::Form::one) return T(1);
+    if (gate_.constant()) return T(1);
     if (gate_.form == NodeGate::Form::power) {
       T output;
       centre_outputs(w, 1, &output);
@@ -202,10 +194,10 @@ class Layer {
   /// The pre-activations W dataᵀ of one of the two views, or of the own inputs; less W centre where h is linear, for
   /// which a shift of them changes nothing.
   void project(View<const S> data, const T* w, index_t nodes, T* u) const {
-    project(data, gate_.form == NodeGate::Form::one ? &centre_ : nullptr, w, nodes, u);
+    project(data, gate_.constant() ? &centre_ : nullptr, w, nodes, u);
   }
   void project_own_inputs(const T* w, index_t nodes, T* u) const {
-    project(own_inputs(), gate_.form == NodeGate::Form::one ? &own_centre_ : nullptr, w, nodes, u);
+    project(own_inputs(), gate_.constant() ? &own_centre_ : nullptr, w, nodes, u);
   }
 
   /// out (nodes × d) = z x + z' x', z: nodes × N with `sums` the sums of both rows of a node.
@@ -325,7 +317,7 @@ class Layer {
   }
 
   View<const S> x_, x_aug_;
-  Activation h_;
+  double homogeneity_;
   NodeGate gate_;
   const Importance<T>* shared_;
   std::unique_ptr<Importance<T>> widened_;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "alphacl/activation.h"
 #include "alphacl/importance.h"
 #include "nodes/node_series.h"
 
@@ -19,7 +20,7 @@ struct NodeGaussian {
   /// Whether a closed gate means a = 0 and an output of 0: a ReLU whose importance compares its own outputs, p0 = p.
   template <class T>
   bool closed_samples_vanish(const T* p, const T* p0) const {
-    return gate.form == NodeGate::Form::step && gate.parameter == 0 && p == p0;
+    return gate.closes() && p == p0;
   }
 };
 
