@@ -15,7 +15,7 @@ template <class T>
 struct HostOps {
   const BasisKernels<T>* basis = &basis_kernels<T>();
   const Kernels<T>* rows = &kernels<T>();
-  const TridiagonalKernels* tridiagonal = &kernel_set().tridiagonal;
+  const TridiagonalKernels* tridiagonal = &tridiagonal_kernels();
 
   double project(const T* q, index_t ld, index_t count, const T* w, double* h) const {
     return basis->project(q, ld, count, w, h);

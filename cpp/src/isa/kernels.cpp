@@ -1,5 +1,5 @@
 // The kernels of one instruction set: this file is compiled once for each, with ALPHACL_ISA its identifier.
-#include "isa/tables/kernels.h"
+#include "isa/tables/kernel_set.h"
 
 #define ALPHACL_CONCAT_(a, b) a##b
 #define ALPHACL_CONCAT(a, b) ALPHACL_CONCAT_(a, b)
@@ -21,8 +21,12 @@ namespace {
 #include "tridiagonal.h"
 // clang-format on
 
+// Says which table is to be made.
+template <class Table>
+struct Of {};
+
 template <class T>
-constexpr Kernels<T> plain_kernels() {
+constexpr Kernels<T> made(Of<Kernels<T>>) {
   return {add_block<T>,
           panel_width<T>,
           pack_row<T>,
@@ -42,58 +46,45 @@ constexpr Kernels<T> plain_kernels() {
           radial_tile<T, double>};
 }
 template <class T, class S>
-constexpr ReadKernels<T, S> reading_kernels() {
+constexpr ReadKernels<T, S> made(Of<ReadKernels<T, S>>) {
   return {center_row<T, S>, delta_row<T, S>, add_offsets<S>, dense_tile<T, S>, pack_views<T, S>};
 }
 template <class S>
-constexpr DistanceKernels<S> measuring_kernels() {
+constexpr DistanceKernels<S> made(Of<DistanceKernels<S>>) {
   return {radial_stats<S>, negative_half_distance<S>};
 }
 template <class S>
-constexpr PackKernels<S> packing_kernels() {
+constexpr PackKernels<S> made(Of<PackKernels<S>>) {
   return {pack_symmetric<S>, peak_of<S>};
 }
 template <class T, class S>
-constexpr ProductKernels<T, S> multiplying_kernels() {
+constexpr ProductKernels<T, S> made(Of<ProductKernels<T, S>>) {
   return {square_product<T, S>, packed_product<T, S>};
 }
 template <class T>
-constexpr BasisKernels<T> projecting_kernels() {
+constexpr BasisKernels<T> made(Of<BasisKernels<T>>) {
   return {project<T>, subtract<T>};
 }
 template <class T>
-constexpr NodeKernels<T> gating_kernels() {
+constexpr NodeKernels<T> made(Of<NodeKernels<T>>) {
   return {gate_row<T>,     gate_difference_row<T>, gate_laplacian<T>, quadratic_form<T>,  gather_open<T>,
           scatter_open<T>, series_moments<T>,      series_values<T>,  series_laplacian<T>};
 }
 template <class T>
-constexpr PairKernels<T> pairing_kernels() {
+constexpr PairKernels<T> made(Of<PairKernels<T>>) {
   return {pair_log_sums<T>, pair_sums<T>, pair_weights<T>, half_square<T>};
 }
+constexpr TridiagonalKernels made(Of<TridiagonalKernels>) { return {tridiagonal_top, tridiagonal_vector}; }
+template <class T>
+constexpr ExpKernels<T> made(Of<ExpKernels<T>>) {
+  return {exp_values<T>};
+}
+template <class... Tables>
+constexpr TableSet<Tables...> made(Of<TableSet<Tables...>>) {
+  return {made(Of<Tables>())...};
+}
 
-constexpr KernelSet the_set = {
-    plain_kernels<float>(),
-    plain_kernels<double>(),
-    reading_kernels<float, float>(),
-    reading_kernels<double, float>(),
-    reading_kernels<double, double>(),
-    measuring_kernels<float>(),
-    measuring_kernels<double>(),
-    packing_kernels<float>(),
-    packing_kernels<double>(),
-    multiplying_kernels<float, float>(),
-    multiplying_kernels<double, float>(),
-    multiplying_kernels<double, double>(),
-    projecting_kernels<float>(),
-    projecting_kernels<double>(),
-    {tridiagonal_top, tridiagonal_vector},
-    gating_kernels<float>(),
-    gating_kernels<double>(),
-    pairing_kernels<float>(),
-    pairing_kernels<double>(),
-    exp_values<float>,
-    exp_values<double>,
-};
+constexpr KernelSet the_set = made(Of<KernelSet>());
 
 }  // namespace
 

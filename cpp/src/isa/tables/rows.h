@@ -54,4 +54,11 @@ struct Kernels {
   bool (*radial_tile_wide)(const RadialTile<T, double>&);
 };
 
+/// For the rate of the machine (benchmarks).
+template <class T>
+struct ExpKernels {
+  /// out = e^x.
+  void (*values)(const T* x, index_t n, T* out);
+};
+
 }  // namespace alphacl
