@@ -6,6 +6,7 @@
 #include "arrays.h"
 #include "isa/tables/kernels.h"
 #include "runtime/blas.h"
+#include "runtime/count_kernels.h"
 #include "runtime/threads.h"
 
 namespace alphacl::bindings {
@@ -100,6 +101,7 @@ void register_runtime(py::module_& m) {
   });
   m.def("build_info", &build_info);
   m.def("supported_isas", &supported_isas);
+  m.def("kernel_calls", &kernel_calls);
   m.def("max_threads", &max_threads);
   m.def(
       "set_num_threads",

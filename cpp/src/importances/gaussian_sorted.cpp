@@ -270,8 +270,8 @@ void SortedGaussian<T>::entries(index_t i0, index_t ni, index_t j0, index_t nj, 
   scratch.columns.resize(nj);
   double* zeros = scratch.distances.data() + ni * nj + nj;
   std::fill_n(zeros, std::max(ni, nj), 0.0);
-  distance_kernels<double>().negative_half_distance(u_.data() + i0, ni, 1, u_.data() + j0, this->size(), nj,
-                                                    scratch.distances.data(), nj);
+  difference_kernels().negative_half_distance(u_.data() + i0, ni, 1, u_.data() + j0, this->size(), nj,
+                                              scratch.distances.data(), nj);
   RadialTile<T, double> tile;
   tile.dot = scratch.distances.data();
   tile.ld_dot = nj;
@@ -289,11 +289,7 @@ void SortedGaussian<T>::entries(index_t i0, index_t ni, index_t j0, index_t nj, 
   tile.col_sum = nullptr;
   tile.scratch_s = scratch.distances.data() + ni * nj;
   tile.scratch_t = scratch.columns.data();
-  if constexpr (std::is_same<T, double>::value) {
-    kernels<T>().radial_tile(tile);
-  } else {
-    kernels<T>().radial_tile_wide(tile);
-  }
+  radial_kernels<T, double>().tile(tile);
 }
 
 template <class T>

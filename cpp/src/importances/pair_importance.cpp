@@ -247,7 +247,7 @@ Threshold threshold_of(const ScoredFeatures<double>& side, index_t i, double tau
     const double above = row[j] - mu, within = doubt * (half + *side.half(j));
     if (j == i || above >= within) continue;
     scratch[count++] =
-        above > -within ? pair_kernels<double>().half_square(side.given(i), side.given(j), side.features()) : row[j];
+        above > -within ? difference_kernels().half_square(side.given(i), side.given(j), side.features()) : row[j];
   }
   return threshold(scratch, count, tau);
 }

@@ -67,18 +67,17 @@ struct Distances {
   }
 
   void products(const Tile& w, S* out) const {
-    if (direct) {
-      distance_kernels<S>().negative_half_distance(f.data() + w.i0 * m, w.ni, m, ft.data() + w.j0, n, w.nj, out, w.nj);
-    } else {
-      gemm<S>(Trans::no, Trans::yes, w.ni, w.nj, m, S(1), f.data() + w.i0 * m, m, f.data() + w.j0 * m, m, S(0), out,
-              w.nj);
+    if constexpr (std::is_same<S, double>::value) {
+      if (direct) {
+        const double *rows = f.data() + w.i0 * m, *columns = ft.data() + w.j0;
+        difference_kernels().negative_half_distance(rows, w.ni, m, columns, n, w.nj, out, w.nj);
+        return;
+      }
     }
+    gemm<S>(Trans::no, Trans::yes, w.ni, w.nj, m, S(1), f.data() + w.i0 * m, m, f.data() + w.j0 * m, m, S(0), out,
+            w.nj);
   }
 };
-
-inline const auto& tile_kernel(const RadialTile<float, float>*) { return kernels<float>().radial_tile; }
-inline const auto& tile_kernel(const RadialTile<double, double>*) { return kernels<double>().radial_tile; }
-inline const auto& tile_kernel(const RadialTile<float, double>*) { return kernels<float>().radial_tile_wide; }
 
 template <class T, class F>
 class RadialImportance final : public TiledImportance<T> {
@@ -261,7 +260,7 @@ class RadialImportance final : public TiledImportance<T> {
     args.col_sum = degree ? degree + w.j0 : nullptr;
     args.scratch_s = dots + w.ni * w.nj;
     args.scratch_t = columns;
-    return tile_kernel(&args)(args);
+    return radial_kernels<T, S>().tile(args);
   }
 
   View<const F> features_;

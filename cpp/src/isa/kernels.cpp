@@ -36,22 +36,26 @@ constexpr Kernels<T> made(Of<Kernels<T>>) {
           probe<T>,
           multiply_tile<T>,
           multiply_transposed<T>,
+          add_offsets<T>,
           add_block_rows<T>,
           scale_row<T>,
           dot<T, T>,
           dot<T, double>,
           fourier<T>,
-          series_feature_columns<T>,
-          radial_tile<T, T>,
-          radial_tile<T, double>};
+          series_feature_columns<T>};
 }
 template <class T, class S>
 constexpr ReadKernels<T, S> made(Of<ReadKernels<T, S>>) {
-  return {center_row<T, S>, delta_row<T, S>, add_offsets<S>, dense_tile<T, S>, pack_views<T, S>};
+  return {center_row<T, S>, delta_row<T, S>, dense_tile<T, S>, pack_views<T, S>};
 }
 template <class S>
 constexpr DistanceKernels<S> made(Of<DistanceKernels<S>>) {
-  return {radial_stats<S>, negative_half_distance<S>};
+  return {radial_stats<S>};
+}
+constexpr DifferenceKernels made(Of<DifferenceKernels>) { return {negative_half_distance, half_square<double>}; }
+template <class T, class S>
+constexpr RadialKernels<T, S> made(Of<RadialKernels<T, S>>) {
+  return {radial_tile<T, S>};
 }
 template <class S>
 constexpr PackKernels<S> made(Of<PackKernels<S>>) {
@@ -72,7 +76,7 @@ constexpr NodeKernels<T> made(Of<NodeKernels<T>>) {
 }
 template <class T>
 constexpr PairKernels<T> made(Of<PairKernels<T>>) {
-  return {pair_log_sums<T>, pair_sums<T>, pair_weights<T>, half_square<T>};
+  return {pair_log_sums<T>, pair_sums<T>, pair_weights<T>};
 }
 constexpr TridiagonalKernels made(Of<TridiagonalKernels>) { return {tridiagonal_top, tridiagonal_vector}; }
 template <class T>

@@ -98,34 +98,33 @@ void radial_stats(const RadialStats<S>& tile) {
   }
 }
 
-template <class S>
-void negative_half_distance(const S* fi, index_t ni, index_t m, const S* fjt, index_t ld_fjt, index_t nj, S* dot,
-                            index_t ld) {
+void negative_half_distance(const double* fi, index_t ni, index_t m, const double* fjt, index_t ld_fjt, index_t nj,
+                            double* dot, index_t ld) {
   for (index_t i = 0; i < ni; ++i) {
-    S* row = dot + i * ld;
-    for (index_t j = 0; j < nj; ++j) row[j] = S(0);
-    const S* f = fi + i * m;
+    double* row = dot + i * ld;
+    for (index_t j = 0; j < nj; ++j) row[j] = 0;
+    const double* f = fi + i * m;
     index_t k = 0;
     for (; k + 4 <= m; k += 4) {
-      const S a = f[k], b = f[k + 1], c = f[k + 2], e = f[k + 3];
-      const S* ta = fjt + k * ld_fjt;
-      const S *tb = ta + ld_fjt, *tc = tb + ld_fjt, *te = tc + ld_fjt;
+      const double a = f[k], b = f[k + 1], c = f[k + 2], e = f[k + 3];
+      const double* ta = fjt + k * ld_fjt;
+      const double *tb = ta + ld_fjt, *tc = tb + ld_fjt, *te = tc + ld_fjt;
 #pragma omp simd
       for (index_t j = 0; j < nj; ++j) {
-        const S da = a - ta[j], db = b - tb[j], dc = c - tc[j], de = e - te[j];
+        const double da = a - ta[j], db = b - tb[j], dc = c - tc[j], de = e - te[j];
         row[j] += (da * da + db * db) + (dc * dc + de * de);
       }
     }
     for (; k < m; ++k) {
-      const S a = f[k];
-      const S* ta = fjt + k * ld_fjt;
+      const double a = f[k];
+      const double* ta = fjt + k * ld_fjt;
 #pragma omp simd
       for (index_t j = 0; j < nj; ++j) {
-        const S da = a - ta[j];
+        const double da = a - ta[j];
         row[j] += da * da;
       }
     }
 #pragma omp simd
-    for (index_t j = 0; j < nj; ++j) row[j] *= S(-0.5);
+    for (index_t j = 0; j < nj; ++j) row[j] *= -0.5;
   }
 }

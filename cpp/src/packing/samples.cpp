@@ -20,7 +20,7 @@ void row_mean(View<const S> x, double* mean, index_t step) {
   const index_t rows = ceil_div(x.rows, step);
   const index_t groups = std::max<index_t>(1, std::min(most_groups, rows / rows_per_group));
   Buffer<double> sums(groups * d, 0.0);
-  const auto add = read_kernels<S, S>().add_offsets;
+  const auto add = kernels<S>().add_offsets;
   parallel_for(groups, [&](index_t g, int) {
     for (index_t i = rows * g / groups; i < rows * (g + 1) / groups; ++i)
       add(x.row(i * step), x.row(0), d, sums.data() + g * d);

@@ -46,10 +46,12 @@ void ScoredFeatures<T>::products(index_t i0, index_t ni, const ScoredFeatures& r
                                  index_t ld) const {
   const Kernels<T>& kernel = kernels<T>();
   const index_t panel = kernel.panel, count = ceil_div(nj, panel);
-  if (differences_) {
-    distance_kernels<T>().negative_half_distance(given_.data() + i0 * m_, ni, m_, right.samples_.data() + j0, right.n_,
-                                                 nj, out, ld);
-    return;
+  if constexpr (std::is_same<T, double>::value) {  // which distance_precision asks for with differences
+    if (differences_) {
+      const double *rows = given_.data() + i0 * m_, *columns = right.samples_.data() + j0;
+      difference_kernels().negative_half_distance(rows, ni, m_, columns, right.n_, nj, out, ld);
+      return;
+    }
   }
   for (index_t i = 0; i < ni; ++i) std::fill_n(out + i * ld, count * panel, T(0));
   for (index_t k = 0; k < m_; k += most_multiplied)

@@ -17,11 +17,13 @@ template <class... Tables>
 struct TableSet : Tables... {};
 
 /// The list of all tables.
-using KernelSet = TableSet<Kernels<float>, Kernels<double>, ReadKernels<float, float>, ReadKernels<double, float>,
-                           ReadKernels<double, double>, DistanceKernels<float>, DistanceKernels<double>,
-                           PackKernels<float>, PackKernels<double>, ProductKernels<float, float>,
-                           ProductKernels<double, float>, ProductKernels<double, double>, BasisKernels<float>,
-                           BasisKernels<double>, TridiagonalKernels, NodeKernels<float>, NodeKernels<double>,
-                           PairKernels<float>, PairKernels<double>, ExpKernels<float>, ExpKernels<double>>;
+using KernelSet =
+    TableSet<Kernels<float>, Kernels<double>, ReadKernels<float, float>, ReadKernels<double, float>,
+             ReadKernels<double, double>, DistanceKernels<float>, DistanceKernels<double>, DifferenceKernels,
+             RadialKernels<float, float>, RadialKernels<float, double>, RadialKernels<double, double>,
+             PackKernels<float>, PackKernels<double>, ProductKernels<float, float>, ProductKernels<double, float>,
+             ProductKernels<double, double>, BasisKernels<float>, BasisKernels<double>, TridiagonalKernels,
+             NodeKernels<float>, NodeKernels<double>, PairKernels<float>, PairKernels<double>, ExpKernels<float>,
+             ExpKernels<double>>;
 
 }  // namespace alphacl

@@ -9,7 +9,8 @@
 
 namespace alphacl {
 
-/// The set in use: the newest that the processor has, or the one that ALPHACL_FAST_ISA names.
+/// The set in use: the newest that the processor has, or the one that ALPHACL_FAST_ISA names. Its kernels count their
+/// calls (runtime/count_kernels.h) where ALPHACL_FAST_COUNT_KERNELS is set.
 const KernelSet& kernel_set();
 std::string isa_in_use();
 /// Names of the sets that this processor can run, weakest first.
@@ -26,6 +27,11 @@ const ReadKernels<T, S>& read_kernels() {
 }
 template <class S>
 const DistanceKernels<S>& distance_kernels() {
+  return kernel_set();
+}
+inline const DifferenceKernels& difference_kernels() { return kernel_set(); }
+template <class T, class S>
+const RadialKernels<T, S>& radial_kernels() {
   return kernel_set();
 }
 template <class S>

@@ -57,8 +57,6 @@ struct PairKernels {
   void (*log_sums)(const PairTile<T>&, const PairLogSums<T>&);
   void (*sums)(const PairTile<T>&, const PairSums<T>&);
   void (*weights)(const PairTile<T>&, const PairWeights<T>&);
-  /// ½‖a − b‖² of m numbers; the same bits wherever it is asked for.
-  T (*half_square)(const T* a, const T* b, index_t m);
 };
 
 }  // namespace alphacl

@@ -3,7 +3,6 @@
 
 #include "alphacl/view.h"
 #include "isa/tables/panels.h"
-#include "isa/tables/tiles.h"
 
 namespace alphacl {
 
@@ -36,6 +35,8 @@ struct Kernels {
   /// The same for the transpose of a tile (n × ni).
   void (*multiply_transposed)(const T* tile, index_t ld, index_t ni, index_t n, const T* packed, index_t stride,
                               index_t count, T* out, index_t ld_out);
+  /// sum += x − origin, in double.
+  void (*add_offsets)(const T* x, const T* origin, index_t n, double* sum);
   /// sum (cols, double) += the rows of a contiguous block.
   void (*add_block_rows)(const T* block, index_t rows, index_t cols, double* sum);
   /// out = w · in.
@@ -49,9 +50,6 @@ struct Kernels {
   /// The same transposed: feature l of sample a goes to out[l·ld + a].
   void (*series_feature_columns)(const double* theta, index_t n, const double* coefficients, index_t kmax, T* out,
                                  index_t ld);
-  /// Whether any entry of the tile is not 0.
-  bool (*radial_tile)(const RadialTile<T, T>&);
-  bool (*radial_tile_wide)(const RadialTile<T, double>&);
 };
 
 /// For the rate of the machine (benchmarks).

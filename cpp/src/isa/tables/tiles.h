@@ -65,13 +65,26 @@ struct RadialStats {
   S* scratch;  // nj
 };
 
+/// Distances of type S, α of type T.
+template <class T, class S>
+struct RadialKernels {
+  /// Whether any entry of the tile is not 0.
+  bool (*tile)(const RadialTile<T, S>&);
+};
+
 template <class S>
 struct DistanceKernels {
   void (*radial_stats)(const RadialStats<S>&);
+};
+
+/// Distances from differences, where products are not exact enough; in double.
+struct DifferenceKernels {
   /// dot[i·ld + j] = −½‖f_i − f_j‖², f_i: rows of `fi` (ni × m, row stride m), columns j of `fjt` (m × nj, row stride
   /// ld_fjt).
-  void (*negative_half_distance)(const S* fi, index_t ni, index_t m, const S* fjt, index_t ld_fjt, index_t nj, S* dot,
-                                 index_t ld);
+  void (*negative_half_distance)(const double* fi, index_t ni, index_t m, const double* fjt, index_t ld_fjt, index_t nj,
+                                 double* dot, index_t ld);
+  /// ½‖a − b‖² of m numbers, to the same bits as in a tile of pairs.
+  double (*half_square)(const double* a, const double* b, index_t m);
 };
 
 }  // namespace alphacl

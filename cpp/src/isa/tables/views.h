@@ -2,6 +2,7 @@
 #pragma once
 
 #include "alphacl/view.h"
+#include "isa/tables/tiles.h"
 
 namespace alphacl {
 
@@ -28,8 +29,6 @@ struct ReadKernels {
   void (*center_row)(const S* x, const double* shift, index_t n, T* out);
   /// out = x − y, taken in T.
   void (*delta_row)(const S* x, const S* y, index_t n, T* out);
-  /// sum += x − origin, in double.
-  void (*add_offsets)(const S* x, const S* origin, index_t n, double* sum);
   void (*dense_tile)(const DenseTile<T, S>&);
   void (*pack_views)(const PackViews<T, S>&);
 };
