@@ -1,24 +1,27 @@
 """Compiled CPU kernels. Private: the public functions are those of the package."""
 
 from collections.abc import Callable
-from typing import Any, final, overload
+from typing import Any, Never, overload, type_check_only
 
 import numpy as np
 from numpy.typing import NDArray
 
 _Float = NDArray[np.float32] | NDArray[np.float64]
 
-class _Importance:
+@type_check_only
+class _PybindType(type): ...
+
+@type_check_only
+class _Importance(metaclass=_PybindType):
+    # No constructor: the functions below make importances.
+    def __init__(self, *args: Never, **kwargs: Never) -> None: ...
     def size(self) -> int: ...
     def row_sums(self, out: NDArray[np.float64]) -> None: ...
     def col_sums(self, out: NDArray[np.float64]) -> None: ...
     def matmul(self, y: _Float, out: _Float) -> None: ...
     def to_dense(self, out: _Float) -> None: ...
 
-@final
 class Importance_f32(_Importance): ...
-
-@final
 class Importance_f64(_Importance): ...
 
 def dense_f32(alpha: NDArray[np.float32]) -> Importance_f32: ...
@@ -151,10 +154,31 @@ def power_iteration_of_product_f64(
     converged: NDArray[np.bool_],
 ) -> None: ...
 
-class _GatedOperator:
+@type_check_only
+class _GatedOperator(metaclass=_PybindType):
     # The importance: one shared by the nodes, or x0 (None: x), tau, tol and the weights whose outputs it compares.
+    @overload
     def __init__(
-        self, x: _Float, x_aug: _Float, weights: _Float, activation: str, parameter: float, *importance: Any
+        self,
+        x: _Float,
+        x_aug: _Float,
+        weights: _Float,
+        activation: str,
+        parameter: float,
+        alpha: _Importance,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        x: _Float,
+        x_aug: _Float,
+        weights: _Float,
+        activation: str,
+        parameter: float,
+        x0: _Float | None,
+        tau: float,
+        tol: float,
+        alpha_weights: _Float | None = None,
     ) -> None: ...
     def with_weights(self, weights: _Float) -> _GatedOperator: ...
     def matmul(self, v: _Float, active: NDArray[np.int64], out: _Float) -> None: ...
@@ -183,16 +207,36 @@ class _GatedOperator:
         converged: NDArray[np.bool_],
     ) -> None: ...
 
-@final
 class GatedOperator_f32(_GatedOperator): ...
-
-@final
 class GatedOperator_f64(_GatedOperator): ...
 
-class _Climb:
-    # The importance as above, without the weights; then frozen and tol.
+@type_check_only
+class _Climb(metaclass=_PybindType):
+    @overload
     def __init__(
-        self, x: _Float, x_aug: _Float, weights: _Float, activation: str, parameter: float, *importance: Any
+        self,
+        x: _Float,
+        x_aug: _Float,
+        weights: _Float,
+        activation: str,
+        parameter: float,
+        alpha: _Importance,
+        frozen: bool,
+        tol: float,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        x: _Float,
+        x_aug: _Float,
+        weights: _Float,
+        activation: str,
+        parameter: float,
+        x0: _Float | None,
+        tau: float,
+        sup_error: float,
+        frozen: bool,
+        tol: float,
     ) -> None: ...
     def step(self) -> int: ...
     def finish(self) -> None: ...
@@ -208,10 +252,7 @@ class _Climb:
     @staticmethod
     def block(n: int, nodes: int) -> int: ...
 
-@final
 class Climb_f32(_Climb): ...
-
-@final
 class Climb_f64(_Climb): ...
 
 def build_info() -> dict[str, Any]: ...
