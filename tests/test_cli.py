@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import gzip
+import importlib.util
 import json
 import os
 import pty
@@ -103,7 +104,7 @@ def test_info_json():
     assert facts["isa"] in facts["supported_isas"]
     assert facts["numpy"] == np.__version__
     assert facts["openmp_library"] == Path(facts["openmp_library"]).name
-    assert facts["cuda"] is False
+    assert (facts["cuda"] is None) == (importlib.util.find_spec("alphacl_fast._cuda") is None)
 
 
 def test_info_text():
@@ -114,8 +115,37 @@ def test_info_text():
     assert facts["ISA"].startswith(_info.info()["isa"])
     assert ", 2 threads" in facts["OpenMP"]
     assert ", 1 thread per call" in facts["BLAS"]
-    assert facts["CUDA"] == "no"
+    assert (facts["CUDA"] == "no") == (importlib.util.find_spec("alphacl_fast._cuda") is None)
     assert str(Path.home()) not in done.stdout
+
+
+def test_info_of_cuda():
+    facts_of = {  # line -> facts
+        "no": None,
+        "emulated on the CPU, no operations yet": {
+            "toolkit": "emulated",
+            "architectures": [],
+            "driver": None,
+            "devices": [],
+            "operations": [],
+        },
+        "13.0 (sm_80 sm_90), 2 operations; driver: none, devices: none": {
+            "toolkit": "13.0",
+            "architectures": ["sm_80", "sm_90"],
+            "driver": None,
+            "devices": [],
+            "operations": ["contrastive_cov", "energy"],
+        },
+        "13.0 (sm_90), 1 operation; driver: 13.1, devices: one, two": {
+            "toolkit": "13.0",
+            "architectures": ["sm_90"],
+            "driver": "13.1",
+            "devices": [{"name": "one"}, {"name": "two"}],
+            "operations": ["energy"],
+        },
+    }
+    for expected, facts in facts_of.items():
+        assert _info._cuda_line(facts) == expected
 
 
 def test_info_follows_the_forced_instruction_set():

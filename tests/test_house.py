@@ -61,6 +61,27 @@ def test_the_contract_knows_nothing_below_it():
         assert not re.search(r"#include <(thread|mutex|omp\.h|cblas|pybind11|immintrin)", file.read_text()), file
 
 
+def test_cuda_includes_the_contract_and_itself():
+    files = [f for f in (ROOT / "cuda").rglob("*") if f.suffix in (".h", ".cpp", ".cu", ".cuh")]
+    assert files
+    for file in files:
+        for name in _includes(file):
+            assert name.startswith("alphacl/") or (ROOT / "cuda" / name).exists(), f"{file.name} includes {name}"
+
+
+def test_kernels_do_not_see_the_accessors():
+    """isa/kernels.cpp is compiled once per instruction set, and they are inline."""
+    seen, waiting = set(), [CORE / "isa" / "kernels.cpp"]
+    while waiting:
+        file = waiting.pop()
+        seen.add(file)
+        for name in _includes(file):
+            found = [f for f in (file.parent / name, CORE / name, ROOT / "cpp" / "include" / name) if f.exists()]
+            waiting += [f for f in found[:1] if f not in seen]
+    assert CORE / "isa" / "tables" / "kernel_set.h" in seen
+    assert CORE / "isa" / "tables" / "kernels.h" not in seen
+
+
 def test_only_the_runtime_names_openmp_and_the_blas():
     for file in _sources(ROOT / "cpp"):
         text = file.read_text()

@@ -30,7 +30,6 @@ py::dict build_info() {
   info["openmp"] = openmp_version();
   info["openmp_library"] = openmp_library();
   info["max_threads"] = max_threads();
-  info["cuda"] = false;
   return info;
 }
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.metadata
+import importlib.util
 import json
 import platform
 from pathlib import PurePath
@@ -30,6 +32,7 @@ def info() -> dict:
         "numpy": _installed_version("numpy"),
         "torch": _installed_version("torch"),
         **build,
+        "cuda": _cuda(),
     }
 
 
@@ -44,7 +47,7 @@ def render(facts: dict) -> str:
         "ISA": f"{facts['isa']} (supported here: {', '.join(facts['supported_isas'])})",
         "BLAS": f"{facts['blas']}, {_count(facts['blas_threads'], 'thread')} per call ({facts['blas_config']})",
         "OpenMP": f"{facts['openmp_library']}, {_count(facts['max_threads'], 'thread')} (version {facts['openmp']})",
-        "CUDA": "yes" if facts["cuda"] else "no",
+        "CUDA": _cuda_line(facts["cuda"]),
     }
     shown = _SHOWN_KEYS | {"python", "system", "numpy", "torch"}
     lines.update({key: value for key, value in facts.items() if key not in shown})
@@ -59,6 +62,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     facts = info()
     print(json.dumps(facts, indent=2) if args.json else render(facts))
+
+
+def _cuda() -> dict | None:
+    """What the module of the GPU says of itself, its operations and the devices; None where it was not built."""
+    if importlib.util.find_spec("alphacl_fast._cuda") is None:
+        return None
+    module = importlib.import_module("alphacl_fast._cuda")
+    operations = sorted(name for name in vars(module) if not name.startswith("_") and name != "build_info")
+    return {**module.build_info(), "operations": operations}
+
+
+def _cuda_line(cuda: dict | None) -> str:
+    if cuda is None:
+        return "no"
+    operations = _count(len(cuda["operations"]), "operation") if cuda["operations"] else "no operations yet"
+    if cuda["toolkit"] == "emulated":
+        return f"emulated on the CPU, {operations}"
+    devices = ", ".join(device["name"] for device in cuda["devices"]) or "none"
+    return (
+        f"{cuda['toolkit']} ({' '.join(cuda['architectures'])}), {operations}; "
+        f"driver: {cuda['driver'] or 'none'}, devices: {devices}"
+    )
 
 
 def _installed_version(package: str) -> str | None:

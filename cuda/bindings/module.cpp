@@ -1,0 +1,40 @@
+// The compiled module alphacl_fast._cuda: a table of contents. So far it says what it is and what it runs on.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <sstream>
+
+#include "runtime/device.h"
+
+namespace alphacl::cuda {
+namespace {
+
+namespace py = pybind11;
+
+py::dict build_info() {
+  py::list architectures, found;
+  std::istringstream names(ALPHACL_CUDA_ARCHITECTURES);
+  for (std::string name; names >> name;) architectures.append(name);
+  for (const Device& device : devices()) {
+    py::dict facts;
+    facts["name"] = device.name;
+    facts["capability"] = py::make_tuple(device.major, device.minor);
+    facts["memory"] = device.memory;
+    found.append(facts);
+  }
+  const std::string newest = driver();
+  py::dict info;
+  info["toolkit"] = toolkit();
+  info["architectures"] = architectures;
+  info["driver"] = newest.empty() ? py::object(py::none()) : py::object(py::str(newest));
+  info["devices"] = found;
+  return info;
+}
+
+}  // namespace
+}  // namespace alphacl::cuda
+
+PYBIND11_MODULE(_cuda, m, pybind11::mod_gil_not_used()) {
+  m.doc() = "Compiled CUDA kernels of alphacl_fast. Private: the public functions are those of the package.";
+  m.def("build_info", &alphacl::cuda::build_info);
+}

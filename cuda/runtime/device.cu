@@ -1,0 +1,47 @@
+// What is known of the toolkit, the driver and the devices. Under the C++ compiler there is none of them.
+#include "runtime/device.h"
+
+#ifdef __CUDACC__
+#include <cuda_runtime_api.h>
+#endif
+
+namespace alphacl::cuda {
+
+#ifdef __CUDACC__
+namespace {
+
+// 13000 is 13.0.
+std::string text(int version) { return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10); }
+
+}  // namespace
+
+std::string toolkit() { return text(CUDART_VERSION); }
+
+std::string driver() {
+  int version = 0;
+  return cudaDriverGetVersion(&version) == cudaSuccess && version > 0 ? text(version) : "";
+}
+
+std::vector<Device> devices() {
+  int count = 0;
+  if (cudaGetDeviceCount(&count) != cudaSuccess) {
+    cudaGetLastError();  // the next caller has not made this error
+    return {};
+  }
+  std::vector<Device> found;
+  for (int i = 0; i < count; ++i) {
+    cudaDeviceProp facts;
+    if (cudaGetDeviceProperties(&facts, i) == cudaSuccess)
+      found.push_back({facts.name, facts.major, facts.minor, facts.totalGlobalMem});
+  }
+  return found;
+}
+#else
+std::string toolkit() { return "emulated"; }
+
+std::string driver() { return ""; }
+
+std::vector<Device> devices() { return {}; }
+#endif
+
+}  // namespace alphacl::cuda

@@ -1,0 +1,25 @@
+// What is known of the toolkit, the driver and the devices.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace alphacl::cuda {
+
+struct Device {
+  std::string name;
+  int major, minor;    // compute capability
+  std::size_t memory;  // bytes
+};
+
+/// The CUDA runtime of the build, such as 13.0, or "emulated": compiled for the CPU.
+std::string toolkit();
+
+/// The newest CUDA that the driver runs; empty without a driver.
+std::string driver();
+
+/// Those that this process may use; none where there is no driver, or too old a one.
+std::vector<Device> devices();
+
+}  // namespace alphacl::cuda
