@@ -1,3 +1,4 @@
+// Kernels that count their calls stand in the tables in place of those that they call.
 #include "runtime/count_kernels.h"
 
 #include <atomic>
