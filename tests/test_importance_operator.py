@@ -124,6 +124,16 @@ def test_uniform_with_a_size(dtype):
     np.testing.assert_array_equal(acl.contrastive_cov(y, -y, alpha), acl.contrastive_cov(y, -y))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_uniform_without_its_diagonal(dtype):
+    alpha, dense = acl.Uniform(33, diagonal=False), 1 - np.eye(33)
+    y = _normal(33, dtype, 4)
+    np.testing.assert_array_equal(alpha.row_sums(), dense.sum(1))
+    np.testing.assert_array_equal(alpha.col_sums(), dense.sum(0))
+    np.testing.assert_array_equal(alpha.to_dense(), dense)
+    assert_contract(alpha.matmul(y), dense @ y.astype(float), lambda: dense.astype(dtype) @ y, dtype)
+
+
 def test_the_operator_at_is_matmul():
     for make in IMPORTANCES.values():
         alpha = make(33, np.float64)
