@@ -188,6 +188,22 @@ def test_energies_of_offset_float32_data_keep_their_digits():
     np.testing.assert_allclose(found.energy, values / 2, rtol=1e-6)
 
 
+def test_a_frozen_importance_goes_on_in_double_as_it_was():
+    """Of the starts, not of the nodes that float32 gave up."""
+    x, x_aug = (v + np.float32(300) for v in two_views(300, 5, np.float32, noise=0.2))
+    starts = np.abs(np.random.default_rng(2).standard_normal((4, 5))).astype(np.float32)
+    alpha = acl.NodeGaussian(0.5)
+    found = theory.find_local_maxima(
+        x, x_aug, weights0=starts, activation="relu", alpha=alpha, frozen=True, max_iter=300
+    )
+    w = found.weights.astype(np.float64)
+    units = starts / np.linalg.norm(starts.astype(np.float64), axis=1, keepdims=True)
+    for k, outputs in enumerate(np.maximum(x @ units.T, 0).T):
+        shared = reference.gaussian(outputs[:, None], alpha.tau)
+        value = w[k] @ reference.gated_cov(x, x_aug, w[k : k + 1], alpha=shared)[0] @ w[k]
+        np.testing.assert_allclose(found.eigenvalue[k], value, rtol=1e-6)
+
+
 def test_converged_nodes_stand_at_maxima():
     """No small step in any direction raises the energy by more than second order, though residuals do not vanish."""
     x, x_aug = two_views(150, 4, np.float64, noise=0.2)
@@ -323,6 +339,7 @@ _STEPS = np.arange(198) % 2
     [
         acl.NodeGaussian(18.0),
         acl.NodeGaussian(18.0, 1.0 + np.stack([_STEPS, -_STEPS], 1)),
+        acl.NodeGaussian(18.0, 49.0 * (1 + np.stack([_STEPS, _STEPS], 1))),
         acl.Gaussian(50.0 * _STEPS, 1.0),
     ],
     ids=repr,
