@@ -54,10 +54,10 @@ def _lengths(x):
 
 
 def dense_pair(alpha, n, dtype):
-    """α in the exact type and in that of the data."""
-    exact = reference.dense_alpha(alpha, n, dtype=exact_type(dtype))
-    naive = reference.dense_alpha(alpha, n, dtype=dtype.type)
-    return np.asarray(exact), np.asarray(naive)
+    """α in the exact type and in that of the data; where the latter has ∞ − ∞ on the way, it allows no error."""
+    exact = np.asarray(reference.dense_alpha(alpha, n, dtype=exact_type(dtype)))
+    naive = np.asarray(reference.dense_alpha(alpha, n, dtype=dtype.type))
+    return exact, np.where(np.isnan(naive), exact.astype(naive.dtype), naive)
 
 
 def _subject(case, name):
