@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import warnings
 from types import ModuleType
 from typing import Any
@@ -62,6 +64,15 @@ def is_in_host_memory(t: Any) -> bool:
 def build_info() -> dict[str, Any]:
     """Version, compiler, instruction set, BLAS and threads of the build."""
     return dict(_cpu.build_info())
+
+
+def cuda_info() -> dict[str, Any] | None:
+    """Toolkit, architectures, operations, driver and devices of the module of the GPU; None where it was not built."""
+    if importlib.util.find_spec("alphacl_fast._cuda") is None:
+        return None
+    module = importlib.import_module("alphacl_fast._cuda")
+    operations = sorted(name for name in vars(module) if not name.startswith("_") and name != "build_info")
+    return {**module.build_info(), "operations": operations}
 
 
 def set_num_threads(threads: int) -> None:

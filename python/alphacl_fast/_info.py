@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import importlib.metadata
-import importlib.util
 import json
 import platform
 from pathlib import PurePath
@@ -32,7 +30,7 @@ def info() -> dict:
         "numpy": _installed_version("numpy"),
         "torch": _installed_version("torch"),
         **build,
-        "cuda": _cuda(),
+        "cuda": _backend.cuda_info(),
     }
 
 
@@ -62,15 +60,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     facts = info()
     print(json.dumps(facts, indent=2) if args.json else render(facts))
-
-
-def _cuda() -> dict | None:
-    """What the module of the GPU says of itself, its operations and the devices; None where it was not built."""
-    if importlib.util.find_spec("alphacl_fast._cuda") is None:
-        return None
-    module = importlib.import_module("alphacl_fast._cuda")
-    operations = sorted(name for name in vars(module) if not name.startswith("_") and name != "build_info")
-    return {**module.build_info(), "operations": operations}
 
 
 def _cuda_line(cuda: dict | None) -> str:

@@ -15,8 +15,6 @@ namespace {
 
 constexpr index_t accumulator_bytes = index_t{1} << 26;  // of all groups together
 constexpr index_t widest_block = 512;
-// Rows from one packed panel to the next. Odd: powers of two apart they would share the sets of the first-level cache.
-constexpr index_t packed_stride = gram_chunk + 1;
 
 // A unit vector along which much of the data lies: two steps of power iteration over rows of length 1, few of them.
 template <class T>
@@ -61,7 +59,8 @@ index_t block_count(index_t d) { return d <= widest_block ? 1 : ceil_div(d, wide
 // What a worker packs.
 template <class T>
 struct GramSink<T>::Scratch {
-  Buffer<T> row, a, b, plain, weights, phi, product, delta;
+  PackedPanels<T> a, b, plain;
+  Buffer<T> row, weights, phi, product, delta;
 };
 
 // Rows of u and v that wait for their product, and differences δ that wait for theirs.
@@ -126,10 +125,9 @@ GramSink<T>::GramSink(const Samples<T>& x, bool probed, index_t groups) : x_(x),
 }
 
 template <class T>
-void GramSink<T>::probe(const T* packed, index_t n, const T* weights, index_t g) {
+void GramSink<T>::probe(const PackedPanels<T>& packed, index_t n, const T* weights, index_t g) {
   for (index_t v = 0; v < 2; ++v)
-    kernels<T>().probe(packed, n, packed_stride, panels_, weights, vectors_.data() + v * wide_,
-                       probes_.data() + (2 * g + v) * wide_);
+    kernels<T>().probe(packed.read(0), n, weights, vectors_.data() + v * wide_, probes_.data() + (2 * g + v) * wide_);
 }
 
 // upper += aᵀb of n packed rows, or aᵀb + bᵀa where symmetric. Few panels cost little beside the packing: then the sums
@@ -140,12 +138,11 @@ void GramSink<T>::multiply(Scratch& s, index_t n, index_t first, index_t last, d
   const Kernels<T>& kernel = kernels<T>();
   const index_t chain = panels_ <= 2 ? 48 : gram_chunk;
   for (index_t r = 0; r < n; r += chain) {
-    const index_t count = std::min(chain, n - r), at = r * kernel.panel;
+    const index_t count = std::min(chain, n - r);
     if (symmetric)
-      kernel.cross_gram(s.a.data() + at, s.b.data() + at, count, packed_stride, first, last, upper,
-                        r == 0 ? prefetch : nullptr);
+      kernel.cross_gram(s.a.read(r), s.b.read(r), count, first, last, upper, r == 0 ? prefetch : nullptr);
     else
-      kernel.gram(s.a.data() + at, s.b.data() + at, count, packed_stride, first, last, upper);
+      kernel.gram(s.a.read(r), s.b.read(r), count, first, last, upper);
   }
 }
 
@@ -160,13 +157,13 @@ template <class T>
 template <class F>
 void GramSink<T>::for_groups(index_t groups, index_t n, F&& body) {
   if (n == 0) return;
-  const index_t blocks = block_count(x_.features()), panel = kernels<T>().panel;
+  const index_t blocks = block_count(x_.features());
   PerWorker<Scratch> scratches;
   parallel_for(groups * blocks, [&](index_t t, int worker) {
     Scratch& s = scratches[worker];
     s.row.resize(x_.features());
-    s.a.resize(packed_stride * panels_ * panel);
-    s.b.resize(packed_stride * panels_ * panel);
+    s.a.resize(gram_chunk, x_.features());
+    s.b.resize(gram_chunk, x_.features());
     s.weights.resize(gram_chunk);
     const index_t g = t / blocks, b = t % blocks;
     body(g, n * g / groups, n * (g + 1) / groups, panels_ * b / blocks, panels_ * (b + 1) / blocks, s);
@@ -177,7 +174,7 @@ template <class T>
 void GramSink<T>::tiles(index_t begin, index_t end, const index_t* order, const double* degree, const double* row_sum,
                         View<const T> y) {
   const Kernels<T>& kernel = kernels<T>();
-  const index_t d = x_.features(), panel = kernel.panel;
+  const index_t d = x_.features();
   for_groups(groups_, end - begin, [&](index_t g, index_t i, index_t stop, index_t first, index_t last, Scratch& s) {
     double* upper = tiles_of(g, first);
     for (; i < stop; i += gram_chunk) {
@@ -189,17 +186,16 @@ void GramSink<T>::tiles(index_t begin, index_t end, const index_t* order, const 
         s.weights[r] = static_cast<T>(std::fabs(w) / (factor * factor));
         x_.centered(begin + i + r, 1, order, s.row.data());
         // x zᵀ + z xᵀ for z = ½ D x − y is what has to be added.
-        kernel.pack_row(s.row.data(), y.row(i + r), static_cast<T>(0.5 * w), static_cast<T>(factor), d, packed_stride,
-                        s.a.data() + r * panel, s.b.data() + r * panel);
+        kernel.pack_row(s.row.data(), y.row(i + r), static_cast<T>(0.5 * w), static_cast<T>(factor), d, s.a.rows(r),
+                        s.b.rows(r));
       }
-      if (probed_ && first == 0) probe(s.a.data(), n, s.weights.data(), g);
+      if (probed_ && first == 0) probe(s.a, n, s.weights.data(), g);
       multiply(s, n, first, last, upper, true, nullptr);
       if (products_only_) continue;
       for (index_t r = 0; r < n; ++r) {
         const double w = row_sum[order ? order[begin + i + r] : begin + i + r];
         x_.deltas(begin + i + r, 1, order, s.row.data());
-        kernel.pack_row(s.row.data(), nullptr, static_cast<T>(-w), row_factors<T>()[r], d, packed_stride,
-                        s.a.data() + r * panel, s.b.data() + r * panel);
+        kernel.pack_row(s.row.data(), nullptr, static_cast<T>(-w), row_factors<T>()[r], d, s.a.rows(r), s.b.rows(r));
       }
       multiply(s, n, first, last, upper, false, nullptr);
     }
@@ -230,7 +226,7 @@ template <class T>
 void GramSink<T>::add_views(const index_t* rows, index_t n, const double* degree, const double* row_sum,
                             const Features<T>* phi) {
   for_groups(groups_for(phi), n, [&](index_t g, index_t i, index_t stop, index_t first, index_t last, Scratch& s) {
-    if (phi || probed_) s.plain.resize(packed_stride * panels_ * kernels<T>().panel);
+    if (phi || probed_) s.plain.resize(gram_chunk, x_.features());
     Entries entries;
     for (; i < stop; ++i) {
       const index_t row = rows ? rows[i] : i;
@@ -249,19 +245,19 @@ void GramSink<T>::flush(Entries& entries, RowPrefetch& prefetch, const Features<
   const Kernels<T>& kernel = kernels<T>();
   const index_t n = entries.count;
   poll();
-  x_.pack({entries.rows, entries.a, entries.b, entries.c, entries.e, n, packed_stride, s.a.data(), s.b.data(),
-           phi || probed_ ? s.plain.data() : nullptr});
-  if (probed_ && first == 0) probe(s.plain.data(), n, entries.degree, g);
+  x_.pack({entries.rows, entries.a, entries.b, entries.c, entries.e, n, s.a.rows(0), s.b.rows(0),
+           phi || probed_ ? s.plain.rows(0) : Panels<T>{}});
+  if (probed_ && first == 0) probe(s.plain, n, entries.degree, g);
   multiply(s, n, first, last, tiles_of(g, first), true, &prefetch);
-  if (phi) add_moments(*phi, entries.rows, s.plain.data(), n, g, first, last, s);
+  if (phi) add_moments(*phi, entries.rows, s.plain, n, {g, first, last}, s);
   entries.count = 0;
   if (entries.deltas == 0) return;
-  const index_t d = x_.features(), panel = kernel.panel;
+  const index_t d = x_.features();
   s.delta.resize(gram_chunk * d);
   x_.deltas(0, entries.deltas, entries.delta_rows, s.delta.data());
   for (index_t r = 0; r < entries.deltas; ++r)
-    kernel.pack_row(s.delta.data() + r * d, nullptr, entries.delta_weights[r], row_factors<T>()[r], d, packed_stride,
-                    s.a.data() + r * panel, s.b.data() + r * panel);
+    kernel.pack_row(s.delta.data() + r * d, nullptr, entries.delta_weights[r], row_factors<T>()[r], d, s.a.rows(r),
+                    s.b.rows(r));
   multiply(s, entries.deltas, first, last, tiles_of(g, first), false, nullptr);
   entries.deltas = 0;
 }
@@ -280,18 +276,19 @@ void GramSink<T>::add_outer(const Samples<T>& z, const index_t* rows, index_t n,
         none[r] = none_aug[r] = T(0);
         w[r] = static_cast<T>(weights[rows[i + r]] / factor);
       }
-      z.pack({rows + i, one, none, w, none_aug, count, packed_stride, s.a.data(), s.b.data(), nullptr});
+      z.pack({rows + i, one, none, w, none_aug, count, s.a.rows(0), s.b.rows(0), {}});
       multiply(s, count, first, last, tiles_of(g, first), false, nullptr);
-      if (phi) add_moments(*phi, rows + i, s.a.data(), count, g, first, last, s);
+      if (phi) add_moments(*phi, rows + i, s.a, count, {g, first, last}, s);
     }
   });
 }
 
 // Moments of a group += those of n packed samples, each multiplied with the factor of its row.
 template <class T>
-void GramSink<T>::add_moments(const Features<T>& phi, const index_t* rows, const T* packed, index_t n, index_t g,
-                              index_t first, index_t last, Scratch& s) {
-  const index_t panel = kernels<T>().panel, columns = (last - first) * panel;
+void GramSink<T>::add_moments(const Features<T>& phi, const index_t* rows, const PackedPanels<T>& packed, index_t n,
+                              const Share& share, Scratch& s) {
+  const index_t panel = kernels<T>().panel, g = share.group, first = share.first;
+  const index_t columns = (share.last - first) * panel;
   s.phi.resize(gram_chunk * rank_);
   s.product.resize(rank_ * columns);
   phi.columns(rows, n, s.phi.data(), gram_chunk);
@@ -301,8 +298,9 @@ void GramSink<T>::add_moments(const Features<T>& phi, const index_t* rows, const
     for (index_t r = 0; r < n; ++r) s.phi[l * gram_chunk + r] *= inverse[r];
   for (index_t r = 0; r < n; r += moment_chain) {
     std::fill_n(s.product.data(), rank_ * columns, T(0));
-    kernels<T>().multiply_tile(s.phi.data() + r, gram_chunk, rank_, std::min(moment_chain, n - r),
-                               packed + (first * packed_stride + r) * panel, packed_stride, last - first,
+    Panels<const T> of_share = packed.read(r, first);
+    of_share.count = share.last - first;
+    kernels<T>().multiply_tile({s.phi.data() + r, gram_chunk, rank_, std::min(moment_chain, n - r)}, of_share,
                                s.product.data(), columns, nullptr);
     kernels<T>().add_block(moments_.data() + g * rank_ * wide_ + first * panel, wide_, s.product.data(), columns, rank_,
                            columns);
@@ -312,7 +310,7 @@ void GramSink<T>::add_moments(const Features<T>& phi, const index_t* rows, const
   for (index_t r = 0; r < n; ++r) {
     length[r] = 0;
     for (index_t p = 0; p < panels_; ++p) {
-      const T* row = packed + (p * packed_stride + r) * panel;
+      const T* row = packed.read(r, p).data;
       length[r] += kernels<T>().dot(row, row, panel);
     }
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "alphacl/importance.h"
+#include "packing/packed_panels.h"
 #include "packing/samples.h"
 
 namespace alphacl {
@@ -48,17 +49,21 @@ class GramSink final : public LaplacianSink<T> {
  private:
   struct Scratch;
   struct Entries;
+  // The columns of tiles [first, last) of a group.
+  struct Share {
+    index_t group, first, last;
+  };
   template <class F>
   void for_groups(index_t groups, index_t n, F&& body);
   double* tiles_of(index_t g, index_t first) const;
-  void probe(const T* packed, index_t n, const T* weights, index_t g);
+  void probe(const PackedPanels<T>& packed, index_t n, const T* weights, index_t g);
   void multiply(Scratch& s, index_t n, index_t first, index_t last, double* upper, bool symmetric,
                 RowPrefetch* prefetch) const;
   index_t groups_for(const Features<T>* phi);
   void flush(Entries& entries, RowPrefetch& prefetch, const Features<T>* phi, index_t g, index_t first, index_t last,
              Scratch& s);
-  void add_moments(const Features<T>& phi, const index_t* rows, const T* packed, index_t n, index_t g, index_t first,
-                   index_t last, Scratch& s);
+  void add_moments(const Features<T>& phi, const index_t* rows, const PackedPanels<T>& packed, index_t n,
+                   const Share& share, Scratch& s);
 
   const Samples<T>& x_;
   bool probed_, products_only_ = false;

@@ -45,20 +45,20 @@ class FourierFeatures final : public Features<T> {
     if (terms > most_series_terms) return false;
     constexpr index_t rows = 2048;
     const index_t groups = ceil_div(n, rows);
-    const double scale = series_.omega() * inv_sqrt_tau_;
+    const Harmonics harmonics = {origin_, series_.omega() * inv_sqrt_tau_, terms};
     Buffer<double> parts(groups * p, 0.0), ones(p, 0.0);
     Buffer<T> u(n);
     parallel_for(groups, [&](index_t g, int) {
       const index_t i0 = g * rows, ni = std::min(rows, n - i0);
       for (index_t i = i0; i < i0 + ni; ++i) u[i] = static_cast<T>(u_[i]);
-      node_kernels<T>().series_moments(u.data() + i0, nullptr, ni, origin_, scale, terms, parts.data() + g * p);
+      series_kernels<T>().moments(u.data() + i0, nullptr, ni, harmonics, parts.data() + g * p);
     });
     for (index_t g = 0; g < groups; ++g)
       for (index_t l = 0; l < p; ++l) ones[l] += parts[g * p + l];
     for (index_t l = 0; l < p; ++l) ones[l] *= series_.weight((l + 1) / 2);
     parallel_for(groups, [&](index_t g, int) {
       const index_t i0 = g * rows, ni = std::min(rows, n - i0);
-      node_kernels<T>().series_values(u.data() + i0, ni, origin_, scale, terms, ones.data(), r + i0);
+      series_kernels<T>().values(u.data() + i0, ni, harmonics, ones.data(), r + i0);
     });
     return true;
   }

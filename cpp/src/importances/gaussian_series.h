@@ -65,7 +65,7 @@ class GaussianSeries {
   void features(const double* u, index_t n, double origin, double inv_sqrt_tau, T* out) const {
     const auto point = [u](index_t i) { return u[i]; };
     for_phases(n, origin, inv_sqrt_tau, point, [&](const double* theta, index_t i, index_t count) {
-      kernels<T>().fourier(theta, count, coefficients_.data(), terms_, out + i * rank(), rank());
+      series_kernels<T>().features(theta, count, coefficients_.data(), terms_, out + i * rank(), rank());
     });
   }
   /// out (p × n, row stride ld): the same of the points u[which[i]], transposed.
@@ -74,7 +74,7 @@ class GaussianSeries {
                index_t ld) const {
     const auto point = [u, which](index_t i) { return static_cast<double>(u[which[i]]); };
     for_phases(n, origin, inv_sqrt_tau, point, [&](const double* theta, index_t i, index_t count) {
-      kernels<T>().series_feature_columns(theta, count, coefficients_.data(), terms_, out + i, ld);
+      series_kernels<T>().feature_columns(theta, count, coefficients_.data(), terms_, out + i, ld);
     });
   }
 

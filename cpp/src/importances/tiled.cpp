@@ -5,8 +5,8 @@
 
 #include "alphacl/precision.h"
 #include "isa/tables/kernels.h"
+#include "packing/packed_panels.h"
 #include "packing/samples.h"
-#include "packing/upper_tiles.h"
 #include "runtime/blas.h"
 
 namespace alphacl {
@@ -39,9 +39,8 @@ template <class T>
 void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const {
   const index_t n = this->size(), d = x.features(), height = tile_rows(n);
   const Kernels<T>& kernel = kernels<T>();
-  const index_t panels = UpperTiles<T>::panels(d), wide = panels * kernel.panel;
-  const index_t stride = n | 1;  // powers of two would share the sets of the first-level cache
-  Buffer<T> packed(panels * stride * kernel.panel);
+  PackedPanels<T> packed(n, d);
+  const index_t wide = packed.width();
   const index_t probed = this->nonnegative() ? 0 : n;
   Buffer<double> length(probed), products(probed, 0.0);
   PerWorker<Buffer<T>> rows_of;
@@ -51,7 +50,7 @@ void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) 
     for (index_t i = b * height; i < std::min(n, (b + 1) * height); ++i) {
       x.centered(i, 1, nullptr, row.data());
       if (probed > 0) length[i] = sink.length(row.data());
-      kernel.pack_row(row.data(), nullptr, T(1), T(1), d, stride, packed.data() + i * kernel.panel, nullptr);
+      kernel.pack_row(row.data(), nullptr, T(1), T(1), d, packed.rows(i), {});
     }
   });
   Buffer<T> probe(probed);
@@ -86,8 +85,8 @@ void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) 
         for (index_t i = 0; i < ni; ++i)
           kernel.scale_row(entries + i * tile_stride, static_cast<T>(row_factor(i)), where.nj,
                            entries + i * tile_stride);
-        kernel.multiply_tile(entries, tile_stride, ni, where.nj, packed.data() + j0 * kernel.panel, stride, panels,
-                             rows, wide, prefetches ? &prefetch : nullptr);
+        kernel.multiply_tile({entries, tile_stride, ni, where.nj}, packed.read(j0), rows, wide,
+                             prefetches ? &prefetch : nullptr);
       }
       for (index_t i = 0; i < ni; ++i)
         kernel.scale_row(rows + i * wide, static_cast<T>(1 / row_factor(i)), d, rows + i * wide);

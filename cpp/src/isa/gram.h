@@ -12,8 +12,10 @@ constexpr index_t panel_width = 64 / static_cast<index_t>(sizeof(T));
 static_assert(panel_width<float> <= most_panel);
 
 template <class T>
-void pack_row(const T* x, const T* y, T w, T factor, index_t d, index_t stride, T* plain, T* weighted) {
+void pack_row(const T* x, const T* y, T w, T factor, index_t d, Panels<T> plain_row, Panels<T> weighted_row) {
   constexpr index_t P = panel_width<T>;
+  const index_t stride = plain_row.stride;
+  T *plain = plain_row.data, *weighted = weighted_row.data;
   if (weighted == nullptr) {
     for (index_t c = 0; c < d; c += P, plain += P * stride)
       for (index_t j = 0; j < P; ++j) plain[j] = c + j < d ? factor * x[c + j] : T(0);
@@ -45,15 +47,16 @@ void pack_row(const T* x, const T* y, T w, T factor, index_t d, index_t stride, 
 }
 
 template <class T>
-void pack_rows(const T* x, index_t stride_x, const index_t* rows, const T* w, const T* factors, index_t n, index_t d,
-               index_t stride, index_t first, T* plain, T* weighted) {
+void pack_rows(const PackRows<T>& q) {
   constexpr index_t P = panel_width<T>;
-  for (index_t r = 0; r < n; ++r) {
-    // The rows that count are scattered: the next but three is asked for.
-    if (r + 4 < n)
-      for (index_t c = 0; c < d; c += P) __builtin_prefetch(x + rows[r + 4] * stride_x + c);
-    pack_row(x + rows[r] * stride_x, static_cast<const T*>(nullptr), w[r], factors[first + r], d, stride,
-             plain + (first + r) * P, weighted + (first + r) * P);
+  for (index_t r = 0; r < q.n; ++r) {
+    // The rows that count are scattered: the fourth from here is prefetched.
+    if (r + 4 < q.n)
+      for (index_t c = 0; c < q.d; c += P) __builtin_prefetch(q.x + q.rows[r + 4] * q.stride_x + c);
+    const index_t at = q.first + r;
+    const Panels<T> plain = {q.plain.data + at * P, q.plain.stride, q.plain.count};
+    const Panels<T> weighted = {q.weighted.data + at * P, q.weighted.stride, q.weighted.count};
+    pack_row(q.x + q.rows[r] * q.stride_x, static_cast<const T*>(nullptr), q.w[r], q.factors[at], q.d, plain, weighted);
   }
 }
 
@@ -65,7 +68,7 @@ void pack_view_rows(const PackViews<T, S>& q) {
   for (index_t r = 0; r < q.n; ++r) {
     const S *x = q.x + q.rows[r] * q.stride_x, *y = q.x_aug + q.rows[r] * q.stride_aug;
     const T a = q.a[r], b = q.b[r], c = q.c[r], e = q.e[r], k = q.k[r], p = with_plain ? q.p[r] : T(0);
-    T *u = q.u + r * P, *v = q.v + r * P, *plain = with_plain ? q.plain + r * P : nullptr;
+    T *u = q.u.data + r * P, *v = q.v.data + r * P, *plain = with_plain ? q.plain.data + r * P : nullptr;
     index_t j = 0;
     for (; j < whole; j += P) {
 #pragma GCC unroll 4
@@ -84,9 +87,9 @@ void pack_view_rows(const PackViews<T, S>& q) {
         Wide<T, T>::store(c * first + e * second, v + l);
         if constexpr (with_plain) Wide<T, T>::store(p * first, plain + l);
       }
-      u += P * q.stride;
-      v += P * q.stride;
-      if constexpr (with_plain) plain += P * q.stride;
+      u += P * q.u.stride;
+      v += P * q.u.stride;
+      if constexpr (with_plain) plain += P * q.u.stride;
     }
     if (j == q.d) continue;
     for (index_t l = 0; l < P; ++l) {
@@ -103,7 +106,7 @@ void pack_view_rows(const PackViews<T, S>& q) {
 
 template <class T, class S>
 void pack_views(const PackViews<T, S>& q) {
-  if (q.plain != nullptr) {
+  if (q.plain.data != nullptr) {
     q.shift != nullptr ? pack_view_rows<T, S, true, true>(q) : pack_view_rows<T, S, false, true>(q);
   } else {
     q.shift != nullptr ? pack_view_rows<T, S, true, false>(q) : pack_view_rows<T, S, false, false>(q);
@@ -111,19 +114,19 @@ void pack_views(const PackViews<T, S>& q) {
 }
 
 // Asks for the next `count` lines.
-inline void prefetch_lines(RowPrefetch& ahead, index_t count) {
-  while (count > 0 && ahead.row < ahead.n) {
-    const index_t row = ahead.rows != nullptr ? ahead.rows[ahead.row] : ahead.first + ahead.row;
-    const char* const x = ahead.base[0] + row * ahead.stride[0];
-    const char* const x_aug = ahead.base[1] + row * ahead.stride[1];
-    const index_t end = ahead.lines - ahead.line < count ? ahead.lines : ahead.line + count;
-    count -= end - ahead.line;
-    for (index_t l = ahead.line; l < end; ++l) {
+inline void prefetch_lines(RowPrefetch& prefetch, index_t count) {
+  while (count > 0 && prefetch.row < prefetch.n) {
+    const index_t row = prefetch.rows != nullptr ? prefetch.rows[prefetch.row] : prefetch.first + prefetch.row;
+    const char* const x = prefetch.base[0] + row * prefetch.stride[0];
+    const char* const x_aug = prefetch.base[1] + row * prefetch.stride[1];
+    const index_t end = prefetch.lines - prefetch.line < count ? prefetch.lines : prefetch.line + count;
+    count -= end - prefetch.line;
+    for (index_t l = prefetch.line; l < end; ++l) {
       __builtin_prefetch(x + l * 64, 0, 2);
       __builtin_prefetch(x_aug + l * 64, 0, 2);
     }
-    ahead.line = end < ahead.lines ? end : 0;
-    ahead.row += end == ahead.lines;
+    prefetch.line = end < prefetch.lines ? end : 0;
+    prefetch.row += end == prefetch.lines;
   }
 }
 
@@ -155,43 +158,44 @@ struct GramTile {
 };
 
 template <class T>
-void gram(const T* a, const T* b, index_t n, index_t stride, index_t first, index_t last, double* acc) {
+void gram(Panels<const T> a, Panels<const T> b, index_t n, index_t first, index_t last, double* acc) {
   typedef GramTile<T> Tile;
   constexpr index_t P = Tile::P;
   for (index_t pb = first; pb < last; ++pb)
     for (index_t pa = 0; pa <= pb; ++pa)
       for (index_t i0 = 0; i0 < P; i0 += Tile::rows, acc += Tile::rows * P) {
         Tile tile = {};
-        tile.add(a + pa * P * stride + i0, b + pb * P * stride, n);
+        tile.add(a.data + pa * P * a.stride + i0, b.data + pb * P * a.stride, n);
         tile.flush(1, acc);
       }
 }
 
 template <class T>
-void cross_gram(const T* u, const T* v, index_t n, index_t stride, index_t first, index_t last, double* acc,
-                RowPrefetch* ahead) {
+void cross_gram(Panels<const T> u, Panels<const T> v, index_t n, index_t first, index_t last, double* acc,
+                RowPrefetch* prefetch) {
   typedef GramTile<T> Tile;
   constexpr index_t P = Tile::P;
   const index_t tiles = (last * (last + 1) - first * (first + 1)) / 2 * (P / Tile::rows);
-  const index_t each = ahead == nullptr || tiles == 0 ? 0 : ahead->n * ahead->lines / tiles + 1;
+  const index_t each = prefetch == nullptr || tiles == 0 ? 0 : prefetch->n * prefetch->lines / tiles + 1;
   for (index_t pb = first; pb < last; ++pb)
     for (index_t pa = 0; pa <= pb; ++pa)
       for (index_t i0 = 0; i0 < P; i0 += Tile::rows, acc += Tile::rows * P) {
-        if (ahead != nullptr) prefetch_lines(*ahead, each);
-        const index_t left = pa * P * stride + i0, right = pb * P * stride;
+        if (prefetch != nullptr) prefetch_lines(*prefetch, each);
+        const index_t left = pa * P * u.stride + i0, right = pb * P * u.stride;
         Tile tile = {};
-        tile.add(u + left, v + right, n);
-        if (pa < pb) tile.add(v + left, u + right, n);
+        tile.add(u.data + left, v.data + right, n);
+        if (pa < pb) tile.add(v.data + left, u.data + right, n);
         tile.flush(pa < pb ? 1 : 2, acc);
       }
 }
 
 template <class T>
-void probe(const T* panels, index_t n, index_t stride, index_t count, const T* weights, const T* signs, double* acc) {
+void probe(Panels<const T> x, index_t n, const T* weights, const T* signs, double* acc) {
   constexpr index_t P = panel_width<T>;
+  const index_t stride = x.stride, count = x.count;
   T sums[gram_chunk * P] = {}, along[gram_chunk];
   for (index_t c = 0; c < count; ++c) {
-    const T *rows = panels + c * P * stride, *sign = signs + c * P;
+    const T *rows = x.data + c * P * stride, *sign = signs + c * P;
     for (index_t r = 0; r < n; ++r) {
 #pragma omp simd
       for (index_t j = 0; j < P; ++j) sums[r * P + j] += rows[r * P + j] * sign[j];
@@ -203,7 +207,7 @@ void probe(const T* panels, index_t n, index_t stride, index_t count, const T* w
     along[r] = weights[r] * sum;
   }
   for (index_t c = 0; c < count; ++c) {
-    const T* rows = panels + c * P * stride;
+    const T* rows = x.data + c * P * stride;
     T product[P] = {};
     for (index_t r = 0; r < n; ++r) {
 #pragma omp simd
@@ -213,23 +217,25 @@ void probe(const T* panels, index_t n, index_t stride, index_t count, const T* w
   }
 }
 
-// out (rows × panels · P) += tile (rows × n) · the panels, while one line of `ahead` is asked for in eight steps.
+// out (rows × panels · P) += tile (rows × n) · the panels, while one of `lines` is prefetched in eight steps.
 // `across`: the tile is given as its transpose, n × rows.
 template <class T, bool across, index_t rows, index_t panels>
-inline void multiply_rows(const T* tile, index_t ld, index_t n, const T* packed, index_t stride, T* out, index_t ld_out,
-                          const char* const* ahead) {
+inline void multiply_rows(const LeftTile<T>& tile, Panels<const T> packed, T* out, index_t ld_out,
+                          const char* const* lines) {
   constexpr index_t P = panel_width<T>, lanes = Wide<T, T>::lanes, vectors = panels * P / lanes, each = P / lanes;
   typedef typename Wide<T, T>::type V;
+  const T *const left = tile.data, *const right = packed.data;
+  const index_t ld = tile.ld, n = tile.n, stride = packed.stride;
   V sums[rows][vectors] = {};
   for (index_t j = 0; j < n; ++j) {
-    if (j % 8 == 0 && ahead != nullptr) __builtin_prefetch(ahead[j / 8], 0, 2);
+    if (j % 8 == 0 && lines != nullptr) __builtin_prefetch(lines[j / 8], 0, 2);
     V x[vectors];
 #pragma GCC unroll 8
     for (index_t v = 0; v < vectors; ++v)
-      Wide<T, T>::load(packed + (v / each * stride + j) * P + v % each * lanes, &x[v]);
+      Wide<T, T>::load(right + (v / each * stride + j) * P + v % each * lanes, &x[v]);
 #pragma GCC unroll 8
     for (index_t i = 0; i < rows; ++i) {
-      const T entry = across ? tile[j * ld + i] : tile[i * ld + j];
+      const T entry = across ? left[j * ld + i] : left[i * ld + j];
 #pragma GCC unroll 8
       for (index_t v = 0; v < vectors; ++v) sums[i][v] += entry * x[v];
     }
@@ -243,69 +249,66 @@ inline void multiply_rows(const T* tile, index_t ld, index_t n, const T* packed,
   }
 }
 
-// The next lines to ask for, one for every eight rows of a panel; null where nothing is wanted.
-inline const char* const* tile_lines(TilePrefetch* ahead, index_t count, const char** lines) {
-  if (ahead == nullptr) return nullptr;
+// The next lines to prefetch, one for every eight rows of a panel; null where nothing is wanted.
+inline const char* const* tile_lines(TilePrefetch* prefetch, index_t count, const char** lines) {
+  if (prefetch == nullptr) return nullptr;
   for (index_t l = 0; l < count; ++l) {
-    const TilePrefetch::Block& block = ahead->block[ahead->current];
-    lines[l] = block.base + ahead->row * block.stride + ahead->line * 64;
-    if (++ahead->line < block.lines) continue;
-    ahead->line = 0;
-    if (++ahead->row < block.rows) continue;
-    ahead->row = 0;
-    ahead->current = 1 - ahead->current;
+    const TilePrefetch::Block& block = prefetch->block[prefetch->current];
+    lines[l] = block.base + prefetch->row * block.stride + prefetch->line * 64;
+    if (++prefetch->line < block.lines) continue;
+    prefetch->line = 0;
+    if (++prefetch->row < block.rows) continue;
+    prefetch->row = 0;
+    prefetch->current = 1 - prefetch->current;
   }
   return lines;
 }
 
+// `panels` panels of `packed` times the rows of a tile.
 template <class T, bool across, index_t panels>
-inline void multiply_panels(const T* tile, index_t ld, index_t ni, index_t n, const T* packed, index_t stride, T* out,
-                            index_t ld_out, TilePrefetch* ahead) {
+inline void multiply_panels(const LeftTile<T>& tile, Panels<const T> packed, T* out, index_t ld_out,
+                            TilePrefetch* prefetch) {
   constexpr index_t rows = vector_bytes == 64 ? 8 : (vector_bytes == 32 ? 4 : 2);
-  const index_t step = across ? 1 : ld;
+  const index_t step = across ? 1 : tile.ld, ni = tile.ni;
   const char* lines[most_multiplied / 8];
   index_t i = 0;
+  const auto from = [&] { return LeftTile<T>{tile.data + i * step, tile.ld, ni - i, tile.n}; };
   for (; i + rows <= ni; i += rows)
-    multiply_rows<T, across, rows, panels>(tile + i * step, ld, n, packed, stride, out + i * ld_out, ld_out,
-                                           tile_lines(ahead, (n + 7) / 8, lines));
+    multiply_rows<T, across, rows, panels>(from(), packed, out + i * ld_out, ld_out,
+                                           tile_lines(prefetch, (tile.n + 7) / 8, lines));
   if constexpr (rows > 4) {
-    for (; i + 4 <= ni; i += 4)
-      multiply_rows<T, across, 4, panels>(tile + i * step, ld, n, packed, stride, out + i * ld_out, ld_out, nullptr);
+    for (; i + 4 <= ni; i += 4) multiply_rows<T, across, 4, panels>(from(), packed, out + i * ld_out, ld_out, nullptr);
   }
   if constexpr (rows > 2) {
-    for (; i + 2 <= ni; i += 2)
-      multiply_rows<T, across, 2, panels>(tile + i * step, ld, n, packed, stride, out + i * ld_out, ld_out, nullptr);
+    for (; i + 2 <= ni; i += 2) multiply_rows<T, across, 2, panels>(from(), packed, out + i * ld_out, ld_out, nullptr);
   }
-  for (; i < ni; ++i)
-    multiply_rows<T, across, 1, panels>(tile + i * step, ld, n, packed, stride, out + i * ld_out, ld_out, nullptr);
+  for (; i < ni; ++i) multiply_rows<T, across, 1, panels>(from(), packed, out + i * ld_out, ld_out, nullptr);
 }
 
 template <class T, bool across>
-void multiply_bands(const T* tile, index_t ld, index_t ni, index_t n, const T* packed, index_t stride, index_t count,
-                    T* out, index_t ld_out, TilePrefetch* ahead) {
+void multiply_bands(const LeftTile<T>& tile, Panels<const T> packed, T* out, index_t ld_out, TilePrefetch* prefetch) {
   constexpr index_t P = panel_width<T>, together = vector_bytes == 64 ? 2 : 1, band = 32;
   // A band of the tile stays in the first-level cache.
-  for (index_t i = 0; i < ni; i += band) {
-    const index_t height = ni - i < band ? ni - i : band;
-    const T* from = tile + (across ? i : i * ld);
+  for (index_t i = 0; i < tile.ni; i += band) {
+    const index_t height = tile.ni - i < band ? tile.ni - i : band;
+    const LeftTile<T> rows = {tile.data + (across ? i : i * tile.ld), tile.ld, height, tile.n};
     T* to = out + i * ld_out;
     index_t c = 0;
-    for (; c + together <= count; c += together)
-      multiply_panels<T, across, together>(from, ld, height, n, packed + c * P * stride, stride, to + c * P, ld_out,
-                                           ahead);
-    for (; c < count; ++c)
-      multiply_panels<T, across, 1>(from, ld, height, n, packed + c * P * stride, stride, to + c * P, ld_out, ahead);
+    const auto from = [&] {
+      return Panels<const T>{packed.data + c * P * packed.stride, packed.stride, packed.count - c};
+    };
+    for (; c + together <= packed.count; c += together)
+      multiply_panels<T, across, together>(rows, from(), to + c * P, ld_out, prefetch);
+    for (; c < packed.count; ++c) multiply_panels<T, across, 1>(rows, from(), to + c * P, ld_out, prefetch);
   }
 }
 
 template <class T>
-void multiply_tile(const T* tile, index_t ld, index_t ni, index_t n, const T* packed, index_t stride, index_t count,
-                   T* out, index_t ld_out, TilePrefetch* ahead) {
-  multiply_bands<T, false>(tile, ld, ni, n, packed, stride, count, out, ld_out, ahead);
+void multiply_tile(const LeftTile<T>& tile, Panels<const T> packed, T* out, index_t ld_out, TilePrefetch* prefetch) {
+  multiply_bands<T, false>(tile, packed, out, ld_out, prefetch);
 }
 
 template <class T>
-void multiply_transposed(const T* tile, index_t ld, index_t ni, index_t n, const T* packed, index_t stride,
-                         index_t count, T* out, index_t ld_out) {
-  multiply_bands<T, true>(tile, ld, ni, n, packed, stride, count, out, ld_out, nullptr);
+void multiply_transposed(const LeftTile<T>& tile, Panels<const T> packed, T* out, index_t ld_out) {
+  multiply_bands<T, true>(tile, packed, out, ld_out, nullptr);
 }

@@ -17,6 +17,7 @@ namespace {
 #include "pairs.h"
 #include "radial.h"
 #include "rows.h"
+#include "series.h"
 #include "symmetric.h"
 #include "tridiagonal.h"
 // clang-format on
@@ -27,22 +28,9 @@ struct Of {};
 
 template <class T>
 constexpr Kernels<T> made(Of<Kernels<T>>) {
-  return {add_block<T>,
-          panel_width<T>,
-          pack_row<T>,
-          pack_rows<T>,
-          gram<T>,
-          cross_gram<T>,
-          probe<T>,
-          multiply_tile<T>,
-          multiply_transposed<T>,
-          add_offsets<T>,
-          add_block_rows<T>,
-          scale_row<T>,
-          dot<T, T>,
-          dot<T, double>,
-          fourier<T>,
-          series_feature_columns<T>};
+  return {add_block<T>,      panel_width<T>, pack_row<T>,      pack_rows<T>,           gram<T>,
+          cross_gram<T>,     probe<T>,       multiply_tile<T>, multiply_transposed<T>, add_offsets<T>,
+          add_block_rows<T>, scale_row<T>,   dot<T, T>,        dot<T, double>};
 }
 template <class T, class S>
 constexpr ReadKernels<T, S> made(Of<ReadKernels<T, S>>) {
@@ -71,8 +59,11 @@ constexpr BasisKernels<T> made(Of<BasisKernels<T>>) {
 }
 template <class T>
 constexpr NodeKernels<T> made(Of<NodeKernels<T>>) {
-  return {gate_row<T>,     gate_difference_row<T>, gate_laplacian<T>, quadratic_form<T>,  gather_open<T>,
-          scatter_open<T>, series_moments<T>,      series_values<T>,  series_laplacian<T>};
+  return {gate_row<T>, gate_difference_row<T>, gate_laplacian<T>, quadratic_form<T>, gather_open<T>, scatter_open<T>};
+}
+template <class T>
+constexpr SeriesKernels<T> made(Of<SeriesKernels<T>>) {
+  return {series_moments<T>, series_values<T>, series_laplacian<T>, series_features<T>, series_feature_columns<T>};
 }
 template <class T>
 constexpr PairKernels<T> made(Of<PairKernels<T>>) {

@@ -75,7 +75,7 @@ class GatedSamples final : public Samples<T> {
       q.e[r] *= gates_aug_[s];
     }
     read_kernels<T, S>().pack_views({x_.data, x_aug_.data, x_.stride, x_aug_.stride, narrow_shift_.data(), rows, q.a,
-                                     q.b, q.c, q.e, same, plain, q.n, x_.cols, q.stride, q.u, q.v, q.plain});
+                                     q.b, q.c, q.e, same, plain, q.n, x_.cols, q.u, q.v, q.plain});
   }
   RowPrefetch prefetch(const index_t* rows, index_t first, index_t n) const override {
     return prefetch_rows(x_, x_aug_, rows, first, rows_ ? 0 : n);

@@ -75,8 +75,8 @@ class NodePass {
   /// Makes a and a' of node i what back() multiplies the data with, and notes the minuend; square: ‖v‖².
   void gate_back(index_t i, const NodeRow<T>& row, double square) {
     minuends_[i] = layer_.minuend(row, square);
-    sums_[i] = node_kernels<T>().gate_laplacian(layer_.gate(), row.p, row.p_aug, row.t, row.r, row.reference,
-                                                layer_.size(), row.a, row.a_aug);
+    sums_[i] = node_kernels<T>().gate_laplacian(
+        layer_.gate(), {row.p, row.p_aug, row.t, row.r, row.reference, layer_.size(), row.a, row.a_aug});
   }
   /// out (nodes × d) = 2N² A(w) v of all nodes.
   void back(index_t nodes, double* out) { layer_.back(a_.data(), a_aug_.data(), sums_.data(), nodes, out); }

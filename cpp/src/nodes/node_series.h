@@ -36,17 +36,17 @@ class NodeSeries {
     usable_ = finite_ && std::isfinite(range) && terms <= most_series_terms && pays;
     if (!usable_) return;
     series_ = GaussianSeries(range, allowed);
-    terms_ = series_.terms();
+    harmonics_.terms = series_.terms();
     // The samples are read as T, and so is the origin that stands for what a block of them lacks.
-    origin_ = static_cast<double>(static_cast<T>(0.5 * low + 0.5 * high));
+    harmonics_.origin = static_cast<double>(static_cast<T>(0.5 * low + 0.5 * high));
     inv_sqrt_tau_ = inv_sqrt_tau;
-    scale_ = series_.omega() * inv_sqrt_tau;
-    weights_.resize(1 + 2 * terms_);
-    for (index_t l = 0; l <= 2 * terms_; ++l) weights_[l] = series_.weight((l + 1) / 2);
-    ones_.resize(1 + 2 * terms_);
+    harmonics_.scale = series_.omega() * inv_sqrt_tau;
+    weights_.resize(1 + 2 * harmonics_.terms);
+    for (index_t l = 0; l <= 2 * harmonics_.terms; ++l) weights_[l] = series_.weight((l + 1) / 2);
+    ones_.resize(1 + 2 * harmonics_.terms);
     moments(s, nullptr, n, ones_.data());
-    for (index_t l = 0; l <= 2 * terms_; ++l) ones_[l] += static_cast<double>(rest) * harmonic(l);
-    for (index_t l = 0; l <= 2 * terms_; ++l) ones_[l] *= weights_[l];
+    for (index_t l = 0; l <= 2 * harmonics_.terms; ++l) ones_[l] += static_cast<double>(rest) * harmonic(l);
+    for (index_t l = 0; l <= 2 * harmonics_.terms; ++l) ones_[l] *= weights_[l];
   }
 
   bool finite() const { return finite_; }
@@ -56,42 +56,42 @@ class NodeSeries {
   void laplacian(const T* s, const T* a, index_t n, T* t, T* r) const {
     double found[1 + 2 * most_series_terms];
     moments(s, a, n, found);
-    for (index_t l = 0; l <= 2 * terms_; ++l) found[l] *= weights_[l];
-    node_kernels<T>().series_laplacian(s, a, n, origin_, scale_, terms_, ones_.data(), found, t, r);
+    for (index_t l = 0; l <= 2 * harmonics_.terms; ++l) found[l] *= weights_[l];
+    series_kernels<T>().laplacian(s, a, n, harmonics_, {ones_.data(), found}, t, r);
   }
 
   /// r of the n outputs s.
   void row_sums(const T* s, index_t n, double* r) const {
-    node_kernels<T>().series_values(s, n, origin_, scale_, terms_, ones_.data(), r);
+    series_kernels<T>().values(s, n, harmonics_, ones_.data(), r);
   }
 
   /// Φ of α = ΦΦᵀ, transposed, for the n outputs s[which[i]].
   index_t rank() const { return series_.rank(); }
   void features(const T* s, const index_t* which, index_t n, T* out, index_t ld) const {
-    series_.columns(s, which, n, origin_, inv_sqrt_tau_, out, ld);
+    series_.columns(s, which, n, harmonics_.origin, inv_sqrt_tau_, out, ld);
   }
 
   /// r of an output of 0.
   double sum_at_zero() const {
     double sum = 0;
-    for (index_t l = 0; l <= 2 * terms_; ++l) sum += ones_[l] * harmonic(l);
+    for (index_t l = 0; l <= 2 * harmonics_.terms; ++l) sum += ones_[l] * harmonic(l);
     return sum;
   }
 
  private:
   double harmonic(index_t l) const {
-    const double theta = -scale_ * origin_ * static_cast<double>((l + 1) / 2);
+    const double theta = -harmonics_.scale * harmonics_.origin * static_cast<double>((l + 1) / 2);
     return l % 2 == 1 || l == 0 ? std::cos(theta) : std::sin(theta);
   }
 
   void moments(const T* s, const T* a, index_t n, double* out) const {
-    std::fill_n(out, 1 + 2 * terms_, 0.0);
-    node_kernels<T>().series_moments(s, a, n, origin_, scale_, terms_, out);
+    std::fill_n(out, 1 + 2 * harmonics_.terms, 0.0);
+    series_kernels<T>().moments(s, a, n, harmonics_, out);
   }
 
   bool finite_ = false, usable_ = false;
-  index_t terms_ = 0;
-  double origin_ = 0, scale_ = 0, inv_sqrt_tau_ = 0;
+  Harmonics harmonics_ = {0, 0, 0};
+  double inv_sqrt_tau_ = 0;
   GaussianSeries series_;
   Buffer<double> weights_, ones_;
 };

@@ -91,8 +91,7 @@ void SamplesOf<T, S>::deltas(index_t begin, index_t n, const index_t* order, T* 
 template <class T, class S>
 void SamplesOf<T, S>::pack(const PackedViews<T>& q) const {
   read_kernels<T, S>().pack_views({x_.data, x_aug_.data, x_.stride, x_aug_.stride, narrow_shift_.data(), q.rows, q.a,
-                                   q.b, q.c, q.e, same_.data(), row_factors<T>(), q.n, x_.cols, q.stride, q.u, q.v,
-                                   q.plain});
+                                   q.b, q.c, q.e, same_.data(), row_factors<T>(), q.n, x_.cols, q.u, q.v, q.plain});
 }
 
 template const float* row_factors<float>();

@@ -6,15 +6,14 @@
 
 namespace alphacl {
 
-/// Rows of panels (kernels.h) made of samples rows[r], r < n: u_r = a_r x + b_r (x' − x), v_r = c_r x + e_r (x' − x)
-/// and row_factor(r) x (`plain`, may be null), x and x' less their shift.
+/// Rows of panels made of samples rows[r], r < n: u_r = a_r x + b_r (x' − x), v_r = c_r x + e_r (x' − x)
+/// and row_factor(r) x (`plain`, whose data may be null), x and x' less their shift.
 template <class T>
 struct PackedViews {
   const index_t* rows;
   T *a, *b, *c, *e;  // may be overwritten
   index_t n;
-  index_t stride;  // rows from one panel to the next
-  T *u, *v, *plain;
+  Panels<T> u, v, plain;
 };
 
 /// Rows of x minus a common shift, and rows of x − x', computed in T whatever the type in memory is.
@@ -32,7 +31,7 @@ class Samples {
   virtual void centered(index_t begin, index_t n, const index_t* order, T* out) const = 0;
   /// The same for x[i] − x'[i].
   virtual void deltas(index_t begin, index_t n, const index_t* order, T* out) const = 0;
-  virtual void pack(const PackedViews<T>& pairs) const = 0;
+  virtual void pack(const PackedViews<T>& views) const = 0;
   /// Where pack() will read samples rows[0 … n), or first … first + n − 1 where null.
   virtual RowPrefetch prefetch(const index_t* rows, index_t first, index_t n) const = 0;
 
@@ -64,7 +63,7 @@ class SamplesOf final : public Samples<T> {
   SamplesOf(View<const S> x, View<const S> x_aug);
   void centered(index_t begin, index_t n, const index_t* order, T* out) const override;
   void deltas(index_t begin, index_t n, const index_t* order, T* out) const override;
-  void pack(const PackedViews<T>& pairs) const override;
+  void pack(const PackedViews<T>& views) const override;
   RowPrefetch prefetch(const index_t* rows, index_t first, index_t n) const override {
     return prefetch_rows(x_, x_aug_, rows, first, n);
   }

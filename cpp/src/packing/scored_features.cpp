@@ -9,8 +9,6 @@ void ScoredFeatures<T>::fill(View<const S> f, const double* shift, Scoring scori
   const index_t panel = kernel.panel;
   n_ = f.rows;
   m_ = f.cols;
-  panels_ = ceil_div(m_, panel);
-  stride_ = n_ | 1;  // powers of two would share the sets of the first-level cache
   rows_.resize(n_ * m_);
   half_.resize(n_);
   const index_t groups = ceil_div(n_, panel);
@@ -18,7 +16,7 @@ void ScoredFeatures<T>::fill(View<const S> f, const double* shift, Scoring scori
   const bool settled = scoring == Scoring::settled, given = differences_ || settled;
   if (given) given_.resize(n_ * m_);
   samples_.resize(groups * panel * m_);
-  if (products) packed_.resize(panels_ * stride_ * panel);
+  if (products) packed_.resize(n_, m_);
   const Buffer<double> zero(m_, 0.0);
   parallel_for(ceil_div(groups, 16), [&](index_t c, int) {
     for (index_t g = c * 16; g < std::min(groups, (c + 1) * 16); ++g) {
@@ -29,7 +27,7 @@ void ScoredFeatures<T>::fill(View<const S> f, const double* shift, Scoring scori
         T* row = rows_.data() + i * m_;
         read_kernels<T, S>().center_row(f.row(i), shift ? shift : zero.data(), m_, row);
         half_[i] = settled || scoring == Scoring::distances ? static_cast<T>(0.5 * kernel.dot(row, row, m_)) : T(0);
-        if (products) kernel.pack_row(row, nullptr, T(1), T(1), m_, stride_, packed_.data() + i * panel, nullptr);
+        if (products) kernel.pack_row(row, nullptr, T(1), T(1), m_, packed_.rows(i), {});
       }
       for (index_t i = g * panel; given && i < g * panel + count; ++i) {
         for (index_t k = 0; k < m_; ++k) given_[i * m_ + k] = static_cast<T>(f.row(i)[k]);
@@ -54,20 +52,20 @@ void ScoredFeatures<T>::products(index_t i0, index_t ni, const ScoredFeatures& r
     }
   }
   for (index_t i = 0; i < ni; ++i) std::fill_n(out + i * ld, count * panel, T(0));
-  for (index_t k = 0; k < m_; k += most_multiplied)
-    kernel.multiply_tile(row(i0) + k, m_, ni, std::min(most_multiplied, m_ - k),
-                         right.samples_.data() + j0 * m_ + k * panel, m_, count, out, ld, nullptr);
+  for (index_t k = 0; k < m_; k += most_multiplied) {
+    const Panels<const T> columns = {right.samples_.data() + j0 * m_ + k * panel, m_, count};
+    kernel.multiply_tile({row(i0) + k, m_, ni, std::min(most_multiplied, m_ - k)}, columns, out, ld, nullptr);
+  }
 }
 
 template <class T>
 void ScoredFeatures<T>::apply(const T* tile, index_t ld, index_t ni, index_t j0, index_t n, bool transposed,
                               T* out) const {
   const Kernels<T>& kernel = kernels<T>();
-  const T* packed = packed_.data() + j0 * kernel.panel;
   if (transposed) {
-    kernel.multiply_transposed(tile, ld, ni, n, packed, stride_, panels_, out, width());
+    kernel.multiply_transposed({tile, ld, ni, n}, packed_.read(j0), out, width());
   } else {
-    kernel.multiply_tile(tile, ld, ni, n, packed, stride_, panels_, out, width(), nullptr);
+    kernel.multiply_tile({tile, ld, ni, n}, packed_.read(j0), out, width(), nullptr);
   }
 }
 

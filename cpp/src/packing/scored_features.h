@@ -7,6 +7,7 @@
 
 #include "alphacl/view.h"
 #include "isa/tables/kernels.h"
+#include "packing/packed_panels.h"
 #include "runtime/threads.h"
 
 namespace alphacl {
@@ -64,8 +65,7 @@ class ScoredFeatures {
 
   index_t size() const { return n_; }
   index_t features() const { return m_; }
-  index_t panels() const { return panels_; }
-  index_t width() const { return panels_ * kernels<T>().panel; }
+  index_t width() const { return ceil_div(m_, kernels<T>().panel) * kernels<T>().panel; }
   const T* row(index_t i) const { return rows_.data() + i * m_; }
   const T* half(index_t i) const { return half_.data() + i; }
   /// Rows as given, where distances are settled or come from differences; else null.
@@ -78,9 +78,10 @@ class ScoredFeatures {
   void apply(const T* tile, index_t ld, index_t ni, index_t j0, index_t n, bool transposed, T* out) const;
 
  private:
-  index_t n_ = 0, m_ = 0, panels_ = 0, stride_ = 0;
+  index_t n_ = 0, m_ = 0;
   bool differences_ = false;
-  Buffer<T> rows_, half_, samples_, packed_;
+  Buffer<T> rows_, half_, samples_;
+  PackedPanels<T> packed_;
   Buffer<T> given_;  // as given; where all is scored by differences, samples_ is their transpose
 };
 

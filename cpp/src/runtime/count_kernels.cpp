@@ -60,8 +60,7 @@ void replace_all(const Table&, const std::string& name, const char* names, Membe
 template <class T>
 void count(Kernels<T>& table, const std::string& types) {
   ALPHACL_COUNT("Kernels", add_block, panel, pack_row, pack_rows, gram, cross_gram, probe, multiply_tile,
-                multiply_transposed, add_offsets, add_block_rows, scale_row, dot, dot_wide, fourier,
-                series_feature_columns);
+                multiply_transposed, add_offsets, add_block_rows, scale_row, dot, dot_wide);
 }
 template <class T, class S>
 void count(ReadKernels<T, S>& table, const std::string& types) {
@@ -95,8 +94,12 @@ void count(TridiagonalKernels& table, const std::string& types) {
 }
 template <class T>
 void count(NodeKernels<T>& table, const std::string& types) {
-  ALPHACL_COUNT("NodeKernels", gate_row, gate_difference_row, gate_laplacian, quadratic_form, gather_open, scatter_open,
-                series_moments, series_values, series_laplacian);
+  ALPHACL_COUNT("NodeKernels", gate_row, gate_difference_row, gate_laplacian, quadratic_form, gather_open,
+                scatter_open);
+}
+template <class T>
+void count(SeriesKernels<T>& table, const std::string& types) {
+  ALPHACL_COUNT("SeriesKernels", moments, values, laplacian, features, feature_columns);
 }
 template <class T>
 void count(PairKernels<T>& table, const std::string& types) {

@@ -7,6 +7,7 @@
 #include "isa/tables/pairs.h"
 #include "isa/tables/panels.h"
 #include "isa/tables/rows.h"
+#include "isa/tables/series.h"
 #include "isa/tables/tiles.h"
 #include "isa/tables/views.h"
 
@@ -23,7 +24,7 @@ using KernelSet =
              RadialKernels<float, float>, RadialKernels<float, double>, RadialKernels<double, double>,
              PackKernels<float>, PackKernels<double>, ProductKernels<float, float>, ProductKernels<double, float>,
              ProductKernels<double, double>, BasisKernels<float>, BasisKernels<double>, TridiagonalKernels,
-             NodeKernels<float>, NodeKernels<double>, PairKernels<float>, PairKernels<double>, ExpKernels<float>,
-             ExpKernels<double>>;
+             NodeKernels<float>, NodeKernels<double>, SeriesKernels<float>, SeriesKernels<double>, PairKernels<float>,
+             PairKernels<double>, ExpKernels<float>, ExpKernels<double>>;
 
 }  // namespace alphacl

@@ -52,6 +52,10 @@ const NodeKernels<T>& node_kernels() {
   return kernel_set();
 }
 template <class T>
+const SeriesKernels<T>& series_kernels() {
+  return kernel_set();
+}
+template <class T>
 const PairKernels<T>& pair_kernels() {
   return kernel_set();
 }

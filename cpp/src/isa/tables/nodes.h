@@ -6,8 +6,14 @@
 
 namespace alphacl {
 
-/// Harmonics of the longest series that the kernels of nodes take.
-constexpr index_t most_series_terms = 512;
+/// Rows of n numbers of one node, and what its Laplacian product is gated with.
+template <class T>
+struct GateLaplacian {
+  const T *p, *p_aug, *t, *r;
+  T reference;
+  index_t n;
+  T *a, *a_aug;
+};
 
 /// Rows over the samples of one node.
 template <class T>
@@ -16,24 +22,14 @@ struct NodeKernels {
   void (*gate_row)(const NodeGate& h, const T* p, const T* u, T scale, index_t n, T* out);
   /// u becomes h'(p)(u + shift) − gate · shift.
   void (*gate_difference_row)(const NodeGate& h, const T* p, T shift, T gate, index_t n, T* u);
-  /// With δ = a − a': a becomes h'(p)(t − rδ) and a' becomes h'(p') rδ. Returns the sum of both less gate · Σ t.
-  double (*gate_laplacian)(const NodeGate& h, const T* p, const T* p_aug, const T* t, const T* r, T gate, index_t n,
-                           T* a, T* a_aug);
+  /// With δ = a − a': a becomes h'(p)(t − rδ) and a' becomes h'(p') rδ. Returns the sum of both less reference · Σ t.
+  double (*gate_laplacian)(const NodeGate& h, const GateLaplacian<T>&);
   /// Σ a t − r (a − a')².
   double (*quadratic_form)(const T* a, const T* a_aug, const T* t, const T* r, index_t n);
   /// Packs p and a (may be null) of the samples with p > 0 or NaN; returns how many. Room for n each.
   index_t (*gather_open)(const T* p, const T* a, index_t n, T* s_open, T* a_open);
   /// Puts packed t and r back where p > 0 or NaN; t = 0 and r = r_closed elsewhere. One more entry may be read.
   void (*scatter_open)(const T* p, const T* t_open, const T* r_open, T r_closed, index_t n, T* t, T* r);
-  /// out (1 + 2·terms) += Σ_i a_i, Σ_i a_i cos kθ_i, Σ_i a_i sin kθ_i, θ = scale (u − origin), |θ| ≤ π; a = 1 where
-  /// null.
-  void (*series_moments)(const T* u, const T* a, index_t n, double origin, double scale, index_t terms, double* out);
-  /// out = the series with coefficients `ones`, in double.
-  void (*series_values)(const T* u, index_t n, double origin, double scale, index_t terms, const double* ones,
-                        double* out);
-  /// r = the series with coefficients `ones` at θ, t = 2 (a r − the series with coefficients `moments`), in double.
-  void (*series_laplacian)(const T* u, const T* a, index_t n, double origin, double scale, index_t terms,
-                           const double* ones, const double* moments, T* t, T* r);
 };
 
 }  // namespace alphacl

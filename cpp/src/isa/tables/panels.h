@@ -26,6 +26,15 @@ constexpr index_t most_multiplied = 512;
 /// Columns of the widest panel.
 constexpr index_t most_panel = 16;
 
+/// Packed rows: entry (r, c) is data[(c / P · stride + r) · P + c % P], P the columns of a panel (Kernels<T>::panel);
+/// the last panel is padded with 0.
+template <class T>
+struct Panels {
+  T* data;
+  index_t stride;  // rows from one panel to the next
+  index_t count;   // panels
+};
+
 /// Two blocks of rows that are needed next, to prefetch line by line during other work.
 struct TilePrefetch {
   struct Block {

@@ -2,12 +2,13 @@
 #pragma once
 
 #include "alphacl/view.h"
+#include "isa/tables/panels.h"
 #include "isa/tables/tiles.h"
 
 namespace alphacl {
 
 /// Two views of n samples, x_r − shift and x'_r − shift in row rows[r] of both arrays (no shift where null):
-/// u_r = a_r x_r + b_r y_r, v_r = c_r x_r + e_r y_r with y_r = x'_r − k_r x_r and, where `plain` is given, p_r x_r,
+/// u_r = a_r x_r + b_r y_r, v_r = c_r x_r + e_r y_r with y_r = x'_r − k_r x_r and, where `plain` has data, p_r x_r,
 /// each packed as row r of its panels. k = 1 keeps a difference of equal views 0, and their u and v free of its
 /// rounding.
 template <class T, class S>
@@ -18,8 +19,7 @@ struct PackViews {
   const index_t* rows;
   const T *a, *b, *c, *e, *k, *p;
   index_t n, d;
-  index_t stride;
-  T *u, *v, *plain;
+  Panels<T> u, v, plain;  // of one stride
 };
 
 /// Kernels that read data of type S and compute in T.
