@@ -247,3 +247,13 @@ def test_an_error_of_the_operator_arrives():
             product, 1, 3, None, 1e-9, 9, True, 0, empty, np.empty((1, 3)), None, empty, np.empty(1, np.int64),
             np.empty(1, np.bool_),
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_first_of_equal_entries_is_positive(dtype):
+    """(1, −1)/√2: which entry was larger before the last rounding must not decide the sign."""
+    a = np.array([[2, -5], [-5, 2]], dtype)
+    for seed in range(40):
+        for method in ("lanczos", "power"):
+            v = acl.power_iteration(a, method=method, seed=seed).eigenvector
+            assert v[np.argmax(np.abs(v))] > 0

@@ -16,7 +16,7 @@ class TopEigenpairs(NamedTuple):
     """The largest algebraic eigenpair of each of B matrices; the leading axis is missing for a single one."""
 
     eigenvalue: Any  # (B,)
-    eigenvector: Any  # (B, d), of length 1; the entry of largest magnitude is positive
+    eigenvector: Any  # (B, d), of length 1; the first entry of largest magnitude is positive
     gap: Any  # (B,) λ1 − λ2, or None
     residual: Any  # (B,) ‖Av − λv‖ of this very λ and v
     n_iter: Any  # (B,) matrix-vector products

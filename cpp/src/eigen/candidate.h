@@ -70,17 +70,19 @@ void given_start(const S* v0, index_t d, index_t ld, T* v) {
   for (index_t j = d; j < ld; ++j) v[j] = T(0);
 }
 
-/// x = the candidate with length 1 and the precision of S; its largest magnitude is positive.
+/// x = the candidate with length 1 and the precision of S. The first of its entries of largest magnitude is positive:
+/// the sign is chosen after the rounding, which makes ties.
 template <class S, class T, class X>
 void rounded_unit(const T* candidate, index_t d, X* x) {
-  double square = 0, peak = 0;
+  double square = 0;
+  for (index_t j = 0; j < d; ++j) square += static_cast<double>(candidate[j]) * static_cast<double>(candidate[j]);
+  const double factor = 1 / std::sqrt(square > 0 ? square : 1);
+  X peak = X(0);
   for (index_t j = 0; j < d; ++j) {
-    const double c = static_cast<double>(candidate[j]);
-    square += c * c;
-    if (std::fabs(c) > std::fabs(peak)) peak = c;
+    x[j] = static_cast<X>(static_cast<S>(static_cast<double>(candidate[j]) * factor));
+    if (std::fabs(x[j]) > std::fabs(peak)) peak = x[j];
   }
-  const double factor = (peak < 0 ? -1 : 1) / std::sqrt(square > 0 ? square : 1);
-  for (index_t j = 0; j < d; ++j) x[j] = static_cast<X>(static_cast<S>(static_cast<double>(candidate[j]) * factor));
+  for (index_t j = 0; peak < X(0) && j < d; ++j) x[j] = -x[j];
 }
 
 struct Judgement {
