@@ -117,6 +117,15 @@ def test_lanczos_stops_when_it_may(d, gap, tol):
         assert n_iter <= products_that_suffice(a, tol) + 8
 
 
+def test_a_random_start_with_next_to_nothing_of_the_top():
+    """Of 20 000 starts in six dimensions one is nearly orthogonal to the top; then the second looks converged."""
+    rng = np.random.default_rng(0)
+    axes = np.linalg.qr(rng.standard_normal((20_000, 6, 6)))[0]
+    eigenvalues = -np.array([1.67, 1.87, 3.47, 9.1, 11.7, 17.6])
+    found = acl.power_iteration(((axes * eigenvalues) @ axes.transpose(0, 2, 1)).astype(np.float32))
+    np.testing.assert_allclose(found.eigenvalue, -1.67, rtol=1e-4)
+
+
 @pytest.mark.parametrize("d", [2, 3, 5, 12])
 def test_a_full_space_is_enough(d):
     rng = np.random.default_rng(d)

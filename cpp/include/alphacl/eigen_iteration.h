@@ -95,7 +95,9 @@ class EigenIteration {
   }
 
  private:
-  static constexpr index_t least_steps = 4;  // from a random start
+  // From a random start. A residual may be small because the start has next to nothing of the top in it: the power
+  // method goes on for some products, and Lanczos, which then divides by a small β, finds it.
+  static constexpr index_t least_products = 4, least_steps = 8;
 
   T* row(index_t r) const { return storage_ + r * ld_; }
   // The judging product is kept back.
@@ -209,7 +211,7 @@ class EigenIteration {
     theta_ = h_[0];
     residual_ = std::sqrt(ops_.subtract(v, ld_, 1, h_, w));
     norm_ = std::max(std::sqrt(square), norm_);  // a NaN stays
-    const bool enough = trusted_ || products_ >= least_steps || residual_ * residual_ <= negligible();
+    const bool enough = trusted_ || products_ >= least_products || residual_ * residual_ <= negligible();
     if ((residual_ <= target() && enough) || spent()) return EigenRequest::judgement;
     lower_shift(theta_before, residual_before);
     const double along = theta_ - shift_, minus = -along;
