@@ -177,14 +177,16 @@ def importance(case, n, x, *, own=False, kinds=None):
 
 
 def left_in_alpha(alpha, dtype):
-    """What an entry of α may be off by: numbers below the normal ones; the caller's `tol`; where a cosine series is
-    asked for, however long, what is documented of it."""
+    """What an entry of α may be off by: numbers below the normal ones; the caller's `tol`; where a cosine series or
+    sorted blocks are asked for, what is documented of them."""
     left = float(np.finfo(dtype).smallest_normal)
     if not isinstance(alpha, (acl.Gaussian, acl.NodeGaussian)):
         return left
     left += alpha.tol or 0.0
-    if getattr(alpha, "method", "") == "fourier":
-        left += 0.0 if alpha.tol else {4: 1e-6, 8: 1e-12}[np.dtype(dtype).itemsize]
+    method = getattr(alpha, "method", "")
+    if method in ("fourier", "sorted") and not alpha.tol:
+        left += {4: 1e-6, 8: 1e-12}[np.dtype(dtype).itemsize]
+    if method == "fourier":
         f = numpy_of(alpha.features).astype(float)
         left += 8.3 * eps(np.float64) * float(np.ptp(f)) / math.sqrt(alpha.tau)
     return left

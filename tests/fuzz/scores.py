@@ -2,7 +2,9 @@
 
 Absolute term: eight roundings of each product in a score t_ij = s a_i·b_j + bias,
 
-    e_ij = 8 eps (1 + |s| Σ_k |a_ik b_jk| + |bias|).
+    e_ij = 8 eps (1 + |s| Σ_k |a_ik b_jk| + |bias|),
+
+four more where the rows are normalised, by a length and a division each.
 
 It moves a loss by Σ_j |P_ij| e_ij, P the derivative by the scores, and P_ij itself by |P_ij| (e_ij + mean of e over i
 and over j) + 2 |naive P_ij − P_ij|; the gradients of rows follow by the products with |a|, |b|.
@@ -67,7 +69,8 @@ def _judge(case, found, made, rows, options, define, merge, weight, reduction, s
         rough = Scores(*rows, options, narrow)
         rough_value, rough_slope = define(rough, weight.astype(narrow))
     most = truth.absolute()
-    e, size_of = ROUNDINGS * eps(dtype) * (1 + most.t), np.abs(np.asarray(slope, float))
+    roundings = ROUNDINGS + (4 if truth.lengths else 0)
+    e, size_of = roundings * eps(dtype) * (1 + most.t), np.abs(np.asarray(slope, float))
     each = size_of * e
     absolute = (frobenius(each.sum(1)) + frobenius(each.sum(0))) / weight.min() if reduction == "none" else each.sum()
     contract(
