@@ -1,4 +1,7 @@
-"""The rooms of the source: who may include and import whom. Read from the clone, nothing is compiled."""
+"""The rooms of the source: who may include and import whom, and what every file says of itself.
+
+Read from the clone, nothing is compiled.
+"""
 
 import ast
 import re
@@ -26,6 +29,12 @@ ROOMS = {
 
 def _sources(folder):
     return sorted(f for f in folder.rglob("*") if f.suffix in (".h", ".cpp"))
+
+
+def _cuda_sources():
+    files = [f for f in (ROOT / "cuda").rglob("*") if f.suffix in (".h", ".cpp", ".cu", ".cuh")]
+    assert files
+    return files
 
 
 def _includes(file):
@@ -62,9 +71,7 @@ def test_the_contract_knows_nothing_below_it():
 
 
 def test_cuda_includes_the_contract_and_itself():
-    files = [f for f in (ROOT / "cuda").rglob("*") if f.suffix in (".h", ".cpp", ".cu", ".cuh")]
-    assert files
-    for file in files:
+    for file in _cuda_sources():
         for name in _includes(file):
             assert name.startswith("alphacl/") or (ROOT / "cuda" / name).exists(), f"{file.name} includes {name}"
 
@@ -141,3 +148,43 @@ def test_one_place_asks_about_devices():
 @pytest.mark.parametrize("name", ["reference.py", "activations.py"])
 def test_definitions_ask_for_nothing_compiled(name):
     assert not {"_cpu", "_backend"} & {w for imported in _imported(_modules()[name]) for w in imported.split(".")}
+
+
+def test_every_cpp_file_opens_with_what_lives_there():
+    for file in (*_sources(ROOT / "cpp"), *_cuda_sources()):
+        first, second = file.read_text().splitlines()[:2]
+        assert first.startswith("// "), file
+        assert first.endswith(".") or second.startswith("//"), file
+
+
+@pytest.mark.parametrize("folder", ["python", "tests", "benchmarks", "examples"])
+def test_every_module_has_a_docstring(folder):
+    files = list((ROOT / folder).rglob("*.py"))
+    assert files
+    texts = {file: file.read_text() for file in files}
+    assert [str(f) for f, text in texts.items() if text.strip() and not ast.get_docstring(ast.parse(text))] == []
+
+
+FOLDERS = ("cpp", "cuda", "python", "tests", "benchmarks", "cmake", "docs", "tools", "examples", ".ci", "LICENSES")
+FILE = re.compile(r"[\w./-]*\w\.(py|pyi|h|cpp|cu|md|txt|toml|cmake)|[\w./-]+/")
+
+
+def _named_paths(document):
+    """The words between backticks of a document that look like files or folders of the repository."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for quoted in re.findall(r"`([^`\n]+)`", text):
+        for word in quoted.split():
+            found = re.fullmatch(r"(.*)\{([^{}]+)\}(.*)", word)
+            for path in [found[1] + part + found[3] for part in found[2].split(",")] if found else [word]:
+                if FILE.fullmatch(path) or path.startswith(tuple(f"{folder}/" for folder in FOLDERS)):
+                    yield path
+
+
+def test_documents_name_paths_that_exist():
+    """A path stands at the root or beside the document; the name of a file alone, anywhere in the sources."""
+    names = {file.name for folder in FOLDERS for file in (ROOT / folder).rglob("*.*") if file.is_file()}
+    documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
+    for document in (*documents, *(ROOT / "docs").glob("*.md")):
+        named = set(_named_paths(document)) - names
+        missing = [p for p in named if not (ROOT / p).exists() and not (document.parent / p).exists()]
+        assert missing == [], document.name

@@ -1,5 +1,5 @@
-// From numpy arrays to views. All that the core reads or writes is compared with its sizes here: whatever Python
-// passes, nothing outside of an array is touched. Nothing is converted: arguments are noconvert.
+// From numpy arrays to views. Every size that the core relies on is checked here: whatever Python passes, no memory
+// outside an array is touched. Nothing is converted: arguments are noconvert.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -38,7 +38,7 @@ void check_aligned(const char* name, const py::array_t<T>& a) {
   if (reinterpret_cast<std::uintptr_t>(a.data()) % alignof(T) != 0) refuse(name, "an aligned array", "one that is not");
 }
 
-/// (rows, cols), or (rows,) as one column; at least one row. Rows may be any distance apart, the entries of one are
+/// (rows, cols), or (rows,) as one column; at least one row. Rows may lie any distance apart; the entries of a row are
 /// adjacent.
 template <class T>
 View<const T> view(const char* name, const py::array_t<T>& a, index_t rows = any, index_t cols = any) {
@@ -64,7 +64,7 @@ View<const T> features_view(const char* name, const py::array_t<T>& a, index_t r
   return f;
 }
 
-/// The entries of a C-contiguous array of that shape.
+/// The entries of a C-contiguous array of the given shape.
 template <class T>
 const T* entries(const char* name, const py::array_t<T>& a, std::initializer_list<index_t> shape) {
   bool same = a.ndim() == static_cast<index_t>(shape.size());
@@ -88,14 +88,14 @@ View<T> mutable_view(const char* name, py::array_t<T>& a, index_t rows, index_t 
   if (rows == 0 || cols == 0) return {mutable_entries<T>(name, a, {rows, cols}), rows, cols, cols};
   const View<const T> v = view<T>(name, a, rows, cols);
   if (a.ndim() != 2) refuse(name, "shape " + shape_text({rows, cols}), shape_text(a));
-  // What the BLAS can write: rows in rising order, an int apart at most.
+  // The BLAS can write rows in rising order, at most an int apart.
   if (rows > 1 && (v.stride < cols || v.stride > std::numeric_limits<int>::max()))
     refuse(name, "rows that do not overlap, in rising order", "strides " + strides_text(a));
   if (!a.writeable()) refuse(name, "a writeable array", "a read-only one");
   return {a.mutable_data(), rows, cols, v.stride};
 }
 
-/// What is not there is null.
+/// None becomes null.
 template <class T>
 const T* entries(const char* name, const std::optional<py::array_t<T>>& a, std::initializer_list<index_t> shape) {
   return a ? entries<T>(name, *a, shape) : nullptr;
@@ -109,7 +109,7 @@ inline void check_positive(const char* name, double value) {
   if (!(value > 0 && std::isfinite(value))) refuse(name, "a positive finite number", std::to_string(value));
 }
 
-/// An error allowed in the entries of α: its logarithm is a length.
+/// `tol`, an error allowed in the entries of α; its logarithm is used as a length.
 inline void check_share(const char* name, double value) {
   if (!(value >= 1e-30 && value < 1)) refuse(name, "a number from 1e-30 to 1", std::to_string(value));
 }

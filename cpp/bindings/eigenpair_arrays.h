@@ -1,4 +1,4 @@
-// The arrays that take eigenpairs, and start vectors that may be missing.
+// The arrays that receive eigenpairs, and optional start vectors.
 #pragma once
 
 #include <pybind11/stl.h>
@@ -24,7 +24,7 @@ struct Results {
            mutable_entries<bool>("converged", converged, {count})} {}
 };
 
-/// One vector for each of `count` matrices, or none at all.
+/// One start vector for each of `count` matrices, or none at all.
 template <class T>
 View<const T> vectors_view(const char* name, const std::optional<py::array_t<T>>& v, index_t count, index_t size) {
   return v && count > 0 ? view<T>(name, *v, count, size) : View<const T>{nullptr, 0, 0, 0};

@@ -1,3 +1,4 @@
+// Binds contrastive_cov and energy, and the Laplacian products that are their derivatives.
 #include "alphacl/contrastive_cov.h"
 
 #include "arrays.h"

@@ -1,3 +1,4 @@
+// Binds gated_outer and gated_cov.
 #include "alphacl/gated.h"
 
 #include "layer_arguments.h"

@@ -1,3 +1,4 @@
+// Binds the operator of gated covariances and the climb of nodes.
 #include "alphacl/gated_operator.h"
 
 #include <mutex>
@@ -9,14 +10,14 @@
 namespace alphacl::bindings {
 namespace {
 
-// The operator and the climb read the arrays they were made from: they live as long as it does.
+// The operator and the climb read the arrays that they are made from; these must live as long as they do.
 using KeepFirst = py::keep_alive<1, 2>;
 using KeepSecond = py::keep_alive<1, 3>;
 using KeepAlpha = py::keep_alive<1, 7>;
 
 static_assert(sizeof(index_t) == sizeof(std::int64_t), "indices go as they are");
 
-// A copy: the core reads memory through these numbers, and Python could change the array meanwhile.
+// Copied: the core uses these numbers as indices, and Python could change the array meanwhile.
 std::vector<index_t> rising_indices(const char* name, const py::array_t<std::int64_t>& a, index_t count, index_t end) {
   const std::int64_t* given = entries<std::int64_t>(name, a, {count});
   const std::vector<index_t> indices(given, given + count);
@@ -108,7 +109,7 @@ void register_operator(py::module_& m, const std::string& suffix) {
           py::arg("seed"), py::arg("eigenvalue").noconvert(), py::arg("converged").noconvert());
 }
 
-// A climb with what its results need to be checked, for one caller at a time: a step changes it.
+// A climb with the sizes that its results are checked against. One caller at a time: a step changes it.
 template <class T>
 class ClimbOf {
  public:
@@ -138,7 +139,7 @@ class ClimbOf {
   }
 
  private:
-  // Not waiting: the other caller may be this very thread, in the handler of a signal.
+  // No waiting: the other caller may be this very thread, in a signal handler.
   std::unique_lock<std::mutex> alone() {
     std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
     if (!lock) throw std::runtime_error("Climb: expected one caller at a time");

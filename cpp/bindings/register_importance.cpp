@@ -1,3 +1,4 @@
+// Binds the importances, except those of pairs (register_pairs.cpp).
 #include "alphacl/importance.h"
 
 #include <string>

@@ -1,3 +1,4 @@
+// Binds the sums over pairs with their gradients, and the importances of pairs.
 #include "alphacl/pair_sums.h"
 
 #include <pybind11/stl.h>
@@ -19,7 +20,7 @@ PairForm form_named(const std::string& name) {
   throw py::value_error("form: expected exponential, hinge, logistic, softplus or square, got " + name);
 }
 
-// Of sums of ψ itself; those of e^x are pair_log_sums.
+// The ψ of pair_sums; e^x has pair_log_sums.
 PairForm summed_form(const std::string& name) {
   const PairForm form = form_named(name);
   if (form == PairForm::exponential) throw py::value_error("form: expected hinge, logistic, softplus or square");
@@ -28,7 +29,7 @@ PairForm summed_form(const std::string& name) {
 
 using Doubles = py::array_t<double>;
 
-// Which pairs are scored, and the gradients of their features.
+// The pairs that are scored, and the gradients of their features.
 template <class T>
 struct PairArguments {
   using Array = py::array_t<T>;
@@ -54,7 +55,7 @@ struct PairArguments {
     return grad ? mutable_view<T>("grad_right", *grad, pairs.right.rows, pairs.right.cols) : View<T>{nullptr, 0, 0, 0};
   }
 
-  /// The rows have one sum each, and so have the columns of another set.
+  /// One sum for each row, and with two sets one for each column.
   const double* of_columns(const char* name, const std::optional<Doubles>& a) const {
     check_columns(name, a.has_value());
     return entries<double>(name, a, {pairs.right.rows});

@@ -1,3 +1,4 @@
+// Binds power_iteration over arrays and over a Python function of products.
 #include "alphacl/power_iteration.h"
 
 #include "arrays.h"

@@ -33,7 +33,7 @@ py::dict build_info() {
   return info;
 }
 
-// GFLOP/s of one-thread products n × n, `repeats` on every thread at once.
+// GFLOP/s of n × n products, one on every thread at once, `repeats` times.
 template <class T>
 double gemm_gflops(index_t n, int repeats) {
   struct Operands {
@@ -90,7 +90,7 @@ void check_dtype(const std::string& dtype) {
 }  // namespace
 
 void register_runtime(py::module_& m) {
-  kernel_set();  // an instruction set that cannot be had is an error of the import, not of the first call
+  kernel_set();  // a missing instruction set fails the import, not the first call
   py::register_exception_translator([](std::exception_ptr p) {
     try {
       if (p) std::rethrow_exception(p);

@@ -1,4 +1,4 @@
-// The GIL is released around the core, and signals still reach it.
+// Releases the GIL around the core; signals still reach it.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -11,14 +11,14 @@ namespace alphacl::bindings {
 
 namespace py = pybind11;
 
-/// Runs the Python handlers of signals that have come, Ctrl-C's among them; an exception of theirs ends the work.
+/// Runs the Python handlers of pending signals, such as Ctrl-C; an exception of theirs ends the work.
 inline void check_signals() {
   const py::gil_scoped_acquire acquire;
   if (PyErr_CheckSignals() != 0) throw py::error_already_set();
 }
 
-/// For as long as it lives other Python threads run. Handlers run on the main thread only: the others need no check,
-/// which may wait for the GIL.
+/// Lets other Python threads run during its life. Signal handlers run on the main thread only; on others no check is
+/// set, which might wait for the GIL.
 class Released {
   static bool on_main_thread() { return syscall(SYS_gettid) == getpid(); }
 
@@ -26,7 +26,7 @@ class Released {
   Interruptible interruptible_{on_main_thread() ? &check_signals : nullptr};
 };
 
-/// What make() makes, which reads `data`: that lives as long as it does. Not by keep_alive<0, 1>, which pybind11 3
+/// Returns make()'s object and keeps `data`, which it reads, alive as long. Not by keep_alive<0, 1>, which pybind11 3
 /// applies also to a call whose arguments do not fit, and crashes.
 template <class F>
 py::object made_from(const py::handle& data, F&& make) {

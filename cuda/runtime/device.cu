@@ -1,4 +1,4 @@
-// What is known of the toolkit, the driver and the devices. Under the C++ compiler there is none of them.
+// The CUDA toolkit, the driver and the devices. Compiled by the C++ compiler there are none.
 #include "runtime/device.h"
 
 #ifdef __CUDACC__
@@ -25,7 +25,7 @@ std::string driver() {
 std::vector<Device> devices() {
   int count = 0;
   if (cudaGetDeviceCount(&count) != cudaSuccess) {
-    cudaGetLastError();  // the next caller has not made this error
+    cudaGetLastError();  // clears the error, so that the next caller does not get it
     return {};
   }
   std::vector<Device> found;

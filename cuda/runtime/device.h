@@ -1,4 +1,4 @@
-// What is known of the toolkit, the driver and the devices.
+// The CUDA toolkit of the build, and the driver and the devices of this machine.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,7 @@ std::string toolkit();
 /// The newest CUDA that the driver runs; empty without a driver.
 std::string driver();
 
-/// Those that this process may use; none where there is no driver, or too old a one.
+/// The devices that this process may use; none without a driver, or with one that is too old.
 std::vector<Device> devices();
 
 }  // namespace alphacl::cuda

@@ -51,7 +51,7 @@ def refuse_device(name: str, device: str, where: str = "") -> None:
 
 
 def refuse_device_of_scalar(name: str, device: Any) -> None:
-    """The same for a number in a tensor, which has to lie where the features do."""
+    """Refuses a number in a tensor on a type of device that no compiled module serves."""
     if device.type not in DEVICES:
         raise TypeError(f"{name}: expected a number or a tensor on the CPU, like the features, got one on {device}")
 

@@ -1,3 +1,5 @@
+"""contrastive_cov: checks, the result array, one compiled call; under torch its differentiable operator."""
+
 from __future__ import annotations
 
 from typing import Any

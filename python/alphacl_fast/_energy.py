@@ -1,3 +1,5 @@
+"""energy: checks and one compiled call; under torch its differentiable operator."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,3 +1,5 @@
+"""A layer of K nodes: gated_outer, gated_cov and the operator GatedCovariance."""
+
 from __future__ import annotations
 
 import sys

@@ -1,3 +1,5 @@
+"""power_iteration: the top eigenpairs of many symmetric matrices, as arrays or as a GatedCovariance."""
+
 from __future__ import annotations
 
 import sys

@@ -3,7 +3,7 @@
 
 namespace alphacl {
 
-/// A homogeneous activation h, h'(u) u = degree · h(u).
+/// A homogeneous activation: h'(u) u = degree · h(u).
 struct Activation {
   enum class Kind { linear, relu, leaky_relu, monomial };
   Kind kind = Kind::relu;
@@ -12,7 +12,7 @@ struct Activation {
   double degree() const { return kind == Kind::monomial ? parameter : 1; }
 };
 
-/// h' as the kernels of nodes take it.
+/// The gate h'(u) of an activation, in the form that the kernels of nodes take.
 struct NodeGate {
   enum class Form {
     one,    // 1
@@ -23,7 +23,7 @@ struct NodeGate {
   double parameter;
 
   bool constant() const { return form == Form::one; }
-  /// Whether a closed gate is 0, and so is the output.
+  /// Whether h'(u) = 0 for u ≤ 0 (ReLU): then h(u) is 0 as well.
   bool closes() const { return form == Form::step && parameter == 0; }
 };
 

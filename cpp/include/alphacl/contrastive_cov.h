@@ -1,4 +1,4 @@
-// The two sums over all pairs that the package is named after.
+// contrastive_cov and energy: the two sums over all pairs, and the product behind their gradients.
 #pragma once
 
 #include "alphacl/importance.h"
@@ -6,17 +6,18 @@
 namespace alphacl {
 
 /// out (d × d) = C_α[x] = 1/(2N²) Σ_ij α_ij [(x_i − x_j)(x_i − x_j)ᵀ − (x_i − x'_i)(x_i − x'_i)ᵀ],
-/// from its Laplacian form. Sums in double; exactly symmetric. float32 data is computed again in float64 where the
-/// Laplacian form cancels so much that float32 products would not do. `alpha` has the type of the data.
+/// from its Laplacian form; exactly symmetric. Partial sums are added up in double. float32 data is computed again in
+/// float64 where the Laplacian form cancels so much that float32 products do not suffice (precision.h). `alpha` has the
+/// type of the data.
 template <class S>
 void contrastive_cov(View<const S> x, View<const S> x_aug, const Importance<S>& alpha, View<S> out);
 
-/// ½ tr C_α[f], without C.
+/// ½ tr C_α[f]; the matrix C is not formed.
 template <class S>
 double energy(View<const S> f, View<const S> f_aug, const Importance<S>& alpha);
 
-/// What the derivatives of both are made of: grad_i = Σ_j (α_ij + α_ji)(x_i − x_j) − r_i (x_i − x'_i) and
-/// grad_aug_i = r_i (x_i − x'_i), r = α1. Two products α y, one where α is symmetric; memory O(N d).
+/// Both derivatives follow from grad_i = Σ_j (α_ij + α_ji)(x_i − x_j) − r_i (x_i − x'_i) and grad_aug_i = r_i (x_i −
+/// x'_i), r = α1. Two products α y, one where α is symmetric; memory O(N d).
 template <class S>
 void laplacian_product(View<const S> x, View<const S> x_aug, const Importance<S>& alpha, View<S> grad,
                        View<S> grad_aug);

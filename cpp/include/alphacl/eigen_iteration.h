@@ -1,8 +1,8 @@
 // The iteration behind power_iteration: one matrix, seen only through its products.
 //
-// It never multiplies. It says which vector it wants multiplied (`vector`), is told when the product stands in its
-// place (`product`), and answers what comes next. So one core can run one matrix to its end while it is in cache, and
-// the products of many matrices can be computed together, in lock-step, with each matrix stopping on its own.
+// The iteration never multiplies. It names the vector whose product it needs (`vector`), is told when the product has
+// been written to `product`, and answers what it needs next. So one core can run one matrix to its end while it is in
+// cache, and the products of many matrices can be computed together, in lock-step, while each matrix stops on its own.
 #pragma once
 
 #include <algorithm>
@@ -13,29 +13,32 @@
 
 namespace alphacl {
 
-/// What an iteration waits for: the product of `vector`, a judgement of `candidate`, or nothing any more.
+/// What an iteration waits for: the product of `vector`, the residual of `candidate` (judge()), or nothing: it has
+/// ended.
 enum class EigenRequest { product, judgement, nothing };
 
 struct TopOptions {
   double tol;        // ‖Av − λv‖ ≤ tol · ‖A‖₂, ‖A‖₂ estimated by the largest ‖Aq‖ of a unit q
-  index_t max_iter;  // products at most, the one that judges the answer included
+  index_t max_iter;  // products at most, including the one that judges the answer
   bool lanczos;      // else the power method
 };
 
-/// Ops computes with vectors of T, ld apart: double project(Q, ld, rows, w, h): h = Qw, returns ‖w‖²;
-/// double subtract(Q, ld, rows, h, w): w −= Qᵀh, returns ‖w‖²; void scale(in, ld, factor, out): out = factor · in, also
-/// in place; double tridiagonal_top(alpha, beta, m, guess, last, scratch) and void tridiagonal_vector(alpha, beta, m,
-/// top, enough, s, scratch): TridiagonalKernels. Entries beyond d are 0.
+/// Ops computes with vectors of T, `ld` apart; entries beyond d are 0.
+///     double project(Q, ld, rows, w, h)        h = Q w; returns ‖w‖²
+///     double subtract(Q, ld, rows, h, w)       w −= Qᵀ h; returns the new ‖w‖²
+///     void scale(in, ld, factor, out)          out = factor · in; may be in place
+///     double tridiagonal_top(alpha, beta, m, guess, last, scratch)
+///     void tridiagonal_vector(alpha, beta, m, top, enough, s, scratch)     both as in TridiagonalKernels
 template <class T, class Ops>
 class EigenIteration {
  public:
-  /// Rows of storage: the basis, the product of its last vector, and one that every basis stays orthogonal to.
+  /// Rows of storage: the basis, the product of its last vector, and row 0, a vector to stay orthogonal to.
   static index_t rows(index_t basis) { return basis + 2; }
   /// Doubles of storage.
   static index_t doubles(index_t basis) { return 6 * (basis + 2); }
 
-  /// `storage`: rows(basis) × ld, of which row 0 holds the vector to stay orthogonal to when `deflate`, and the row
-  /// `start()` the start vector, finite and not 0. basis ≥ 2.
+  /// `storage`: rows(basis) × ld. Row 0 holds the vector to stay orthogonal to when `deflate`; start() holds the start
+  /// vector, finite and not 0. basis ≥ 2.
   EigenIteration(index_t d, index_t ld, index_t basis, T* storage, double* scalars, Ops ops)
       : d_(d), ld_(ld), basis_(std::max<index_t>(basis, 2)), storage_(storage), ops_(ops) {
     alpha_ = scalars;
@@ -48,7 +51,7 @@ class EigenIteration {
   T* start() const { return row(1); }
   const T* vector() const { return row(steps_ + 1); }
   T* product() const { return row(steps_ + 2); }
-  /// What is to be judged: a unit vector up to rounding.
+  /// The vector to be judged, a unit vector up to rounding.
   const T* candidate() const { return row(1); }
   index_t products() const { return products_; }
   bool converged() const { return converged_; }
@@ -57,24 +60,24 @@ class EigenIteration {
   /// The estimate of ‖A‖₂.
   double norm() const { return norm_; }
 
-  /// ‖A‖₂ is at least that, known from elsewhere; before begin(), which keeps it where it deflates.
+  /// Tells a lower bound of ‖A‖₂. Call it before begin(), which keeps the norm when `deflate`.
   void know_norm(double least) { norm_ = std::max(norm_, least); }
 
-  /// trusted: the start is known to have much of the top in it, and may be the answer. A random one with a small
-  /// residual is near some eigenvector, hardly the wanted one: then more steps are taken.
+  /// trusted: the start is known to have a large component along the top eigenvector and may be the answer. A random
+  /// start with a small residual lies near some eigenvector, rarely the top one: it takes at least `least_steps` steps.
   EigenRequest begin(const TopOptions& options, bool deflate, bool trusted) {
     options_ = options;
     trusted_ = trusted;
     first_ = deflate ? 0 : 1;
     products_ = 0;
-    if (!deflate) norm_ = 0;  // what is left of A may be nothing beside A
+    if (!deflate) norm_ = 0;  // deflated, A may be nearly 0: ‖A‖ is then known from the run before
     shift_ = 0;
     converged_ = failed_ = false;
     judged_ = std::numeric_limits<double>::infinity();
     return restart();
   }
 
-  /// The product has been written.
+  /// Continues once product() has been written.
   EigenRequest receive() {
     ++products_;
     const EigenRequest next = options_.lanczos ? expand() : power_step();
@@ -82,12 +85,12 @@ class EigenIteration {
     return failed_ ? EigenRequest::nothing : next;
   }
 
-  /// The residual ‖Ax − λx‖ and ‖Ax‖ of the candidate, computed apart from the iteration.
+  /// Continues once the candidate has been evaluated: residual = ‖Ax − λx‖, size = ‖Ax‖.
   EigenRequest judge(double residual, double size) {
     ++products_;
     norm_ = std::max(norm_, size);
     converged_ = residual <= options_.tol * norm_;
-    // Rounding can keep the residual above tol for ever: go on only while it falls.
+    // Rounding can keep the residual above tol for ever: continue only while it halves.
     const bool hopeless = !(residual < 0.5 * judged_);
     judged_ = residual;
     if (converged_ || hopeless || spent()) return EigenRequest::nothing;
@@ -100,12 +103,12 @@ class EigenIteration {
   static constexpr index_t least_products = 4, least_steps = 8;
 
   T* row(index_t r) const { return storage_ + r * ld_; }
-  // The judging product is kept back.
+  // One product is kept back for judge().
   bool spent() const { return products_ + 1 >= options_.max_iter; }
-  // Less than what is allowed: the candidate is still to be rounded.
+  // Below the tolerance, because the candidate is still to be rounded.
   double target() const { return 0.8 * options_.tol * norm_; }
 
-  // The square of a length that is rounding beside ‖A‖.
+  // (ε ‖A‖)²: a shorter vector is nothing but rounding.
   double negligible() const {
     const double length = std::numeric_limits<T>::epsilon() * norm_;
     return length * length;
@@ -128,8 +131,8 @@ class EigenIteration {
     return spent() ? EigenRequest::judgement : EigenRequest::product;
   }
 
-  // One step of Lanczos. The last two vectors hold nearly all that the basis has of the product; with them out, one
-  // pass over the whole basis removes rounding only, so that what orthogonality is lost does not multiply.
+  // One step of Lanczos. Exactly, A q has a part in the last two vectors only. These are subtracted first; one pass
+  // over the whole basis then removes only rounding, so that a loss of orthogonality does not grow.
   EigenRequest expand() {
     T* w = product();
     const index_t count = steps_ + 2 - first_, near = std::min<index_t>(count, 2);
@@ -147,7 +150,8 @@ class EigenIteration {
     const double beta = std::sqrt(after);
     beta_[steps_++] = beta;
     const index_t dimension = first_ == 0 ? d_ - 1 : d_;
-    // A trusted start that is good enough has been rounded already; one that is nearly so is looked at soon.
+    // The first test of a trusted start takes the full tolerance: it is rounded already. If it is close, the next test
+    // comes soon.
     const bool first_try = steps_ == 1 && trusted_ && std::isinf(judged_);
     const bool small = beta <= (first_try ? options_.tol * norm_ : target());
     const bool invariant = (small && (trusted_ || steps_ >= least_steps)) || after <= negligible();
@@ -165,14 +169,14 @@ class EigenIteration {
     return EigenRequest::product;
   }
 
-  // Whether the top Ritz pair is good enough: its residual is β times the last entry of the eigenvector of T.
-  // Otherwise foretells when to look again, from the fall since the last time.
+  // Whether the top Ritz pair has converged. Its residual is β times the last entry of the eigenvector of T. If not,
+  // the next test is scheduled from the rate at which the residual has fallen since the last one.
   bool check_convergence(double beta, bool wanted) {
     double last;
-    // Between two looks the top rarely rises by more than its residual was.
+    // Between two tests the top rarely rises by more than the residual.
     const double top = ops_.tridiagonal_top(alpha_, beta_, steps_, guess_, &last, scratch_);
     double residual = beta * last;
-    // A tenth more than the target: `last` may be that much too large. The vector costs as much as a look.
+    // 1.1: `last` may be a tenth too large. The eigenvector costs as much as this test.
     if (wanted || residual <= 1.1 * target() || last < 1e-6) {
       ops_.tridiagonal_vector(alpha_, beta_, steps_, top, 1e-3 * target(), s_, scratch_);
       residual = beta * s_[steps_ - 1];
@@ -184,7 +188,7 @@ class EigenIteration {
     guess_ = top + residual;
     last_share_ = share;
     last_check_ = steps_;
-    // Not too far: the fall quickens.
+    // No further ahead than that: convergence accelerates.
     const double furthest = std::min(8.0, 1 + 0.5 * static_cast<double>(steps_));
     next_check_ = steps_ + static_cast<index_t>(std::clamp(ahead, 1.0, furthest));
     return false;
@@ -202,8 +206,8 @@ class EigenIteration {
     return EigenRequest::judgement;
   }
 
-  // One step of the power method on A − σ; σ ≤ 0 is the lowest Ritz value met, so that no negative eigenvalue of A
-  // outgrows the top.
+  // One step of the power method on A − σ. σ ≤ 0 is the lowest Ritz value met so far, so that a negative eigenvalue of
+  // A does not outgrow the top one.
   EigenRequest power_step() {
     T *v = row(1), *w = row(2);
     const double theta_before = theta_, residual_before = residual_;
@@ -220,8 +224,8 @@ class EigenIteration {
     return EigenRequest::product;
   }
 
-  // v and the v before span a plane; A's lowest Ritz value there follows from numbers at hand: with r the unit
-  // residual of the v before, v = c v₋ + s r, so θ = c²θ₋ + 2cs‖r₋‖ + s² rᵀAr.
+  // The lowest Ritz value of A in the plane of v and the vector before it, v₋, from numbers at hand: with r the unit
+  // residual of v₋, v = c v₋ + s r, hence θ = c²θ₋ + 2cs‖r₋‖ + s² rᵀAr.
   void lower_shift(double theta_before, double residual_before) {
     shift_ = std::min(shift_, theta_);
     const double c = cosine_, s2 = 1 - c * c;

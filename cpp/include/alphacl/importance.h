@@ -1,5 +1,15 @@
-// A pairwise importance α is a linear operator on N samples. What knows its row sums, its products and its
-// Laplacian form serves every operation of the package.
+// A pairwise importance α as a linear operator on N samples: the interface between importances and operations.
+//
+// α gives a weight α_ij to every pair of samples (i, j), and the package never needs it as an N × N array. With row
+// sums r = α1 and column sums c = αᵀ1 the contrastive covariance is the Laplacian form
+//
+//     2N² C_α[x] = Σ_i D_i x_i x_iᵀ − Xᵀ(α + αᵀ)X − Σ_i R_i δ_i δ_iᵀ,      D = r + c,  R = r,  δ_i = x_i − x'_i.
+//
+// So an importance is a class that can form sums (row_sums, degrees), products (matmul, symmetric_product) and this
+// form over given samples (laplacian). It hands the form piece by piece to a LaplacianSink: blocks of rows where α is
+// made in tiles, or a factor Φ where α = ΦΦᵀ. An operation is such a sink: one collects the d × d matrix, another its
+// trace. Hence a new importance changes no operation, and a new operation changes no importance. Entries come out by
+// to_dense() only, for small N.
 #pragma once
 
 #include <memory>
@@ -17,15 +27,15 @@ class Features {
  public:
   virtual ~Features() = default;
   virtual index_t rank() const = 0;  // p
-  /// Whether no entry of ΦΦᵀ is negative, but for what it errs by.
+  /// Whether no entry of ΦΦᵀ is negative, apart from its approximation error.
   virtual bool nonnegative() const { return false; }
   /// out (n × p, contiguous): rows begin … begin + n − 1 of Φ.
   virtual void rows(index_t begin, index_t n, T* out) const = 0;
-  /// The same for rows which[0 … n).
+  /// out (n × p): rows which[0 … n) of Φ.
   virtual void rows_at(const index_t* which, index_t n, T* out) const {
     for (index_t r = 0; r < n; ++r) rows(which[r], 1, out + r * rank());
   }
-  /// The same transposed: out (p × n, row stride ld).
+  /// out (p × n, row stride ld): rows which[0 … n) of Φ, transposed.
   virtual void columns(const index_t* which, index_t n, T* out, index_t ld) const {
     Buffer<T> row(rank());
     for (index_t r = 0; r < n; ++r) {
@@ -35,7 +45,7 @@ class Features {
   }
 };
 
-/// Rows of a factor that stand in memory already.
+/// A factor Φ that is held in memory.
 template <class T>
 class StoredFeatures final : public Features<T> {
  public:
@@ -54,27 +64,26 @@ class StoredFeatures final : public Features<T> {
   Buffer<T> phi_;
 };
 
-/// Receives the Laplacian form Σ_i D_i x_i x_iᵀ − Xᵀ(α + αᵀ)X − Σ_i R_i δ_i δ_iᵀ in pieces,
-/// with D = r + c, R = r, r = α1, c = αᵀ1, x centred and δ = x − x'. Terms with j = i may be left out of D and of
-/// α + αᵀ together. A sink is called from serial code and runs in parallel itself.
+/// Receives the Laplacian form (top of this file) in pieces; x is centred. An importance may leave the diagonal out of
+/// D and of α + αᵀ together: it cancels. A sink is called from serial code and is parallel itself.
 template <class T>
 class LaplacianSink {
  public:
   virtual ~LaplacianSink() = default;
 
-  /// Samples order[begin … end) (or begin … end): adds D_i x_i x_iᵀ − 2 x_i y_iᵀ − R_i δ_i δ_iᵀ; `degree` and `row_sum`
-  /// (D and R) are indexed by sample, row 0 of y belongs to `begin`. Only the symmetric part counts,
-  /// so y = Ux with U + Uᵀ = α + αᵀ will do.
+  /// Samples order[begin … end), or begin … end where null: adds D_i x_i x_iᵀ − 2 x_i y_iᵀ − R_i δ_i δ_iᵀ. `degree` and
+  /// `row_sum` (D and R) are indexed by sample; row 0 of y belongs to `begin`. Only the symmetric part counts, so y =
+  /// Ux for any U with U + Uᵀ = α + αᵀ.
   virtual void tiles(index_t begin, index_t end, const index_t* order, const double* degree, const double* row_sum,
                      View<const T> y) = 0;
 
-  /// All samples, for α = ΦΦᵀ: adds Σ D_i x_i x_iᵀ − R_i δ_i δ_iᵀ − 2(ΦᵀX)ᵀ(ΦᵀX).
+  /// All samples, for α = ΦΦᵀ: adds Σ_i D_i x_i x_iᵀ − R_i δ_i δ_iᵀ, and − 2(ΦᵀX)ᵀ(ΦᵀX).
   virtual void factors(const double* degree, const double* row_sum, const Features<T>& phi) = 0;
 
-  /// The length l of a sample, such that roundings of terms l_i l_j are those of the result.
+  /// The length l_i of a sample in the norm of the result: the term of a pair has the size |α_ij + α_ji| l_i l_j.
   virtual double length(const T* x) const = 0;
-  /// Beside tiles(), once, where α is not nonnegative(): an estimate of the root of Σ_ij (α_ij + α_ji)² l_i² l_j². The
-  /// degrees say nothing of terms that cancel each other; their roundings do not cancel and are about ε times this.
+  /// Called once beside tiles() where α is not nonnegative(): an estimate of √Σ_ij (α_ij + α_ji)² l_i² l_j². Terms of
+  /// both signs may cancel in D, their roundings do not: they are about ε times this root.
   virtual void terms(double root) = 0;
 };
 
@@ -88,17 +97,18 @@ class Importance {
   /// r = α1 and c = αᵀ1, in double.
   virtual void row_sums(double* r) const = 0;
   virtual void col_sums(double* c) const = 0;
-  /// D and R as laplacian() uses them: without the diagonal where D would be lost beside it, at the same relative
-  /// accuracy as α itself.
+  /// D and R as laplacian() takes them, at the relative accuracy of α. The diagonal of α is left out of D where it
+  /// would swallow the other entries; R always has it.
   virtual void degrees(double* degree, double* row_sum) const = 0;
-  /// out = (α + αᵀ) y without what degrees() leaves out: the Laplacian of the pairs is diag(D) y − out. And degrees(),
-  /// unless both are null. Rows of y lie at least y.cols apart. In double: where β = α + αᵀ joins tight clusters,
-  /// β_i y is nearly D_i y_i and the same for all samples of a cluster, and so would be its rounding.
+  /// out = (α + αᵀ) y, with or without the diagonal as in degrees(), so that diag(D) y − out is the Laplacian of the
+  /// pairs. Also does degrees(), unless both pointers are null. Rows of y lie at least y.cols apart. `out` is double:
+  /// where β = α + αᵀ joins tight clusters, β_i y is nearly D_i y_i, and a rounding would be the same for all samples
+  /// of a cluster.
   virtual void symmetric_product(View<const T> y, View<double> out, double* degree, double* row_sum) const = 0;
   /// out = α y, y: N × q.
   virtual void matmul(View<const T> y, View<T> out) const = 0;
   virtual bool symmetric() const { return true; }
-  /// Whether no entry of α is negative. Then nothing is added up to more than the degrees say.
+  /// Whether no entry of α is negative. Then D bounds all that is added up on the way.
   virtual bool nonnegative() const { return true; }
   /// Φ of a low-rank importance α = ΦΦᵀ, null for others.
   virtual const Features<T>* factor() const { return nullptr; }
@@ -106,11 +116,12 @@ class Importance {
   virtual void laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const = 0;
   /// α itself, N × N.
   virtual void to_dense(View<T> out) const = 0;
-  /// α over the samples rows[0 … n) alone, entry for entry: normalisers and features are those of the whole.
+  /// α over the samples rows[0 … n) alone. Entries are those of the whole: normalisers are not computed again.
   virtual std::unique_ptr<Importance<T>> restricted(const index_t* rows, index_t n) const = 0;
   /// The same importance computed in double, from the same arrays.
   virtual std::unique_ptr<Importance<double>> widened() const = 0;
-  /// The same for to_dense() of parts of it: every entry, however small, to the digits of a double.
+  /// An importance in double whose restricted() parts give every entry in to_dense() to the digits of a double, however
+  /// small.
   virtual std::unique_ptr<Importance<double>> literal() const { return widened(); }
 
  protected:
@@ -124,7 +135,7 @@ class Importance {
 template <class T, class S>
 std::unique_ptr<Importance<T>> dense(View<const S> alpha);
 
-/// α = 1 for every pair; for those of a sample with itself only where `diagonal`, else 0.
+/// α_ij = 1 for i ≠ j; α_ii = 1 where `diagonal`, else 0.
 template <class T>
 std::unique_ptr<Importance<T>> uniform(index_t size, bool diagonal);
 
@@ -132,7 +143,7 @@ std::unique_ptr<Importance<T>> uniform(index_t size, bool diagonal);
 template <class T, class S>
 std::unique_ptr<Importance<T>> low_rank(View<const S> phi);
 
-/// What a radial importance α_ij = exp(−(½‖f_i − f_j‖²)^(p/2)/τ) is made of.
+/// The parameters of a radial importance α_ij = exp(−(½‖f_i − f_j‖²)^(p/2)/τ).
 struct Radial {
   double tau;
   double power = 2;           // p
@@ -144,7 +155,7 @@ struct Radial {
 template <class T, class S>
 std::unique_ptr<Importance<T>> radial(View<const S> f, const Radial& radial);
 
-/// How a Gaussian importance of scalars is computed; `automatic` takes the cheapest.
+/// How a Gaussian importance of scalars is computed; `automatic` takes the cheapest (importances/gaussian_series.h).
 enum class GaussianMethod { automatic, tiles, fourier, sorted };
 
 /// α_ij = exp(−‖f_i − f_j‖²/(2τ)), f: N × m. For m = 1 linear in N, with an error of at most `tol` in α.

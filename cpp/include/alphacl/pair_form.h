@@ -1,18 +1,18 @@
-// The forms of ψ that sums over pairs know.
+// The forms of ψ in sums over pairs.
 #pragma once
 
 namespace alphacl {
 
-/// ψ of a pair loss, and what it is taken of: x_ij = offset_i + t_ij.
+/// ψ of a pair loss, a function of x_ij = offset_i + t_ij.
 enum class PairForm {
-  exponential,  // e^x; in log-sum-exp form
+  exponential,  // e^x; its sums are taken as log-sum-exp
   hinge,        // [x]₊
   logistic,     // 1/(1 + e^−x)
   softplus,     // log(1 + e^x)
   square,       // ½ [x]₊²
 };
 
-/// Forms whose slope asks for the side of x = 0 that the truth is on.
+/// Whether ψ or ψ' has a kink at x = 0, across which rounding must not move x.
 constexpr bool has_kink(PairForm form) { return form == PairForm::hinge || form == PairForm::square; }
 
 }  // namespace alphacl

@@ -20,22 +20,21 @@ struct Matrices {
   index_t matrix_stride, row_stride;  // elements
 };
 
-/// Where the results go, contiguous. gap (λ1 − λ2; +inf for d = 1) may be null: then it is not computed.
+/// The result arrays, contiguous. gap = λ1 − λ2 (+inf for d = 1); null: not computed.
 template <class S>
 struct TopEigenpairs {
   S* eigenvalue;
   S* eigenvector;  // B × d
   S* gap;
-  S* residual;  // ‖Av − λv‖ of the very λ and v that are returned
+  S* residual;  // of the λ and v that are returned
   std::int64_t* n_iter;
   bool* converged;
 };
 
-/// Each matrix is packed into the cache of one core and stays there until it has converged. `v0`: B × d start vectors,
-/// finite and not 0, or data null. A matrix that is not finite gives NaN. The gap comes from a second Lanczos run in
-/// the orthogonal complement of v.
-/// Cost per product: d² multiply-adds and d²/2 entries from cache; Lanczos adds 2jd at step j.
-/// Memory per thread: d²/2 + min(d, 256)·d numbers.
+/// The top eigenpairs of B matrices. Each matrix is packed into the cache of one core and stays there until it has
+/// converged. `v0`: B × d start vectors, finite and not 0, or data null: random ones. A matrix that is not finite gives
+/// NaN. The gap comes from a second Lanczos run in the orthogonal complement of v. Cost per product: d² multiply-adds
+/// and d²/2 entries from cache; Lanczos adds 2jd at step j. Memory per thread: d²/2 + min(d, 256)·d numbers.
 template <class S>
 void power_iteration(const Matrices<S>& a, View<const S> v0, const PowerOptions& options, const TopEigenpairs<S>& out);
 
@@ -46,20 +45,20 @@ class BatchedOperator {
   virtual ~BatchedOperator() = default;
   virtual index_t count() const = 0;  // K
   virtual index_t size() const = 0;   // d
-  /// out row i = A_k v row i with k = active[i], for i in [0, v.rows). Rows of `active` rise.
+  /// Row i of out = A_k (row i of v), k = active[i], for i in [0, v.rows). `active` rises.
   virtual void apply(View<const T> v, const index_t* active, View<T> out) const = 0;
 };
 
-/// The same for all k in lock-step: one product of the operator per step, over the matrices that have not converged.
-/// Residuals are as exact as the operator's products. Memory: K · min(d, basis) · d numbers, at most about 128 MiB
-/// unless a basis of 16 vectors takes more.
+/// The top eigenpairs of all A_k in lock-step: each step is one product of the operator over the matrices that have not
+/// converged. Residuals are as exact as the operator's products. Memory: K · min(d, basis) · d numbers, at most about
+/// 128 MiB unless a basis of 16 vectors takes more.
 template <class T>
 void power_iteration(const BatchedOperator<T>& a, View<const T> v0, const PowerOptions& options,
                      const TopEigenpairs<T>& out);
 
-/// The largest eigenvalue of P A_k P on the complement of the unit vector `apart` row k, P = I − apart apartᵀ, by
-/// Lanczos: −inf where d = 1 leaves none, NaN where a product is not finite. sizes: K lower bounds of ‖A_k‖, beside
-/// which little may be left in the complement.
+/// The largest eigenvalue of P A_k P on the complement of the unit vector in row k of `apart`, P = I − apart apartᵀ, by
+/// Lanczos: −inf for d = 1, where the complement is empty, NaN where a product is not finite. sizes: lower bounds of
+/// the K norms ‖A_k‖, beside which P A_k P may be small.
 template <class T>
 void top_eigenvalue_apart(const BatchedOperator<T>& a, View<const T> apart, const T* sizes, const PowerOptions& options,
                           T* eigenvalue, bool* converged);

@@ -1,8 +1,9 @@
-// Float, judge, double: when the Laplacian form has lost so many digits that its result has to be found otherwise.
+// Compute in float, judge the cancellation, compute again in double: the limits, and the helpers that follow them.
 //
-// A result is a difference of terms. It is computed in the type of the data; its size is compared with that of what is
-// subtracted (Sizes); beyond a limit (Limits, below, with the error that was measured) the same is computed in double,
-// and beyond wide_limits by the differences of all pairs.
+// A result of the Laplacian form is a difference of large terms. It is first computed in the type of the data, together
+// with the sizes of these terms (Sizes). If a size exceeds a limit (Limits: each below with the error that was
+// measured) times the size of the result, the same sum is computed in double; beyond wide_limits, as the sum of the
+// differences of all pairs.
 #pragma once
 
 #include <algorithm>
@@ -14,41 +15,42 @@
 
 namespace alphacl {
 
-/// The result and what it is the difference of, in one norm.
+/// The size of the result and of what it is a difference of, in one norm.
 struct Sizes {
-  double minuend;  // of Σ |D_i| x_i x_iᵀ: where no α_ij is negative, nothing that is added up on the way is larger
-  double terms;    // root of the summed squares of the β_ij x_i x_jᵀ, β = α + αᵀ, where they may cancel each other
+  double minuend;  // the size of Σ_i |D_i| x_i x_iᵀ, which for α ≥ 0 bounds every partial sum
+  double terms;    // the root of the summed squares of the β_ij x_i x_jᵀ, β = α + αᵀ; 0 where α ≥ 0
   double result;
 };
 
-/// How many times the result they may be. Sums of n terms of random signs lose about ε√n of the root of their summed
-/// squares, long sums of one sign less than ε of what they come to.
+/// The largest ratios of these sizes to the result. A sum of n terms of random signs loses about ε√n of the root of
+/// their summed squares; a long sum of terms of one sign loses less than ε of its value.
 struct Limits {
   double minuend, terms;
 };
 
-/// False where anything is NaN, and for 0/0: data without any spread.
+/// Whether a size exceeds its limit. False where anything is NaN, and for 0/0: data without any spread.
 inline bool cancelled(const Sizes& sizes, const Limits& limits) {
   return sizes.minuend > limits.minuend * sizes.result || sizes.terms > limits.terms * sizes.result;
 }
 
-/// Whether a result in float has to be found otherwise: what has left its range may be finite in double.
+/// Whether a result in float is to be computed again: it cancelled, or it left the range of float and may be finite in
+/// double.
 inline bool lost_in_float(const Sizes& sizes, const Limits& limits) {
   return !std::isfinite(sizes.result) || cancelled(sizes, limits);
 }
 
-/// Float left errors of up to 5e-8 of the minuend in a covariance, beside 2e-7 of its own sums.
+/// Measured: errors of up to 5e-8 of the minuend in a covariance in float, beside 2e-7 of its own sums.
 constexpr Limits single_covariance = {4, 3};
-/// A trace adds up in double.
+/// The terms of a trace are added up in double.
 constexpr Limits single_trace = {10, 3};
-/// Gated data is not centred, and with few features errors of 3e-7 of the minuend were seen.
+/// Gated data is not centred: with few features, errors of 3e-7 of the minuend were measured.
 constexpr Limits single_gated_covariance = {3, 3};
-/// Sums over tight clusters, whose samples have their errors in common, lose up to 4e-7 of the minuend.
+/// Gradients: samples of a tight cluster have errors in common, and their sums lose up to 4e-7 of the minuend.
 constexpr Limits single_gradient = {3, 2};
-/// A product with a matrix of a node (Layer::minuend): rounding leaves some 3e-8 of the minuend, 4e-7 of the result.
+/// Products of GatedOperator (minuend: Layer::minuend): rounding leaves about 3e-8 of the minuend, 4e-7 of the result.
 constexpr double largest_cancellation_of_products = 14;
 
-/// What run() gives in float, or again() in double where lost(it).
+/// Returns run(), computed in float; or again(), computed in double, if lost(run()).
 template <class Run, class Lost, class Again>
 auto in_float_else_double(Run&& run, Lost&& lost, Again&& again) {
   auto single = run();
@@ -56,10 +58,11 @@ auto in_float_else_double(Run&& run, Lost&& lost, Again&& again) {
   return single;
 }
 
-/// The same for each of `count` results: run(lost) says which float lost, again(indices) makes those in double.
+/// For `count` results at once: run(lost) computes all in float and marks those that lost their digits; again(indices)
+/// computes the marked ones in double.
 template <class Run, class Again>
 void each_in_float_else_double(index_t count, Run&& run, Again&& again) {
-  std::vector<char> lost(static_cast<std::size_t>(count), 0);  // threads write to it, so no bits
+  std::vector<char> lost(static_cast<std::size_t>(count), 0);  // not vector<bool>: threads write to it
   run(lost);
   std::vector<index_t> indices;
   for (index_t i = 0; i < count; ++i)
@@ -67,32 +70,33 @@ void each_in_float_else_double(index_t count, Run&& run, Again&& again) {
   if (!indices.empty()) again(indices);
 }
 
-/// Those in float32, `usual` unless α = ΦΦᵀ of more than the one moment that the centring makes small: squares of long
-/// sums, and a series that errs by 5e-8 itself, leave less.
+/// The limits of a float32 result: `usual`, with a minuend of at most 3 for α = ΦΦᵀ of rank above 1. Centring makes one
+/// moment small; the squares of the others are squares of long sums, and a series itself errs by 5e-8.
 template <class T>
 Limits limits_for(const Importance<T>& alpha, Limits usual) {
   return alpha.factor() != nullptr && alpha.factor()->rank() > 1 ? Limits{3, usual.terms} : usual;
 }
 
-/// For the Laplacian form in double, result of type S. Sums of nearly equal terms lose up to 1e-15 of them: beyond 100
-/// times the result that is 1e-13 of it.
+/// The limits of the Laplacian form in double, for a result of type S. Sums of nearly equal terms lose up to 1e-15 of
+/// their size: beyond 100 times the result that exceeds 1e-13 of it.
 template <class S>
 constexpr Limits wide_limits = sizeof(S) == 4 ? Limits{1e7, 1e7} : Limits{100, 30};
 
-/// The same for α = ΦΦᵀ, or null. Moments of equal samples lose up to 4e-15 of the minuend.
+/// wide_limits, with less allowed for α = ΦΦᵀ of rank above 1 (phi null: another α): moments of equal samples lose up
+/// to 4e-15 of the minuend.
 template <class S>
 Limits wide_limits_for(const Features<double>* phi) {
   constexpr Limits usual = wide_limits<S>;
   return sizeof(S) == 8 && phi != nullptr && phi->rank() > 1 ? Limits{25, usual.terms} : usual;
 }
 
-/// Whether n² pairs of `width` operations each are little enough to be gone through: a second or two.
+/// Whether n² pairs at `width` operations each are few enough for a sum over all of them: a second or two.
 inline bool few_pairs(index_t n, index_t width) {
   const double size = static_cast<double>(n), each = static_cast<double>(std::max<index_t>(width, 64));
   return size * size * each <= 4e10;
 }
 
-/// ‖x‖ of n numbers, also where their squares leave the range of a double.
+/// ‖x‖ of n numbers, even where their squares leave the range of a double.
 inline double norm_of(const double* x, index_t n) {
   double square = 0, largest = 0;
   for (index_t e = 0; e < n; ++e) {
@@ -106,8 +110,8 @@ inline double norm_of(const double* x, index_t n) {
   return largest * std::sqrt(scaled);
 }
 
-/// Numbers of random sign and mean square 1, none of them small: (βg)_i² is Σ_j β_ij² l_j² on average, g_j = l_j times
-/// the number of sample j.
+/// The pseudo-random factor ρ_j of sample j: random sign, mean square 1, never small. With g_j = l_j ρ_j, (βg)_i² is on
+/// average Σ_j β_ij² l_j².
 inline double random_factor(index_t j) {
   std::uint64_t h = (static_cast<std::uint64_t>(j) + 1) * 0x9E3779B97F4A7C15ull;
   h = (h ^ (h >> 29)) * 0xBF58476D1CE4E5B9ull;
@@ -115,7 +119,8 @@ inline double random_factor(index_t j) {
   return (h >> 32 & 1) != 0 ? size : -size;
 }
 
-/// out_j = the factor of j times length_j / the largest length, which is returned: 0 where there is nothing to probe.
+/// out_j = ρ_j length_j / L, with ρ_j = random_factor(j) and L the largest length. Returns L; 0 where all lengths are 0
+/// or one is not finite.
 template <class T>
 double random_probe(const double* length, index_t n, index_t stride, T* out) {
   double largest = 0, poison = 0;

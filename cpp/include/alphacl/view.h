@@ -1,4 +1,8 @@
 // Views of arrays, owned buffers and the errors of the core.
+//
+// Letters of types: S is the type of the data in memory, T the type that is computed in; templates take <T, S>. Where
+// distances or scores have a type of their own (radial importances, those of pairs), it is S, and the type in memory is
+// F.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +19,8 @@ namespace alphacl {
 
 using index_t = std::ptrdiff_t;
 
-/// A row-major matrix that somebody else owns. Rows may be any distance apart (also negative or zero);
-/// the entries of one row are adjacent.
+/// A row-major matrix that somebody else owns. Its rows may lie any distance apart, negative and zero included; the
+/// entries of one row are adjacent.
 template <class T>
 struct View {
   T* data;
@@ -28,7 +32,7 @@ struct View {
   operator View<const T>() const { return {data, rows, cols, stride}; }
 };
 
-/// Memory could not be had; says how much was asked for.
+/// Memory could not be allocated; the text says how much was asked for.
 class OutOfMemory : public std::runtime_error {
  public:
   explicit OutOfMemory(std::size_t bytes)
@@ -61,7 +65,7 @@ class Buffer {
   }
   ~Buffer() { std::free(data_); }
 
-  /// Makes room for at least `size` elements; what was held is lost when the memory moves.
+  /// Makes room for at least `size` elements; the contents are lost when the memory moves.
   void resize(index_t size) {
     if (size <= size_ && data_ != nullptr) return;
     const std::size_t most = std::numeric_limits<std::size_t>::max() / 2;

@@ -1,3 +1,7 @@
+// The contrastive covariance C_α[x]: start reading here.
+// An importance hands its Laplacian form (alphacl/importance.h) to a sink that adds it up (covariance/gram_sink.h). The
+// result is judged (alphacl/precision.h) and, if it lost its digits, computed again in double or from the differences
+// of all pairs (covariance/literal_sums.h).
 #include "alphacl/contrastive_cov.h"
 
 #include "alphacl/precision.h"

@@ -1,3 +1,4 @@
+// The energy ½ tr C_α[f]: a sink that keeps the trace of the Laplacian form only.
 #include <algorithm>
 #include <cmath>
 
@@ -15,7 +16,7 @@ namespace {
 constexpr index_t chunk = 256;
 constexpr index_t most_groups = 64;
 
-// The trace of the Laplacian form. Groups of rows depend on N alone: the same bits for any number of threads.
+// Collects the trace of the Laplacian form. Groups of rows depend on N alone: the same bits for any number of threads.
 template <class T>
 class TraceSink final : public LaplacianSink<T> {
  public:
@@ -30,7 +31,7 @@ class TraceSink final : public LaplacianSink<T> {
     pass(0, x_.size(), nullptr, degree, row_sum, {nullptr, 0, 0, 0}, &phi);
   }
 
-  /// l⁴ = Σ_k x_k⁴: Σ_k x_ik² x_jk², the squared rounding of x_i·x_j, is at most l_i² l_j².
+  /// l⁴ = Σ_k x_k⁴. The squared rounding of x_i·x_j is ε² times Σ_k x_ik² x_jk² ≤ l_i² l_j².
   double length(const T* x) const override { return std::sqrt(std::sqrt(fourth_powers(x))); }
   void terms(double root) override { terms_ += root * root; }
 
@@ -101,14 +102,20 @@ class TraceSink final : public LaplacianSink<T> {
       trace_ += sums[2 * g];
       positive_ += sums[2 * g + 1];
     }
+    subtract_squares(groups, p, moments, squares);
+  }
+
+  // −2 Σ_lk m_lk² of the moments m of all groups; `squares` is empty where no term may be negative.
+  void subtract_squares(index_t groups, index_t p, Buffer<double>& moments, const Buffer<double>& squares) {
+    const index_t d = x_.features();
     for (index_t l = 0; l < p; ++l) {
       double square = 0;
-      for (index_t g = 0; g < groups && of_signs > 0; ++g) square += squares[g * p + l];
+      for (index_t g = 0; g < groups && squares.size() > 0; ++g) square += squares[g * p + l];
       for (index_t g = 1; g < groups; ++g)
         for (index_t e = l * d; e < (l + 1) * d; ++e) moments[e] += moments[g * p * d + e];
       for (index_t e = l * d; e < (l + 1) * d; ++e) trace_ -= 2 * moments[e] * moments[e];
-      // −2 Σ_k m_k² of a moment m = Σ_i φ_i x_i errs by 4 m_k times the root of Σ_i φ_i² x_ik².
-      if (of_signs > 0) terms_ += 16 * std::sqrt(fourth_powers(moments.data() + l * d)) * square;
+      // A moment m = Σ_i φ_i x_i errs so that its term errs by 4 m_k times the root of Σ_i φ_i² x_ik².
+      if (squares.size() > 0) terms_ += 16 * std::sqrt(fourth_powers(moments.data() + l * d)) * square;
     }
   }
 

@@ -1,3 +1,4 @@
+// GramSink: packs rows of both views and adds their weighted products to the upper triangle of a d × d matrix.
 #include "covariance/gram_sink.h"
 
 #include <algorithm>
@@ -13,10 +14,10 @@
 namespace alphacl {
 namespace {
 
-constexpr index_t accumulator_bytes = index_t{1} << 26;  // of all groups together
+constexpr index_t accumulator_bytes = index_t{1} << 26;  // bytes of all groups together
 constexpr index_t widest_block = 512;
 
-// A unit vector along which much of the data lies: two steps of power iteration over rows of length 1, few of them.
+// A unit vector near the main direction of the data: two steps of power iteration over at most 64 rows of length 1.
 template <class T>
 Buffer<double> main_direction(const Samples<T>& x) {
   constexpr index_t most_rows = 64;
@@ -56,14 +57,14 @@ index_t block_count(index_t d) { return d <= widest_block ? 1 : ceil_div(d, wide
 
 }  // namespace
 
-// What a worker packs.
+// Scratch of a worker: what it packs.
 template <class T>
 struct GramSink<T>::Scratch {
   PackedPanels<T> a, b, plain;
   Buffer<T> row, weights, phi, product, delta;
 };
 
-// Rows of u and v that wait for their product, and differences δ that wait for theirs.
+// Rows of u and v to be packed and multiplied together, and differences δ that are added on their own.
 template <class T>
 struct GramSink<T>::Entries {
   index_t count = 0, deltas = 0;
@@ -82,8 +83,8 @@ struct GramSink<T>::Entries {
     degree[count++] = static_cast<T>(std::fabs(of_degree) / (factor * factor));
   }
 
-  // D x xᵀ − R δδᵀ. Apart where one row would need an s that is not small: u would lose what s multiplies. δ is then
-  // taken as it stands: a sum with x − shift would leave ε ‖x‖ in it, which may be all there is.
+  // D x xᵀ − R δδᵀ as D u vᵀ with s² = R/D, if 0 < s² ≤ 1. Otherwise δδᵀ may be most of the result and is added on its
+  // own, from δ as it is: u = x − sδ would leave a rounding of ε ‖x‖ in it, which may exceed δ.
   void add(index_t row, double d, double r) {
     constexpr double symmetric = 0.70710678118654752440;
     if (r == 0) return add(row, 1, 0, d, 0, d);
@@ -130,8 +131,8 @@ void GramSink<T>::probe(const PackedPanels<T>& packed, index_t n, const T* weigh
     kernels<T>().probe(packed.read(0), n, weights, vectors_.data() + v * wide_, probes_.data() + (2 * g + v) * wide_);
 }
 
-// upper += aᵀb of n packed rows, or aᵀb + bᵀa where symmetric. Few panels cost little beside the packing: then the sums
-// in T are kept short, since roundings of many equal samples have one sign (2e-6 in chains of 192).
+// upper += aᵀb of n packed rows, or aᵀb + bᵀa where symmetric. With few panels packing costs more than the product:
+// then chains of additions in T are kept short, since roundings of equal samples have one sign (2e-6 in chains of 192).
 template <class T>
 void GramSink<T>::multiply(Scratch& s, index_t n, index_t first, index_t last, double* upper, bool symmetric,
                            RowPrefetch* prefetch) const {
@@ -146,13 +147,14 @@ void GramSink<T>::multiply(Scratch& s, index_t n, index_t first, index_t last, d
   }
 }
 
-// The sums of a group, from column of tiles `first`.
+// The sums of group g, beginning at column of tiles `first`.
 template <class T>
 double* GramSink<T>::tiles_of(index_t g, index_t first) const {
   return upper_.data() + g * UpperTiles<T>::entries(x_.features()) + UpperTiles<T>::before(first);
 }
 
-// body(group, its rows [i, end), the columns of tiles [first, last), scratch) for every group and block of columns.
+// body(group, i, end, first, last, scratch) for every group, its rows [i, end), and every block [first, last) of
+// columns of tiles.
 template <class T>
 template <class F>
 void GramSink<T>::for_groups(index_t groups, index_t n, F&& body) {
@@ -185,7 +187,7 @@ void GramSink<T>::tiles(index_t begin, index_t end, const index_t* order, const 
         const double factor = row_factor(r);
         s.weights[r] = static_cast<T>(std::fabs(w) / (factor * factor));
         x_.centered(begin + i + r, 1, order, s.row.data());
-        // x zᵀ + z xᵀ for z = ½ D x − y is what has to be added.
+        // Adds x zᵀ + z xᵀ with z = ½ D x − y.
         kernel.pack_row(s.row.data(), y.row(i + r), static_cast<T>(0.5 * w), static_cast<T>(factor), d, s.a.rows(r),
                         s.b.rows(r));
       }
@@ -207,7 +209,7 @@ void GramSink<T>::factors(const double* degree, const double* row_sum, const Fea
   add_views(nullptr, x_.size(), degree, row_sum, &phi);
 }
 
-// How many groups share the work: fewer where the moments of all would not fit.
+// The number of groups that share the work, fewer where the moments of all groups would not fit.
 template <class T>
 index_t GramSink<T>::groups_for(const Features<T>* phi) {
   if (phi == nullptr) return groups_;
@@ -283,7 +285,7 @@ void GramSink<T>::add_outer(const Samples<T>& z, const index_t* rows, index_t n,
   });
 }
 
-// Moments of a group += those of n packed samples, each multiplied with the factor of its row.
+// Adds the moments of n packed samples to those of a group; packed rows carry the factor of their row (row_factor).
 template <class T>
 void GramSink<T>::add_moments(const Features<T>& phi, const index_t* rows, const PackedPanels<T>& packed, index_t n,
                               const Share& share, Scratch& s) {
@@ -370,7 +372,7 @@ GramNorms GramSink<T>::finish(double scale, double* out) const {
     for (index_t g = 0; g < moment_groups_; ++g)
       for (index_t e = 0; e < rank_ * wide_; ++e) moments[e] += moments_[g * rank_ * wide_ + e];
     syrk<double>(d, rank_, -2.0, moments.data(), wide_, 1.0, out, d);
-    // −2 m mᵀ of a moment m = Σ_i φ_i x_i errs by 2√2 ‖m‖ times the root of Σ_i φ_i² ‖x_i‖².
+    // A moment m = Σ_i φ_i x_i enters as −2 m mᵀ, whose error is 2√2 ‖m‖ times the root of Σ_i φ_i² ‖x_i‖² (times ε).
     for (index_t l = 0; squares_.size() > 0 && l < rank_; ++l) {
       const double* moment = moments.data() + l * wide_;
       double square = 0;

@@ -7,19 +7,20 @@
 
 namespace alphacl {
 
-/// Frobenius norms of the result without (ΦᵀX)ᵀ(ΦᵀX), of the result, and of its terms where they may cancel.
+/// Frobenius norms: of the result without its term (ΦᵀX)ᵀ(ΦᵀX), of the result, and of the terms that may cancel.
 struct GramNorms {
   double weighted, total, terms;
 };
 
 /// Collects the Laplacian form as a d × d matrix.
-/// D x xᵀ − R δδᵀ = D sym(u vᵀ) with u = x − sδ, v = x + sδ, s² = R/D (½ where α is symmetric): one product in place of
-/// two weighted Grams. Cost: 2 n d² operations for that, n d² more with y; memory G d²/2 doubles for G ≤ 64 groups of
-/// rows that depend on N and d alone, so that the same bits come out for any number of threads.
+/// With s² = R/D (½ where α is symmetric), D x xᵀ − R δδᵀ is the symmetric part of D u vᵀ, u = x − sδ, v = x + sδ: one
+/// product of packed rows takes the place of two weighted Gram matrices. Cost: 2 n d² operations, and n d² more with y.
+/// Memory: G d²/2 doubles for G ≤ 64 groups of rows. G depends on N and d alone, so the result has the same bits for
+/// any number of threads.
 template <class T>
 class GramSink final : public LaplacianSink<T> {
  public:
-  /// Groups of rows for N samples of d features, each with its own sums.
+  /// The number of groups of rows for N samples of d features; each group has its own sums.
   static index_t groups(index_t n, index_t d);
 
   GramSink(const Samples<T>& x, bool probed) : GramSink(x, probed, groups(x.size(), x.features())) {}
@@ -30,20 +31,20 @@ class GramSink final : public LaplacianSink<T> {
   double length(const T* x) const override;
   void terms(double root) override { terms_ = root; }
 
-  /// Samples rows[0 … n) (the first n where null): adds Σ D_i x_i x_iᵀ − R_i δ_i δ_iᵀ, and −2(ΦᵀX)ᵀ(ΦᵀX) over them
-  /// where phi is given; then D and R have the same sign everywhere.
+  /// Samples rows[0 … n), or the first n where null: adds Σ_i D_i x_i x_iᵀ − R_i δ_i δ_iᵀ. With phi also −2(ΦᵀX)ᵀ(ΦᵀX)
+  /// over them; D and R must then have the same sign everywhere.
   void add_views(const index_t* rows, index_t n, const double* degree, const double* row_sum, const Features<T>* phi);
-  /// Samples rows[0 … n) of z, which has the features of x: adds Σ w_i z_i z_iᵀ, half the work of add_views(), and
-  /// their part of the moments ΦᵀX where phi, the one given to add_views(), is given. Not where probed.
+  /// Samples rows[0 … n) of z, with as many features as x: adds Σ_i w_i z_i z_iᵀ, half the work of add_views(). With
+  /// phi, the one given to add_views(), also their part of the moments ΦᵀX. Not where `probed`.
   void add_outer(const Samples<T>& z, const index_t* rows, index_t n, const double* weights, const Features<T>* phi);
-  /// From now on tiles() adds −2 x_i y_iᵀ alone.
+  /// From now on tiles() adds only −2 x_i y_iᵀ.
   void products_only() { products_only_ = true; }
 
-  /// out (d × d doubles, exactly symmetric) = scale · what was collected.
+  /// out (d × d doubles, exactly symmetric) = scale · the sum so far.
   GramNorms finish(double scale, double* out) const;
-  /// Where probed, an estimate of ‖M‖_F, M = Σ |D_i| x_i x_iᵀ, the size of what the Laplacian form subtracts from: the
-  /// larger of ‖Mv‖ for a random v, right on average, and for a unit vector along which much of the data lies, which a
-  /// random one may be orthogonal to.
+  /// Where probed, an estimate of ‖M‖_F, M = Σ_i |D_i| x_i x_iᵀ, the size of what the Laplacian form subtracts from:
+  /// the larger of ‖Mv‖ for a random v, right on average, and for a unit v along the main direction of the data, to
+  /// which a random one may be orthogonal.
   double minuend() const;
 
  private:
@@ -72,7 +73,7 @@ class GramSink final : public LaplacianSink<T> {
   double terms_ = 0;
   Buffer<double> moments_;  // moment_groups × p × d (padded): ΦᵀX
   Buffer<double> squares_;  // moment_groups × p: Σ_i φ_l(i)² ‖x_i‖², where ΦΦᵀ may have negative entries
-  Buffer<T> vectors_;       // 2 × d, padded: those that M is multiplied with
+  Buffer<T> vectors_;       // 2 × d, padded: the vectors v of minuend()
   Buffer<double> probes_;   // groups × 2 × d, padded
 };
 

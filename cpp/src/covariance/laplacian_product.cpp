@@ -1,3 +1,4 @@
+// The product of the samples with the Laplacian of α: the gradients of contrastive_cov and energy.
 #include <algorithm>
 #include <cmath>
 
@@ -14,7 +15,7 @@ namespace {
 template <class T, class S>
 Sizes product(const Samples<T>& x, const Importance<T>& alpha, View<S> grad, View<S> grad_aug) {
   const index_t n = x.size(), d = x.features(), chunk = 256, chunks = ceil_div(n, chunk);
-  // A column more: its product is the terms of a row, added up with random signs.
+  // One column more, a random probe: its product estimates the terms of each row of α + αᵀ (precision.h).
   const index_t probed = alpha.nonnegative() ? 0 : 1, q = d + probed;
   Buffer<T> centred(n * q);
   Buffer<double> near(n * q), length(probed * n), r(n), degree(n);
@@ -29,7 +30,8 @@ Sizes product(const Samples<T>& x, const Importance<T>& alpha, View<S> grad, Vie
   alpha.symmetric_product({centred.data(), n, q, q}, {near.data(), n, q, q}, degree.data(), r.data());
   double largest = 0;
   for (index_t i = 0; i < n; ++i) largest = std::max(largest, std::fabs(degree[i]));
-  const double unit = largest > 0 && std::isfinite(largest) ? 1 / largest : 1;  // the squares of small α underflow
+  const double unit =
+      largest > 0 && std::isfinite(largest) ? 1 / largest : 1;  // without it the squares of small α underflow
   Buffer<double> minuend(chunks, 0.0), terms(chunks, 0.0), difference(chunks, 0.0);
   PerWorker<Buffer<T>> deltas;
   parallel_for(chunks, [&](index_t b, int worker) {

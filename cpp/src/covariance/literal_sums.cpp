@@ -1,3 +1,4 @@
+// Sums over the differences x_i − x_j of all pairs, block by block of samples.
 #include "covariance/literal_sums.h"
 
 #include <algorithm>
@@ -12,15 +13,15 @@
 namespace alphacl {
 namespace {
 
-constexpr index_t block = 256;       // samples whose α is looked at together with that of another block
-constexpr index_t most_groups = 16;  // of pairs of blocks; fixed, so the number of threads changes no bit
+constexpr index_t block = 256;       // samples; the α of two blocks is made at a time
+constexpr index_t most_groups = 16;  // groups of pairs of blocks; fixed, so the number of threads changes no bit
 
 index_t group_count(index_t n) {
   const index_t blocks = ceil_div(n, block);
   return std::min(most_groups, blocks * (blocks + 1) / 2);
 }
 
-// A sum and what its additions have rounded off: n² terms of both signs would otherwise lose n ε of the largest.
+// Neumaier's sum: `lost` collects what additions round off, else n² terms of both signs lose n ε of the largest.
 struct CompensatedSum {
   double sum = 0, lost = 0;
   void add(double term) {
@@ -31,7 +32,7 @@ struct CompensatedSum {
   double value() const { return std::isfinite(lost) ? sum + lost : sum; }
 };
 
-// visit(i, j, α_ij + α_ji) for the pairs i < j of two blocks, or of one; pairs without weight are left out.
+// visit(i, j, α_ij + α_ji) for the pairs i < j of two blocks, or within one; pairs of weight 0 are left out.
 template <class F>
 void for_pairs(const Importance<double>& alpha, index_t left, index_t right, Buffer<double>& entries, F&& visit) {
   const index_t n = alpha.size();
@@ -51,7 +52,7 @@ void for_pairs(const Importance<double>& alpha, index_t left, index_t right, Buf
   }
 }
 
-// visit(group, v, weight) for the differences v of all pairs and of both views; calls of one group follow each other.
+// visit(group, v, weight): all pairs v = x_i − x_j and all v = x_i − x'_i. Calls of one group come one after another.
 template <class S, class F>
 void for_differences(View<const S> x, View<const S> x_aug, const Importance<double>& given, F&& visit) {
   const index_t n = x.rows, d = x.cols, blocks = ceil_div(n, block), groups = group_count(n);
@@ -129,7 +130,7 @@ void gradient_of_differences(View<const S> x, View<const S> x_aug, const Importa
   const auto alpha = given.literal();
   Buffer<double> r(n);
   alpha->row_sums(r.data());
-  // Every block of rows by one worker: each pair of blocks is looked at from both sides.
+  // One worker per block of rows, so that each pair of blocks is visited from both sides.
   parallel_for(blocks, [&](index_t own, int) {
     const index_t begin = own * block, end = std::min(n, begin + block);
     Buffer<double> sums((end - begin) * d, 0.0), v(d), entries;

@@ -1,5 +1,4 @@
-// What the array and the operator form of power_iteration share: vector operations on the host, start vectors,
-// judgement of a candidate.
+// Shared by both forms of power_iteration: vector operations on the host, start vectors, evaluation of a candidate.
 #pragma once
 
 #include <algorithm>
@@ -39,7 +38,7 @@ struct HostOps {
 template <class T>
 using HostIteration = EigenIteration<T, HostOps<T>>;
 
-/// Length of a vector with its padding.
+/// Length of a vector of d entries with its padding.
 inline index_t padded(index_t d) { return ceil_div(d, symmetric_panel) * symmetric_panel; }
 
 inline std::uint64_t mixed(std::uint64_t z) {  // splitmix64
@@ -87,12 +86,12 @@ void rounded_unit(const T* candidate, index_t d, X* x) {
 
 struct Judgement {
   double exact;     // xᵀy / xᵀx
-  double value;     // the same as S can hold it
+  double value;     // `exact` rounded to S
   double residual;  // ‖y − value · x‖
   double size;      // ‖y‖
 };
 
-/// y: the product of x.
+/// The Rayleigh quotient of x and its residual; y: the product of x.
 template <class S, class X>
 Judgement judgement(const X* x, const X* y, index_t d) {
   double xy = 0, xx = 0, yy = 0;
@@ -113,7 +112,7 @@ Judgement judgement(const X* x, const X* y, index_t d) {
   return made;
 }
 
-/// λ1 − λ2 without the sign that rounding gives to 0. It stays negative where the start had no part in the top.
+/// λ1 − λ2, and 0 where rounding alone makes it negative. It stays negative where the start had no part in the top.
 inline double gap_between(double first, double second, double allowed) {
   const double gap = first - second;
   return gap < 0 && gap >= -allowed ? 0 : gap;

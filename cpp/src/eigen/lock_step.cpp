@@ -1,3 +1,4 @@
+// power_iteration over a batched operator: all matrices advance together, one product of the operator per step.
 #include <memory>
 
 #include "eigen/candidate.h"
@@ -7,7 +8,7 @@ namespace alphacl {
 namespace {
 
 constexpr index_t most_basis = 256, least_basis = 16;
-constexpr index_t most_numbers = index_t(1) << 25;  // in the bases of all k together
+constexpr index_t most_numbers = index_t(1) << 25;  // numbers in the bases of all k together
 
 index_t basis_size(index_t count, index_t d) {
   const index_t fits = std::clamp(most_numbers / (count * padded(d)), least_basis, most_basis);
@@ -72,7 +73,7 @@ class LockStep {
     EigenRequest next = EigenRequest::nothing;
     Judgement made{};
     double top = 0;
-    int exponent = 0;  // products are taken times 2^exponent, which brings them to about 1
+    int exponent = 0;  // products are multiplied with 2^exponent, which brings them to about 1
     T known = T(0);    // a lower bound of ‖A‖ that the caller gave, 0 if none
     bool scaled = false, failed = false;
 
@@ -86,7 +87,7 @@ class LockStep {
 
   Matrix& matrix(index_t k) { return matrices_[static_cast<std::size_t>(k)]; }
 
-  // Lanczos in the complements of the rows of first_.
+  // Runs Lanczos in the orthogonal complement of each row of first_.
   void run_apart() {
     TopOptions options = options_.top;
     options.lanczos = true;
@@ -100,7 +101,7 @@ class LockStep {
     run(options, true, false, second_.data());
   }
 
-  // All that have not failed, from start() to the end. Row k of x becomes the unit vector.
+  // Runs all matrices that have not failed, from start() to their end. Row k of x becomes the unit vector of matrix k.
   void run(const TopOptions& options, bool deflate, bool trusted, T* x) {
     for (Matrix& m : matrices_)
       m.next = m.failed ? EigenRequest::nothing : m.iteration.begin(options, deflate, trusted);

@@ -1,3 +1,4 @@
+// power_iteration over arrays: one core iterates on one matrix until it has converged.
 #include "alphacl/power_iteration.h"
 
 #include "eigen/candidate.h"
@@ -6,12 +7,12 @@
 namespace alphacl {
 namespace {
 
-constexpr index_t most_basis = 256;  // vectors of Lanczos before it starts again
-// Up to here a whole square in cache beats half of it with sums over lanes: 8.3 against 10.6 µs a matrix at d = 64;
-// at d = 512 the half needs 254 µs, the square 459.
+constexpr index_t most_basis = 256;  // vectors of a Lanczos basis; then it restarts
+// Sizes up to which A is packed as a whole square. At d = 64 the square takes 8.3 µs a matrix, its lower half with sums
+// over lanes 10.6; at d = 512 the half takes 254 µs, the square 459.
 constexpr index_t square_up_to = 64;
 
-// float products leave residuals of about 1e-6: what asks for less computes in double, from the same matrix.
+// Float products leave residuals of about 1e-6. A smaller tol is computed in double, from the same matrix.
 constexpr double finest_single = 4e-6;
 
 // S: type of the matrix, T: of the iteration.
@@ -40,7 +41,7 @@ class Solver {
     pack_kernels<S>().pack_symmetric(a.data + b * a.matrix_stride, a.row_stride, d_, square_, matrix_.data());
     const S peak = pack_kernels<S>().peak_of(matrix_.data(), entries_);
     if (!std::isfinite(peak)) return no_eigenpair(b, d_, 0, out);
-    // Entries so large or small that squares could leave the range are brought to about 1 by a power of two.
+    // Scales entries by a power of two to about 1, if their squares could leave the range.
     constexpr int limit = std::numeric_limits<S>::max_exponent - 2, comfortable = limit / 4;
     const int wanted = peak > 0 ? std::clamp(-std::ilogb(peak), -limit, limit) : 0;
     const int exponent = std::abs(wanted) > comfortable ? wanted : 0;
@@ -76,7 +77,7 @@ class Solver {
   }
 
  private:
-  // From start() to the end, orthogonal to `apart` when given. x becomes the unit vector with the precision of S.
+  // Runs from start() to the end, orthogonal to `apart` when given. x becomes the unit vector, rounded to S.
   Judgement run(const TopOptions& options, const double* apart, bool trusted, double* x) {
     Judgement made{};
     double* y = vectors_.data() + 2 * n_;
@@ -102,12 +103,12 @@ class Solver {
     return made;
   }
 
-  // A small matrix is asked for while the one before it is solved, a few lines a step: all at once would wait.
+  // Prefetches the next small matrix while this one is solved, a few lines a step: all at once would stall.
   void prefetch_lines() {
     for (int line = 0; line < 6 && ahead_ < ahead_end_; ++line, ahead_ += 64) __builtin_prefetch(ahead_);
   }
 
-  // A small matrix is done before anybody could wait, and its products take less than to poll.
+  // Polls only after much work: a product of a small matrix takes less time than a poll.
   void poll_now_and_then() {
     unpolled_ += entries_;
     if (unpolled_ < index_t{1} << 20) return;
@@ -133,8 +134,8 @@ class Solver {
 
 template <class S, class T>
 void solve_all(const Matrices<S>& a, View<const S> v0, const PowerOptions& options, const TopEigenpairs<S>& out) {
-  // Small matrices go out in groups: handing out a task costs nothing beside them, and of a group all but the first
-  // have been asked for by the worker that solves them.
+  // Small matrices are handed out in groups: the cost of a task is then small beside them, and all but the first of a
+  // group have been prefetched by the worker that solves them.
   const index_t group = std::clamp<index_t>(std::min(16384 / (a.size * a.size), a.count / 64), 1, 16);
   PerWorker<Solver<S, T>> solvers;
   parallel_for(ceil_div(a.count, group), [&](index_t task, int worker) {

@@ -11,7 +11,7 @@ template <class T, class S>
 class Dense final : public TiledImportance<T> {
  public:
   explicit Dense(View<const S> alpha) : TiledImportance<T>(alpha.rows), alpha_(alpha) {}
-  /// Keeps the entries itself.
+  /// Owns its entries.
   Dense(Buffer<S> entries, index_t n)
       : TiledImportance<T>(n), kept_(std::move(entries)), alpha_{kept_.data(), n, n, n} {}
 

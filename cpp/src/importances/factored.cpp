@@ -1,3 +1,4 @@
+// Importances α = ΦΦᵀ of low rank: uniform, and given factors.
 #include "importances/factored.h"
 
 #include <algorithm>
@@ -43,7 +44,7 @@ class Uniform final : public FactoredImportance<T> {
   std::unique_ptr<Importance<double>> widened() const override { return uniform<double>(this->size(), true); }
 };
 
-// α = 1 − I. β = α + αᵀ and D keep their diagonals in laplacian(), where they cancel.
+// α_ij = 1 − [i = j]. In laplacian() both D and β = α + αᵀ keep the diagonal of 1, which cancels.
 template <class T>
 class OffDiagonal final : public FactoredImportance<T> {
  public:
@@ -95,7 +96,7 @@ class LowRank final : public FactoredImportance<T> {
   View<const S> view_;
 };
 
-// Some rows of a factor, kept.
+// α over some of the samples: their rows of Φ, copied.
 template <class T>
 class Restricted final : public FactoredImportance<T> {
  public:

@@ -6,7 +6,7 @@
 
 namespace alphacl {
 
-/// Everything about α = ΦΦᵀ from the rows of Φ: r = Φ(Φᵀ1), αy = Φ(Φᵀy). Time O(N p) per vector, memory O(N + p).
+/// α = ΦΦᵀ, known by the rows of Φ: r = Φ(Φᵀ1), αy = Φ(Φᵀy). Time O(N p) per vector, memory O(N + p).
 template <class T>
 class FactoredImportance : public Importance<T> {
  public:

@@ -39,7 +39,7 @@ class FourierFeatures final : public Features<T> {
     series_.columns(u_.data(), which, n, origin_, inv_sqrt_tau_, out, ld);
   }
 
-  /// r = Φ(Φᵀ1) without writing Φ; false where the series is too long for that.
+  /// r = Φ(Φᵀ1) without forming Φ; false where the series has too many terms for the kernels of nodes.
   bool row_sums(double* r) const {
     const index_t n = u_.size(), terms = series_.terms(), p = rank();
     if (terms > most_series_terms) return false;
@@ -69,7 +69,7 @@ class FourierFeatures final : public Features<T> {
   GaussianSeries series_;
 };
 
-/// Features that are not finite: every sum over pairs is NaN, found in linear time.
+/// For features that are not finite: makes every sum over pairs NaN, in linear time.
 template <class T>
 class NotANumber final : public Features<T> {
  public:

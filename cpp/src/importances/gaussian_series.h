@@ -1,8 +1,10 @@
 // The Gaussian of a scalar difference as a short cosine series. Private to the core.
 //
-// exp(−Δ²/2) = Σ_k c_k cos(kωΔ) for |Δ| ≤ range, ω = 2π/(range + q), c_k = (√(2π)/period) exp(−(kω)²/2): the
-// trapezoid rule on the Gaussian's own Fourier integral. With q = √(2 ln 1/tol) both the aliases (at distance
-// period − range) and the terms left out (kω > q) are below tol; rank p = 1 + (q/π)(range + q).
+//     exp(−Δ²/2) = Σ_{|k| ≤ K} c_k cos(kωΔ) for |Δ| ≤ range,   ω = 2π/period,   c_k = √(2π)/period · exp(−(kω)²/2):
+//
+// the trapezoid rule on the Fourier integral of the Gaussian. With q = √(2 ln 1/tol) and period = range + q, the
+// aliases (at a distance of at least period − range = q) and the terms left out (kω > q) are both below tol. The rank
+// is p = 1 + 2K ≈ 1 + (q/π)(range + q).
 #pragma once
 
 #include <algorithm>
@@ -14,21 +16,21 @@
 
 namespace alphacl {
 
-/// The distance, in units of √τ, beyond which a Gaussian importance is below tol.
+/// q, the distance in units of √τ beyond which a Gaussian importance is below tol.
 inline double gaussian_reach(double tol) { return std::sqrt(2 * std::log(1 / tol)); }
 
-/// What an importance that is computed again in double leaves in an entry: it is asked for where little else is left.
+/// `tol` of an importance that is computed again in double: there the result is small beside the entries' own errors.
 constexpr double wide_tolerance = 1e-15;
 
-/// Harmonics of the cosine series over `range`.
+/// K, the number of harmonics of the cosine series over `range`.
 inline double series_terms(double range, double tol) {
   const double q = gaussian_reach(tol);
   return std::ceil(q * (range + q) / (2 * 3.14159265358979323846));
 }
 
-/// How a Gaussian of n scalars over `range` √τ is computed.
-/// Operations per sample and column: tiles N, one series 2p, sorted blocks 4p_block and a full product more.
-/// Measured on two cores: the last pays from p ≈ 2 p_block + 32 on, and where N is no less than about 900.
+/// The cheapest method for a Gaussian of n scalars of range `range` √τ. Operations per sample and column: N by tiles,
+/// 2p by one series, 4 p_block and one full product more by sorted blocks. Measured on two cores: sorted blocks pay
+/// from p ≈ 2 p_block + 32 on, and for N of at least about 900.
 inline GaussianMethod cheapest(index_t n, double range, double tol) {
   constexpr double sorted_minimum = 900;
   const double q = gaussian_reach(tol), rank = 1 + q / 3.14159265358979323846 * (range + q);
@@ -57,10 +59,10 @@ class GaussianSeries {
   index_t rank() const { return 1 + 2 * terms_; }
   index_t terms() const { return terms_; }
   double omega() const { return omega_; }
-  /// c_k, doubled for k > 0: exp(−Δ²/2) = Σ_k weight(k) cos kωΔ.
+  /// c_0 for k = 0, else 2 c_k: exp(−Δ²/2) = Σ_{k ≥ 0} weight(k) cos kωΔ.
   double weight(index_t k) const { return coefficients_[k] * coefficients_[k]; }
 
-  /// out (n × p): features of the points u, Φ(u)·Φ(v) = exp(−(u − v)²/(2τ)); u − origin at most half a period.
+  /// out (n × p): features of the points u, with Φ(u)·Φ(v) = exp(−(u − v)²/(2τ)). |u − origin|: at most half a period.
   template <class T>
   void features(const double* u, index_t n, double origin, double inv_sqrt_tau, T* out) const {
     const auto point = [u](index_t i) { return u[i]; };
@@ -68,7 +70,7 @@ class GaussianSeries {
       series_kernels<T>().features(theta, count, coefficients_.data(), terms_, out + i * rank(), rank());
     });
   }
-  /// out (p × n, row stride ld): the same of the points u[which[i]], transposed.
+  /// out (p × n, row stride ld): features of the points u[which[i]], transposed.
   template <class T, class U>
   void columns(const U* u, const index_t* which, index_t n, double origin, double inv_sqrt_tau, T* out,
                index_t ld) const {

@@ -1,9 +1,11 @@
-// The line of scalars is cut into blocks of q√τ, the distance beyond which the importance is below tol: only a block
-// and its neighbours see each other. Crowded blocks do so through the cosine series of range 2q (phases from the
-// block's own centre, turned by the distance of the centres); runs of thin blocks are gathered into one segment and
-// do so entry by entry. The number of blocks, and with it √τ, drops out of the cost.
-// Samples whose nearest neighbour is more than √τ away may have nothing but pairs that weigh less than tol: where the
-// line is that thin, segments see each other as far as there are numbers, and diagonals of 1 are kept out of the sums.
+// Gaussian importance of scalars with a range of many √τ: sorted, cut into blocks, near blocks only.
+//
+// The sorted line is cut into blocks of width q√τ, the distance beyond which α is below tol: a block meets itself and
+// its two neighbours only. Crowded blocks meet through the cosine series of range 2q; its phases start at the centre of
+// the block and are turned by the distance of the centres. Runs of thin blocks are gathered into segments, which meet
+// entry by entry. So the cost does not depend on the number of blocks, nor on τ.
+// A sample is lonely where its nearest neighbour is more than √τ away: all its pairs may weigh less than tol. Segments
+// with a lonely sample meet others as far as α is a normal number, and diagonals of 1 are kept out of all sums.
 #include "importances/gaussian_sorted.h"
 
 #include <algorithm>
@@ -19,14 +21,14 @@
 namespace alphacl {
 namespace {
 
-constexpr index_t gathered_rows = 64;  // a run of thin blocks is closed at this size
+constexpr index_t gathered_rows = 64;  // samples of a segment at which a run of thin blocks ends
 constexpr index_t chunk = 256;         // rows handled at a time
 constexpr index_t tile_cols = 384;
 constexpr index_t strip_rows = 8192;
-// Entries a sample that pairs of lonely segments with crowded ones may cost; beyond that they count up to tol only.
+// Entries per sample that pairs of lonely and crowded segments may cost; beyond that they are left out where below tol.
 constexpr index_t most_lonely_entries = 64;
 
-/// Entries of a line with itself without their diagonal.
+/// Sets the diagonal of a block of entries to 0.
 template <class T>
 void leave_diagonal_out(index_t i0, index_t ni, index_t j0, index_t nj, T* entries) {
   for (index_t i = std::max(i0, j0); i < std::min(i0 + ni, j0 + nj); ++i) entries[(i - i0) * nj + (i - j0)] = T(0);
@@ -89,7 +91,7 @@ class SortedGaussian final : public Importance<T> {
 
   void sort(const double* u);
   void cut();
-  /// Crowded neighbours in adjacent blocks meet through the series, all others entry by entry if near enough.
+  /// Crowded segments in the same or adjacent blocks meet through the series, all others entry by entry if near enough.
   bool through_series(const Segment& a, const Segment& b) const {
     return a.crowded && b.crowded && std::fabs(a.block - b.block) < 1.5;
   }
@@ -101,8 +103,8 @@ class SortedGaussian final : public Importance<T> {
     return gap(a, b) > (far ? furthest_ : width_);
   }
   void find_lonely();
-  /// For every crowded segment: Φᵀy of itself and its neighbours, in its own phases; y: N × q, sorted, in T;
-  /// or null for a column of ones, summed in double.
+  /// out, for every crowded segment: Φᵀy summed over itself and its crowded neighbours, in its own phases. y: N × q,
+  /// sorted, in T; or null: a column of ones, summed in double.
   template <class A>
   void gather(const A* y, index_t q, A* out) const;
   template <class A>
@@ -132,7 +134,7 @@ class SortedGaussian final : public Importance<T> {
 template <class T>
 void SortedGaussian<T>::sort(const double* u) {
   for (index_t i = 0; i < this->size(); ++i) order_[i] = i;
-  // Equal scalars keep the order of their samples: one result for one input.
+  // Equal scalars keep the order of their samples, so that the result is unique.
   std::sort(order_.data(), order_.data() + this->size(),
             [u](index_t a, index_t b) { return u[a] < u[b] || (u[a] == u[b] && a < b); });
   for (index_t i = 0; i < this->size(); ++i) u_[i] = u[order_[i]];
@@ -143,7 +145,7 @@ void SortedGaussian<T>::cut() {
   const index_t n = this->size();
   const double low = u_[0], range = u_[n - 1] - low;
   const double reach = gaussian_reach(tol_) / inv_sqrt_tau_;
-  // Block numbers must stay exact in a double; wider blocks than the series spans meet entry by entry.
+  // Block numbers must be exact in a double. Blocks wider than the series spans meet entry by entry.
   width_ = std::max(reach, std::ldexp(range, -50));
   furthest_ = std::max(width_, gaussian_reach(static_cast<double>(std::numeric_limits<T>::min())) / inv_sqrt_tau_);
   const bool series = width_ == reach;
@@ -191,7 +193,7 @@ void SortedGaussian<T>::find_lonely() {
   lonely_see_crowds_ = entries <= static_cast<double>(most_lonely_entries * n);
 }
 
-// Segments that may not be apart, in their order.
+// visit(s, segment s) for the segments that may be near enough to meet, in their order.
 template <class T>
 template <class F>
 void SortedGaussian<T>::neighbours(index_t segment, F&& visit) const {
@@ -203,7 +205,8 @@ void SortedGaussian<T>::neighbours(index_t segment, F&& visit) const {
   for (index_t s = low; s <= high; ++s) visit(s, at(s));
 }
 
-// cos(k(θ + ψ)) and sin(k(θ + ψ)) from those of θ, for every column at once.
+// Rotates moments of cos kθ and sin kθ into those of cos k(θ + ψ) and sin k(θ + ψ), ψ = `angle`, for every column at
+// once.
 template <class T>
 template <class A>
 void SortedGaussian<T>::turn_and_add(const A* moments, double angle, index_t q, A* out) const {
@@ -227,7 +230,7 @@ void SortedGaussian<T>::gather(const A* y, index_t q, A* out) const {
   Buffer<A> moments(crowded_count_ * p * q);
   const index_t segments = static_cast<index_t>(segments_.size());
   PerWorker<Scratch> scratches;
-  // Long segments are cut by columns, which leaves the order of every sum as it is.
+  // Wide products are cut by columns, which leaves the order of every sum as it is.
   const index_t columns = std::max<index_t>(1, q / 128);
   parallel_for(segments * columns, [&](index_t task, int worker) {
     const index_t s = task / columns, b = task % columns, q0 = q * b / columns, q1 = q * (b + 1) / columns;
@@ -362,8 +365,7 @@ void SortedGaussian<T>::pair_sums(double* r) const {
   });
 }
 
-// The diagonal is left out here and of what laplacian() hands on: at small τ it is nearly all there is, and would
-// cancel.
+// The diagonal is left out of D, and of α + αᵀ in laplacian(): for small τ it is nearly all of both and would cancel.
 template <class T>
 void SortedGaussian<T>::degrees(double* degree, double* row_sum) const {
   pair_sums(row_sum);
@@ -425,7 +427,7 @@ void SortedGaussian<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) c
   }
 }
 
-// Entry by entry, without the series: nearer to α than the products are.
+// Entry by entry: closer to α than products through the series.
 template <class T>
 void SortedGaussian<T>::to_dense(View<T> out) const {
   const index_t n = this->size();

@@ -1,4 +1,4 @@
-// Importances a_i ψ'(offset_i − scale · ½‖f_i − f_j‖²): those of pair losses, and the square-regularised one.
+// Importances α_ij = a_i ψ'(offset_i − scale · ½‖f_i − f_j‖²): those of pair losses, and the square-regularised one.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -17,7 +17,7 @@ struct Slope {
   PairForm form;
 };
 
-// What weighs the pairs of a sample: a ψ'(low + (high + t)).
+// Offset and weight of every row: α_ij = a_i ψ'(low_i + (high_i + t_ij)).
 struct Weights {
   std::vector<double> high, low, a;
 
@@ -39,7 +39,7 @@ struct Weights {
   static std::size_t index(index_t i) { return static_cast<std::size_t>(i); }
 };
 
-// Features and what weighs their rows, in the type S of the scores.
+// Packed features with the offsets and weights of their rows, in the type S of the scores.
 template <class S>
 struct WeightedRows {
   ScoredFeatures<S> side;
@@ -58,7 +58,7 @@ struct WeightedRows {
       low[i] = static_cast<S>(weights.low[k]);
       weight[i] = static_cast<S>(w);
       if (slope.form != PairForm::exponential) continue;
-      // The tile subtracts logarithms. Their rounding goes into the weight.
+      // For e^x the tile subtracts a logarithm, −offset rounded to S. The rounding goes into the weight.
       at[i] = static_cast<S>(-o);
       weight[i] = std::isfinite(o) ? static_cast<S>(w * std::exp(static_cast<double>(at[i]) + o)) : S(0);
       if (!std::isfinite(o)) at[i] = std::isnan(o) ? at[i] : S(0);
@@ -106,10 +106,10 @@ class PairImportance final : public TiledImportance<T> {
 
  protected:
   void tile(const Tile& w, T* out, index_t ld, TileScratch<T>& scratch) const override {
-    make(w, out, ld, -w.ni, {}, false, scratch);
+    make(w, {out, ld, -w.ni, false}, {}, scratch);
   }
   bool half_tile(const Tile& w, T* out, index_t ld, const TileSums<T>& sums, TileScratch<T>& scratch) const override {
-    make(w, out, ld, w.i0 - w.j0 + 1, sums, true, scratch);
+    make(w, {out, ld, w.i0 - w.j0 + 1, true}, sums, scratch);
     for (index_t i = 0; sums.probe != nullptr && i < w.ni; ++i)
       sums.probed[w.i0 + i] += kernels<T>().dot(out + i * ld, sums.probe + w.j0, w.nj);
     return true;
@@ -120,7 +120,7 @@ class PairImportance final : public TiledImportance<T> {
   }
   bool keeps_row_sums() const override { return true; }
   void row_sums_of(index_t begin, index_t end, const double*, double* row_sum) const override {
-    // The only sample of one takes part in no tile.
+    // With N = 1 no tile is made.
     if (!finite_) std::fill(row_sum + begin, row_sum + end, std::numeric_limits<double>::quiet_NaN());
   }
 
@@ -135,19 +135,18 @@ class PairImportance final : public TiledImportance<T> {
     Buffer<F> features;
   };
 
-  void make(const Tile& w, T* out, index_t ld, index_t first, const TileSums<T>& sums, bool both,
-            TileScratch<T>& scratch) const {
+  void make(const Tile& w, const TileOut<T>& out, const TileSums<T>& sums, TileScratch<T>& scratch) const {
     if (wide_) {
-      fill_tile(in_double_, w, out, ld, first, sums, both, scratch.wide);
+      fill_tile(in_double_, w, out, sums, scratch.wide);
     } else {
-      fill_tile(in_t_, w, out, ld, first, sums, both, scratch.narrow);
+      fill_tile(in_t_, w, out, sums, scratch.narrow);
     }
   }
 
   template <class S>
-  void fill_tile(const WeightedRows<S>& rows, const Tile& w, T* out, index_t ld, index_t first, const TileSums<T>& sums,
-                 bool both, Buffer<S>& scratch) const {
-    // Panels begin at multiples of their width.
+  void fill_tile(const WeightedRows<S>& rows, const Tile& w, const TileOut<T>& out, const TileSums<T>& sums,
+                 Buffer<S>& scratch) const {
+    // Panels begin at multiples of their width: the product starts `lead` columns early.
     const index_t panel = kernels<S>().panel, lead = w.j0 % panel;
     const index_t stride = ceil_div(w.nj + lead, panel) * panel + 16;
     scratch.resize(w.ni * stride + 4 * w.nj);
@@ -162,7 +161,7 @@ class PairImportance final : public TiledImportance<T> {
     tile.scale = static_cast<S>(slope_.scale);
     tile.ceiling = S(0);
     std::fill_n(tile.skip, 3, w.i0 - w.j0);
-    tile.first = first;
+    tile.first = out.first;
     tile.form = slope_.form;
     tile.scratch = scratch.data() + w.ni * stride;
     const bool settled = has_kink(slope_.form);
@@ -174,7 +173,7 @@ class PairImportance final : public TiledImportance<T> {
     weights.row = rows.at.data() + w.i0;
     weights.row_low = rows.low.data() + w.i0;
     weights.row_weight = rows.weight.data() + w.i0;
-    if (both) {
+    if (out.both) {
       weights.col = rows.at.data() + w.j0;
       weights.col_low = rows.low.data() + w.j0;
       weights.col_weight = rows.weight.data() + w.j0;
@@ -187,7 +186,7 @@ class PairImportance final : public TiledImportance<T> {
     }
     pair_kernels<S>().weights(tile, weights);
     for (index_t i = 0; i < w.ni; ++i)
-      for (index_t j = 0; j < w.nj; ++j) out[i * ld + j] = static_cast<T>(tile.tile[i * stride + j]);
+      for (index_t j = 0; j < w.nj; ++j) out.data[i * out.ld + j] = static_cast<T>(tile.tile[i * stride + j]);
   }
 
   View<const F> features_;
@@ -199,19 +198,19 @@ class PairImportance final : public TiledImportance<T> {
   std::unique_ptr<Part> part_;
 };
 
-// μ of a row as the least of its distances and what μ is above that: in this form nothing cancels for small τ.
+// The threshold μ = least + above, `least` being the least q of the row: so nothing cancels for small τ.
 struct Threshold {
   double least, above;
 };
 
-// μ with Σ [μ − q]₊ = τ, by Michelot's active sets: q that are not below μ leave until none does. Overwrites q.
+// μ with Σ_j [μ − q_j]₊ = τ, by Michelot's active sets: q_j ≥ μ are dropped until none is left to drop. Overwrites q.
 Threshold threshold(double* q, index_t n, double tau) {
   double least = std::numeric_limits<double>::infinity();
   for (index_t j = 0; j < n; ++j) {
     if (std::isnan(q[j])) return {q[j], q[j]};
     least = std::min(least, q[j]);
   }
-  // Relative to the least, μ ≤ τ: what lies further away takes no part.
+  // μ ≤ least + τ, so q_j beyond that take no part.
   index_t active = 0;
   for (index_t j = 0; j < n; ++j)
     if (q[j] - least < tau) q[active++] = q[j] - least;
@@ -227,7 +226,7 @@ Threshold threshold(double* q, index_t n, double tau) {
   }
 }
 
-// The threshold of sample i; row: its products with all n. scratch: n.
+// The threshold of sample i. row: its products with all n samples, overwritten. scratch: n.
 Threshold threshold_of(const ScoredFeatures<double>& side, index_t i, double tau, double doubt, double* row,
                        double* scratch) {
   const index_t n = side.size();
@@ -241,7 +240,8 @@ Threshold threshold_of(const ScoredFeatures<double>& side, index_t i, double tau
   scratch[i] = scratch[n - 1];  // the sample itself is no partner
   const Threshold near = threshold(scratch, n - 1, tau);
   const double mu = near.least + near.above;
-  // The tiles settle the distances near μ by differences: μ must be that of those. What lies beyond takes no part.
+  // The tiles compute distances near μ from differences, so μ must be that of these distances. Further ones take no
+  // part.
   index_t count = 0;
   for (index_t j = 0; j < n; ++j) {
     const double above = row[j] - mu, within = doubt * (half + *side.half(j));

@@ -11,8 +11,8 @@
 namespace alphacl {
 namespace {
 
-// Distances of features held as S. Either as ½‖f_i‖² + ½‖f_j‖² − f_i·f_j from a matrix product over centred features,
-// or, where that would cancel too much, as sums of squared differences of the features as given.
+// Distances of features, held as S: ½‖f_i‖² + ½‖f_j‖² − f_i·f_j from a matrix product over centred features; or, where
+// that would cancel too much, sums of squared differences of the features as given (`direct`).
 template <class S>
 struct Distances {
   index_t n = 0, m = 0;
@@ -20,8 +20,8 @@ struct Distances {
   Buffer<S> f;     // n × m
   Buffer<S> ft;    // m × n, for direct
   Buffer<S> half;  // ½‖f_i‖², or zeros
-  // Where rows are normalised: the least q^(p/2) of each, and 1 over the sum of e^((nearest − q^(p/2))/τ), which is at
-  // least 1; 0 for a row without partners.
+  // Normalised rows: nearest_i = min_j q_ij^(p/2), and share_i = 1/Σ_j e^((nearest_i − q_ij^(p/2))/τ), a sum of at
+  // least 1. share_i = 0 for a row without partners.
   Buffer<S> nearest, share;
 
   template <class F>
@@ -86,7 +86,7 @@ class RadialImportance final : public TiledImportance<T> {
       : TiledImportance<T>(features.rows),
         features_(features),
         kernel_(kernel),
-        // 1/τ of a τ near the smallest number overflows, and 0 · inf is not 0.
+        // 1/τ of the smallest τ overflows, and 0 · inf is NaN.
         inv_tau_(std::min(1 / kernel.tau, std::numeric_limits<double>::max())) {
     choose_precision();
     if (kernel_.normalize) {
@@ -98,7 +98,7 @@ class RadialImportance final : public TiledImportance<T> {
     }
   }
 
-  /// Rows of another one.
+  /// The samples rows[0 … n) of another importance.
   RadialImportance(const RadialImportance& whole, const index_t* rows, index_t n)
       : TiledImportance<T>(n),
         features_(whole.features_),
@@ -127,14 +127,14 @@ class RadialImportance final : public TiledImportance<T> {
 
  protected:
   void tile(const Tile& w, T* out, index_t ld, TileScratch<T>& scratch) const override {
-    make(w, out, ld, -w.ni, T(1), false, nullptr, scratch);
+    make(w, {out, ld, -w.ni, false}, nullptr, scratch);
     const T diagonal = kernel_.unit_diagonal ? T(1) : T(0);
     for (index_t i = std::max(w.i0, w.j0); i < std::min(w.i0 + w.ni, w.j0 + w.nj); ++i)
       out[(i - w.i0) * ld + (i - w.j0)] = keep_nan(out[(i - w.i0) * ld + (i - w.j0)], diagonal);
   }
 
   bool half_tile(const Tile& w, T* out, index_t ld, const TileSums<T>& sums, TileScratch<T>& scratch) const override {
-    return make(w, out, ld, w.i0 - w.j0 + 1, kernel_.normalize ? T(1) : T(2), kernel_.normalize, sums.degree, scratch);
+    return make(w, {out, ld, w.i0 - w.j0 + 1, true}, sums.degree, scratch);
   }
 
   bool symmetric() const override { return !kernel_.normalize; }
@@ -142,7 +142,7 @@ class RadialImportance final : public TiledImportance<T> {
 
   void row_sums_of(index_t begin, index_t end, const double* degree, double* row_sum) const override {
     for (index_t i = begin; i < end; ++i) {
-      if (!finite_) {  // also the only sample, which no tile sees
+      if (!finite_) {  // for N = 1 too, where no tile is made
         row_sum[i] = std::numeric_limits<double>::quiet_NaN();
       } else if (kernel_.normalize) {
         const double share = wide_ ? in_double_.share[i] : static_cast<double>(in_t_.share[i]);
@@ -156,9 +156,9 @@ class RadialImportance final : public TiledImportance<T> {
  private:
   static T keep_nan(T entry, T value) { return std::isnan(entry) ? entry : value; }
 
-  // q carries an error of about 1.5 ε F, F = max ‖f‖² after centring, so α a relative one of (p/2) Q^(p/2−1) · that / τ
-  // with Q = 2F the largest q. float32 products serve where that stays below 5e-7, float64 products below 5e-14
-  // (float32 α: 5e-7 again), sums of differences elsewhere and for few features.
+  // q errs by about 1.5 ε F, F = max ‖f‖² after centring, and α by a relative (p/2) Q^(p/2−1) · 1.5 ε F / τ, with Q =
+  // 2F the largest q. Products in float32 serve where that stays below 5e-7, products in float64 where it stays below
+  // 5e-14 (float32 α: 5e-7), sums of differences elsewhere and for few features.
   void choose_precision() {
     const index_t m = features_.cols;
     Buffer<double> shift(m);
@@ -172,7 +172,7 @@ class RadialImportance final : public TiledImportance<T> {
       largest = std::max(largest, square);
     }
     const double h = 0.5 * kernel_.power;
-    // Small p makes the exponent steep at q = 0, where no relative bound holds: differences there.
+    // For p < 2 the exponent is steep at q = 0 and has no such bound: differences.
     const double steepness = h < 1 ? std::numeric_limits<double>::infinity()
                                    : h * std::pow(2 * largest, h - 1) / kernel_.tau * 1.5 * largest;
     const bool single = std::is_same<T, float>::value;
@@ -222,23 +222,23 @@ class RadialImportance final : public TiledImportance<T> {
     });
   }
 
-  bool make(const Tile& w, T* out, index_t ld, index_t first, T factor, bool both, double* degree,
-            TileScratch<T>& scratch) const {
-    // Products, then one row of exponents, in S; one row of column sums in T.
+  bool make(const Tile& w, const TileOut<T>& out, double* degree, TileScratch<T>& scratch) const {
+    // Scratch: the products and one row of exponents in S, one row of column sums in T.
     scratch.columns.resize(w.nj);
     T* columns = scratch.columns.data();
     if (wide_) {
       scratch.wide.resize((w.ni + 1) * w.nj);
-      return fill_tile(in_double_, w, scratch.wide.data(), out, ld, first, factor, both, degree, columns);
+      return fill_tile(in_double_, w, scratch.wide.data(), out, degree, columns);
     }
     scratch.narrow.resize((w.ni + 1) * w.nj);
-    return fill_tile(in_t_, w, scratch.narrow.data(), out, ld, first, factor, both, degree, columns);
+    return fill_tile(in_t_, w, scratch.narrow.data(), out, degree, columns);
   }
 
   template <class S>
-  bool fill_tile(const Distances<S>& f, const Tile& w, S* dots, T* out, index_t ld, index_t first, T factor, bool both,
-                 double* degree, T* columns) const {
+  bool fill_tile(const Distances<S>& f, const Tile& w, S* dots, const TileOut<T>& out, double* degree,
+                 T* columns) const {
     f.products(w, dots);
+    const bool of_columns = out.both && kernel_.normalize;
     RadialTile<T, S> args;
     args.dot = dots;
     args.ld_dot = w.nj;
@@ -246,16 +246,16 @@ class RadialImportance final : public TiledImportance<T> {
     args.half_j = f.half.data() + w.j0;
     args.nearest_i = kernel_.normalize ? f.nearest.data() + w.i0 : nullptr;
     args.share_i = kernel_.normalize ? f.share.data() + w.i0 : nullptr;
-    args.nearest_j = both ? f.nearest.data() + w.j0 : nullptr;
-    args.share_j = both ? f.share.data() + w.j0 : nullptr;
+    args.nearest_j = of_columns ? f.nearest.data() + w.j0 : nullptr;
+    args.share_j = of_columns ? f.share.data() + w.j0 : nullptr;
     args.ni = w.ni;
     args.nj = w.nj;
-    args.first = first;
+    args.first = out.first;
     args.power = kernel_.power;
     args.inv_tau = static_cast<S>(inv_tau_);
-    args.factor = factor;
-    args.out = out;
-    args.ld_out = ld;
+    args.factor = out.both && !kernel_.normalize ? T(2) : T(1);
+    args.out = out.data;
+    args.ld_out = out.ld;
     args.row_sum = degree ? degree + w.i0 : nullptr;
     args.col_sum = degree ? degree + w.j0 : nullptr;
     args.scratch_s = dots + w.ni * w.nj;
@@ -266,7 +266,7 @@ class RadialImportance final : public TiledImportance<T> {
   View<const F> features_;
   Radial kernel_;
   double inv_tau_;
-  std::vector<index_t> rows_;  // of the whole, where this is a part
+  std::vector<index_t> rows_;  // samples of the whole, where this is a part of it
   bool finite_ = true;
   bool wide_ = false;
   Distances<T> in_t_;

@@ -1,3 +1,4 @@
+// TiledImportance: operations over an α that is made tile by tile.
 #include "importances/tiled.h"
 
 #include <algorithm>
@@ -12,13 +13,14 @@
 namespace alphacl {
 namespace {
 
-// Tiles of 256 … 512 × 384: the tile stays in the second-level cache and multiply_tile runs near the peak.
-// The height depends on N alone, so results do not depend on the number of threads.
+// Tiles of 64 … 512 × 384 stay in the second-level cache, and multiply_tile runs near the peak. Their height depends on
+// N alone, so results do not depend on the number of threads.
 constexpr index_t tile_cols = 384;
 static_assert(tile_cols <= most_multiplied, "a tile is multiplied at once");
-// Rows of a tile lie an odd number of cache lines apart: 24 of them would share eight sets of the first-level cache.
+// Rows of a tile lie 25 cache lines apart in float32 and 50 in double: 24 lines apart they would share eight sets of
+// the first-level cache.
 constexpr index_t tile_stride = tile_cols + 16;
-// Columns of a tile whose products are added up in T: sums of 384 left 3 times the error.
+// Columns of a tile whose products are added up in T; chains of 384 had 3 times the error.
 constexpr index_t most_added = 64;
 constexpr index_t blocks_per_strip = 32;
 constexpr index_t most_rows = 512;
@@ -33,6 +35,22 @@ struct Work {
   Buffer<T> entries, transposed, product;
 };
 
+// Packs the centred samples; `length`, where it has room, gets the sink's length of each.
+template <class T>
+void pack_samples(const Samples<T>& x, const LaplacianSink<T>& sink, PackedPanels<T>& packed, Buffer<double>& length) {
+  const index_t n = x.size(), d = x.features(), height = tile_rows(n);
+  PerWorker<Buffer<T>> rows;
+  parallel_for(ceil_div(n, height), [&](index_t b, int worker) {
+    Buffer<T>& row = rows[worker];
+    row.resize(d);
+    for (index_t i = b * height; i < std::min(n, (b + 1) * height); ++i) {
+      x.centered(i, 1, nullptr, row.data());
+      if (length.size() > 0) length[i] = sink.length(row.data());
+      kernels<T>().pack_row(row.data(), nullptr, T(1), T(1), d, packed.rows(i), {});
+    }
+  });
+}
+
 }  // namespace
 
 template <class T>
@@ -40,19 +58,9 @@ void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) 
   const index_t n = this->size(), d = x.features(), height = tile_rows(n);
   const Kernels<T>& kernel = kernels<T>();
   PackedPanels<T> packed(n, d);
-  const index_t wide = packed.width();
-  const index_t probed = this->nonnegative() ? 0 : n;
+  const index_t wide = packed.width(), probed = this->nonnegative() ? 0 : n;
   Buffer<double> length(probed), products(probed, 0.0);
-  PerWorker<Buffer<T>> rows_of;
-  parallel_for(ceil_div(n, height), [&](index_t b, int worker) {
-    Buffer<T>& row = rows_of[worker];
-    row.resize(d);
-    for (index_t i = b * height; i < std::min(n, (b + 1) * height); ++i) {
-      x.centered(i, 1, nullptr, row.data());
-      if (probed > 0) length[i] = sink.length(row.data());
-      kernel.pack_row(row.data(), nullptr, T(1), T(1), d, packed.rows(i), {});
-    }
-  });
+  pack_samples(x, sink, packed, length);
   Buffer<T> probe(probed);
   const double longest = random_probe(length.data(), probed, 1, probe.data());
   Buffer<double> degree(n, 0.0), row_sum(n, 0.0);
@@ -81,7 +89,7 @@ void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) 
         const bool prefetches = may_prefetch({i0, ni, jn, std::min(tile_cols, n - jn)}, prefetch);
         T* entries = work.entries.data();
         if (!half_tile(where, entries, tile_stride, sums, work.tile)) continue;
-        // y_i = Σ_j (λ_i β_ij) x_j / λ_i: rows of equal entries then round differently.
+        // y_i = Σ_j (λ_i β_ij) x_j / λ_i, λ = row_factor: rows with equal entries then round differently.
         for (index_t i = 0; i < ni; ++i)
           kernel.scale_row(entries + i * tile_stride, static_cast<T>(row_factor(i)), where.nj,
                            entries + i * tile_stride);
@@ -94,7 +102,7 @@ void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) 
     parallel_for(ceil_div(n - begin, tile_cols), [&](index_t c, int) {
       const index_t j0 = begin + c * tile_cols, j1 = std::min(n, j0 + tile_cols);
       for (index_t b = 0; b < blocks; ++b) {
-        const index_t from = std::max(j0, begin + b * height);  // a block reaches from its own rows on
+        const index_t from = std::max(j0, begin + b * height);  // sums of a block begin at its own rows
         for (index_t j = from; j < j1; ++j) degree[j] += parts[b * n + j];
         if (keeps_row_sums())
           for (index_t j = from; j < j1; ++j) row_sum[j] += parts[(blocks + b) * n + j];
@@ -119,7 +127,7 @@ void add_transposed(const T* tile, index_t ni, index_t nj, T* out) {
         for (index_t j = j0; j < std::min(nj, j0 + square); ++j) out[i * nj + j] += tile[j * ni + i];
 }
 
-// The diagonal is left out of D and of out.
+// The diagonal of α is left out of D and of out.
 template <class T>
 void TiledImportance<T>::symmetric_product(View<const T> y, View<double> out, double* degree, double* row_sum) const {
   const index_t n = this->size(), q = y.cols, height = tile_rows(n);
@@ -156,7 +164,7 @@ void TiledImportance<T>::symmetric_product(View<const T> y, View<double> out, do
         for (index_t i = 0; sums && i < ni; ++i) degree[i0 + i] += kernel.dot(entries + i * nj, ones.data(), nj);
       }
       if (q == 0) continue;
-      // out_i = Σ_j (λ_i β_ij) y_j / λ_i: rows of equal entries then round differently.
+      // out_i = Σ_j (λ_i β_ij) y_j / λ_i, λ = row_factor: rows with equal entries then round differently.
       for (index_t i = 0; i < ni; ++i)
         kernel.scale_row(entries + i * nj, static_cast<T>(row_factor(i)), nj, entries + i * nj);
       for (index_t k = 0; k < nj; k += most_added) {

@@ -18,13 +18,22 @@ struct TileScratch {
   Buffer<T> narrow, columns;
 };
 
-/// Sums of the entries of tiles of α + αᵀ (degree) and of α (row_sum), indexed by sample.
+/// What a tile is made into: row i starts at column max(0, i + first), entries before it are 0. Entries of α + αᵀ where
+/// `both`, else of α.
+template <class T>
+struct TileOut {
+  T* data;
+  index_t ld, first;
+  bool both;
+};
+
+/// Sums of the entries of tiles, indexed by sample: of α + αᵀ (degree) and of α (row_sum).
 template <class T>
 struct TileSums {
   double* degree;
   double* row_sum;  // null unless the importance keeps its own row sums
   const T* probe;   // null where α is nonnegative
-  double* probed;   // += what is above the diagonal of α + αᵀ times the probe
+  double* probed;   // += the part of α + αᵀ above the diagonal times the probe
 };
 
 template <class T>
@@ -43,17 +52,17 @@ class TiledImportance : public Importance<T> {
  protected:
   explicit TiledImportance(index_t size) : Importance<T>(size) {}
 
-  /// Entries of α, the diagonal included; row stride `ld`.
+  /// out (row stride ld) = the entries of α in a tile, with its diagonal.
   virtual void tile(const Tile& where, T* out, index_t ld, TileScratch<T>& scratch) const = 0;
-  /// Entries of α + αᵀ above the diagonal, 0 elsewhere; adds their row and column sums to `sums`, and their products.
-  /// False when all of them are 0: then the tile need not be multiplied.
+  /// out = the entries of α + αᵀ above the diagonal, 0 elsewhere; adds their sums and their products with the probe to
+  /// `sums`. False when all are 0: then the tile need not be multiplied.
   virtual bool half_tile(const Tile& where, T* out, index_t ld, const TileSums<T>& sums,
                          TileScratch<T>& scratch) const = 0;
-  /// What half_tile will read from memory, if that is worth a prefetch.
+  /// Sets what half_tile() will read from memory; false if that is not worth a prefetch.
   virtual bool may_prefetch(const Tile&, TilePrefetch&) const { return false; }
-  /// Whether half_tile adds to `row_sum`. Otherwise row_sums_of() says what r is once the degrees are known.
+  /// Whether half_tile() adds to `row_sum`. If not, row_sums_of() computes r from the degrees.
   virtual bool keeps_row_sums() const = 0;
-  /// row_sum_i = r_i, the diagonal included; called with row_sum_i = what half_tile added.
+  /// Completes row_sum_i = r_i, with the diagonal, from what half_tile() added.
   virtual void row_sums_of(index_t begin, index_t end, const double* degree, double* row_sum) const = 0;
 
  private:

@@ -1,6 +1,6 @@
 // Tiles of a given importance. Included inside the anonymous namespace of kernels.cpp.
 
-// Blocks of 4 × 4 are transposed in registers with 4-lane vectors, which every instruction set here has in some form.
+// Blocks of 4 × 4 are transposed in registers, as 4-lane vectors, which every instruction set has in some form.
 typedef float float4 __attribute__((vector_size(16)));
 typedef double double4 __attribute__((vector_size(32)));
 inline void load4(const float* p, float4* v) { __builtin_memcpy(v, p, sizeof(*v)); }
@@ -43,7 +43,7 @@ void transpose(const S* at, index_t ld_at, index_t ni, index_t nj, T* out, index
   for (index_t i0 = 0; i0 < ni; i0 += band) {
     const index_t i1 = i0 + band < ni ? i0 + band : ni, i4 = i0 + (i1 - i0) / 4 * 4;
     for (index_t j = 0; j < nj4; j += 4) {
-      // Rows of α lie pages apart, which the hardware does not prefetch: asked for sixteen rows ahead.
+      // Rows of α lie pages apart, beyond the hardware's prefetch: sixteen rows ahead.
       for (int k = 0; i0 == 0 && j + 16 < nj4 && k < 4; ++k)
         for (index_t i = 0; i < ni; i += 16) __builtin_prefetch(at + (j + 16 + k) * ld_at + i);
       for (index_t i = i0; i < i4; i += 4) {

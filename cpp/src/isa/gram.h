@@ -1,10 +1,10 @@
-// Weighted Gram matrices in register tiles. Included inside the anonymous namespace of kernels.cpp.
+// Packing into panels, Gram matrices and products of tiles with panels, in registers. Included inside the anonymous
+// namespace of kernels.cpp.
 //
-// Rows are packed into panels of P columns (64 bytes), so that a tile of the result, P × P, reads two
-// streams.
-// The BLAS's syrk reaches 170 GFLOP/s at d = 256 and 110 at d = 64 on two Zen 4 cores, this 190 and 160.
+// A tile of a Gram matrix, P × P, reads two panels of P columns (isa/tables/panels.h). On two Zen 4 cores the BLAS's
+// syrk reaches 170 GFLOP/s at d = 256 and 110 at d = 64, these kernels 190 and 160.
 
-// As many accumulators as the registers hold.
+// Rows of a tile whose accumulators fit in the registers.
 constexpr int gram_rows = vector_bytes == 64 ? 16 : (vector_bytes == 32 ? 4 : 2);
 
 template <class T>
@@ -50,7 +50,7 @@ template <class T>
 void pack_rows(const PackRows<T>& q) {
   constexpr index_t P = panel_width<T>;
   for (index_t r = 0; r < q.n; ++r) {
-    // The rows that count are scattered: the fourth from here is prefetched.
+    // The rows are scattered: prefetch four rows ahead.
     if (r + 4 < q.n)
       for (index_t c = 0; c < q.d; c += P) __builtin_prefetch(q.x + q.rows[r + 4] * q.stride_x + c);
     const index_t at = q.first + r;
@@ -113,7 +113,7 @@ void pack_views(const PackViews<T, S>& q) {
   }
 }
 
-// Asks for the next `count` lines.
+// Prefetches the next `count` lines.
 inline void prefetch_lines(RowPrefetch& prefetch, index_t count) {
   while (count > 0 && prefetch.row < prefetch.n) {
     const index_t row = prefetch.rows != nullptr ? prefetch.rows[prefetch.row] : prefetch.first + prefetch.row;
@@ -130,7 +130,7 @@ inline void prefetch_lines(RowPrefetch& prefetch, index_t count) {
   }
 }
 
-// Rows i0 … of a tile of the result, in registers.
+// `rows` rows of a P × P tile of the result, in registers.
 template <class T>
 struct GramTile {
   static constexpr index_t P = panel_width<T>, rows = gram_rows < P ? gram_rows : P;
@@ -217,8 +217,8 @@ void probe(Panels<const T> x, index_t n, const T* weights, const T* signs, doubl
   }
 }
 
-// out (rows × panels · P) += tile (rows × n) · the panels, while one of `lines` is prefetched in eight steps.
-// `across`: the tile is given as its transpose, n × rows.
+// out (rows × panels · P) += tile (rows × n) · the panels, prefetching one of `lines` every eight steps. `across`: the
+// tile is given as its transpose, n × rows.
 template <class T, bool across, index_t rows, index_t panels>
 inline void multiply_rows(const LeftTile<T>& tile, Panels<const T> packed, T* out, index_t ld_out,
                           const char* const* lines) {
@@ -249,7 +249,7 @@ inline void multiply_rows(const LeftTile<T>& tile, Panels<const T> packed, T* ou
   }
 }
 
-// The next lines to prefetch, one for every eight rows of a panel; null where nothing is wanted.
+// The next `count` lines to prefetch, one for every eight rows of a panel; null where nothing is wanted.
 inline const char* const* tile_lines(TilePrefetch* prefetch, index_t count, const char** lines) {
   if (prefetch == nullptr) return nullptr;
   for (index_t l = 0; l < count; ++l) {

@@ -22,7 +22,7 @@ namespace {
 #include "tridiagonal.h"
 // clang-format on
 
-// Says which table is to be made.
+// A tag that selects the table to make.
 template <class Table>
 struct Of {};
 

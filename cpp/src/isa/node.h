@@ -1,4 +1,4 @@
-// Rows of one node over all samples. Included inside the anonymous namespace of kernels.cpp, after vectors.h.
+// Kernels over the row of one node. Included inside the anonymous namespace of kernels.cpp, after vectors.h.
 
 // h'(u) of the activations, one type each, so that the loops below have no branch.
 struct LinearGate {
@@ -34,7 +34,7 @@ inline void with_gate(const NodeGate& h, F&& body) {
     case NodeGate::Form::step:
       return body(LeakyGate<T>{static_cast<T>(h.parameter)});
     default:
-      // Powers beyond a billion are 0, ±1 or infinite, and no int.
+      // The exponent must be an int: powers beyond a billion are 0, ±1 or infinite anyway.
       return body(
           PowerGate<T>{static_cast<int>(h.parameter < 1e9 ? h.parameter : 1e9) - 1, static_cast<T>(h.parameter)});
   }
@@ -93,7 +93,8 @@ double quadratic_form(const T* a, const T* a_aug, const T* t, const T* r, index_
   return sum;
 }
 
-// Both without branches: gates are as good as random, and a wrong guess costs more than a sample.
+// gather_open and scatter_open are branch-free: gates are as good as random, and a misprediction costs more than a
+// sample.
 template <class T>
 index_t gather_open(const T* p, const T* a, index_t n, T* s_open, T* a_open) {
   index_t open = 0;

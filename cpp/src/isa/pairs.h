@@ -3,8 +3,8 @@
 template <class T>
 constexpr T minus_infinity = -static_cast<T>(__builtin_inf());
 
-// Logarithms of sums may lie so far apart that e^(t − the largest) still keeps what counts of the smallest: what is
-// lost is below e^−27 of it (float), e^−108 (double).
+// How far logarithms of sums may differ for one shift: terms below e^−27 (float) or e^−108 (double) of the smallest sum
+// are lost.
 template <class T>
 constexpr T widest_shared = sizeof(T) == 4 ? T(60) : T(600);
 
@@ -19,7 +19,7 @@ inline T log_one_plus(T u) {
   return T(2) * s * sum;
 }
 
-// ψ and ψ'. e^−|x| cannot overflow. `kink`: what counts is how x compares with 0.
+// ψ and ψ'. Only e^−|x| is computed, which cannot overflow. kink: ψ or ψ' has a kink at x = 0.
 struct Hinge {
   static constexpr bool kink = true;
   template <class T>
@@ -74,7 +74,7 @@ inline index_t first_column(const PairTile<T>& tile, index_t i) {
   return wanted < 0 ? 0 : (wanted > tile.nj ? tile.nj : wanted);
 }
 
-// Scores of row i from column `begin` on, in place; pairs that are left out become `self`, NaN stays.
+// Computes the scores of row i from column `begin` on, in place. Pairs that are left out become `self`; NaN stays.
 template <class T>
 inline T* scores(const PairTile<T>& tile, index_t i, index_t begin, T self) {
   T* t = tile.tile + i * tile.ld;
@@ -92,20 +92,20 @@ inline T* scores(const PairTile<T>& tile, index_t i, index_t begin, T self) {
   return t;
 }
 
-// sum · e^x. Nothing stays nothing, whatever its exponent was.
+// sum · e^x; 0 stays 0 even where e^x is infinite or NaN.
 inline double moved(double sum, double x) { return sum == 0 ? 0 : sum * exp_value(x); }
 
-// (peak, sum) += (base, part), with peak the larger of itself and `seen`.
+// Adds part · e^base to sum · e^peak; the new peak is the larger of `peak` and `seen`.
 template <class T>
 inline void merge(T seen, T base, double part, T* peak, double* sum) {
   const T top = seen > *peak ? seen : *peak;
-  // −inf − (−inf) would be NaN: nothing has been seen yet.
+  // top = −inf: nothing has been seen yet, and −inf − (−inf) would be NaN.
   const double from = top == minus_infinity<T> ? 0 : static_cast<double>(top);
   *sum = moved(*sum, static_cast<double>(*peak) - from) + moved(part, static_cast<double>(base) - from);
   *peak = top;
 }
 
-// Kept out of line, so that all callers get the same bits.
+// Not inlined, so that all callers get the same bits.
 template <class T>
 __attribute__((noinline)) T half_square(const T* a, const T* b, index_t m) {
   constexpr index_t lanes = Wide<T, T>::lanes;
@@ -127,7 +127,7 @@ inline T magnitude(T x) {
   return x < T(0) ? -x : x;
 }
 
-// Scores of row i whose distance(j) from a kink the error of a product would be felt in, by differences.
+// Recomputes from differences the scores of row i whose distance(j) from a kink is within the error of a product.
 template <class T, class Distance>
 inline void settle(const PairTile<T>& tile, index_t i, index_t begin, T* t, Distance&& distance) {
   if (tile.given_i == nullptr) return;
@@ -161,7 +161,7 @@ template <class T>
 void pair_log_sums(const PairTile<T>& tile, const PairLogSums<T>& out) {
   const index_t nj = tile.nj;
   const bool both = out.col_peak != nullptr;
-  T* col_top = tile.scratch;  // of this tile
+  T* col_top = tile.scratch;  // column maxima of this tile
   T* column = tile.scratch + nj;
   for (index_t j = 0; j < nj; ++j) col_top[j] = minus_infinity<T>;
   T highest = minus_infinity<T>, lowest = -minus_infinity<T>;
@@ -234,7 +234,7 @@ void sums_of(const PairTile<T>& tile, const PairSums<T>& out) {
   T* column = tile.scratch;
   for (index_t j = 0; j < nj; ++j) column[j] = T(0);
   for (index_t i = 0; i < tile.ni; ++i) {
-    // e^−inf, and so every ψ here, is 0.
+    // A score of −inf leaves a pair out: every ψ here is 0 there.
     T* t = scores(tile, i, 0, minus_infinity<T>);
     const T offset = out.row[i];
     if constexpr (Form::kink) {
@@ -309,7 +309,7 @@ void weights_of(const PairTile<T>& tile, const PairWeights<T>& out) {
         return by_column < by_row ? by_column : by_row;
       });
     }
-    // A sum with the zero of the other forms would cost them an operation.
+    // Forms without a kink have low = 0; adding it would cost an operation.
     const auto argument = [](T lower, T upper, T score) {
       if constexpr (Form::kink) return lower + (upper + score);
       return upper + score;

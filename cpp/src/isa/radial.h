@@ -1,4 +1,4 @@
-// Tiles of exp(−q^(p/2)/τ). Included inside the anonymous namespace of kernels.cpp.
+// Tiles of radial importances exp(−q^(p/2)/τ). Included inside the anonymous namespace of kernels.cpp.
 
 // t_j = (½‖f_i‖² + ½‖f_j‖² − f_i·f_j)^(p/2). A negative distance is rounding and becomes 0; NaN stays.
 template <class S>
@@ -56,7 +56,7 @@ bool radial_tile(const RadialTile<T, S>& tile) {
         for (index_t j = begin; j < nj; ++j)
           out[j] += static_cast<T>(tile.share_j[j]) * exp_value(static_cast<T>((tile.nearest_j[j] - t[j]) * inv_tau));
       }
-      // In double, however the compiler adds up: entries of 1/N are all equal, and their roundings have one sign.
+      // In double: entries of 1/N are all equal, and their roundings have one sign.
 #pragma omp simd reduction(+ : total)
       for (index_t j = begin; j < nj; ++j) {
         total += static_cast<double>(out[j]);
@@ -87,7 +87,7 @@ void radial_stats(const RadialStats<S>& tile) {
     S nearest = tile.nearest[i];
 #pragma omp simd reduction(min : nearest)
     for (index_t j = 0; j < tile.nj; ++j) nearest = t[j] < nearest ? t[j] : nearest;
-    // inf − inf would be NaN: nothing has been seen in this row yet.
+    // nearest = inf: no entry of this row has been seen yet, and inf − inf would be NaN.
     const S base = nearest == none ? S(0) : nearest;
     S sum = S(0);
 #pragma omp simd reduction(+ : sum)

@@ -52,7 +52,7 @@ void series_features(const double* theta, index_t n, const double* coefficients,
   }
 }
 
-// cos θ and sin θ for |θ| ≤ π by Taylor series at θ/4 and two doublings; float32 does with 1e-10.
+// cos θ and sin θ for |θ| ≤ π: Taylor series at θ/4, then two doublings. An error of 1e-10 is enough for float32.
 template <class T, class V>
 inline void cosine_and_sine(V theta, V* cosine, V* sine) {
   const V q = 0.25 * theta, q2 = q * q;
@@ -82,9 +82,10 @@ inline void cosine_and_sine(V theta, V* cosine, V* sine) {
   *cosine = 1.0 - 2.0 * s2 * s2;
 }
 
-constexpr index_t series_vectors = 4;  // samples are taken so many vectors at a time
+constexpr index_t series_vectors = 4;  // vectors of samples in a block
 
-// The harmonics of a block of samples, k after k. Chebyshev's recurrence loses k² ε, which float32 does not see.
+// cos kθ and sin kθ of a block of samples, k = 1, 2, …; float32 by Chebyshev's recurrence, which loses k² ε (of
+// double).
 template <class T>
 struct HarmonicBlock {
   typedef typename Wide<double, T>::type V;

@@ -25,8 +25,8 @@ inline void add_lane_sums(const typename Wide<T, T>::type* v, T* out) {
   }
 }
 
-// Panels of 16 rows. Square: every panel has all n columns. Else panel p ends with its diagonal block: 16 (p + 1)
-// columns. Diagonal blocks hold both triangles; what lies outside d × d is 0.
+// Packs panels of 16 rows. square: every panel has all n columns. Otherwise panel p ends with its diagonal block, 16 (p
+// + 1) columns. Diagonal blocks hold both triangles; entries outside d × d are 0.
 template <class S>
 void pack_symmetric(const S* a, index_t stride, index_t d, bool square, S* out) {
   constexpr index_t p = symmetric_panel;
@@ -62,7 +62,7 @@ S peak_of(const S* a, index_t count) {
   return peak + poison;
 }
 
-// y = A v, A square: columns of y stay in registers, rows of A stream by.
+// y = A v, A square: entries of y stay in registers while rows of A stream by.
 template <class T, class S, int vectors>
 inline index_t square_columns(const S* a, index_t n, const T* v, index_t j, T* y) {
   typedef Wide<T, S> W;
@@ -89,7 +89,7 @@ void square_product(const S* a, index_t n, const T* v, T* y) {
   square_columns<T, S, 1>(a, n, v, j, y);
 }
 
-// y = A v, A in panels of its lower triangle: each entry is read once and serves its row and its column.
+// y = A v, A as panels of its lower triangle: each entry is read once and serves its row and its column.
 template <class T, class S>
 void packed_product(const S* a, index_t n, const T* v, T* y) {
   typedef Wide<T, S> W;
@@ -138,7 +138,7 @@ inline double lane_total(const typename Wide<T, T>::type& v) {
   return static_cast<double>(total[0]);
 }
 
-// Products of w with `count` rows, and with itself in place of the next one.
+// h = the products of w with `count` < 4 rows, and *square = ‖w‖²; with four rows, no square.
 template <class T, int count>
 inline void project_group(const T* basis, index_t ld, const T* w, double* h, double* square) {
   typedef Wide<T, T> W;
@@ -171,7 +171,7 @@ double project(const T* basis, index_t ld, index_t rows, const T* w, double* h) 
   return square;
 }
 
-// `vectors` vectors of w at a time.
+// Subtracts from `vectors` registers of w at a time.
 template <class T, int vectors>
 inline index_t subtract_columns(const T* basis, index_t ld, index_t rows, const double* h, T* w, index_t j,
                                 typename Wide<T, T>::type* square) {

@@ -1,6 +1,5 @@
-// The top eigenpair of a small symmetric tridiagonal matrix T with positive off-diagonal entries: plain loops, of which
-// each step waits for the one before. Included inside the anonymous namespace of kernels.cpp, because a fused
-// multiply-add halves that wait.
+// The top eigenpair of a small symmetric tridiagonal matrix T with positive off-diagonal entries. Included inside the
+// anonymous namespace of kernels.cpp: the loops are chains of dependent steps, and a fused multiply-add halves them.
 
 struct Gershgorin {
   double low, high;  // no eigenvalue lies outside
@@ -20,11 +19,12 @@ inline Gershgorin gershgorin(const double* alpha, const double* beta, index_t m)
   return {low, high};
 }
 
-// Laguerre's iteration from above: it falls monotonically to the largest root of the characteristic polynomial, with
-// the third order. It starts at `guess` if that lies above all roots (then all leading minors are positive), else at
-// the bound. The polynomial comes from its recurrence, which has no division in its chain; only ratios of it and of its
-// derivatives are used, so that all may be scaled when it leaves the middle of the range: with eigenvalues far apart or
-// close together it would leave the range itself. Unit: half of the interval of Gershgorin, about its middle.
+// The largest eigenvalue by Laguerre's iteration from above: it falls monotonically to the largest root of the
+// characteristic polynomial, at third order. It starts at `guess` if that lies above all roots (then all leading minors
+// are positive), else at Gershgorin's bound.
+// The polynomial is evaluated by its recurrence, which has no division in its chain. Only ratios of it and of its
+// derivatives are used, so all of them are rescaled when they leave the middle of the range. Unit: half of Gershgorin's
+// interval, about its middle.
 double tridiagonal_top(const double* alpha, const double* beta, index_t m, double guess, double* last,
                        double* scratch) {
   const Gershgorin bounds = gershgorin(alpha, beta, m);
@@ -46,7 +46,7 @@ double tridiagonal_top(const double* alpha, const double* beta, index_t m, doubl
     for (index_t j = 0; j < m;) {
       for (const index_t stop = m - j < 8 ? m : j + 8; j < stop; ++j) {
         const double shift = x - diagonal[j], off = squares[j];
-        // Brackets: what is known earlier first, for the chain from one minor to the next is what takes the time.
+        // The brackets shorten the chain from one minor to the next, which takes the time.
         const double r = shift * p - off * q, r1 = shift * p1 + (p - off * q1), r2 = shift * p2 + (2 * p1 - off * q2);
         q = p, q1 = p1, q2 = p2;
         p = r, p1 = r1, p2 = r2;
@@ -64,14 +64,14 @@ double tridiagonal_top(const double* alpha, const double* beta, index_t m, doubl
       continue;
     }
     guessed = false;
-    // At an eigenvalue s_m² = p_{m−1}/p_m'. A distance δ above it there are shares of the other eigenvalues λ in it,
-    // and p p''/p'² = 2δ Σ 1/(x − λ) tells how small they are, and how far the next step goes beyond this one.
+    // At an eigenvalue s_m² = p_{m−1}/p_m'. At a distance δ above it the other eigenvalues λ disturb this; p p''/p'² =
+    // 2δ Σ 1/(x − λ) tells by how much, and how far the next step goes beyond this one.
     const double inverse = 1 / p1, newton = p * inverse, others = newton * (p2 * inverse), square = q * inverse;
     *last = square > 0 ? __builtin_sqrt(square) : 0;
     if (!(newton >= 0)) break;
     near = others < 1e-3 && others < 0.2 * square;
     if (near) {
-      x -= newton * (1 + 0.5 * others);  // what the step comes to
+      x -= newton * (1 + 0.5 * others);  // Newton step with the second-order term
     } else {
       const double inside = (degree - 1) * (degree * (1 - others) - 1);
       step = degree * newton / (1 + (inside > 0 ? __builtin_sqrt(inside) : 0));
@@ -82,9 +82,9 @@ double tridiagonal_top(const double* alpha, const double* beta, index_t m, doubl
   return middle + x * half;
 }
 
-// The unit eigenvector s (m) of the largest eigenvalue, all of its small entries included: one step of inverse
-// iteration just above the eigenvalue, where every pivot is positive and no sum cancels; two where one leaves a
-// residual above `enough`, or the last entry tiny. pivots: m.
+// The unit eigenvector s (m) of the largest eigenvalue, exact in its small entries: one step of inverse iteration just
+// above the eigenvalue, where every pivot is positive and no sum cancels; a second one where the residual exceeds
+// `enough` or the last entry is tiny. pivots: m.
 void tridiagonal_vector(const double* alpha, const double* beta, index_t m, double top, double enough, double* s,
                         double* pivots) {
   // In units of ‖T‖, so that the squares of s stay in the range of numbers.
@@ -105,7 +105,8 @@ void tridiagonal_vector(const double* alpha, const double* beta, index_t m, doub
     double square = 0;
     for (index_t j = 0; j < m; ++j) square += s[j] * s[j];
     const double factor = 1 / __builtin_sqrt(square);
-    residual = size * __builtin_sqrt(static_cast<double>(m)) * factor;  // of the first step, which solves for m ones
+    residual =
+        size * __builtin_sqrt(static_cast<double>(m)) * factor;  // after the first step, whose right side is m ones
     for (index_t j = 0; j < m; ++j) s[j] *= factor;
   }
 }

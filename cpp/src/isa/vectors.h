@@ -1,6 +1,6 @@
 // Vectors as wide as the registers. Included inside the anonymous namespace of kernels.cpp.
 //
-// The compiler takes vectors wider than the registers apart badly (80 times slower with AVX2): native width only.
+// Native width only: GCC compiles wider vectors badly (80 times slower with AVX2).
 
 #if defined(__AVX512F__)
 constexpr index_t vector_bytes = 64;
@@ -10,7 +10,7 @@ constexpr index_t vector_bytes = 32;
 constexpr index_t vector_bytes = 16;
 #endif
 
-// As many T as a register holds, and as many S.
+// A register of T, and as many S, to load from and store to.
 template <class T, class S>
 struct Wide {
   static constexpr index_t lanes = vector_bytes / static_cast<index_t>(sizeof(T));
@@ -28,5 +28,5 @@ struct Wide {
   }
 };
 
-// Columns of a tile are summed in its type over so many rows, then in double. Of 64 equal numbers 1e-6 may be lost.
+// Rows over which columns of a tile are summed in its type before they go to double: 64 equal numbers may lose 1e-6.
 constexpr index_t flush_rows = 16;

@@ -11,7 +11,7 @@ namespace alphacl {
 
 namespace {
 constexpr int most_trials = 40;
-// So many steps in a row that raise the energy by nothing, against what the gradient promised, end a climb.
+// A climb ends after so many steps in a row whose energy does not rise although the gradient promised that it would.
 constexpr int most_idle = 10;
 
 template <class T, class S>
@@ -27,21 +27,21 @@ Buffer<T> unit_rows(View<const S> rows) {
   return units;
 }
 
-// One climb of K nodes with data held as S, computed in T.
+// A climb of K nodes, data held as S, computed in T.
 template <class T, class S>
 class NodeClimb {
  public:
-  /// Weights: K × d. frozen_at (K × d): the nodes whose outputs a frozen importance compares. A node whose product is
-  /// so small beside its minuend that their ratio is above `most` gives up.
+  /// weights: K × d. frozen_at (K × d): the nodes whose outputs enter a frozen importance. A node gives up when the
+  /// minuend of its product exceeds `most` times the product.
   NodeClimb(std::shared_ptr<const Layer<T, S>> layer, View<const S> weights, View<const S> frozen_at,
             const ClimbOptions& options, double most);
   index_t step();
   void finish();
-  /// In double: λ and the residual of nodes that have lost their digits are found again by the differences of all
+  /// In double only: recomputes λ and the residual of nodes that have lost their digits, from the differences of all
   /// pairs, if these are few.
   void settle();
   void write(const ClimbResult<S>& out) const;
-  /// Those that have given up since the last call, and where they stand.
+  /// The nodes that have given up since the last call.
   std::vector<index_t> given_up();
   void weights_of(index_t node, S* out) const {
     for (index_t j = 0; j < layer_.features(); ++j) out[j] = static_cast<S>(weights_[node * layer_.features() + j]);
@@ -52,29 +52,30 @@ class NodeClimb {
     index_t id;
     T* w;  // d, of length 1
     double value = 0, residual = 0, energy = 0, size = 0, norm = 0;
-    double lost = 0;   // the minuend of A(w)w over what is left of it
+    double lost = 0;   // ‖minuend‖ / ‖A(w)w‖: the cancellation in the product
     double shift = 0;  // σ
     std::int64_t steps = 0;
     int idle = 0;
-    // ended: the last step raised the energy no more; the node stops when it has been evaluated where that step led.
+    // ended: the last step did not raise the energy; the node stops once it has been evaluated at its new weights.
     bool converged = false, ended = false, stopped = false, gave_up = false, fresh = true;
   };
-  // The search of all nodes that go on, whose products stand in products_; indices are those of their list.
+  // The line search of all nodes that have not stopped. Their products stand in products_; indices are those of the
+  // list.
   struct LineSearch {
     explicit LineSearch(index_t count, index_t d)
         : w(count * d), promised(count), pending(static_cast<std::size_t>(count)), accepted(pending.size(), 0) {
       for (index_t i = 0; i < count; ++i) pending[static_cast<std::size_t>(i)] = i;
     }
-    Buffer<T> w;                   // of the q-th pending node
-    Buffer<double> promised;       // what the gradient says that the trial gains
-    std::vector<index_t> pending;  // have no step yet
+    Buffer<T> w;                   // trial weights of the q-th pending node
+    Buffer<double> promised;       // the gain in energy that the gradient predicts for the trial
+    std::vector<index_t> pending;  // nodes without a step yet
     std::vector<char> accepted;
   };
   using Works = PerWorker<typename NodePass<T, S>::Work>;
 
   bool own() const { return layer_.shared() == nullptr; }
   NodeSeries<T>* series_of(const Node& node) { return own() ? &series_[static_cast<std::size_t>(node.id)] : nullptr; }
-  // Energies are not known better than this.
+  // The rounding error of an energy.
   static double rounding(const Node& node) {
     return 8 * static_cast<double>(std::numeric_limits<T>::epsilon()) * std::fabs(node.energy);
   }
@@ -94,7 +95,7 @@ class NodeClimb {
   double most_;
   Buffer<T> weights_;
   std::vector<Node> nodes_;
-  std::vector<NodeSeries<T>> series_;  // of the outputs that the nodes' own α compares
+  std::vector<NodeSeries<T>> series_;  // of the outputs that enter the own α of each node
   ClimbRows<T, S> rows_;
   NodePass<T, S> pass_;
   Buffer<double> products_;
@@ -130,7 +131,7 @@ std::vector<typename NodeClimb<T, S>::Node*> NodeClimb<T, S>::going() {
   return found;
 }
 
-// y = A(w)w, λ, the residual and the energy of every node of the list; those that have converged stop and leave it.
+// Computes y = A(w)w, λ, residual and energy of every node of the list. Nodes that stop leave the list.
 template <class T, class S>
 void NodeClimb<T, S>::evaluate(std::vector<Node*>& nodes) {
   const index_t d = layer_.features(), count = static_cast<index_t>(nodes.size());
@@ -163,7 +164,7 @@ NodeRow<T> NodeClimb<T, S>::gate(index_t i, Node& node, NodeScratch<T>& scratch)
   return rows_.gate(pass_, i, node.id, series, layer_.reference_gate(node.w, p, rows_.p_aug(node.id)));
 }
 
-// λ, the residual and ‖y‖ of y = A(w)w.
+// Computes λ, the residual and ‖y‖ of y = A(w)w.
 template <class T, class S>
 void NodeClimb<T, S>::measure(Node& node, const double* y) {
   const index_t d = layer_.features();
@@ -182,13 +183,13 @@ template <class T, class S>
 void NodeClimb<T, S>::judge(Node& node, const double* y, double minuend) {
   measure(node, y);
   node.lost = layer_.scale() * minuend / node.size;
-  // What has left the range of float may be finite in double.
+  // What overflowed in float may be finite in double.
   node.gave_up = node.lost > most_ || (std::isfinite(most_) && !std::isfinite(node.size));
-  // NaN leads nowhere.
+  // A NaN stops the node.
   node.stopped = node.gave_up || node.converged || !std::isfinite(node.size);
 }
 
-// Moves every node of the list, whose products stand in products_.
+// Moves every node of the list; their products stand in products_.
 template <class T, class S>
 void NodeClimb<T, S>::line_search(const std::vector<Node*>& nodes) {
   const index_t d = layer_.features(), count = static_cast<index_t>(nodes.size());
@@ -227,7 +228,7 @@ void NodeClimb<T, S>::line_search(const std::vector<Node*>& nodes) {
     }
     search.pending.swap(rest);
   }
-  // However short a step was, the energy did not rise: a maximum, perhaps with a kink, as where wᵀx = 0.
+  // No step of any length raised the energy: a maximum, perhaps at a kink (wᵀx = 0).
   for (const index_t i : search.pending) node(i).stopped = node(i).converged = true;
   std::vector<index_t> ids;
   for (index_t i = 0; i < count; ++i) {
@@ -237,7 +238,7 @@ void NodeClimb<T, S>::line_search(const std::vector<Node*>& nodes) {
   rows_.move(ids, search.w.data());
 }
 
-// w = (y + σ w)/‖·‖ of the node's product y. Returns what the gradient promises of it.
+// w = (y + σ w)/‖·‖ for the node's product y. Returns the gain in energy that the gradient predicts.
 template <class T, class S>
 double NodeClimb<T, S>::propose(const Node& node, const double* y, T* w) const {
   const index_t d = layer_.features();
@@ -248,7 +249,7 @@ double NodeClimb<T, S>::propose(const Node& node, const double* y, T* w) const {
     largest = std::max(largest, std::fabs(moved[j]));
   }
   for (index_t j = 0; largest > 0 && j < d; ++j) {
-    moved[j] /= largest;  // whose squares may lie outside the range of a double
+    moved[j] /= largest;  // its squares could leave the range of a double
     square += moved[j] * moved[j];
   }
   for (index_t j = 0; j < d; ++j) {
@@ -258,11 +259,11 @@ double NodeClimb<T, S>::propose(const Node& node, const double* y, T* w) const {
   return promised;
 }
 
-// Whether a trial is a step, for its energy does not fall; else σ grows.
+// Accepts a trial whose energy does not fall; otherwise raises σ.
 template <class T, class S>
 bool NodeClimb<T, S>::accept(Node& node, double energy, double promised, bool first) {
   const double unseen = rounding(node);
-  if (!first && promised < unseen) return false;  // no step of a length that can be seen raises the energy
+  if (!first && promised < unseen) return false;  // the predicted gain is below rounding
   const double gain = energy - node.energy;
   if (!(gain >= -unseen)) {
     node.shift = std::max(2 * node.shift, node.norm);
@@ -325,14 +326,14 @@ void NodeClimb<T, S>::write(const ClimbResult<S>& out) const {
     weights_of(node.id, out.weights + node.id * layer_.features());
     out.eigenvalue[node.id] = static_cast<S>(node.value);
     out.residual[node.id] = static_cast<S>(node.residual);
-    // ½ C_α[h] = wᵀA(w)w / 2c², which has not lost what an offset of the outputs costs the sum of their squares.
+    // ½ C_α[h] = wᵀA(w)w / 2c². Unlike the sum of squared outputs, λ loses no digits to an offset of the outputs.
     out.energy[node.id] = static_cast<S>(0.5 * node.value / (layer_.homogeneity() * layer_.homogeneity()));
     out.steps[node.id] = node.steps;
     out.converged[node.id] = node.converged;
   }
 }
 
-// Nodes that go on in double, from where float lost their digits.
+// Nodes that continue in double, from the weights at which float lost their digits.
 template <class S>
 struct WideClimb {
   std::vector<index_t> ids;
@@ -349,10 +350,10 @@ struct Climb<T>::Parts {
   NodeImportance<T> alpha;
   ClimbOptions options;
   NodeClimb<T, T> climb;
-  std::shared_ptr<const Layer<double, T>> wide_layer;  // of all that go on in double
+  std::shared_ptr<const Layer<double, T>> wide_layer;  // shared by all that continue in double
   std::vector<WideClimb<T>> wide;
 
-  // Nodes that have given up go on in double.
+  // Continues the nodes that have given up in double.
   void take_over() {
     const std::vector<index_t> ids = climb.given_up();
     if (ids.empty()) return;

@@ -1,5 +1,4 @@
-// Where K climbing nodes stand: their pre-activations over all samples, and those of the step that is tried. Private to
-// the core.
+// Pre-activations of K climbing nodes over all samples, at their weights and at the trial step. Private to the core.
 #pragma once
 
 #include <utility>
@@ -12,8 +11,8 @@ namespace alphacl {
 template <class T, class S>
 class ClimbRows {
  public:
-  /// weights, compared: count × d, of length 1. α compares the outputs of `compared` throughout where `frozen`, else
-  /// those of the nodes where they stand; `compared` is the same array as `weights` where these are the starts.
+  /// weights, compared: count × d, of length 1. The own α takes the outputs of `compared` throughout where `frozen`,
+  /// else those at the current weights. Pass the same array for both where `compared` are the starts.
   ClimbRows(const Layer<T, S>& layer, const T* weights, const T* compared, index_t count, bool frozen)
       : layer_(layer), frozen_(frozen), row_(static_cast<std::size_t>(count)) {
     const index_t n = layer.size();
@@ -30,19 +29,19 @@ class ClimbRows {
       project_outputs(frozen_ ? compared : weights, count, outputs_.data());
   }
 
-  /// The row of a node where it stands, its gated outputs a = h'(p) p in `pass` at i.
+  /// The row of a node at its weights; writes its gated outputs a = h'(p) p to `pass` at i.
   NodeRow<T> gate(NodePass<T, S>& pass, index_t i, index_t id, const NodeSeries<T>* series, T reference) const {
     return gate(pass, i, {p(id), p_aug(id), p0(id), series, reference, pass.a(i), pass.a_aug(i)});
   }
   const T* p(index_t id) const { return p_.data() + row_of(id) * layer_.size(); }
   const T* p_aug(index_t id) const { return p_aug_.data() + row_of(id) * layer_.size(); }
-  /// Pre-activations of the outputs that the node's own α compares.
+  /// Pre-activations of the outputs that enter the node's own α.
   const T* p0(index_t id) const {
     return own_outputs() ? outputs_.data() + (frozen_ ? id : row_of(id)) * layer_.size() : p(id);
   }
 
-  /// Projects the data on trial vectors w (tried × d). The first trial is that of all nodes that go on; later ones are
-  /// few.
+  /// Projects the data on trial vectors w (tried × d). The first trial is of all nodes that have not stopped; later
+  /// ones are of few.
   void project(const T* w, index_t tried, bool first) {
     const index_t n = layer_.size();
     if (!first) {
@@ -54,18 +53,19 @@ class ClimbRows {
     layer_.project(layer_.x(), w, tried, tried_p_);
     layer_.project(layer_.x_aug(), w, tried, tried_p_aug_);
   }
-  /// The row of trial q, of node id; α is that of the outputs before the step, so its gates do not say where a is 0.
+  /// The row of trial q, of node id. α stays that of the outputs before the step, so the trial's gates do not tell
+  /// where a is 0: reference 0.
   NodeRow<T> gate_trial(NodePass<T, S>& pass, index_t q, index_t id, const NodeSeries<T>* series) const {
     const index_t n = layer_.size();
     return gate(pass, q, {tried_p_ + q * n, tried_p_aug_ + q * n, p0(id), series, T(0), pass.a(q), pass.a_aug(q)});
   }
-  /// The later trial q is the step of the i-th node that goes on.
+  /// Accepts trial q, a later one, as the step of the i-th node that has not stopped.
   void take(index_t q, index_t i) {
     const index_t n = layer_.size();
     std::copy_n(tried_p_ + q * n, n, next_p_.data() + i * n);
     std::copy_n(tried_p_aug_ + q * n, n, next_p_aug_.data() + i * n);
   }
-  /// The nodes that go on stand where their steps led, w (count × d).
+  /// Moves the nodes `ids` to their steps, w (count × d).
   void move(const std::vector<index_t>& ids, const T* w) {
     const index_t count = static_cast<index_t>(ids.size());
     if (other_inputs() && !frozen_) {
@@ -77,7 +77,7 @@ class ClimbRows {
     for (index_t i = 0; i < count; ++i) row_[static_cast<std::size_t>(ids[static_cast<std::size_t>(i)])] = i;
   }
 
-  /// p0 of a node with weights w, N numbers, which are `out` where they have to be made.
+  /// p0 (N) of a node with weights w; computed in `out` where it is not kept.
   const T* outputs_of(index_t id, const T* w, T* out) const {
     if (layer_.shared() != nullptr) return out;
     if (frozen_) return p0(id);
@@ -87,7 +87,7 @@ class ClimbRows {
 
  private:
   bool other_inputs() const { return layer_.own_inputs().data != nullptr; }
-  // Whether the outputs that α compares stand in an array of their own.
+  // Whether the outputs that enter α have an array of their own.
   bool own_outputs() const { return layer_.shared() == nullptr && (other_inputs() || frozen_); }
   index_t row_of(index_t id) const { return row_[static_cast<std::size_t>(id)]; }
 

@@ -1,3 +1,4 @@
+// The contrastive covariances of gated nodes, as d × d matrices.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -19,10 +20,11 @@
 namespace alphacl {
 namespace {
 
-constexpr index_t nodes_per_block = 64;  // pre-activations are held for so many nodes at a time
+constexpr index_t nodes_per_block = 64;  // nodes whose pre-activations are held at a time
 constexpr index_t chunk = 512;
 
-// Gated data of one node, x_s h'(wᵀx_s) and x'_s h'(wᵀx'_s) with s = rows[r] (r where null); gates are indexed by s.
+// Gated data of one node: row r is x_s h'(wᵀx_s) and x'_s h'(wᵀx'_s), s = rows[r] (null: s = r). Gates are indexed by
+// s.
 template <class T, class S>
 class GatedSamples final : public Samples<T> {
  public:
@@ -65,7 +67,7 @@ class GatedSamples final : public Samples<T> {
       const index_t s = rows[r] = sample(q.rows[r]);
       plain[r] = row_factors<T>()[r] * gates_[s];
       same[r] = gates_[s] == gates_aug_[s] ? T(1) : T(0);
-      if (same[r] == 0) {  // u = (a − b) g x + b g' x': g'x' − gx is no small difference where the gates differ
+      if (same[r] == 0) {  // u = (a − b) g x + b g' x': where the gates differ, g'x' − gx is not small
         q.a[r] -= q.b[r];
         q.c[r] -= q.e[r];
       }
@@ -95,7 +97,7 @@ class GatedSamples final : public Samples<T> {
   const index_t* rows_;
 };
 
-// Φ of a node's own Gaussian importance; `outputs`: those of all samples.
+// Φ of a node's own Gaussian importance. `outputs`: those of all samples.
 template <class T>
 class SeriesFeatures final : public Features<T> {
  public:
@@ -133,7 +135,7 @@ class GatedCov {
   void run(const std::vector<index_t>& nodes, F&& deliver) {
     const index_t count = static_cast<index_t>(nodes.size());
     few_pairs_ = few_pairs(x_.rows, std::max<index_t>(x_.cols * x_.cols, 64) * count);
-    // Many nodes go out at once, few one after the other in groups of their rows.
+    // Many nodes run in parallel; few run one after another, each in groups of rows.
     groups_ = count < 8 ? GramSink<T>::groups(x_.rows, x_.cols) : 1;
     const bool at_once = count >= groups_;
     for (index_t first = 0; first < count; first += nodes_per_block) {
@@ -164,12 +166,12 @@ class GatedCov {
     Sizes sizes;
   };
 
-  // How many samples are open in both views, in x alone and in x' alone.
+  // The number of samples whose gates are open in both views, in x alone and in x' alone.
   struct OpenRows {
     index_t both, x, x_aug;
   };
 
-  // u (block × N) = W dataᵀ for the data of each view, and for x0.
+  // u (block × N) = W dataᵀ for both views, and for x0.
   void project(const index_t* ids, index_t block) {
     const index_t n = x_.rows, d = x_.cols, chunks = ceil_div(n, chunk);
     Buffer<T> w(block * d);
@@ -226,7 +228,7 @@ class GatedCov {
     const GramNorms norms = sink.finish(scale, work.matrix.data());
     work.sizes = {norms.weighted, norms.terms, norms.total};
     if (phi == nullptr) {
-      // Those open in x, in their order.
+      // All samples open in x, in their order.
       std::copy_n(work.x_rows.data(), open.x, work.rows.data() + open.both);
       std::inplace_merge(work.rows.data(), work.rows.data() + open.both, work.rows.data() + open.both + open.x);
       work.sizes.terms = subtract_product(*alpha, open.both + open.x, scale, work);
@@ -237,7 +239,7 @@ class GatedCov {
     }
   }
 
-  // The matrix of a node by the differences of its gated data.
+  // The matrix of a node from the differences of its gated data.
   void sum_differences(Work& work, double scale) {
     const index_t n = x_.rows, d = x_.cols;
     Buffer<double> data(n * d), data_aug(n * d);
@@ -254,7 +256,8 @@ class GatedCov {
   }
 
   // Lists the samples whose gates are open: in both views in work.rows; in one alone in work.x_rows or x_aug_rows,
-  // where D x xᵀ − R δδᵀ is work.net times one xxᵀ. Closed ones cost nothing. No branch: gates are as good as random.
+  // where D x xᵀ − R δδᵀ is a multiple work.net of one xxᵀ. Closed samples cost nothing. Branch-free: gates are as good
+  // as random.
   OpenRows open_rows(Work& work, const double* degree, const double* row_sum) {
     const index_t n = x_.rows;
     for (Buffer<index_t>* list : {&work.rows, &work.x_rows, &work.x_aug_rows}) list->resize(n);
@@ -286,7 +289,7 @@ class GatedCov {
       return std::all_of(gates.data(), gates.data() + n, [=](T g) { return g == gate; });
     };
     const bool same = all_of(work.gates, work.gates[0]) && all_of(work.gates_aug, work.gates[0]);
-    // One gate for all: the covariance does not depend on a shift, and without its mean the data does not cancel.
+    // One gate for all: the covariance does not depend on a shift, and data without its mean does not cancel.
     work.shift = same ? mean() : nullptr;
     if (shared_) return;
     work.outputs.resize(n);
@@ -294,7 +297,7 @@ class GatedCov {
     node_kernels<T>().gate_row(h, u0, u0, static_cast<T>(1 / h_.degree()), n, work.outputs.data());
   }
 
-  // r and D = 2r of the node's own importance, by the series of its outputs; false where that is not the way.
+  // r and D = 2r of the node's own importance, from the series of its outputs; false where no series is usable.
   bool own_row_sums(index_t b, Work& work) {
     const index_t n = x_.rows;
     const NodeGaussian own = {gate_of(h_), h_.degree(), nodes_.tau, nodes_.tol, n};
@@ -310,7 +313,7 @@ class GatedCov {
     double *row_sum = work.row_sum.data(), *degree = work.degree.data();
     for (index_t i = 0, next = 0; i < n; ++i) {
       const index_t in = all | !(p[i] <= T(0));
-      const double choice[2] = {closed, sums[next]};  // no branch; one more entry may be read
+      const double choice[2] = {closed, sums[next]};  // branch-free; one entry beyond may be read
       row_sum[i] = choice[in];
       degree[i] = 2 * choice[in];
       next += in;
@@ -318,7 +321,7 @@ class GatedCov {
     return true;
   }
 
-  // Of x, taken when the first node asks for it.
+  // The mean of x, computed when the first node asks for it.
   const double* mean() {
     std::call_once(mean_taken_, [&] {
       mean_.resize(x_.cols);
@@ -328,7 +331,7 @@ class GatedCov {
     return mean_.data();
   }
 
-  // matrix −= scale · X̃ᵀ(α + αᵀ)X̃ over the samples work.rows[0 … n), whose gates are open. Returns the norm of its
+  // matrix −= scale · X̃ᵀ(α + αᵀ)X̃ over the samples work.rows[0 … n), whose gates are open. Returns the norm of the
   // terms.
   double subtract_product(const Importance<T>& alpha, index_t n, double scale, Work& work) {
     if (n == 0) return 0;
@@ -350,7 +353,7 @@ class GatedCov {
   const Importance<T>* shared_;
   NodeImportance<S> nodes_;
   index_t groups_ = 1;
-  bool few_pairs_ = false;  // for all nodes together
+  bool few_pairs_ = false;  // whether pairs of all nodes of the call are few
   std::once_flag mean_taken_;
   Buffer<double> mean_, degree_, row_sum_;
   Buffer<T> u_, u_aug_, u0_;

@@ -1,3 +1,4 @@
+// Products with the covariances of gated nodes, block by block of nodes; the matrices are not formed.
 #include "alphacl/gated_operator.h"
 
 #include <mutex>
@@ -11,16 +12,16 @@
 namespace alphacl {
 namespace {
 
-constexpr index_t most_numbers = index_t{1} << 24;  // in an array of nodes × N
+constexpr index_t most_numbers = index_t{1} << 24;  // numbers in an array of nodes × N
 constexpr index_t most_kept = index_t{1} << 26;     // pre-activations kept between products
 
 index_t block_of(index_t n, index_t nodes) { return std::min(nodes, std::clamp<index_t>(most_numbers / n, 16, 256)); }
 
-// Products of K nodes with data held as S, computed in T.
+// Products of K nodes, data held as S, computed in T.
 template <class T, class S>
 class NodeProducts {
  public:
-  /// keep: hold the pre-activations between products where they are few enough.
+  /// keep: hold the pre-activations between products if they are few enough.
   NodeProducts(std::shared_ptr<const Layer<T, S>> layer, View<const S> weights, View<const S> alpha_weights, bool keep)
       : layer_(std::move(layer)),
         count_(weights.rows),
@@ -30,8 +31,9 @@ class NodeProducts {
     if (keep && count_ * layer_->size() <= most_kept / (other_outputs() ? 3 : 2)) keep_outputs();
   }
 
-  /// out row i = A(w_k) v row i with k = active[i]; lost[i]: the minuend of the product over what is left of it.
-  /// Where that is more than `most`, all pairs are gone through if they are few (`most` infinite: never).
+  /// Row i of out = A(w_k) (row i of v), k = active[i]. lost[i]: minuend over result, the cancellation in the product.
+  /// Where it exceeds `most`, the product is taken from the differences of all pairs, if these are few (`most`
+  /// infinite: never).
   void apply(View<const S> v, const index_t* active, View<S> out, double most, double* lost) const {
     std::unique_ptr<Scratch> scratch;
     {
@@ -73,7 +75,7 @@ class NodeProducts {
   }
 
   bool own() const { return layer_->shared() == nullptr; }
-  // Whether the outputs that the nodes' own importance compares are not those of the gates.
+  // Whether the nodes' own importance compares other outputs than those of the gates.
   bool other_outputs() const { return alpha_weights_.size() > 0 || layer_->own_inputs().data != nullptr; }
   const T* output_weights(index_t k) const {
     return (alpha_weights_.size() > 0 ? alpha_weights_.data() : weights_.data()) + k * size_;
@@ -125,14 +127,14 @@ class NodeProducts {
         const double* product = s.products.data() + i * d;
         for (index_t j = 0; j < d; ++j) out.row(first + i)[j] = static_cast<S>(layer_->scale() * product[j]);
         const double size = norm_of(product, d);
-        // What has left the range of float may be finite in double.
+        // What overflowed in float may be finite in double.
         const bool overflown = std::is_same_v<T, float> && !std::isfinite(size);
         lost[first + i] = overflown ? std::numeric_limits<double>::infinity() : s.pass.minuend(i) / size;
       }
     }
   }
 
-  // V (x − centre)ᵀ of both views and, where they are not kept, the pre-activations.
+  // V (x − centre)ᵀ of both views and, unless they are kept, the pre-activations.
   void project(View<const S> v, const index_t* active, Scratch& s) const {
     const index_t d = size_, nodes = v.rows;
     for (index_t i = 0; i < nodes; ++i) {
@@ -152,7 +154,7 @@ class NodeProducts {
     layer_->centre_outputs(s.v.data(), nodes, s.shifts.data());
   }
 
-  // s.products = 2N² A v of what project() left.
+  // s.products = 2N² A v, from what project() has computed.
   void multiply(index_t nodes, const index_t* active, Scratch& s, Works& works) const {
     const Layer<T, S>& layer = *layer_;
     const index_t n = layer.size();
@@ -179,7 +181,7 @@ class NodeProducts {
     pass.back(nodes, s.products.data());
   }
 
-  // out = A(w_k) v by the differences of all pairs.
+  // out = A(w_k) v from the differences of all pairs.
   void sum_differences(index_t k, const S* v, S* out) const {
     const index_t n = layer_->size(), d = size_;
     Buffer<double> outputs(own() ? n : 0), vector(d), product(d);
@@ -191,9 +193,9 @@ class NodeProducts {
 
   std::shared_ptr<const Layer<T, S>> layer_;
   index_t count_, size_;
-  Buffer<T> weights_, alpha_weights_;  // the latter empty where they are the same
+  Buffer<T> weights_, alpha_weights_;  // alpha_weights_ is empty where it equals weights_
   std::unique_ptr<Kept> kept_;
-  // Memory of the last product, for the next one: new pages took a tenth of its time.
+  // Memory of the last product is kept for the next one: fresh pages took a tenth of the time.
   mutable std::mutex spare_mutex_;
   mutable std::unique_ptr<Scratch> spare_;
 };

@@ -1,3 +1,4 @@
+// Weighted outer products Σ_i ω_ik x_i x_iᵀ of all nodes.
 #include <algorithm>
 
 #include "alphacl/gated.h"

@@ -19,8 +19,8 @@
 
 namespace alphacl {
 
-/// Rows i0 … i0 + ni − 1 of data held as S, for a product in T: where they stand if the BLAS can take them from there
-/// (rows at least d and at most an int apart), else in `copy`.
+/// Rows i0 … i0 + ni − 1 of data held as S, for a product in T: in place if the BLAS can read them there (rows at least
+/// d and at most an int apart), else in `copy`.
 template <class T, class S>
 std::pair<const T*, index_t> rows_for_product(View<const S> data, index_t i0, index_t ni, Buffer<T>& copy) {
   const index_t d = data.cols;
@@ -33,8 +33,8 @@ std::pair<const T*, index_t> rows_for_product(View<const S> data, index_t i0, in
   return {copy.data(), d};
 }
 
-/// The median of a few of n numbers, of which `at(i)` is the i-th. A shift that the mean would do for, but for
-/// outliers, which move it far from all others.
+/// The median of at most 64 of n numbers; `at(i)` is the i-th. As a shift it is as good as the mean, but outliers do
+/// not move it.
 template <class F>
 double rough_median(index_t n, F&& at) {
   constexpr index_t most = 64;
@@ -60,10 +60,10 @@ struct Centre {
   }
 };
 
-/// Data held as S, computed with in T. Products with vectors and the way back read rows as x − centre; what the centre
-/// adds is put back where the gates of a node differ, and where all are one number nothing depends on it.
-/// Pre-activations are those of x as it stands: a gate is closed where wᵀx is 0, and (x − centre)ᵀw + centreᵀw need not
-/// be.
+/// Data held as S, computed with in T. Products with vectors and the products back (back()) read rows as x − centre.
+/// Where the gates of a node differ, the part of the centre is added again; where all gates are one number, nothing
+/// depends on it. Pre-activations are products with x as it stands: a gate is closed where wᵀx is 0, and (x − centre)ᵀw
+/// + centreᵀw need not be 0 there.
 template <class T, class S>
 class Layer {
  public:
@@ -100,15 +100,15 @@ class Layer {
   const NodeGate& gate() const { return gate_; }
   /// c of h'(u) u = c h(u).
   double homogeneity() const { return homogeneity_; }
-  /// The importance of all nodes; null: each node's own Gaussian, of these τ and tolerance.
+  /// The importance of all nodes; null: each node has its own Gaussian, own().
   const Importance<T>* shared() const { return shared_; }
-  /// That Gaussian.
+  /// The Gaussian of a node's own outputs.
   NodeGaussian own() const { return {gate_, homogeneity(), tau_, tol_, size()}; }
-  /// x0 of the nodes' own importance, null where x itself serves.
+  /// x0 of the nodes' own importance; null: x itself.
   View<const S> own_inputs() const { return shared_ == nullptr ? x0_ : View<const S>{nullptr, 0, 0, 0}; }
   /// r of the shared importance.
   const T* row_sums() const { return row_sums_.data(); }
-  /// The size of a row of α + αᵀ: D, or the root of its summed squares where D says little of it.
+  /// The size of a row of α + αᵀ: D, or the root of its summed squares where entries of both signs make D small.
   const T* row_sizes() const { return row_sizes_.data(); }
   double scale() const { return 1 / (2.0 * static_cast<double>(size()) * static_cast<double>(size())); }
 
@@ -119,10 +119,10 @@ class Layer {
       out[k] = static_cast<T>(kernels<T>().dot_wide(w + k * d, centre_.wide.data(), d));
   }
 
-  /// A number near the gates of a node with weights w and pre-activations p. Laplacian products do not depend on a
-  /// shift: of the outputs, `gate` times that of the data may be left out, and of the sums in back(), `gate` times a
-  /// sum that is 0. Where nearly all gates are one number or all close to it, that saves the digits that an offset of
-  /// the data costs.
+  /// A reference number near the gates of a node with weights w and pre-activations p. A Laplacian product does not
+  /// change when all outputs shift: so `reference` times the offset of the data is left out of the outputs, and in
+  /// back() `reference` times a sum that is 0. Where nearly all gates are one number, or close to it, this saves the
+  /// digits that an offset of the data costs.
   T reference_gate(const T* w, const T* p, const T* p_aug) const {
     const auto gate_at = [this](T value) {
       T gate;
@@ -150,15 +150,17 @@ class Layer {
     return closed < open ? T(1) : gate_at(T(-1));
   }
 
-  /// √Σ_i {[s_i² (a_i² + e_i) + m_i] G_i + m_i G'_i}, m_i = r_i² (δ_i² + e_i + e'_i): the length of
+  /// The length of
   ///
   ///     Σ_i g_i (s_i a_i − r_i δ_i) x_i + g'_i r_i δ_i x'_i,   δ = a − a',
   ///
-  /// if its terms were at right angles. Rounding errors of a product are of the order of ε times that, whatever is left
-  /// of it. s = row_size, twice that of an own importance; g, g' = h' at p, p'; G = g² ‖x − centre‖² + (g − reference)²
-  /// ‖centre‖²; e = 0.1 G ‖v‖²/d is what a = g x·v itself errs by, in units of ε², however small it is. Or 2 Σ_i s_i
-  /// a_i²/‖v‖ if that is larger and the importance is shared: samples that are nearly equal have the errors of its sums
-  /// in common, others have not. (Those of a node's own importance are taken in double.) square: ‖v‖².
+  /// if its terms were orthogonal: √Σ_i {[s_i² (a_i² + e_i) + m_i] G_i + m_i G'_i} with m_i = r_i² (δ_i² + e_i + e'_i).
+  /// The rounding error of a product is about ε times this length, however small the product is.
+  ///     s   row_size, twice that for an own importance;   g, g' = h' at p, p'
+  ///     G   g² ‖x − centre‖² + (g − reference)² ‖centre‖²
+  ///     e   0.1 G ‖v‖²/d, the squared error of a = g x·v in units of ε²
+  /// With a shared importance, 2 Σ_i s_i a_i²/‖v‖ if that is larger: samples that are nearly equal have the errors of
+  /// its sums in common. (The sums of a node's own importance are taken in double.) square: ‖v‖².
   double minuend(const NodeRow<T>& row, double square) const {
     const index_t n = size();
     const T *a = row.a, *a_aug = row.a_aug, *row_size = row.row_size, *r = row.r;
@@ -187,12 +189,12 @@ class Layer {
     return std::max(std::sqrt(sum), in_common * along) / of_row * largest_ * (largest_ * length);
   }
 
-  /// u (nodes × N) = W dataᵀ less W centre, data one of the two views.
+  /// u (nodes × N) = W (data − centre)ᵀ; data: one of the two views.
   void project_centred(View<const S> data, const T* w, index_t nodes, T* u) const {
     project(data, &centre_, w, nodes, u);
   }
-  /// The pre-activations W dataᵀ of one of the two views, or of the own inputs; less W centre where h is linear, for
-  /// which a shift of them changes nothing.
+  /// The pre-activations u = W dataᵀ of one of the two views. Where h is linear, u = W (data − centre)ᵀ: a shift
+  /// changes nothing then.
   void project(View<const S> data, const T* w, index_t nodes, T* u) const {
     project(data, gate_.constant() ? &centre_ : nullptr, w, nodes, u);
   }
@@ -200,7 +202,7 @@ class Layer {
     project(own_inputs(), gate_.constant() ? &own_centre_ : nullptr, w, nodes, u);
   }
 
-  /// out (nodes × d) = z x + z' x', z: nodes × N with `sums` the sums of both rows of a node.
+  /// out (nodes × d) = z x + z' x'. z: nodes × N; sums: Σ_i z_i + z'_i for every node.
   void back(const T* z, const T* z_aug, const double* sums, index_t nodes, double* out) const {
     const index_t n = size(), d = features(), rows = tile_rows(), tiles = ceil_div(n, rows);
     if (d == 0) return;
@@ -229,7 +231,7 @@ class Layer {
     });
   }
 
-  /// t (nodes × N) = D a − (α + αᵀ) a of the shared importance, which does not depend on a shift of a.
+  /// t (nodes × N) = D a − (α + αᵀ) a with the shared importance; a shift of a does not change it.
   void shared_laplacian(const T* a, index_t nodes, T* t) const {
     const index_t n = size();
     Buffer<double> shift(nodes);
@@ -252,7 +254,7 @@ class Layer {
  private:
   static constexpr index_t block = 64;
 
-  // r and D of the shared importance, and what row_sizes() says.
+  // Computes r, D and row_sizes() of the shared importance.
   void take_degrees() {
     const index_t n = size();
     Buffer<double> row_sum(n), probed(n, 0.0);
@@ -271,7 +273,7 @@ class Layer {
     }
   }
 
-  // ‖x_i − centre‖² of every sample and ‖x'_i − centre‖², and ‖centre‖², in units of the largest of the first two.
+  // Computes ‖x_i − centre‖², ‖x'_i − centre‖² and ‖centre‖², in units of the largest of the first two.
   void take_squares() {
     const index_t n = size(), d = features(), rows = tile_rows(), tiles = ceil_div(n, rows);
     squares_.resize(2 * n);
@@ -290,7 +292,7 @@ class Layer {
     centre_square_ = std::pow(norm_of(centre_.wide.data(), d) / largest_, 2);
   }
 
-  // u = W (data − centre)ᵀ, without the centre where null.
+  // u = W (data − centre)ᵀ; centre null: 0.
   void project(View<const S> data, const Centre<S>* centre, const T* w, index_t nodes, T* u) const {
     const index_t n = size(), d = features(), rows = tile_rows();
     if (d == 0) return static_cast<void>(std::fill_n(u, nodes * n, T(0)));

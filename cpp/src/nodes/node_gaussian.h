@@ -10,14 +10,15 @@
 
 namespace alphacl {
 
-/// What all nodes with an importance of their own share: α_ij = exp(−(s_i − s_j)²/(2τ)), s = h(p0), N samples.
+/// The own importance of a node, α_ij = exp(−(s_i − s_j)²/(2τ)) with its outputs s = h(p0); these parameters are the
+/// same for all nodes.
 struct NodeGaussian {
   NodeGate gate;
   double homogeneity;  // c of h'(u) u = c h(u)
   double tau, tol;
   index_t size;  // N
 
-  /// Whether a closed gate means a = 0 and an output of 0: a ReLU whose importance compares its own outputs, p0 = p.
+  /// Whether a closed gate means a = 0 and an output of 0: a ReLU that compares its own outputs, p0 = p.
   template <class T>
   bool closed_samples_vanish(const T* p, const T* p0) const {
     return gate.closes() && p == p0;
@@ -28,17 +29,17 @@ struct NodeGaussian {
 template <class T>
 struct NodeRow {
   const T *p, *p_aug;           // pre-activations of both views: they open the gates
-  const T* p0;                  // those of the outputs that its own importance compares
-  const NodeSeries<T>* series;  // of these outputs; null: to be fitted
-  T reference;                  // a gate near most: its share of a common shift is left out of a
-  T *a, *a_aug;                 // gated values of both views, a what the importance is multiplied with
+  const T* p0;                  // pre-activations of the outputs that its own importance compares
+  const NodeSeries<T>* series;  // the series of these outputs; null: not fitted yet
+  T reference;                  // a number near most gates (Layer::reference_gate)
+  T *a, *a_aug;                 // gated values of both views; α multiplies a
   const T* t = nullptr;         // D a − (α + αᵀ) a
   const T* r = nullptr;         // α 1
   const T* row_size = nullptr;  // the size of a row of α + αᵀ
   T* gates = nullptr;           // room for the gates of both views
 };
 
-/// Scratch of one worker, N each and one that may be read beyond them.
+/// Scratch of one worker, N numbers each; one entry beyond t and r may be read.
 template <class T>
 struct NodeScratch {
   Buffer<T> s, a, t, r, product;
@@ -53,15 +54,15 @@ struct NodeScratch {
   }
 };
 
-/// The outputs h(p0) of a node that its importance compares, in scratch.s.
+/// scratch.s = the outputs h(p0) that the node's own importance compares.
 template <class T>
 void gather_outputs_of_all(const NodeGaussian& own, const T* p0, NodeScratch<T>& scratch) {
   scratch.resize(own.size);
   node_kernels<T>().gate_row(own.gate, p0, p0, static_cast<T>(1 / own.homogeneity), own.size, scratch.s.data());
 }
 
-/// The same, those of a closed ReLU left out where they can be: such samples count in the series as a number only.
-/// Returns how many are in; a (may be null) is taken along.
+/// scratch.s = the outputs h(p0) as above; those of closed samples are left out where they vanish, and only their
+/// number enters the series. scratch.a = the entries of a (may be null) that stay. Returns how many stay.
 template <class T>
 index_t gather_outputs(const NodeGaussian& own, const T* p, const T* p0, const T* a, NodeScratch<T>& scratch) {
   if (!own.closed_samples_vanish(p, p0)) {
@@ -72,14 +73,14 @@ index_t gather_outputs(const NodeGaussian& own, const T* p, const T* p0, const T
   return node_kernels<T>().gather_open(p, a, own.size, scratch.s.data(), scratch.a.data());
 }
 
-/// The series of the outputs of a node, for products.
+/// Fits the series of the outputs of a node, for products.
 template <class T>
 void fit_series(const NodeGaussian& own, const T* p, const T* p0, NodeSeries<T>& series, NodeScratch<T>& scratch) {
   const index_t open = gather_outputs<T>(own, p, p0, nullptr, scratch);
   series.fit(scratch.s.data(), open, own.size - open, own.tau, own.tol, SeriesFor::products);
 }
 
-/// t and r of few outputs by their pairs, with `rest` outputs of 0 whose a is 0. Returns r of an output of 0.
+/// t and r of n outputs s, pair by pair; `rest` more outputs are 0 and have a = 0. Returns r of an output of 0.
 template <class T>
 double literal_node_laplacian(const T* s, const T* a, index_t n, index_t rest, double tau, T* t, T* r) {
   const double inv_sqrt_tau = 1 / std::sqrt(tau), closed = static_cast<double>(rest);
@@ -103,9 +104,9 @@ double literal_node_laplacian(const T* s, const T* a, index_t n, index_t rest, d
   return sum_at_zero;
 }
 
-/// t = D a − (α + αᵀ) a and r = α 1 over all N samples, the series of the node's outputs being fitted. Where the
-/// reference is 0, the closed samples of a ReLU have a = 0, and their t, which their gates drop, may be left at 0: then
-/// gate_laplacian() must have the same reference.
+/// t = D a − (α + αᵀ) a and r = α 1 over all N samples, from the fitted series of the node's outputs. With a reference
+/// of 0, closed samples of a ReLU have a = 0 and their gates drop t, so their t is left at 0; gate_laplacian() must
+/// then use the same reference.
 template <class T>
 void node_laplacian(const NodeGaussian& own, const NodeRow<T>& row, const NodeSeries<T>& series, T* t, T* r,
                     NodeScratch<T>& scratch) {

@@ -1,4 +1,4 @@
-// The last resort of a node: products with A(w) by the differences of all pairs. Private to the core.
+// The last resort of a node: products A(w) v from the differences of all pairs. Private to the core.
 #pragma once
 
 #include <memory>
@@ -8,7 +8,7 @@
 
 namespace alphacl {
 
-/// out = A(w) v. outputs: the pre-activations of the outputs that the node's own importance compares; not read where
+/// out = A(w) v. outputs: the pre-activations p0 of the outputs that enter the node's own importance; not read where
 /// the importance is shared.
 template <class S>
 void node_product_of_differences(const Layer<double, S>& layer, const double* w, const double* outputs, const double* v,

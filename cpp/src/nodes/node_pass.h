@@ -1,15 +1,15 @@
 // One pass over the samples for a block of nodes: gate → Laplacian → quadratic form → gate back. Private to the core.
 //
-// A climb and a product with the operator need the same of a node with pre-activations p = x·w, p' = x'·w:
+// A climb and a product with A(w) do the same for a node with weights w and pre-activations p = x·w, p' = x'·w:
 //
-//     a = h'(p) u, a' = h'(p') u',  δ = a − a'      u = p for a climb, x·v for a product with v
-//     t = D a − (α + αᵀ) a,  r = α 1                α of all nodes, or the Gaussian of the node's own outputs
-//     Σ a t − r δ²                                  2N² wᵀA(w)w of a climb, c² times twice its energy
-//     Σ x h'(p)(t − r δ) + x' h'(p') r δ            2N² A(w) v
+//     gate            a = h'(p) u,  a' = h'(p') u',  δ = a − a'    u = p in a climb, u = x·v in a product with v
+//     Laplacian       t = D a − (α + αᵀ) a,  r = α 1               α shared, or the Gaussian of the node's outputs
+//     quadratic form  Σ_i a_i t_i − r_i δ_i²                       = 2N² wᵀA(w)w = 4N² c² · energy in a climb
+//     gate back       Σ_i x_i h'(p_i)(t_i − r_i δ_i) + x'_i h'(p'_i) r_i δ_i = 2N² A(w) v
 //
-// The first and the last line are matrix products of the whole block (Layer); what is between them is N numbers of one
-// node, a row. An α of all nodes takes the rows of the block in one product; an own one is taken while the row is in
-// cache.
+// Here h'(u) u = c h(u). A row is the N numbers of one node. The projections p, u and the sum of the last line are
+// matrix products over a block of nodes (Layer); between them every node works on its own rows. A shared α multiplies
+// the rows of the whole block in one product; a node's own α is applied while its row is in cache.
 #pragma once
 
 #include <memory>
@@ -41,7 +41,8 @@ class NodePass {
   T* a(index_t i) { return a_.data() + i * layer_.size(); }
   T* a_aug(index_t i) { return a_aug_.data() + i * layer_.size(); }
 
-  /// For each of so many nodes: gate(i, scratch) makes a and a' and gives the row; use(i, row) finds t and r in it.
+  /// For every node i: gate(i, scratch) writes a and a' and returns the row; then use(i, row) reads it, with t and r
+  /// set.
   template <class Gate, class Use>
   void run(index_t nodes, PerWorker<Work>& works, Gate&& gate, Use&& use) {
     if (shared()) {
@@ -65,14 +66,14 @@ class NodePass {
     });
   }
 
-  /// ½ C_α of the gated outputs.
+  /// The energy ½ C_α[h(wᵀx)] of a climb.
   double energy(const NodeRow<T>& row) const {
     const double c = layer_.homogeneity();
     return 0.5 * layer_.scale() / (c * c) *
            node_kernels<T>().quadratic_form(row.a, row.a_aug, row.t, row.r, layer_.size());
   }
 
-  /// Makes a and a' of node i what back() multiplies the data with, and notes the minuend; square: ‖v‖².
+  /// Turns a and a' of node i into the factors of the last line, for back(), and stores the minuend. square: ‖v‖².
   void gate_back(index_t i, const NodeRow<T>& row, double square) {
     minuends_[i] = layer_.minuend(row, square);
     sums_[i] = node_kernels<T>().gate_laplacian(

@@ -9,15 +9,15 @@
 
 namespace alphacl {
 
-/// What a series serves. A matrix pays for its features, d numbers a sample each; of a product a harmonic costs a
-/// sample next to nothing: series of 100 to 500 terms took a quarter to a half of the time of sorted blocks.
+/// What a series is for. matrices: every feature costs d numbers a sample. products: a harmonic costs next to nothing a
+/// sample, and series of 100 to 500 terms took a quarter to a half of the time of sorted blocks.
 enum class SeriesFor { matrices, products };
 
-/// What is known of the N outputs s_i of a node: r_i = Σ_j α_ij by a cosine series, or that there is none.
+/// The Gaussian of the N outputs s_i of a node as a cosine series, if one is usable.
 template <class T>
 class NodeSeries {
  public:
-  /// s: n of the outputs; `rest` more are 0.
+  /// Fits the series to n outputs s and `rest` more that are 0.
   void fit(const T* s, index_t n, index_t rest, double tau, double tol, SeriesFor use) {
     double low = rest > 0 ? 0 : std::numeric_limits<double>::infinity(), high = rest > 0 ? 0 : -low, poison = 0;
     for (index_t i = 0; i < n; ++i) {
@@ -28,7 +28,7 @@ class NodeSeries {
     }
     finite_ = poison == 0;
     const double inv_sqrt_tau = 1 / std::sqrt(tau), range = (high - low) * inv_sqrt_tau;
-    // Products: samples with one output have one error in common, so all together get the tolerance.
+    // Products: samples with equal outputs have one error in common, so all N together get the tolerance.
     const bool products = use == SeriesFor::products;
     const double allowed = products ? tol / static_cast<double>(n + rest) : tol, terms = series_terms(range, allowed);
     const bool pays = cheapest(n + rest, range, tol) == GaussianMethod::fourier ||
@@ -52,7 +52,7 @@ class NodeSeries {
   bool finite() const { return finite_; }
   bool usable() const { return usable_; }
 
-  /// t_i = 2 (a_i r_i − Σ_j α_ij a_j) and r_i of the n outputs s; a = 0 for the others.
+  /// t_i = 2 (a_i r_i − Σ_j α_ij a_j) and r_i for the n outputs s; the others have a = 0.
   void laplacian(const T* s, const T* a, index_t n, T* t, T* r) const {
     double found[1 + 2 * most_series_terms];
     moments(s, a, n, found);

@@ -8,8 +8,8 @@
 
 namespace alphacl {
 
-/// sums (p × d) += φᵀx of n rows of φ (p each) and x (d each), in chains of moment_chain rows; product: p × d of
-/// scratch.
+/// sums (p × d) += φᵀx for n rows of φ (p each) and of x (d each), in chains of moment_chain rows. product: scratch, p
+/// × d.
 template <class T>
 void add_moments(const T* phi, index_t p, const T* x, index_t d, index_t n, T* product, double* sums) {
   for (index_t r = 0; r < n; r += moment_chain) {

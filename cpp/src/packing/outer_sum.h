@@ -11,7 +11,7 @@
 
 namespace alphacl {
 
-/// Collects gram_chunk packed rows at a time into tiles of the upper triangle in double.
+/// Packs gram_chunk rows at a time and adds their product to tiles of the upper triangle, in double.
 template <class T>
 class OuterSum {
  public:
@@ -29,7 +29,7 @@ class OuterSum {
     if (++held_ == gram_chunk) flush();
   }
 
-  /// Rows rows[r] of x with weights w[r], r < n.
+  /// Adds rows rows[r] of x with weights w[r], r < n.
   void add(View<const T> x, const index_t* rows, const T* w, index_t n) {
     for (index_t r = 0; r < n;) {
       const index_t part = std::min(n - r, gram_chunk - held_);
@@ -41,7 +41,7 @@ class OuterSum {
     }
   }
 
-  /// The tiles (UpperTiles), complete.
+  /// Adds the rows still held and returns the tiles (UpperTiles).
   const double* finish() {
     flush();
     return acc_.data();

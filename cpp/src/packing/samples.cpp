@@ -1,3 +1,4 @@
+// Centred samples: the shift of the data, and rows of both views as kernels read them.
 #include "packing/samples.h"
 
 #include <algorithm>
@@ -65,10 +66,10 @@ void shorten(View<const S> x, double* mean) {
 template <class T, class S>
 SamplesOf<T, S>::SamplesOf(View<const S> x, View<const S> x_aug)
     : Samples<T>(x.rows, x.cols), x_(x), x_aug_(x_aug), shift_(x.cols), narrow_shift_(x.cols), same_(gram_chunk, T(1)) {
-  // Any vector among the data will do: of many rows one in eight is read.
+  // Any vector near the data will do: of many rows every eighth is read.
   row_mean(x, shift_.data(), std::clamp<index_t>(x.rows / 1024, 1, 8));
   shorten(x, shift_.data());
-  // As a number of type T it is subtracted in T without another rounding.
+  // Rounded to T, the shift is subtracted in T without a second rounding.
   for (index_t j = 0; j < x.cols; ++j) shift_[j] = narrow_shift_[j] = static_cast<T>(shift_[j]);
 }
 

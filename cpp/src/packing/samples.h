@@ -6,8 +6,8 @@
 
 namespace alphacl {
 
-/// Rows of panels made of samples rows[r], r < n: u_r = a_r x + b_r (x' − x), v_r = c_r x + e_r (x' − x)
-/// and row_factor(r) x (`plain`, whose data may be null), x and x' less their shift.
+/// Rows to be packed in panels (isa/tables/panels.h), from samples rows[r], r < n, x and x' less their shift: u_r = a_r
+/// x + b_r (x' − x), v_r = c_r x + e_r (x' − x), and row_factor(r) x in `plain`, which may be null.
 template <class T>
 struct PackedViews {
   const index_t* rows;
@@ -16,9 +16,8 @@ struct PackedViews {
   Panels<T> u, v, plain;
 };
 
-/// Rows of x minus a common shift, and rows of x − x', computed in T whatever the type in memory is.
-/// The contrastive covariance depends on differences only; with the mean taken out the Laplacian form does not
-/// cancel when the data has an offset.
+/// Rows of x minus a common shift, and rows of x − x', in T whatever the type in memory is. The contrastive covariance
+/// depends on differences only; without its mean the data does not cancel in the Laplacian form.
 template <class T>
 class Samples {
  public:
@@ -29,7 +28,7 @@ class Samples {
 
   /// out (n × d, contiguous): row r is x[i] − shift with i = order ? order[begin + r] : begin + r.
   virtual void centered(index_t begin, index_t n, const index_t* order, T* out) const = 0;
-  /// The same for x[i] − x'[i].
+  /// out (n × d, contiguous): row r is x[i] − x'[i], i as above.
   virtual void deltas(index_t begin, index_t n, const index_t* order, T* out) const = 0;
   virtual void pack(const PackedViews<T>& views) const = 0;
   /// Where pack() will read samples rows[0 … n), or first … first + n − 1 where null.
@@ -42,7 +41,7 @@ class Samples {
   index_t size_, features_;
 };
 
-/// Rows of both views, to prefetch.
+/// The rows of both views as a prefetch.
 template <class S>
 RowPrefetch prefetch_rows(View<const S> x, View<const S> x_aug, const index_t* rows, index_t first, index_t n) {
   const index_t bytes = static_cast<index_t>(sizeof(S));
@@ -56,7 +55,7 @@ RowPrefetch prefetch_rows(View<const S> x, View<const S> x_aug, const index_t* r
           0};
 }
 
-/// Samples that stand in memory as S.
+/// Samples that are held in memory as S.
 template <class T, class S>
 class SamplesOf final : public Samples<T> {
  public:
@@ -74,17 +73,17 @@ class SamplesOf final : public Samples<T> {
   Buffer<T> narrow_shift_, same_;
 };
 
-/// The mean of every step-th row in double: the first row plus the mean offset from it, so that constant data gives
+/// The mean of every step-th row, in double: the first row plus the mean offset from it, so that constant data gives
 /// exactly that constant. The same bits for any number of threads.
 template <class S>
 void row_mean(View<const S> x, double* mean, index_t step = 1);
 
-/// Puts the one of `count` numbers that is k-th in rising order, NaN last, at x[k].
+/// Reorders `count` numbers so that x[k] is the k-th in rising order, NaN last.
 void nth_number(double* x, index_t k, index_t count);
 
-/// Rounds a mean to three bits of the median deviation from it, taken over some rows. Any shift near the data will do,
-/// and x − shift of integers, or of ones and zeros, then has few bits: their products and sums are exact, where the
-/// same rounding of many equal samples would add up.
+/// Rounds a mean to an eighth of the median deviation from it (rounded to a power of two; of at most 64 rows). Any
+/// shift near the data will do. x − shift of integers, or of ones and zeros, then has few bits: products and sums are
+/// exact, where roundings of many equal samples would add up.
 template <class S>
 void shorten(View<const S> x, double* mean);
 

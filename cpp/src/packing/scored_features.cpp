@@ -1,3 +1,4 @@
+// Packs features for scores and for products, and orders the meetings of blocks of samples.
 #include "packing/scored_features.h"
 
 namespace alphacl {
@@ -44,7 +45,7 @@ void ScoredFeatures<T>::products(index_t i0, index_t ni, const ScoredFeatures& r
                                  index_t ld) const {
   const Kernels<T>& kernel = kernels<T>();
   const index_t panel = kernel.panel, count = ceil_div(nj, panel);
-  if constexpr (std::is_same<T, double>::value) {  // which distance_precision asks for with differences
+  if constexpr (std::is_same<T, double>::value) {  // distance_precision asks for differences in double only
     if (differences_) {
       const double *rows = given_.data() + i0 * m_, *columns = right.samples_.data() + j0;
       difference_kernels().negative_half_distance(rows, ni, m_, columns, right.n_, nj, out, ld);
@@ -81,7 +82,8 @@ std::vector<std::vector<BlockPair>> pair_rounds(index_t a, index_t b) {
     }
     return rounds;
   }
-  // The last of an even number of players stays, the others walk round; an odd number gets one who does not play.
+  // Circle method: the last of an even number of players stays, the others rotate; for an odd number one place is
+  // empty.
   const index_t players = a + a % 2;
   for (index_t round = 0; round + 1 < players; ++round) {
     rounds.emplace_back();

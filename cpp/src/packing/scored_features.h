@@ -1,4 +1,5 @@
-// Tiles of scores between blocks of samples, and the order in which blocks meet. Private to the core.
+// Features packed for tiles of scores and for products, and the order in which blocks of samples meet. Private to the
+// core.
 #pragma once
 
 #include <algorithm>
@@ -12,19 +13,19 @@
 
 namespace alphacl {
 
-/// What a score is made of: inner products; distances from centred inner products, as they are or, where a kink is
-/// near, settled by differences; distances from differences.
+/// How scores are computed. products: inner products. distances: −½‖f_i − f_j‖² from centred inner products. settled:
+/// the same, but from differences near a kink. differences: −½‖f_i − f_j‖² from f_i − f_j.
 enum class Scoring { products, distances, settled, differences };
 
-/// Scores this near to a kink, in units of scale · (½‖f_i‖² + ½‖f_j‖²), are settled: products err by about 1.5 ε of
-/// that, so those further away from it keep their distance from the kink to 2e-14 (S double) or 2e-10.
+/// Scores this near to a kink are settled, in units of scale · (½‖f_i‖² + ½‖f_j‖²). Products err by about 1.5 ε of
+/// that, so scores further away have their distance from the kink to 2e-14 (S double) or 2e-10.
 template <class S>
 constexpr double kink_doubt = sizeof(S) == 4 ? 1e-6 : 1e-2;
-/// The same where no more is asked than the side of the kink.
+/// kink_doubt where only the side of the kink matters.
 constexpr double side_doubt = 1e-9;
 
-/// The scoring that keeps scale · ½‖f_i − f_j‖² exact enough, and whether float products do (centred features,
-/// largest ‖f‖² = `largest`). Products err by about 1.5 ε ‖f‖².
+/// Whether scores need double, and the scoring that keeps scale · ½‖f_i − f_j‖² exact enough. `largest`: the largest
+/// ‖f‖² of the centred features; products err by about 1.5 ε of it.
 struct Precision {
   bool wide;
   Scoring scoring;
@@ -39,27 +40,27 @@ Precision distance_precision(double largest, double scale) {
           error * 1.1e-16 <= (single ? 5e-7 : 2e-13) || !(error < 1e300) ? Scoring::distances : Scoring::differences};
 }
 
-/// Whether the scores scale · f_i·g_j need double (features of at most the lengths `left`, `right`): beyond some 200,
-/// where float products err by 2e-5, or where f_i·g_j itself might overflow. Below it they err as their users' own
-/// float products would.
+/// Whether the scores scale · f_i·g_j need double; features have at most the lengths `left`, `right`. True beyond
+/// scores of about 200, where float products err by 2e-5, or where f_i·g_j might overflow. Smaller scores are rounded
+/// like the float products of plain torch.
 template <class S>
 bool product_precision(double left, double right, double scale) {
   const double largest = left * right;
   return sizeof(S) == 4 && (1.5 * largest * std::abs(scale) * 6e-8 > 2e-5 || largest > 1e37);
 }
 
-/// Whether offsets of scores, the largest of size `largest`, would be rounded too much in float.
+/// Whether offsets of scores need double; `largest`: their largest size.
 template <class S>
 bool offset_precision(double largest) {
   return sizeof(S) == 4 && largest * 6e-8 > 2e-5;
 }
 
-/// Features as the kernels read them: rows, panels of 64 bytes of samples (for scores), panels of features (for
-/// products).
+/// Features as kernels read them: as rows; as panels of samples, whose rows are features (for scores); and as panels of
+/// features, whose rows are samples (for products).
 template <class T>
 class ScoredFeatures {
  public:
-  /// f − shift (shift may be null). `products`: panels of features too.
+  /// Packs f − shift (null: 0). `products`: panels of features too.
   template <class S>
   void fill(View<const S> f, const double* shift, Scoring scoring, bool products);
 
@@ -68,13 +69,13 @@ class ScoredFeatures {
   index_t width() const { return ceil_div(m_, kernels<T>().panel) * kernels<T>().panel; }
   const T* row(index_t i) const { return rows_.data() + i * m_; }
   const T* half(index_t i) const { return half_.data() + i; }
-  /// Rows as given, where distances are settled or come from differences; else null.
+  /// Row i as given, where distances are settled or come from differences; else null.
   const T* given(index_t i) const { return given_.size() == 0 ? nullptr : given_.data() + i * m_; }
 
-  /// out (ni × nj, row stride ld, rounded up to whole panels) = products of samples i0 … with samples j0 … of `right`,
-  /// from which half() is taken; or −½‖f_i − f_j‖² where they are scored by differences.
+  /// out (ni × nj, row stride ld, nj rounded up to whole panels) = products of samples i0 … with samples j0 … of
+  /// `right`; or −½‖f_i − f_j‖² where scores come from differences.
   void products(index_t i0, index_t ni, const ScoredFeatures& right, index_t j0, index_t nj, T* out, index_t ld) const;
-  /// out (ni × width) += tile (ni × n, or transposed) · the samples j0 … .
+  /// out (ni × width()) += tile (ni × n; transposed: n × ni) · samples j0 … j0 + n − 1.
   void apply(const T* tile, index_t ld, index_t ni, index_t j0, index_t n, bool transposed, T* out) const;
 
  private:
@@ -85,13 +86,14 @@ class ScoredFeatures {
   Buffer<T> given_;  // as given; where all is scored by differences, samples_ is their transpose
 };
 
-/// Samples of the largest block: a tile of it stays in the second-level cache.
+/// Samples of the largest block: its tile stays in the second-level cache.
 constexpr index_t most_pair_block = 256;
-/// Samples of a block. Depends on the sizes alone: results do not depend on the number of threads.
+/// Samples of a block; depends on the sizes alone, so results do not depend on the number of threads.
 inline index_t pair_block(index_t n) {
   return std::clamp<index_t>(ceil_div(ceil_div(n, 32), 32) * 32, 64, most_pair_block);
 }
-/// Rows of a tile lie an odd number of cache lines apart, and hold whole panels.
+/// Row stride of a tile: whole panels, 17 cache lines in float32 and 34 in double; 16 or 32 would share a few sets of
+/// the cache.
 constexpr index_t pair_stride = most_pair_block + 16;
 static_assert(most_pair_block % most_panel == 0, "products() writes whole panels");
 static_assert(most_pair_block <= most_multiplied, "a tile is multiplied at once");
@@ -100,9 +102,9 @@ struct BlockPair {
   index_t left, right;
 };
 
-/// Rounds of pairs of blocks, such that no block is met twice in a round: those of a round may run at once and
-/// write to both blocks. Within one set (b = 0): every unordered pair once, by the circle method, and each block with
-/// itself.
+/// Rounds of pairs of blocks: no block occurs twice in a round, so the pairs of a round may run at once and write to
+/// both of their blocks. Within one set (b = 0): every unordered pair once, by the circle method of tournaments, then
+/// each block with itself.
 std::vector<std::vector<BlockPair>> pair_rounds(index_t a, index_t b);
 
 template <class Body>

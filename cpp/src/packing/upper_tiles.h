@@ -5,16 +5,17 @@
 
 namespace alphacl {
 
-/// Tiles of panel × panel doubles, column of tiles by column, each from its first row of tiles to the diagonal.
+/// Tiles of panel × panel doubles, ordered column of tiles by column of tiles, each from its first tile to the
+/// diagonal.
 template <class T>
 struct UpperTiles {
   static index_t panels(index_t d) { return ceil_div(d, kernels<T>().panel); }
-  /// Entries of the first `columns` columns of tiles.
+  /// The number of entries in the first `columns` columns of tiles.
   static index_t before(index_t columns) {
     return columns * (columns + 1) / 2 * kernels<T>().panel * kernels<T>().panel;
   }
   static index_t entries(index_t d) { return before(panels(d)); }
-  /// Where entry (a, b), a ≤ b, stands.
+  /// The index of entry (a, b), a ≤ b.
   static index_t entry(index_t a, index_t b) {
     const index_t panel = kernels<T>().panel;
     return before(b / panel) + (a / panel * panel + a % panel) * panel + b % panel;

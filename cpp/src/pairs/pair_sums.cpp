@@ -1,3 +1,4 @@
+// Sums over pairs of ψ of their score, and their gradients.
 #include "alphacl/pair_sums.h"
 
 #include <cmath>
@@ -12,7 +13,7 @@ namespace {
 
 constexpr double inf = std::numeric_limits<double>::infinity();
 
-// The pairs of one problem in the type T that its scores are computed in.
+// The tiles of scores of one problem, computed in T.
 template <class T>
 class ScoreTiles {
  public:
@@ -31,15 +32,15 @@ class ScoreTiles {
   const ScoredFeatures<T>& left() const { return left_; }
   const ScoredFeatures<T>& right() const { return one_set_ ? left_ : right_; }
   bool one_set() const { return one_set_; }
-  /// Whether f_i − f_j is to be taken from the features as given.
+  /// Whether scores and sums come from f_i − f_j, with the features as given.
   bool by_differences() const { return scoring_ == Scoring::differences; }
 
   struct Work {
     Buffer<T> tile, scratch;
   };
 
-  /// body(tile, i0, j0, work) for every tile of scores, those of a round at once; tiles on the diagonal of one set come
-  /// whole, of the others one of two.
+  /// body(tile, i0, j0) for every tile of scores, those of a round in parallel. One set: of two mirrored tiles one is
+  /// made; tiles on the diagonal are whole.
   template <class Body>
   void for_tiles(PairForm form, Body&& body) const {
     const index_t n = left_.size(), k = right().size();
@@ -84,13 +85,14 @@ class ScoreTiles {
   ScoredFeatures<T> left_, right_;
 };
 
-// What weighs the pairs of one side: ψ' is taken at at_i + t_ij (e^x: e^(t_ij − at_i)).
+// Offsets and weights of the rows (or columns): a pair weighs weight_i ψ'(at_i + t_ij), for e^x weight_i e^(t_ij −
+// at_i).
 template <class T>
 struct PairWeighting {
-  Buffer<T> at, weight;            // weight: of e^(t − at), or of ψ'
-  Buffer<T> low;                   // what at leaves of an offset
-  Buffer<T> relative;              // of e^(t − top of the block)
-  Buffer<double> highest, lowest;  // of each block
+  Buffer<T> at, weight;
+  Buffer<T> low;                   // the rounding error of `at`: offset − at
+  Buffer<T> relative;              // weight of e^(t − highest of its block)
+  Buffer<double> highest, lowest;  // the largest and least `at` of each block
 
   void logarithms(index_t n, const double* lse, const double* a) {
     const index_t height = pair_block(n), blocks = ceil_div(n, height);
@@ -110,7 +112,7 @@ struct PairWeighting {
       highest[b] = top;
       lowest[b] = std::min(bottom, top);
       for (index_t i = b * height; i < std::min(n, (b + 1) * height); ++i) {
-        // A sample without partners has the logarithm −inf and no pair to weigh.
+        // A sample without partners has the logarithm −inf: no pair to weigh.
         const double own = lse[i] == -inf ? top : lse[i], w = lse[i] == -inf ? 0 : a[i];
         at[i] = static_cast<T>(own);
         weight[i] = static_cast<T>(w * std::exp(static_cast<double>(at[i]) - own));
@@ -131,16 +133,16 @@ struct PairWeighting {
   }
 };
 
-// e^(t − shift) serves both sides of a tile where their logarithms are no further apart than that.
+// One e^(t − shift) serves rows and columns of a tile where their logarithms differ by at most this.
 template <class T>
 constexpr double widest_shared = sizeof(T) == 4 ? 60 : 600;
 
-/// Sums over pairs of weights times features.
+/// Sums over pairs of weights w_ij times features.
 template <class T>
 struct WeightedFeatures {
-  Buffer<T> left, right;  // Σ_j w_ij g_j and Σ_i w_ij f_i, rows of width(); by differences, Σ_j w_ij (f_j − f_i)
-  Buffer<double> degree;  // Σ_j w_ij; of one set only
-  Buffer<double> own;     // Σ_j of the first of both terms of w_ij
+  Buffer<T> left, right;  // Σ_j w_ij g_j and Σ_i w_ij f_i, rows of width(); from differences, Σ_j w_ij (f_j − f_i)
+  Buffer<double> degree;  // Σ_j w_ij; used for one set
+  Buffer<double> own;     // Σ_j of the first term of w_ij
 };
 
 // rows_i += Σ_j w_ij (f_j − f_i) for the samples i of a tile, or of its transpose.
@@ -160,6 +162,21 @@ void apply_differences(const PairTile<T>& tile, const ScoredFeatures<T>& side, i
   }
 }
 
+// The weightings of a tile that begins at sample i0 and at j0.
+template <class T>
+PairWeights<T> weights_at(const PairWeighting<T>& rows, const PairWeighting<T>* cols, index_t i0, index_t j0,
+                          bool exponential) {
+  PairWeights<T> w{};
+  w.row = rows.at.data() + i0;
+  if (!exponential) w.row_low = rows.low.data() + i0;
+  w.row_weight = rows.weight.data() + i0;
+  if (cols == nullptr) return w;
+  w.col = cols->at.data() + j0;
+  if (!exponential) w.col_low = cols->low.data() + j0;
+  w.col_weight = cols->weight.data() + j0;
+  return w;
+}
+
 template <class T>
 WeightedFeatures<T> weighted_products(const ScoreTiles<T>& scores, PairForm form, const PairWeighting<T>& rows,
                                       const PairWeighting<T>* cols) {
@@ -175,15 +192,7 @@ WeightedFeatures<T> weighted_products(const ScoreTiles<T>& scores, PairForm form
   PerWorker<Buffer<T>> both;
   scores.for_tiles(form, [&](const PairTile<T>& tile, index_t i0, index_t j0) {
     const bool diagonal = one && i0 == j0;
-    PairWeights<T> w{};
-    w.row = rows.at.data() + i0;
-    if (!exponential) w.row_low = rows.low.data() + i0;
-    w.row_weight = rows.weight.data() + i0;
-    if (cols != nullptr) {
-      w.col = cols->at.data() + j0;
-      if (!exponential) w.col_low = cols->low.data() + j0;
-      w.col_weight = cols->weight.data() + j0;
-    }
+    PairWeights<T> w = weights_at(rows, cols, i0, j0, exponential);
     T scaled[2 * most_pair_block];
     if (exponential) {
       const index_t bi = i0 / pair_block(n), bj = j0 / pair_block(k);
@@ -270,7 +279,7 @@ void sums(const ScoreTiles<T>& scores, PairForm form, const double* offset, doub
 
 struct Spread {
   Buffer<double> mean;
-  double largest;  // ‖f − mean‖²
+  double largest;  // the largest ‖f − mean‖²
 };
 
 template <class S>
@@ -285,11 +294,11 @@ Spread spread(View<const S> f) {
   return found;
 }
 
-// How much is done about rounding: what the scores ask for; all in double; distances near a kink by differences; all
-// by differences.
+// How rounding is met. usual: as the scores require. wide: all in double. settled: distances near a kink from
+// differences. differences: all from differences.
 enum class Care { usual, wide, settled, differences };
 
-// Offsets that float would round too much ask for double.
+// wide where float would round an offset too much, else usual.
 template <class S>
 Care care_of(const double* offset, index_t n) {
   double largest = 0;
@@ -297,7 +306,7 @@ Care care_of(const double* offset, index_t n) {
   return offset_precision<S>(largest) ? Care::wide : Care::usual;
 }
 
-// The largest ‖f‖; one that float cannot hold is inf.
+// The largest ‖f‖; inf where float cannot hold it.
 template <class S>
 double longest(View<const S> f) {
   const index_t chunk = 1024, chunks = ceil_div(f.rows, chunk);
@@ -309,7 +318,7 @@ double longest(View<const S> f) {
   return std::sqrt(*std::max_element(squares.data(), squares.data() + chunks));
 }
 
-// Calls body with the scores in the type that is exact enough; those of a gradient hold features to be multiplied.
+// Calls body with tiles of scores in a type that is exact enough. gradient: features are packed for products too.
 template <class S, class Body>
 void with_scores(const Pairs<S>& pairs, PairForm form, Care care, bool gradient, Body&& body) {
   Spread centre{Buffer<double>(), 0};
@@ -336,13 +345,13 @@ void with_scores(const Pairs<S>& pairs, PairForm form, Care care, bool gradient,
   }
 }
 
-// Squared norm of what is subtracted from, in units of the squared difference, that sums in T may have for a result of
-// type S: they err by 6e-8 (float) and 1e-16 of it.
+// The largest ‖minuend‖²/‖difference‖² that sums in T may have for a result of type S: they err by 6e-8 (float) or
+// 1e-16 (double) of the minuend.
 template <class T, class S>
 constexpr double largest_cancellation = sizeof(T) == 4 ? 64 : wide_limits<S>.minuend * wide_limits<S>.minuend;
 
-// grad = scale (w f − degree f), centred f; false where the sums cancel too much or have left the range of float, in
-// which their multiple by a small scale may lie. of_scale: Σ w_ij t_ij/scale.
+// grad_i = scale (Σ_j w_ij f_j − degree_i f_i), centred f. False where the sums cancel too much, or overflow in float
+// although their multiple by a small scale may not. of_scale: Σ_ij w_ij t_ij / scale.
 template <class T, class S>
 bool write(const Pairs<S>& pairs, const ScoreTiles<T>& scores, const WeightedFeatures<T>& products, View<S> left,
            View<S> right, double* of_scale) {
@@ -370,7 +379,7 @@ bool write(const Pairs<S>& pairs, const ScoreTiles<T>& scores, const WeightedFea
   return !(minuend > largest_cancellation<T, S> * difference);
 }
 
-// gradient(scores) tells whether its sums kept their digits; if not, they are made again with more care.
+// gradient(scores) returns whether its sums kept their digits; if not, it is called again with more care.
 template <class S, class Gradient>
 void with_enough_care(const Pairs<S>& pairs, PairForm form, Care care, Gradient&& gradient) {
   for (bool done = false; !done;) {
@@ -385,7 +394,7 @@ void with_enough_care(const Pairs<S>& pairs, PairForm form, Care care, Gradient&
   }
 }
 
-// Whether sums of [offset − d²]₊ are so small, all of them, that the errors of products show.
+// Whether the sums of [offset − d²]₊ are all so small that the errors of products show.
 template <class S, class T>
 bool too_small(const Pairs<S>& pairs, const ScoreTiles<T>& scores, const double* rows) {
   const index_t n = scores.left().size();

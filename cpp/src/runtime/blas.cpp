@@ -1,3 +1,4 @@
+// Calls to the BLAS, on one thread. No other file names it.
 #include "runtime/blas.h"
 
 #include <cblas.h>
@@ -19,7 +20,7 @@ CBLAS_TRANSPOSE code(Trans t) { return t == Trans::yes ? CblasTrans : CblasNoTra
 
 }  // namespace
 
-// Weak: a system BLAS that is not an OpenBLAS lacks these; then there is nothing to set or to ask.
+// Weak symbols: a system BLAS that is not an OpenBLAS lacks them.
 extern "C" {
 __attribute__((weak)) void ALPHACL_OPENBLAS(set_num_threads)(int);
 __attribute__((weak)) int ALPHACL_OPENBLAS(get_num_threads)(void);
@@ -28,7 +29,7 @@ __attribute__((weak)) char* ALPHACL_OPENBLAS(get_config)(void);
 
 namespace {
 const bool one_thread = [] {
-  // An OpenBLAS of the system that is built on OpenMP would set our own loops to one thread with it.
+  // A system OpenBLAS built on OpenMP would set our own loops to one thread too.
   const int threads = max_threads();
   if (ALPHACL_OPENBLAS(set_num_threads) != nullptr) ALPHACL_OPENBLAS(set_num_threads)(1);
   if (max_threads() != threads) set_num_threads(threads);

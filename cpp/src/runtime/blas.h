@@ -15,13 +15,13 @@ template <class T>
 void gemm(Trans ta, Trans tb, index_t m, index_t n, index_t k, T scale, const T* a, index_t lda, const T* b,
           index_t ldb, T keep, T* c, index_t ldc);
 
-/// Upper triangle of c (d × d) = scale · aᵀa + keep · c, a: n × d.
+/// c (d × d, upper triangle) = scale · aᵀa + keep · c, a: n × d.
 template <class T>
 void syrk(index_t d, index_t n, T scale, const T* a, index_t lda, T keep, T* c, index_t ldc);
 
-/// Sets the library to one thread (loops over tiles are what runs in parallel here); returns its description.
+/// Sets the BLAS to one thread (loops over tiles run in parallel instead); returns its description.
 std::string blas_config();
-/// The number of threads that the library itself uses, 0 where it does not tell.
+/// The number of threads that the BLAS itself uses, 0 where it does not tell.
 int blas_threads();
 
 }  // namespace alphacl

@@ -1,4 +1,4 @@
-// Kernels that count their calls stand in the tables in place of those that they call.
+// Counting kernels: wrappers take the place of the kernels in every table.
 #include "runtime/count_kernels.h"
 
 #include <atomic>
@@ -13,7 +13,7 @@ std::map<std::string, const std::atomic<std::uint64_t>*>& counters() {
   return by_name;
 }
 
-// What stands in place of member I of a table.
+// The wrapper in place of member I of a table.
 template <class Table, std::size_t I, class R, class... A>
 struct Counted {
   static inline R (*plain)(A...) = nullptr;
@@ -35,7 +35,7 @@ void replace(const std::string& name, R (*&member)(A...)) {
 template <class Table, std::size_t I>
 void replace(const std::string&, index_t&) {}  // a number, nothing to call
 
-// names: those of the members, with commas between them.
+// names: the names of the members, separated by commas.
 template <class Table, std::size_t... I, class... Members>
 void replace_all(std::index_sequence<I...>, const std::string& table, const char* names, Members&... members) {
   std::istringstream stream(names);
@@ -52,7 +52,7 @@ void replace_all(const Table&, const std::string& name, const char* names, Membe
   replace_all<Table>(std::index_sequence_for<Members...>(), name, names, members...);
 }
 
-// All members of a table, in their order: another number of names does not compile.
+// Names all members of a table, in their order: a wrong number of names does not compile.
 #define ALPHACL_COUNT(name, ...) \
   auto& [__VA_ARGS__] = table;   \
   replace_all(table, name + types, #__VA_ARGS__, __VA_ARGS__)

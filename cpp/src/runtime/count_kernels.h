@@ -1,4 +1,4 @@
-// Kernels that count their calls, for the test that every one of them is run.
+// Kernels that count their calls, for the test that every kernel is run.
 #pragma once
 
 #include <cstdint>
@@ -9,10 +9,10 @@
 
 namespace alphacl {
 
-/// The same set, whose kernels count their calls. It can be made once in a process.
+/// A copy of the set `plain` whose kernels count their calls. It can be made once in a process.
 const KernelSet& counting(const KernelSet& plain);
 
-/// Calls of every kernel by its name, such as "NodeKernels<float>::gate_row"; empty where none counts.
+/// The number of calls of every kernel by its name, such as "NodeKernels<float>::gate_row"; empty where none counts.
 std::map<std::string, std::uint64_t> kernel_calls();
 
 }  // namespace alphacl

@@ -1,3 +1,4 @@
+// Chooses, when the module is loaded, the kernels for the instruction sets of the processor.
 #include "isa/tables/kernels.h"
 
 #include <cstdlib>
@@ -61,7 +62,7 @@ const Entry& choose() {
                            " (what this build and this processor have), got " + forced);
 }
 
-// Asked for once: what the environment says later changes nothing.
+// Chosen once: later changes of the environment have no effect.
 const Entry& chosen() {
   static const Entry& entry = choose();
   return entry;

@@ -1,3 +1,4 @@
+// Allocation of large blocks, and the settings of malloc that keep their pages.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -7,8 +8,8 @@
 namespace alphacl {
 namespace {
 
-// glibc maps large blocks and gives free memory back to the system, above limits that it raises when a mapped block is
-// freed. Unraised, an operation of some milliseconds spent 10 to 15 % on fresh pages at each call.
+// glibc maps large blocks and returns free memory to the system, above thresholds that rise when a mapped block is
+// freed. Without that, operations of some milliseconds spent 10 to 15 % of each call on fresh pages.
 [[maybe_unused]] const bool limits_raised = [] {
   void* volatile block = std::malloc(std::size_t{24} << 20);
   std::free(block);
@@ -17,7 +18,7 @@ namespace {
 
 }  // namespace
 
-// 8 MB in pages of 4 KiB take 1 to 2 ms to appear, at each call anew.
+// Huge pages for large blocks: page faults of 8 MB in pages of 4 KiB cost 1 to 2 ms a call.
 void* allocate(std::size_t bytes) {
   constexpr std::size_t line = 64, huge = std::size_t{1} << 21;
   const std::size_t alignment = bytes >= huge ? huge : line;

@@ -1,3 +1,4 @@
+// Parallel loops over OpenMP, polling for signals, and the guard against forks. No other file names OpenMP.
 #include "runtime/threads.h"
 
 #include <dlfcn.h>
@@ -17,7 +18,7 @@ std::atomic<bool> pool_started{false};
 std::atomic<bool> forked_with_pool{false};
 
 // libgomp hangs in a child that enters a parallel region after its parent did. A pool that others (torch) started on
-// this thread is given up before the fork: the parent starts another when it needs one.
+// this thread is released before the fork; the parent starts another when it needs one.
 void before_fork() {
   if (!pool_started.load()) omp_pause_resource_all(omp_pause_soft);
 }
@@ -33,7 +34,7 @@ constexpr std::chrono::milliseconds between_checks{50};
 
 thread_local Interruptible::Watch watch;
 
-// Another task of the loop has failed; the failure itself is kept there.
+// Thrown by poll() where another task of the loop has failed; the loop holds that failure.
 struct Stopped {};
 
 // One parallel loop: tasks, how many are left, the first failure.
@@ -74,8 +75,8 @@ class Loop {
     }
   }
 
-  // The thread that checks goes on doing so while the others end their last tasks; OpenMP's barrier would not. Awake
-  // at first, as that barrier is: most waits are short, and to be woken takes some 50 µs.
+  // The calling thread goes on polling while others finish their last tasks; OpenMP's barrier would not. It spins
+  // first, since most waits are short and waking takes about 50 µs.
   void wait() {
     const auto patience = Clock::now() + std::chrono::milliseconds(1);
     while (left_.load() > 0 && Clock::now() < patience) std::this_thread::yield();

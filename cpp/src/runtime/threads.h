@@ -11,23 +11,23 @@
 
 namespace alphacl {
 
-/// Calls body(task, worker) for every task in [0, tasks). Tasks are handed out in rising order to up to
-/// max_threads() workers, so put the long ones first; worker < max_threads() tells whose scratch to use.
-/// What a task computes must not depend on the worker: then results do not depend on the number of threads.
-/// The first exception of a task is thrown again after the loop. Serial inside another parallel region.
-/// Polls before each task.
+/// Calls body(task, worker) for every task in [0, tasks), and polls before each. Tasks are handed out in rising order
+/// to at most max_threads() workers: put the long ones first. worker < max_threads() selects the scratch.
+/// What a task computes must not depend on its worker: then results do not depend on the number of threads. The first
+/// exception of a task is thrown again after the loop. Serial inside another parallel region.
 void parallel_for(index_t tasks, const std::function<void(index_t task, int worker)>& body);
 
-/// While it lives, the work of this thread calls `check` about every 50 ms, on this thread alone. What it throws ends
-/// the work and comes out of it as any exception does. They nest; an inner one stands for the outer meanwhile.
+/// While it lives, work started by this thread calls `check` about every 50 ms, on this thread alone. An exception of
+/// `check` ends the work and leaves it as any exception does. Objects nest: the inner one replaces the outer for its
+/// life.
 class Interruptible {
  public:
   using Check = void (*)();
-  /// What a thread looks at when it polls.
+  /// The state that poll() reads.
   struct Watch {
     Check check = nullptr;
     std::chrono::steady_clock::time_point next = {};
-    const std::atomic<bool>* stop = nullptr;  // of the loop whose task the thread runs
+    const std::atomic<bool>* stop = nullptr;  // set when a task of the same loop has failed
   };
 
   explicit Interruptible(Check check);
@@ -39,16 +39,16 @@ class Interruptible {
   Watch outer_;
 };
 
-/// Throws where the work is to end: what the check throws, or because another task of the same loop has failed. One
-/// reading of the clock on the calling thread, two loads on the others; a task longer than some 20 ms calls it.
+/// Throws if the work is to end: an exception of the check, or because another task of the same loop has failed. Costs
+/// one reading of the clock on the calling thread, two loads on others. A task of more than about 20 ms calls it.
 void poll();
 
 /// The number of workers that the next parallel_for may use.
 int max_threads();
 void set_num_threads(int threads);
 
-/// True once in a forked child whose parent had started threads: there all loops run on one thread, because
-/// OpenMP's pool does not survive a fork.
+/// Whether this is a forked child whose parent had started threads. All loops then run on one thread, because OpenMP's
+/// pool does not survive a fork.
 bool serial_after_fork();
 
 /// Date of the OpenMP specification in use, 201511 for 4.5.

@@ -1,5 +1,5 @@
-// All tables of one instruction set. Everything here is plain data: no template or inline function may be shared
-// between instruction sets, or the linker could keep the copy of the newest one and run it on an older machine.
+// All tables of kernels of one instruction set. Everything here is plain data: no template or inline function may be
+// shared between instruction sets, or the linker could keep the copy of the newest one and run it on an older machine.
 #pragma once
 
 #include "isa/tables/eigen.h"
@@ -13,7 +13,7 @@
 
 namespace alphacl {
 
-/// A set of tables is each of them: a reference to it is one to any table.
+/// A set of tables derives from each of them, so a reference to it converts to a reference to any table.
 template <class... Tables>
 struct TableSet : Tables... {};
 

@@ -1,4 +1,4 @@
-// Rows of one node over all samples.
+// Kernels over the row of one node: N numbers, one for each sample.
 #pragma once
 
 #include "alphacl/activation.h"
@@ -6,7 +6,7 @@
 
 namespace alphacl {
 
-/// Rows of n numbers of one node, and what its Laplacian product is gated with.
+/// The rows of n numbers of a node that its Laplacian product is gated back with.
 template <class T>
 struct GateLaplacian {
   const T *p, *p_aug, *t, *r;
@@ -15,20 +15,22 @@ struct GateLaplacian {
   T *a, *a_aug;
 };
 
-/// Rows over the samples of one node.
+/// p: pre-activations of the node; h: its gate.
 template <class T>
 struct NodeKernels {
-  /// out = scale · h'(p) u; u = 1 where null.
+  /// out = scale · h'(p) u; u null: 1.
   void (*gate_row)(const NodeGate& h, const T* p, const T* u, T scale, index_t n, T* out);
   /// u becomes h'(p)(u + shift) − gate · shift.
   void (*gate_difference_row)(const NodeGate& h, const T* p, T shift, T gate, index_t n, T* u);
-  /// With δ = a − a': a becomes h'(p)(t − rδ) and a' becomes h'(p') rδ. Returns the sum of both less reference · Σ t.
+  /// With δ = a − a': a becomes h'(p)(t − rδ), a' becomes h'(p') rδ. Returns Σ (a + a') − reference · Σ t, of the new
+  /// a and a'.
   double (*gate_laplacian)(const NodeGate& h, const GateLaplacian<T>&);
   /// Σ a t − r (a − a')².
   double (*quadratic_form)(const T* a, const T* a_aug, const T* t, const T* r, index_t n);
   /// Packs p and a (may be null) of the samples with p > 0 or NaN; returns how many. Room for n each.
   index_t (*gather_open)(const T* p, const T* a, index_t n, T* s_open, T* a_open);
-  /// Puts packed t and r back where p > 0 or NaN; t = 0 and r = r_closed elsewhere. One more entry may be read.
+  /// Puts packed t and r back where p > 0 or NaN; elsewhere t = 0 and r = r_closed. One entry beyond the packed ones
+  /// may be read.
   void (*scatter_open)(const T* p, const T* t_open, const T* r_open, T r_closed, index_t n, T* t, T* r);
 };
 

@@ -1,4 +1,4 @@
-// Tiles of scores between samples, and what losses make of them.
+// Kernels of pair losses: tiles of scores between samples, their sums and their weights.
 #pragma once
 
 #include "alphacl/pair_form.h"
@@ -6,7 +6,7 @@
 
 namespace alphacl {
 
-/// One tile of scores t_ij = scale · min(f_i·g_j − half_i − half_j, ceiling), and what is made of it.
+/// One tile of scores t_ij = scale · min(f_i·g_j − half_i − half_j, ceiling).
 template <class T>
 struct PairTile {
   T* tile;  // ni × nj products f_i·g_j, row stride ld; overwritten
@@ -14,18 +14,18 @@ struct PairTile {
   index_t ni, nj;
   const T *half_i, *half_j;  // ½‖f‖² for distances, else zeros
   T scale, ceiling;
-  index_t skip[3];  // columns skip[·] + i of row i, such as the pair of a sample with itself, are left out
-  index_t first;    // row i starts at column max(0, i + first); what lies before is written as 0
+  index_t skip[3];  // columns skip[·] + i of row i are left out, such as the pair of a sample with itself
+  index_t first;    // row i starts at column max(0, i + first); entries before it are written as 0
   PairForm form;
   T* scratch;  // 4·nj
-  /// Rows of the features as given, or null. Where the argument x of a form with a kink lies within
-  /// doubt · scale · (half_i + half_j) of the kink, the score is taken from their differences.
+  /// The features as given, or null. Where ψ has a kink and its argument x lies within doubt · scale · (half_i +
+  /// half_j) of it, the score is computed from f_i − f_j.
   const T *given_i, *given_j;
   index_t features;
   T doubt;
 };
 
-/// Log-sum-exp of rows and columns, running: (peak, sum) stand for sum · e^peak. Columns may be null.
+/// Running log-sum-exp of rows and columns: the sum so far is sum · e^peak. Columns may be null.
 template <class T>
 struct PairLogSums {
   T *row_peak, *col_peak;
@@ -39,17 +39,17 @@ struct PairSums {
   double *row_sum, *col_sum;
 };
 
-/// The tile becomes row_weight_i ψ'(row_i + t_ij) + col_weight_j ψ'(col_j + t_ij). Columns may be null.
-/// e^x: row and col are the logarithms of the normalisers, or, when `shared`, weights are those beside
-/// e^(t_ij − shift) and row and col are not read.
+/// The tile becomes row_weight_i ψ'(row_i + t_ij) + col_weight_j ψ'(col_j + t_ij). Columns may be null. For e^x, row
+/// and col are logarithms of normalisers and are subtracted; or, when `shared`, the tile becomes (row_weight_i +
+/// col_weight_j) e^(t_ij − shift), and row and col are not read.
 template <class T>
 struct PairWeights {
   const T *row, *col, *row_weight, *col_weight;
-  const T *row_low, *col_low;  // of forms with a kink: x_ij = low_i + (row_i + t_ij)
+  const T *row_low, *col_low;  // for ψ with a kink: x_ij = low_i + (row_i + t_ij)
   bool shared;
   T shift;
   double *sum_i, *sum_j;  // += sums of the tile's rows and columns, or null
-  double *own_i, *own_j;  // += sums over the row of the first term, over the column of the second; null with sum_i
+  double *own_i, *own_j;  // += row sums of the first term, column sums of the second; null with sum_i
 };
 
 template <class T>

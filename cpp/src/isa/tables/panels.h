@@ -1,33 +1,49 @@
-// Packed panels: how many rows are packed at a time, and what is prefetched while they are multiplied.
+// Packed panels: the form in which kernels read a block of rows for a matrix product.
+//
+// A panel is a strip of P columns (`Kernels::panel`: 16 floats or 8 doubles, 64 bytes) of n rows, stored row after row.
+// A matrix of d columns is ⌈d/P⌉ panels, `stride` rows apart; the last one is padded with 0. Entry (row r, column c) is
+//
+//     data[(c / P · stride + r) · P + c % P].
+//
+//     columns    0 … P−1          P … 2P−1                    one row of a panel = one cache line
+//     row 0    [ line 0      ]  [ line stride     ]
+//     row 1    [ line 1      ]  [ line stride + 1 ]           a product of two panels reads
+//       …                                                     two contiguous streams, top to bottom
+//     row n−1  [ line n−1    ]  [ line stride+n−1 ]
+//
+// 64 bytes are one cache line, and one, two or four registers of every instruction set: no load is split. The
+// stride is odd (PackedPanels): packing writes row r of every panel, lines that lie `stride` apart, and powers of two
+// apart they would share a few sets of the first-level cache.
 #pragma once
 
 #include "alphacl/view.h"
 
 namespace alphacl {
 
-/// Rows that the Gram kernels take at a time. float32 sums are chains of that length, or twice it (chains of 2048 left
-/// 7e-7), and what is packed of them stays in the second-level cache: 6 % faster than 128, as fast as 256 at d = 256.
+/// Rows that the Gram kernels take at a time. In float32 it is the length of a chain of additions, or half of it
+/// (chains of 2048 left 7e-7). The packed rows stay in the second-level cache: 6 % faster than 128, as fast as 256 at d
+/// = 256.
 constexpr index_t gram_chunk = 192;
 
-/// λ_r = ¾ (1 + frac(0.618 r)). Row r of what is summed is multiplied with it, and what it meets, or the sum, is
-/// divided by it. Products and partial sums of equal samples then round differently, and what is lost in a sum of many
-/// of them does not add up: Σ (x − shift)(x − shift)ᵀ of ones and zeros lost 2e-6 in float32, and loses 2e-8.
+/// λ_r = ¾ (1 + frac(0.618 r)): row r is multiplied with it, and its partner in the product, or the sum, divided by it.
+/// Products of equal samples then round differently, and their rounding errors do not add up: Σ (x − shift)(x − shift)ᵀ
+/// of ones and zeros lost 2e-6 in float32 without it, 2e-8 with it.
 double row_factor(index_t r);
-/// Those of the rows of a chunk, rounded.
+/// λ_0 … λ_{gram_chunk − 1}, rounded to T.
 template <class T>
 const T* row_factors();
 
-/// Terms of a moment Σ_i φ_i x_i that are added up in the type of the data: where many are equal, the roundings of a
-/// chain have one sign: and 256 of them left 1e-6.
+/// Terms of a moment Σ_i φ_i x_i that are added up in the type of the data before they go to double. Roundings of equal
+/// terms have one sign: chains of 256 left 1e-6.
 constexpr index_t moment_chain = 64;
 
+/// The most packed rows that multiply_tile takes at once.
 constexpr index_t most_multiplied = 512;
 
 /// Columns of the widest panel.
 constexpr index_t most_panel = 16;
 
-/// Packed rows: entry (r, c) is data[(c / P · stride + r) · P + c % P], P the columns of a panel (Kernels<T>::panel);
-/// the last panel is padded with 0.
+/// Packed rows, as above.
 template <class T>
 struct Panels {
   T* data;
@@ -35,7 +51,7 @@ struct Panels {
   index_t count;   // panels
 };
 
-/// Two blocks of rows that are needed next, to prefetch line by line during other work.
+/// Two blocks of memory rows that are needed next, prefetched line by line beside other work.
 struct TilePrefetch {
   struct Block {
     const char* base;
@@ -45,13 +61,13 @@ struct TilePrefetch {
   index_t current, row, line;
 };
 
-/// The same for n rows of each of two arrays, rows[r] or, where null, first + r.
+/// Rows of two arrays that are needed next, prefetched line by line: n rows of each, rows[r] or, where null, first + r.
 struct RowPrefetch {
   const char* base[2];
   index_t stride[2];  // in bytes
   const index_t* rows;
   index_t first, n, lines;
-  index_t row, line;  // what is asked for next
+  index_t row, line;  // the next line
 };
 
 }  // namespace alphacl

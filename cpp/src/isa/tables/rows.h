@@ -1,4 +1,4 @@
-// Kernels over rows, blocks and packed panels.
+// Kernels over rows, blocks and packed panels (panels.h).
 #pragma once
 
 #include "alphacl/view.h"
@@ -29,16 +29,17 @@ template <class T>
 struct Kernels {
   /// acc (double, row stride ld_acc) += block (T, row stride ld).
   void (*add_block)(double* acc, index_t ld_acc, const T* block, index_t ld, index_t rows, index_t cols);
-  /// Columns of a panel.
+  /// P, the columns of a panel.
   index_t panel;
-  /// First row of `plain` = λx, first row of `weighted` (data may be null) = (w · x − y)/λ (y may be null), λ =
-  /// `factor`. Both have the same stride.
+  /// Packs one row, λ = `factor`: λx as the first row of `plain`, (w · x − y)/λ as that of `weighted`. y and the data
+  /// of `weighted` may be null. Both have one stride.
   void (*pack_row)(const T* x, const T* y, T w, T factor, index_t d, Panels<T> plain, Panels<T> weighted);
   void (*pack_rows)(const PackRows<T>&);
-  /// For every pair of panels pa ≤ pb, first ≤ pb < last, column by column: acc (panel × panel, double) += the product
-  /// of the n rows of panel pa of `a`, transposed, with those of panel pb of `b`. Both have the same stride.
+  /// acc (P × P doubles per tile) += aᵀ b over n packed rows, for every tile pa ≤ pb of panels with first ≤ pb < last,
+  /// column of tiles after column (packing/upper_tiles.h). Both have one stride.
   void (*gram)(Panels<const T> a, Panels<const T> b, index_t n, index_t first, index_t last, double* acc);
-  /// acc += uᵀv + vᵀu likewise. Tiles pa = pb get 2 uᵀv: their symmetric part alone is right. `prefetch` may be null.
+  /// acc += uᵀv + vᵀu, tiles as in gram(). Diagonal tiles get 2 uᵀv: only their symmetric part is right. `prefetch` may
+  /// be null.
   void (*cross_gram)(Panels<const T> u, Panels<const T> v, index_t n, index_t first, index_t last, double* acc,
                      RowPrefetch* prefetch);
   /// acc (double) += Σ_r w_r x_r (x_r · signs) over n ≤ gram_chunk packed rows x_r.
@@ -59,7 +60,7 @@ struct Kernels {
   double (*dot_wide)(const T* x, const double* y, index_t n);
 };
 
-/// For the rate of the machine (benchmarks).
+/// For the rate of exponentials that benchmarks compare with.
 template <class T>
 struct ExpKernels {
   /// out = e^x.

@@ -21,11 +21,11 @@ struct SeriesPair {
 
 template <class T>
 struct SeriesKernels {
-  /// out (1 + 2·terms) += Σ_i a_i, Σ_i a_i cos kθ_i, Σ_i a_i sin kθ_i; a = 1 where null.
+  /// out (1 + 2·terms) += Σ_i a_i, then Σ_i a_i cos kθ_i and Σ_i a_i sin kθ_i for k = 1 … terms; a null: 1.
   void (*moments)(const T* u, const T* a, index_t n, const Harmonics& harmonics, double* out);
-  /// out_i = the series with coefficients `ones` at θ_i, in double.
+  /// out_i = Σ_l ones_l h_l(θ_i), h = 1, cos θ, sin θ, cos 2θ, …, in double.
   void (*values)(const T* u, index_t n, const Harmonics& harmonics, const double* ones, double* out);
-  /// r = the series `ones` at θ, t = 2 (a r − the series `moments`), in double.
+  /// r_i = Σ_l ones_l h_l(θ_i), t_i = 2 (a_i r_i − Σ_l moments_l h_l(θ_i)), in double.
   void (*laplacian)(const T* u, const T* a, index_t n, const Harmonics& harmonics, const SeriesPair& series, T* t,
                     T* r);
   /// Features, for a in [0, n): out[a·ld] = c_0, then c_k cos(kθ_a), c_k sin(kθ_a), k = 1..kmax. |θ| ≤ π.

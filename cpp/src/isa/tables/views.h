@@ -1,4 +1,4 @@
-// Kernels that read two views of a sample as they stand in memory.
+// Kernels that read samples and their views from memory, in the type in which they are stored.
 #pragma once
 
 #include "alphacl/view.h"
@@ -7,10 +7,10 @@
 
 namespace alphacl {
 
-/// Two views of n samples, x_r − shift and x'_r − shift in row rows[r] of both arrays (no shift where null):
-/// u_r = a_r x_r + b_r y_r, v_r = c_r x_r + e_r y_r with y_r = x'_r − k_r x_r and, where `plain` has data, p_r x_r,
-/// each packed as row r of its panels. k = 1 keeps a difference of equal views 0, and their u and v free of its
-/// rounding.
+/// Packs sums and differences of two views, row r of the panels from samples rows[r]:
+///     u_r = a_r x + b_r y,   v_r = c_r x + e_r y,   plain_r = p_r x,      y = x' − k_r x,
+/// with x and x' less `shift` (null: none); `plain` may be null. k = 1 keeps the difference of equal views exactly 0,
+/// and u and v free of its rounding.
 template <class T, class S>
 struct PackViews {
   const S *x, *x_aug;
@@ -27,7 +27,7 @@ template <class T, class S>
 struct ReadKernels {
   /// out = x − shift, the difference taken in double.
   void (*center_row)(const S* x, const double* shift, index_t n, T* out);
-  /// out = x − y, taken in T.
+  /// out = x − y, the difference taken in T.
   void (*delta_row)(const S* x, const S* y, index_t n, T* out);
   void (*dense_tile)(const DenseTile<T, S>&);
   void (*pack_views)(const PackViews<T, S>&);
