@@ -124,8 +124,8 @@ def test_compiled_constructors():
         assert f"_cpu.{kind._constructor}_f64" in calls
 
 
-def _kinds_made(makers):
-    made = [maker() for maker in makers]
+def _kinds_made(constructors):
+    made = [make() for make in constructors]
     return {alpha._kind for alpha in made if isinstance(alpha, Importance)}
 
 

@@ -58,7 +58,7 @@ class NodePass {
         found.row_size = layer_.row_sizes();
       } else {
         found = gate(i, work.scratch);
-        own_laplacian(found, work);
+        apply_own(found, work);
       }
       work.gates.resize(2 * layer_.size());
       found.gates = work.gates.data();
@@ -88,7 +88,7 @@ class NodePass {
   NodeRow<T>& row(index_t i) { return rows_[static_cast<std::size_t>(i)]; }
 
   // t and r of the node's own importance, in `work`.
-  void own_laplacian(NodeRow<T>& row, Work& work) {
+  void apply_own(NodeRow<T>& row, Work& work) {
     const NodeGaussian own = layer_.own();
     work.t.resize(own.size);
     work.r.resize(own.size);
