@@ -57,6 +57,7 @@ def test_arrows_of_the_core(room):
     assert files
     for file in files:
         for name in _includes(file):
+            assert not name.startswith("."), f"{file.name} includes {name}"
             if name.startswith("alphacl/") or (file.parent / name).exists() or name.endswith(".inc"):
                 continue
             assert _room(name) in (room, *ROOMS[room]), f"{file.name} includes {name}"
@@ -67,7 +68,10 @@ def test_the_contract_knows_nothing_below_it():
     assert files
     for file in files:
         assert all(name.startswith("alphacl/") for name in _includes(file)), file
-        assert not re.search(r"#include <(thread|mutex|omp\.h|cblas|pybind11|immintrin)", file.read_text()), file
+        assert not re.search(
+            r"#include <(thread|mutex|future|condition_variable|omp\.h|cblas|pybind11|Python\.h|immintrin|cuda)",
+            file.read_text(),
+        ), file
 
 
 def test_cuda_includes_the_contract_and_itself():
@@ -87,6 +91,15 @@ def test_kernels_do_not_see_the_accessors():
             waiting += [f for f in found[:1] if f not in seen]
     assert CORE / "isa" / "tables" / "kernel_set.h" in seen
     assert CORE / "isa" / "tables" / "kernels.h" not in seen
+
+
+def test_the_core_knows_no_python_and_its_kernels_no_memory():
+    for file in _sources(CORE):
+        found = re.findall(r"#include <(pybind11|Python\.h)", file.read_text())
+        # kernels.h is for those who call kernels; kernels.cpp may not see it.
+        if _room(str(file.relative_to(CORE))).startswith("isa") and file.name != "kernels.h":
+            found += re.findall(r"#include <(thread|mutex|vector|memory|new|atomic|future)>", file.read_text())
+        assert not found, file
 
 
 def test_only_the_runtime_names_openmp_and_the_blas():

@@ -194,7 +194,7 @@ def test_lists_of_activations():
         assert f'"{kind}"' in bits or f"acl.{kind}(" in bits
 
 
-@pytest.mark.parametrize("activation", [*ACTIVATIONS, acl.LeakyReLU(-1.0)], ids=str)
+@pytest.mark.parametrize("activation", [*ACTIVATIONS, acl.LeakyReLU(-1.0), acl.LeakyReLU(1.0)], ids=str)
 def test_odd_activations(activation):
     u = np.array([-3.0, -0.7, 0.2, 5.0])
     h = reference.activate(activation, u)

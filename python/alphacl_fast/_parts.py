@@ -180,8 +180,9 @@ class MadeOfParts(NotAnArray):
     def __repr__(self) -> str:
         """Name and arguments, then what a subclass has added; of arrays their shape and dtype."""
         shown = []
-        for name in dict.fromkeys((*self._parts, *vars(self))):
-            value = getattr(self, name)
+        held = vars(self)
+        for name in dict.fromkeys((*(part for part in self._parts if part in held), *held)):
+            value = held[name]
             if is_array(value):
                 shown.append(f"{name}={tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}")
             elif value is not None and not name.startswith("_"):

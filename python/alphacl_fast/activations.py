@@ -53,4 +53,6 @@ def compiled_form(activation: Any) -> tuple[str, float]:
 
 def is_odd(activation: Any) -> bool:
     """Whether h(−u) = −h(u), so that w and −w are the same node."""
+    if isinstance(activation, LeakyReLU):
+        return activation.slope == 1
     return activation == "linear" or (isinstance(activation, Monomial) and activation.q % 2 == 1)

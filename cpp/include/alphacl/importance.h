@@ -102,8 +102,8 @@ class Importance {
   virtual void degrees(double* degree, double* row_sum) const = 0;
   /// out = (α + αᵀ) y, with or without the diagonal as in degrees(), so that diag(D) y − out is the Laplacian of the
   /// pairs. Also does degrees(), unless both pointers are null. Rows of y lie at least y.cols apart. `out` is double:
-  /// where β = α + αᵀ joins tight clusters, β_i y is nearly D_i y_i, and a rounding would be the same for all samples
-  /// of a cluster.
+  /// where a tiled β = α + αᵀ joins tight clusters, β_i y is nearly D_i y_i, and a rounding would be the same for all
+  /// samples of a cluster.
   virtual void symmetric_product(View<const T> y, View<double> out, double* degree, double* row_sum) const = 0;
   /// out = α y, y: N × q.
   virtual void matmul(View<const T> y, View<T> out) const = 0;

@@ -31,7 +31,7 @@ Covariance covariance(const Samples<T>& x, const Importance<T>& alpha) {
 template <class S>
 Covariance wide_covariance(View<const S> x, View<const S> x_aug, const Importance<double>& alpha) {
   Covariance wide = covariance<double>(SamplesOf<double, S>(x, x_aug), alpha);
-  if (cancelled(wide.sizes, wide_limits_for<S>(alpha.factor())) && few_pairs(x.rows, x.cols * x.cols))
+  if (cancelled(wide.sizes, wide_limits<S>) && few_pairs(x.rows, x.cols * x.cols))
     covariance_of_differences(x, x_aug, alpha, wide.matrix.data());
   return wide;
 }

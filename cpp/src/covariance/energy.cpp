@@ -138,7 +138,7 @@ Trace trace(const Samples<T>& f, const Importance<T>& alpha) {
 template <class S>
 Trace wide_trace(View<const S> f, View<const S> f_aug, const Importance<double>& alpha) {
   Trace wide = trace<double>(SamplesOf<double, S>(f, f_aug), alpha);
-  if (cancelled(wide.sizes, wide_limits_for<S>(alpha.factor())) && few_pairs(f.rows, f.cols))
+  if (cancelled(wide.sizes, wide_limits<S>) && few_pairs(f.rows, f.cols))
     wide.value = trace_of_differences(f, f_aug, alpha);
   return wide;
 }

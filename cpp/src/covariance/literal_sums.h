@@ -1,5 +1,5 @@
 // Literal sums over all pairs, from the differences x_i − x_j: the last resort where the Laplacian form cancels even in
-// double, because α joins only samples that are hundreds of times closer to each other than the data is wide. Private
+// double, because α joins only samples that are ten or more times closer to each other than the data is wide. Private
 // to the core.
 #pragma once
 

@@ -235,7 +235,7 @@ class GatedCov {
       work.sizes.result = norm_of(work.matrix.data(), d * d);
     }
     if constexpr (std::is_same_v<T, double>) {
-      if (few_pairs_ && cancelled(work.sizes, wide_limits_for<S>(phi))) sum_differences(work, scale);
+      if (few_pairs_ && cancelled(work.sizes, wide_limits<S>)) sum_differences(work, scale);
     }
   }
 

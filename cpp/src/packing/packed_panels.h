@@ -19,7 +19,6 @@ class PackedPanels {
     data_.resize(count_ * stride_ * panel_);
   }
 
-  bool empty() const { return data_.size() == 0; }
   index_t count() const { return count_; }           // panels
   index_t width() const { return count_ * panel_; }  // columns with the padding
   /// All panels from this row on, to be written.

@@ -345,11 +345,6 @@ void with_scores(const Pairs<S>& pairs, PairForm form, Care care, bool gradient,
   }
 }
 
-// The largest ‖minuend‖²/‖difference‖² that sums in T may have for a result of type S: they err by 6e-8 (float) or
-// 1e-16 (double) of the minuend.
-template <class T, class S>
-constexpr double largest_cancellation = sizeof(T) == 4 ? 64 : wide_limits<S>.minuend * wide_limits<S>.minuend;
-
 // grad_i = scale (Σ_j w_ij f_j − degree_i f_i), centred f. False where the sums cancel too much, or overflow in float
 // although their multiple by a small scale may not. of_scale: Σ_ij w_ij t_ij / scale.
 template <class T, class S>
@@ -376,7 +371,7 @@ bool write(const Pairs<S>& pairs, const ScoreTiles<T>& scores, const WeightedFea
     }
   *of_scale = scores.one_set() ? 0.5 * total : total;
   if (sizeof(T) == 4 && !std::isfinite(difference + poison)) return false;
-  return !(minuend > largest_cancellation<T, S> * difference);
+  return !(minuend > largest_cancellation_of_gradients<T, S> * difference);
 }
 
 // gradient(scores) returns whether its sums kept their digits; if not, it is called again with more care.

@@ -11,6 +11,7 @@ namespace alphacl {
 enum class Trans : bool { no = false, yes = true };
 
 /// c (m × n) = scale · op(a) op(b) + keep · c, op(a): m × k, op(b): k × n. Leading dimensions ≥ columns stored.
+/// Arguments are those of the BLAS, in its order.
 template <class T>
 void gemm(Trans ta, Trans tb, index_t m, index_t n, index_t k, T scale, const T* a, index_t lda, const T* b,
           index_t ldb, T keep, T* c, index_t ldc);

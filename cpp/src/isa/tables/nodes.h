@@ -20,8 +20,8 @@ template <class T>
 struct NodeKernels {
   /// out = scale · h'(p) u; u null: 1.
   void (*gate_row)(const NodeGate& h, const T* p, const T* u, T scale, index_t n, T* out);
-  /// u becomes h'(p)(u + shift) − gate · shift.
-  void (*gate_difference_row)(const NodeGate& h, const T* p, T shift, T gate, index_t n, T* u);
+  /// u becomes h'(p)(u + shift) − reference · shift.
+  void (*gate_difference_row)(const NodeGate& h, const T* p, T shift, T reference, index_t n, T* u);
   /// With δ = a − a': a becomes h'(p)(t − rδ), a' becomes h'(p') rδ. Returns Σ (a + a') − reference · Σ t, of the new
   /// a and a'.
   double (*gate_laplacian)(const NodeGate& h, const GateLaplacian<T>&);

@@ -12,7 +12,7 @@
 //     row n−1  [ line n−1    ]  [ line stride+n−1 ]
 //
 // 64 bytes are one cache line, and one, two or four registers of every instruction set: no load is split. The
-// stride is odd (PackedPanels): packing writes row r of every panel, lines that lie `stride` apart, and powers of two
+// stride of PackedPanels is odd: packing writes row r of every panel, lines that lie `stride` apart, and powers of two
 // apart they would share a few sets of the first-level cache.
 #pragma once
 
