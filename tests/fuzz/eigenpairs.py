@@ -221,7 +221,8 @@ def _matrix(wide, wide_aug, node, weights, rough, alpha, act, dtype):
 
 
 def _near(what, ours, truth, slack):
-    beyond = math.copysign(math.inf, truth) if abs(truth) + slack > np.finfo(ours.dtype).max else truth
+    # Near the end of the range sums on the way may leave it.
+    beyond = math.copysign(math.inf, truth) if abs(truth) + slack > np.finfo(ours.dtype).max / 8 else truth
     check(
         abs(float(ours) - truth) <= slack or ours == beyond,
         f"{what} {float(ours):.6e}, at the weights returned {truth:.6e} ± {slack:.1e}",
