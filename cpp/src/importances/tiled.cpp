@@ -35,6 +35,13 @@ struct Work {
   Buffer<T> entries, transposed, product;
 };
 
+// Multiplies row i of a tile (ni × nj, row stride ld) with row_factor(i).
+template <class T>
+void scale_rows(T* tile, index_t ld, index_t ni, index_t nj) {
+  for (index_t i = 0; i < ni; ++i)
+    kernels<T>().scale_row(tile + i * ld, static_cast<T>(row_factor(i)), nj, tile + i * ld);
+}
+
 // Packs the centred samples; `length`, where it has room, gets the sink's length of each.
 template <class T>
 void pack_samples(const Samples<T>& x, const LaplacianSink<T>& sink, PackedPanels<T>& packed, Buffer<double>& length) {
@@ -90,9 +97,7 @@ void TiledImportance<T>::laplacian(const Samples<T>& x, LaplacianSink<T>& sink) 
         T* entries = work.entries.data();
         if (!half_tile(where, entries, tile_stride, sums, work.tile)) continue;
         // y_i = Σ_j (λ_i β_ij) x_j / λ_i, λ = row_factor: rows with equal entries then round differently.
-        for (index_t i = 0; i < ni; ++i)
-          kernel.scale_row(entries + i * tile_stride, static_cast<T>(row_factor(i)), where.nj,
-                           entries + i * tile_stride);
+        scale_rows(entries, tile_stride, ni, where.nj);
         kernel.multiply_tile({entries, tile_stride, ni, where.nj}, packed.read(j0), rows, wide,
                              prefetches ? &prefetch : nullptr);
       }
@@ -165,8 +170,7 @@ void TiledImportance<T>::symmetric_product(View<const T> y, View<double> out, do
       }
       if (q == 0) continue;
       // out_i = Σ_j (λ_i β_ij) y_j / λ_i, λ = row_factor: rows with equal entries then round differently.
-      for (index_t i = 0; i < ni; ++i)
-        kernel.scale_row(entries + i * nj, static_cast<T>(row_factor(i)), nj, entries + i * nj);
+      scale_rows(entries, nj, ni, nj);
       for (index_t k = 0; k < nj; k += most_added) {
         gemm<T>(Trans::no, Trans::no, ni, q, std::min(most_added, nj - k), T(1), entries + k, nj, y.row(j0 + k),
                 y.stride, T(0), work.product.data(), q);

@@ -1,58 +1,7 @@
 // Kernels of cosine series. Included inside the anonymous namespace of kernels.cpp.
 
-// cos θ and sin θ for |θ| ≤ π by Taylor series at θ/4 and two doublings (error 4e-16), then cos kθ, sin kθ by
-// rotation: kmax ≤ 100 steps add less than 1e-14.
-template <class T>
-void series_features(const double* theta, index_t n, const double* coefficients, index_t kmax, T* out, index_t ld) {
-  constexpr index_t lanes = 64;
-  double c1[lanes], s1[lanes], ck[lanes], sk[lanes];
-  for (index_t a0 = 0; a0 < n; a0 += lanes) {
-    const index_t na = n - a0 < lanes ? n - a0 : lanes;
-#pragma omp simd
-    for (index_t a = 0; a < na; ++a) {
-      const double q = 0.25 * theta[a0 + a], q2 = q * q;
-      double s = -7.6471637318198164759e-13;  // −1/15!, …
-      s = s * q2 + 1.6059043836821614599e-10;
-      s = s * q2 - 2.5052108385441718775e-8;
-      s = s * q2 + 2.7557319223985890653e-6;
-      s = s * q2 - 1.9841269841269841270e-4;
-      s = s * q2 + 8.3333333333333333333e-3;
-      s = s * q2 - 1.6666666666666666667e-1;
-      s = s * q2 * q + q;
-      // 1 − cos keeps its digits under doubling: v = 1 − cos q = 2 sin²(q/2).
-      double v = 4.7794773323873852974e-14;  // 1/16!, …
-      v = -v * q2 + 1.1470745597729724714e-11;
-      v = -v * q2 + 2.0876756987868098979e-9;
-      v = -v * q2 + 2.7557319223985890653e-7;
-      v = -v * q2 + 2.4801587301587301587e-5;
-      v = -v * q2 + 1.3888888888888888889e-3;
-      v = -v * q2 + 4.1666666666666666667e-2;
-      v = (-v * q2 + 0.5) * q2;
-      const double s2 = 2 * s * (1 - v), v2 = 2 * s * s;
-      s1[a] = 2 * s2 * (1 - v2);
-      c1[a] = 1 - 2 * s2 * s2;
-      ck[a] = 1;
-      sk[a] = 0;
-    }
-    for (index_t a = 0; a < na; ++a) out[(a0 + a) * ld] = static_cast<T>(coefficients[0]);
-    for (index_t k = 1; k <= kmax; ++k) {
-      const double coefficient = coefficients[k];
-#pragma omp simd
-      for (index_t a = 0; a < na; ++a) {
-        const double c = ck[a] * c1[a] - sk[a] * s1[a];
-        sk[a] = sk[a] * c1[a] + ck[a] * s1[a];
-        ck[a] = c;
-      }
-      T* cosine = out + a0 * ld + 2 * k - 1;
-      for (index_t a = 0; a < na; ++a) {
-        cosine[a * ld] = static_cast<T>(coefficient * ck[a]);
-        cosine[a * ld + 1] = static_cast<T>(coefficient * sk[a]);
-      }
-    }
-  }
-}
-
-// cos θ and sin θ for |θ| ≤ π: Taylor series at θ/4, then two doublings. An error of 1e-10 is enough for float32.
+// cos θ and sin θ for |θ| ≤ π: Taylor series at θ/4, then two doublings. T double: error 4e-16; float: 1e-10
+// is enough.
 template <class T, class V>
 inline void cosine_and_sine(V theta, V* cosine, V* sine) {
   const V q = 0.25 * theta, q2 = q * q;
@@ -80,6 +29,37 @@ inline void cosine_and_sine(V theta, V* cosine, V* sine) {
   const V s2 = 2.0 * s * (1.0 - v), v2 = 2.0 * s * s;
   *sine = 2.0 * s2 * (1.0 - v2);
   *cosine = 1.0 - 2.0 * s2 * s2;
+}
+
+// cos kθ and sin kθ by rotation: kmax ≤ 100 steps add less than 1e-14.
+template <class T>
+void series_features(const double* theta, index_t n, const double* coefficients, index_t kmax, T* out, index_t ld) {
+  constexpr index_t lanes = 64;
+  double c1[lanes], s1[lanes], ck[lanes], sk[lanes];
+  for (index_t a0 = 0; a0 < n; a0 += lanes) {
+    const index_t na = n - a0 < lanes ? n - a0 : lanes;
+#pragma omp simd
+    for (index_t a = 0; a < na; ++a) {
+      cosine_and_sine<double>(theta[a0 + a], &c1[a], &s1[a]);
+      ck[a] = 1;
+      sk[a] = 0;
+    }
+    for (index_t a = 0; a < na; ++a) out[(a0 + a) * ld] = static_cast<T>(coefficients[0]);
+    for (index_t k = 1; k <= kmax; ++k) {
+      const double coefficient = coefficients[k];
+#pragma omp simd
+      for (index_t a = 0; a < na; ++a) {
+        const double c = ck[a] * c1[a] - sk[a] * s1[a];
+        sk[a] = sk[a] * c1[a] + ck[a] * s1[a];
+        ck[a] = c;
+      }
+      T* cosine = out + a0 * ld + 2 * k - 1;
+      for (index_t a = 0; a < na; ++a) {
+        cosine[a * ld] = static_cast<T>(coefficient * ck[a]);
+        cosine[a * ld + 1] = static_cast<T>(coefficient * sk[a]);
+      }
+    }
+  }
 }
 
 constexpr index_t series_vectors = 4;  // vectors of samples in a block
