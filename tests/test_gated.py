@@ -69,6 +69,20 @@ def test_narrow_gaussian_of_scalars_shared_by_all_nodes(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [384, 512, 1000])
+@pytest.mark.parametrize("method", ["fourier", "tiles"])
+def test_a_view_without_spread_beside_one_with_gates(method, n, dtype):
+    """Of the first view nothing is left but the rounding of two equal numbers, each four times the result."""
+    x = np.ones((n, 1), dtype)
+    x_aug = inside(x + 0.8 * np.random.default_rng(n).standard_normal((n, 1)), dtype)
+    ours = acl.gated_cov(
+        x, x_aug, np.ones((1, 1), dtype), activation="relu", alpha=acl.Gaussian(x, 0.16, method=method)
+    )
+    truth = reference.gated_cov(x, x_aug, np.ones((1, 1)), activation="relu")
+    assert_contract(ours, truth, lambda: truth, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_an_offset_of_the_data(dtype):
     """Linear nodes do not see it; gates that are all open cancel in float32 and are computed again in double."""
     x, x_aug = two_views(300, 5, dtype, seed=6)

@@ -126,6 +126,16 @@ def test_a_random_start_with_next_to_nothing_of_the_top():
     np.testing.assert_allclose(found.eigenvalue, -1.67, rtol=1e-4)
 
 
+def test_the_second_of_close_eigenvalues_is_rarely_missed():
+    spectrum = np.concatenate([[-5.005, -5.011, -5.0174], -np.linspace(5.036, 9.2, 29)])
+    q = np.linalg.qr(np.random.default_rng(1).standard_normal((5000, 32, 32)))[0]
+    a = (q * spectrum) @ q.transpose(0, 2, 1)
+    found = acl.power_iteration((0.5 * (a + a.transpose(0, 2, 1))).astype(np.float32), gap=True, tol=1.2e-5)
+    assert found.converged.all()
+    # 58 tol ‖A‖ lie between the second and the third. With the tolerance of the first, 14 were missed.
+    assert (np.abs(found.gap - 0.006) > 1e-3).sum() <= 4
+
+
 @pytest.mark.parametrize("d", [2, 3, 5, 12])
 def test_a_full_space_is_enough(d):
     rng = np.random.default_rng(d)

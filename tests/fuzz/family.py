@@ -197,7 +197,8 @@ def alpha_cl_loss(case):
     reduction = case.pick(["mean", "sum"])
     case.note(f"reduction {reduction}")
     given, compiled = (lambda a, b: alpha) if case.chance(0.3) else alpha, 0.05
-    if case.chance(0.15):
+    of_a_loss = case.chance(0.15)
+    if of_a_loss:
         case.note("with the importance of a loss")
         unit = typical_square(case, z)
         loss = acl.losses.InfoNCE(tau=unit if 1e-20 < unit < 1e30 else 1.0)
@@ -205,6 +206,10 @@ def alpha_cl_loss(case):
     value = call(case, lambda a, b: acl.losses.alpha_cl_loss(a, b, given, reduction=reduction), made, compiled)
     factor = -2.0 * n if reduction == "mean" else -2.0 * n * n
     exact, rough = dense_pair(alpha, n, case.dtype)
+    if of_a_loss:
+        # The offset is stored in double: what its last digit moves in exp(offset − score), in the type of the data.
+        moved = np.abs(exact) * eps(np.float64) * np.abs(numpy_of(alpha.offset))[:, None]
+        rough = rough + (np.abs(rough - exact) + moved).astype(rough.dtype)
     kind, narrow = exact_type(case.dtype), case.dtype.type
     truth = acl.reference.energy(z, z_aug, exact, dtype=kind) * factor
     absolute = abs(factor) / 2 * absolute_term(alpha, exact, rough, z, z_aug, case.dtype)

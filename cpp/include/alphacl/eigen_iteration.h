@@ -105,8 +105,9 @@ class EigenIteration {
   T* row(index_t r) const { return storage_ + r * ld_; }
   // One product is kept back for judge().
   bool spent() const { return products_ + 1 >= options_.max_iter; }
-  // Below the tolerance, because the candidate is still to be rounded.
-  double target() const { return 0.8 * options_.tol * norm_; }
+  // Below the tolerance, because the candidate is still to be rounded. With a vector to stay orthogonal to, far below:
+  // a share s of the second eigenvector, s · (λ₂ − λ₃) of the residual, must show while λ₃ passes for λ₂.
+  double target() const { return (first_ == 0 ? 0.05 : 0.8) * options_.tol * norm_; }
 
   // (ε ‖A‖)²: a shorter vector is nothing but rounding.
   double negligible() const {

@@ -346,7 +346,8 @@ double GramSink<T>::minuend() const {
 template <class T>
 GramNorms GramSink<T>::finish(double scale, double* out) const {
   const index_t d = x_.features(), panel = kernels<T>().panel, tiles = UpperTiles<T>::entries(d);
-  Buffer<double> weighted(panels_), totals(panels_);
+  Buffer<double> weighted(panels_), squares(panels_, 0.0), totals(panels_, 0.0);
+  Buffer<double> squared;  // 2(ΦᵀX)ᵀ(ΦᵀX), upper triangle
   double terms = terms_ * terms_;
   parallel_for(panels_, [&](index_t pb, int) {
     double tile[most_panel * most_panel];
@@ -371,7 +372,8 @@ GramNorms GramSink<T>::finish(double scale, double* out) const {
     Buffer<double> moments(rank_ * wide_, 0.0);  // ΦᵀX
     for (index_t g = 0; g < moment_groups_; ++g)
       for (index_t e = 0; e < rank_ * wide_; ++e) moments[e] += moments_[g * rank_ * wide_ + e];
-    syrk<double>(d, rank_, -2.0, moments.data(), wide_, 1.0, out, d);
+    squared.resize(d * d);
+    syrk<double>(d, rank_, 2.0, moments.data(), wide_, 0.0, squared.data(), d);
     // A moment m = Σ_i φ_i x_i enters as −2 m mᵀ, whose error is 2√2 ‖m‖ times the root of Σ_i φ_i² ‖x_i‖² (times ε).
     for (index_t l = 0; squares_.size() > 0 && l < rank_; ++l) {
       const double* moment = moments.data() + l * wide_;
@@ -380,22 +382,28 @@ GramNorms GramSink<T>::finish(double scale, double* out) const {
       terms += 8 * kernels<double>().dot(moment, moment, wide_) * square;
     }
   }
+  // The norm of a symmetric matrix over its rows a of a panel: `row` begins on the diagonal and has n numbers.
+  const auto add_row = [](double norm, const double* row, index_t n) {
+    return std::hypot(norm, std::hypot(row[0], std::sqrt(2.0) * norm_of(row + 1, n - 1)));
+  };
   parallel_for(panels_, [&](index_t pa, int) {
-    double norm = 0;
     for (index_t a = pa * panel; a < std::min(d, (pa + 1) * panel); ++a) {
-      double* row = out + a * d;
-      kernels<double>().scale_row(row + a, scale, d - a, row + a);
-      for (index_t b = a + 1; b < d; ++b) out[b * d + a] = row[b];
-      norm = std::hypot(norm, std::hypot(row[a], std::sqrt(2.0) * norm_of(row + a + 1, d - a - 1)));
+      double* row = out + a * d + a;
+      if (rank_ > 0) {
+        const double* subtrahend = squared.data() + a * d + a;
+        squares[pa] = add_row(squares[pa], subtrahend, d - a);
+        for (index_t b = 0; b < d - a; ++b) row[b] -= subtrahend[b];
+      }
+      kernels<double>().scale_row(row, scale, d - a, row);
+      for (index_t b = 1; b < d - a; ++b) row[b * d] = row[b];
+      totals[pa] = add_row(totals[pa], row, d - a);
     }
-    totals[pa] = norm;
   });
-  GramNorms norms = {0, 0, std::fabs(scale) * std::sqrt(terms)};
-  for (index_t p = 0; p < panels_; ++p) {
-    norms.weighted = std::hypot(norms.weighted, std::fabs(scale) * weighted[p]);
-    norms.total = std::hypot(norms.total, totals[p]);
-  }
-  return norms;
+  const auto norm = [](const Buffer<double>& parts) {
+    return norm_of(parts.data(), static_cast<index_t>(parts.size()));
+  };
+  const double unit = std::fabs(scale);
+  return {unit * std::max(norm(weighted), norm(squares)), norm(totals), unit * std::sqrt(terms)};
 }
 
 template class GramSink<float>;

@@ -7,9 +7,10 @@
 
 namespace alphacl {
 
-/// Frobenius norms: of the result without its term (ΦᵀX)ᵀ(ΦᵀX), of the result, and of the terms that may cancel.
+/// Frobenius norms: of the larger of the two parts that the result is the difference of, the weighted products and
+/// 2(ΦᵀX)ᵀ(ΦᵀX); of the result; and of the terms that may cancel.
 struct GramNorms {
-  double weighted, total, terms;
+  double parts, total, terms;
 };
 
 /// Collects the Laplacian form as a d × d matrix.

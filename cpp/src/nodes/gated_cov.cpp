@@ -226,12 +226,14 @@ class GatedCov {
     work.matrix.resize(d * d);
     const double scale = 1 / (2.0 * static_cast<double>(n) * static_cast<double>(n));
     const GramNorms norms = sink.finish(scale, work.matrix.data());
-    work.sizes = {norms.weighted, norms.terms, norms.total};
+    work.sizes = {norms.parts, norms.terms, norms.total};
     if (phi == nullptr) {
       // All samples open in x, in their order.
       std::copy_n(work.x_rows.data(), open.x, work.rows.data() + open.both);
       std::inplace_merge(work.rows.data(), work.rows.data() + open.both, work.rows.data() + open.both + open.x);
-      work.sizes.terms = subtract_product(*alpha, open.both + open.x, scale, work);
+      const GramNorms product = subtract_product(*alpha, open.both + open.x, scale, work);
+      work.sizes.minuend = std::max(work.sizes.minuend, product.total);
+      work.sizes.terms = product.terms;
       work.sizes.result = norm_of(work.matrix.data(), d * d);
     }
     if constexpr (std::is_same_v<T, double>) {
@@ -331,10 +333,10 @@ class GatedCov {
     return mean_.data();
   }
 
-  // matrix −= scale · X̃ᵀ(α + αᵀ)X̃ over the samples work.rows[0 … n), whose gates are open. Returns the norm of the
-  // terms.
-  double subtract_product(const Importance<T>& alpha, index_t n, double scale, Work& work) {
-    if (n == 0) return 0;
+  // matrix −= scale · X̃ᵀ(α + αᵀ)X̃ over the samples work.rows[0 … n), whose gates are open. Returns the norms of this
+  // product.
+  GramNorms subtract_product(const Importance<T>& alpha, index_t n, double scale, Work& work) {
+    if (n == 0) return {0, 0, 0};
     const index_t d = x_.cols;
     const auto part = alpha.restricted(work.rows.data(), n);
     const GatedSamples<T, S> samples(x_, x_aug_, work.shift, work.gates.data(), work.gates_aug.data(), work.rows.data(),
@@ -345,7 +347,7 @@ class GatedCov {
     work.product.resize(d * d);
     const GramNorms norms = sink.finish(scale, work.product.data());
     for (index_t e = 0; e < d * d; ++e) work.matrix[e] += work.product[e];
-    return norms.terms;
+    return norms;
   }
 
   View<const S> x_, x_aug_, weights_;
