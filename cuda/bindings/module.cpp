@@ -1,4 +1,4 @@
-// The compiled module alphacl_fast._cuda: a table of contents. So far it says what it is and what it runs on.
+// The compiled module alphacl_fast._cuda: a table of contents.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -32,9 +32,16 @@ py::dict build_info() {
 }
 
 }  // namespace
+
+namespace bindings {
+
+void register_gated(py::module_& m);
+
+}  // namespace bindings
 }  // namespace alphacl::cuda
 
 PYBIND11_MODULE(_cuda, m, pybind11::mod_gil_not_used()) {
   m.doc() = "Compiled CUDA kernels of alphacl_fast. Private: the public functions are those of the package.";
   m.def("build_info", &alphacl::cuda::build_info);
+  alphacl::cuda::bindings::register_gated(m);
 }

@@ -1,6 +1,8 @@
 // The CUDA toolkit, the driver and the devices. Compiled by the C++ compiler there are none.
 #include "runtime/device.h"
 
+#include "runtime/stream.h"
+
 #ifdef __CUDACC__
 #include <cuda_runtime_api.h>
 #endif
@@ -36,12 +38,22 @@ std::vector<Device> devices() {
   }
   return found;
 }
+
+int set_device(int device) {
+  int before = 0;
+  cudaError_t error = cudaGetDevice(&before);
+  if (error == cudaSuccess && before != device) error = cudaSetDevice(device);
+  if (error != cudaSuccess) throw CudaError("device " + std::to_string(device) + ": " + cudaGetErrorString(error));
+  return before;
+}
 #else
 std::string toolkit() { return "emulated"; }
 
 std::string driver() { return ""; }
 
 std::vector<Device> devices() { return {}; }
+
+int set_device(int) { return 0; }
 #endif
 
 }  // namespace alphacl::cuda

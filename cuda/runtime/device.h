@@ -22,4 +22,7 @@ std::string driver();
 /// The devices that this process may use; none without a driver, or with one that is too old.
 std::vector<Device> devices();
 
+/// Makes a device the current one of this thread; throws CudaError where that fails. Returns the one before.
+int set_device(int device);
+
 }  // namespace alphacl::cuda

@@ -1,0 +1,129 @@
+// Reads tensors through their Python attributes.
+#include "tensors.h"
+
+#include <pybind11/stl.h>
+
+#include <algorithm>
+
+#include "runtime/device.h"
+
+namespace alphacl::cuda::bindings {
+namespace {
+
+std::string shape_text(std::initializer_list<index_t> shape) {
+  std::string text;
+  for (const index_t length : shape)
+    text += (text.empty() ? "" : ", ") + (length == any ? "any" : std::to_string(length));
+  return "(" + text + (shape.size() == 1 ? ",)" : ")");
+}
+
+std::string text(const std::vector<index_t>& lengths) {
+  py::tuple t(lengths.size());
+  for (std::size_t i = 0; i < lengths.size(); ++i) t[i] = lengths[i];
+  return py::str(t);
+}
+
+template <class S>
+constexpr const char* name_of = sizeof(S) == 4 ? "float32" : "float64";
+template <>
+constexpr const char* name_of<std::int64_t> = "int64";
+template <>
+constexpr const char* name_of<bool> = "bool";
+
+template <class S>
+void check_dtype(const char* name, const Tensor& t) {
+  if (t.dtype != name_of<S>) refuse(name, name_of<S>, t.dtype);
+}
+
+}  // namespace
+
+void refuse(const char* name, const std::string& expected, const std::string& got) {
+  throw py::value_error(std::string(name) + ": expected " + expected + ", got " + got);
+}
+
+Tensor::Tensor(const char* name, const py::handle& t) {
+  if (!py::hasattr(t, "data_ptr"))
+    throw py::type_error(std::string(name) + ": expected a torch tensor, got " +
+                         std::string(py::str(py::type::handle_of(t).attr("__name__"))));
+  data = reinterpret_cast<void*>(t.attr("data_ptr")().cast<std::uintptr_t>());
+  dtype = py::str(t.attr("dtype"));
+  dtype = dtype.substr(dtype.find('.') + 1);
+  shape = t.attr("shape").cast<std::vector<index_t>>();
+  strides = t.attr("stride")().cast<std::vector<index_t>>();
+  device = t.attr("device");
+}
+
+bool is_double(const char* name, const Tensor& x) {
+  if (x.dtype != "float32" && x.dtype != "float64") refuse(name, "float32 or float64", x.dtype);
+  return x.dtype == "float64";
+}
+
+template <class S>
+View<const S> view(const char* name, const Tensor& t, index_t rows, index_t cols) {
+  check_dtype<S>(name, t);
+  const bool column = t.shape.size() == 1;
+  const std::string expected = "shape " + shape_text({rows, cols}), got = text(t.shape);
+  if (!column && t.shape.size() != 2) refuse(name, expected, got);
+  const index_t n = t.shape[0], d = column ? 1 : t.shape[1];
+  if ((rows != any && n != rows) || (cols != any && d != cols)) refuse(name, expected, got);
+  if (n == 0) refuse(name, "at least one row", "shape " + got);
+  if (n > most_samples || d > most_samples)
+    refuse(name, "at most " + std::to_string(most_samples) + " rows and columns on the GPU", "shape " + got);
+  const bool adjacent = column ? n == 1 || t.strides[0] == 1 : d <= 1 || t.strides[1] == 1;
+  if (!column && !adjacent) refuse(name, "rows of adjacent entries", "strides " + text(t.strides));
+  return {static_cast<const S*>(t.data), n, d, column || n > 1 ? t.strides[0] : d};
+}
+
+template <class S>
+S* entries(const char* name, const Tensor& t, std::initializer_list<index_t> shape) {
+  check_dtype<S>(name, t);
+  if (t.shape != std::vector<index_t>(shape)) refuse(name, "shape " + shape_text(shape), text(t.shape));
+  index_t step = 1;
+  for (std::size_t axis = t.shape.size(); axis-- > 0; step *= t.shape[axis])
+    if (t.shape[axis] > 1 && t.strides[axis] != step) refuse(name, "a contiguous tensor", "strides " + text(t.strides));
+  return static_cast<S*>(t.data);
+}
+
+template View<const float> view<float>(const char*, const Tensor&, index_t, index_t);
+template View<const double> view<double>(const char*, const Tensor&, index_t, index_t);
+template float* entries<float>(const char*, const Tensor&, std::initializer_list<index_t>);
+template double* entries<double>(const char*, const Tensor&, std::initializer_list<index_t>);
+template std::int64_t* entries<std::int64_t>(const char*, const Tensor&, std::initializer_list<index_t>);
+template bool* entries<bool>(const char*, const Tensor&, std::initializer_list<index_t>);
+
+CurrentStream::CurrentStream(const Tensor& x) {
+  memory_.device = x.device;
+#ifdef ALPHACL_CUDA_EMULATED
+  if (std::string(py::str(x.device.attr("type"))) != "cpu")
+    throw py::type_error("the emulated kernels read the memory of the CPU, got a tensor on " +
+                         std::string(py::str(x.device)));
+#else
+  if (std::string(py::str(x.device.attr("type"))) != "cuda")
+    throw py::type_error("expected tensors on a CUDA device, got one on " + std::string(py::str(x.device)));
+  const int device = x.device.attr("index").cast<int>();
+  before_ = set_device(device);
+  const py::object stream = py::module_::import("torch").attr("cuda").attr("current_stream")(x.device);
+  handle_ = reinterpret_cast<void*>(stream.attr("cuda_stream").cast<std::uintptr_t>());
+#endif
+}
+
+CurrentStream::~CurrentStream() {
+#ifndef ALPHACL_CUDA_EMULATED
+  set_device(before_);
+#endif
+}
+
+void CurrentStream::check(const char* name, const Tensor& t) const {
+  if (!t.device.equal(memory_.device))
+    throw py::value_error(std::string(name) + ": expected a tensor on " + std::string(py::str(memory_.device)) +
+                          " like the others, got one on " + std::string(py::str(t.device)));
+}
+
+void* CurrentStream::TorchMemory::bytes(std::size_t count) {
+  const py::module_ torch = py::module_::import("torch");
+  held_.push_back(torch.attr("empty")(std::max<std::size_t>(count, 1), py::arg("dtype") = torch.attr("uint8"),
+                                      py::arg("device") = device));
+  return reinterpret_cast<void*>(held_.back().attr("data_ptr")().cast<std::uintptr_t>());
+}
+
+}  // namespace alphacl::cuda::bindings

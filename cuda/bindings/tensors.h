@@ -1,0 +1,72 @@
+// From torch tensors to views. Every size that the kernels rely on is checked here: whatever Python passes, no memory
+// outside a tensor is touched. Nothing is converted or copied, and torch is not linked: a tensor is what has
+// data_ptr(), shape, stride() and device.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "alphacl/view.h"
+#include "runtime/stream.h"
+
+namespace alphacl::cuda::bindings {
+
+namespace py = pybind11;
+
+constexpr index_t any = -1;  // a length that may be anything
+
+[[noreturn]] void refuse(const char* name, const std::string& expected, const std::string& got);
+
+/// A tensor as Python shows it.
+struct Tensor {
+  void* data;
+  std::string dtype;  // float32, float64, int64, ...
+  std::vector<index_t> shape, strides;
+  py::object device;
+
+  Tensor(const char* name, const py::handle& t);
+};
+
+/// Whether x, the tensor that decides the type of an operation, holds float64 (else float32; others are refused).
+bool is_double(const char* name, const Tensor& x);
+
+/// (rows, cols), or (rows,) as one column; at least one row, each of adjacent entries.
+template <class S>
+View<const S> view(const char* name, const Tensor& t, index_t rows = any, index_t cols = any);
+
+/// The entries of a contiguous tensor of the given shape, to be written.
+template <class S>
+S* entries(const char* name, const Tensor& t, std::initializer_list<index_t> shape);
+
+/// The current stream of a device, which is the current device during its life; workspaces come from torch's allocator,
+/// which hands memory on in the order of the stream.
+class CurrentStream {
+ public:
+  explicit CurrentStream(const Tensor& x);
+  ~CurrentStream();
+  CurrentStream(const CurrentStream&) = delete;
+  CurrentStream& operator=(const CurrentStream&) = delete;
+
+  /// Refuses a tensor on another device.
+  void check(const char* name, const Tensor& t) const;
+  Stream stream() { return {handle_, memory_}; }
+
+ private:
+  class TorchMemory final : public Workspace {
+   public:
+    void* bytes(std::size_t count) override;
+    py::object device;
+
+   private:
+    std::vector<py::object> held_;
+  };
+
+  TorchMemory memory_;
+  void* handle_ = nullptr;
+  int before_ = 0;
+};
+
+}  // namespace alphacl::cuda::bindings
