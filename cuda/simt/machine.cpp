@@ -1,0 +1,287 @@
+// Runs the blocks of a launch: threads as fibers that wait at barriers and warp collectives, in an order that one sets.
+//
+// ALPHACL_SIMT_ORDER=0 (or unset): threads and blocks in order; 1: backwards; another number: the seed of a new random
+// order at every turn. Shared memory is filled anew for every block, with NaN in order 0 and other bytes elsewhere, so
+// that two orders give other bits where a barrier is missing or where somebody reads what nobody wrote.
+// -fsanitize=thread: fibers are threads, ordered by __syncthreads and __syncwarp alone, so that a race in shared or
+// global memory is reported whatever the order. -fsanitize=memory: shared memory begins uninitialised.
+#undef _FORTIFY_SOURCE  // its longjmp refuses to go to another stack
+#include "simt/machine.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "simt/fiber.h"
+
+namespace simt {
+namespace {
+
+constexpr unsigned most_threads = 1024;
+constexpr std::size_t most_shared = 227 * 1024;
+
+enum class State { ready, at_block, at_warp, done };
+
+struct Thread {
+  Fiber fiber;
+  State state;
+  Place place;  // of its last barrier or collective
+  uint3 index;
+};
+
+struct Warp {
+  Deposits deposits[2];  // of two collectives in turn: no lane can be two ahead
+  unsigned lanes;        // a bit for each that there is
+  unsigned arrived, turn;
+  Place place;
+};
+
+// Plain arrays, because ThreadSanitizer would see the operators of a container.
+struct Machine {
+  Fiber scheduler{};
+  Thread threads[most_threads]{};
+  Warp warps[most_threads / warp_size]{};
+  unsigned created = 0;                      // fibers with a stack
+  unsigned count = 0;                        // threads of a block
+  unsigned current = 0, alive = 0;           // the thread that runs; how many have not left
+  unsigned arrived = 0, turn = 0;            // at the barrier
+  char begun = 0, ended = 0, barriers[2]{};  // their addresses are what ThreadSanitizer orders by
+  unsigned char* shared = nullptr;
+  std::size_t shared_bytes = 0;
+  std::vector<void*> spent;  // with ThreadSanitizer, shared memory is kept to the end of the launch
+  dim3 grid, block;
+  uint3 block_index{};
+  void (*body)(void*) = nullptr;
+  void* arguments = nullptr;
+
+  Machine() { scheduler.started = true; }
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+  ~Machine() {
+    for (unsigned t = 0; t < created; ++t) destroy(threads[t].fiber);
+  }
+};
+
+thread_local std::unique_ptr<Machine> owned;
+thread_local Machine* machine = nullptr;  // the same one, at the price of a load
+
+SIMT_QUIET bool same(Place a, Place b) { return a.line == b.line && std::strcmp(a.file, b.file) == 0; }
+
+SIMT_QUIET void wait(State state) {
+  Thread& thread = machine->threads[machine->current];
+  thread.state = state;
+  switch_fibers(thread.fiber, machine->scheduler, state == State::done);
+}
+
+SIMT_QUIET void enter() {
+  Machine& m = *machine;
+  SIMT_ASAN(__sanitizer_finish_switch_fiber(nullptr, &m.scheduler.stack, &m.scheduler.size);)
+  SIMT_TSAN(__tsan_acquire(&m.begun);)
+  m.body(m.arguments);
+  SIMT_TSAN(__tsan_release(&m.ended);)
+  --m.alive;
+  wait(State::done);
+}
+
+class Order {
+ public:
+  explicit Order(const char* text) {
+    if (text == nullptr) return;
+    char* end;
+    number_ = std::strtoul(text, &end, 10);
+    if (end == text || *end != '\0') {
+      std::fprintf(stderr, "simt: ALPHACL_SIMT_ORDER: expected a number, got '%s'\n", text);
+      std::abort();
+    }
+    random_ = number_;
+  }
+
+  int fill() const { return number_ == 0 ? 0xff : static_cast<int>(0x40 + number_ % 63); }
+
+  std::vector<std::size_t> sequence(std::size_t count) const {
+    std::vector<std::size_t> turn(count);
+    for (std::size_t i = 0; i < count; ++i) turn[i] = number_ == 1 ? count - 1 - i : i;
+    return turn;
+  }
+
+  void shuffle(std::vector<std::size_t>& turn) {
+    for (std::size_t i = number_ > 1 ? turn.size() : 0; i > 1; --i) {
+      random_ = random_ * 6364136223846793005u + 1442695040888963407u;
+      std::swap(turn[i - 1], turn[(random_ >> 33) % i]);
+    }
+  }
+
+ private:
+  unsigned long number_ = 0;
+  std::uint64_t random_ = 0;
+};
+
+SIMT_QUIET void prepare_block(Machine& m, uint3 index, int fill) {
+  void* memory = nullptr;
+  if (posix_memalign(&memory, 128, std::max<std::size_t>(m.shared_bytes, 1)) != 0) std::abort();
+  std::memset(memory, fill, m.shared_bytes);
+  SIMT_MSAN(__msan_poison(memory, m.shared_bytes);)
+  m.shared = static_cast<unsigned char*>(memory);
+  m.block_index = index;
+  m.alive = m.count;
+  m.arrived = 0;
+  SIMT_TSAN(__tsan_release(&m.begun);)
+  for (unsigned t = 0; t < m.count; ++t) {
+    const unsigned before = t / warp_size * warp_size, lanes = std::min(m.count - before, warp_size);
+    m.warps[t / warp_size].lanes = ~0u >> (warp_size - lanes);
+    m.warps[t / warp_size].arrived = 0;
+    Thread& thread = m.threads[t];
+    thread.state = State::ready;
+    thread.index = {t % m.block.x, t / m.block.x % m.block.y, t / m.block.x / m.block.y};
+    prepare(thread.fiber, enter);
+  }
+}
+
+SIMT_QUIET void run_block(Machine& m, Order& order, std::vector<std::size_t>& turn) {
+  while (m.alive > 0) {
+    order.shuffle(turn);
+    bool moved = false;
+    for (const std::size_t t : turn) {
+      if (m.threads[t].state != State::ready) continue;
+      m.current = static_cast<unsigned>(t);
+      moved = true;
+      switch_fibers(m.scheduler, m.threads[t].fiber, false);
+    }
+    for (unsigned t = 0; t < m.count && !moved; ++t) {  // who waits says where
+      m.current = t;
+      if (m.threads[t].state != State::done) fail("waits for threads that do not come", m.threads[t].place);
+    }
+  }
+#ifdef __SANITIZE_THREAD__
+  for (unsigned t = 0; t < m.count; ++t) __tsan_destroy_fiber(m.threads[t].fiber.tsan);
+  m.spent.push_back(m.shared);
+#else
+  std::free(m.shared);
+#endif
+}
+
+// What a GPU of compute capability 8.0 or newer refuses; of shared memory an H100 has the most.
+cudaError_t refusal(dim3 grid, dim3 block, std::size_t shared) {
+  if (shared > most_shared) return cudaErrorInvalidValue;
+  const bool blocks =
+      grid.x > 0 && grid.y > 0 && grid.z > 0 && grid.x <= 0x7fffffffu && grid.y <= 65535 && grid.z <= 65535;
+  const bool threads = block.x > 0 && block.y > 0 && block.z > 0 && block.x <= 1024 && block.y <= 1024 && block.z <= 64;
+  if (!blocks || !threads || block.x * block.y * block.z > most_threads) return cudaErrorInvalidConfiguration;
+  return cudaSuccess;
+}
+
+}  // namespace
+
+SIMT_QUIET uint3 thread_index() { return machine->threads[machine->current].index; }
+SIMT_QUIET uint3 block_index() { return machine->block_index; }
+SIMT_QUIET dim3 block_dim() { return machine->block; }
+SIMT_QUIET dim3 grid_dim() { return machine->grid; }
+SIMT_QUIET unsigned lane() { return machine->current % warp_size; }
+
+SIMT_QUIET unsigned char* shared_memory(std::size_t bytes) {
+  if (bytes > machine->shared_bytes) fail("the launch gives less shared memory than the kernel uses", Place{"", 0});
+  return machine->shared;
+}
+
+void fail(const char* what, Place place) {
+  const uint3 block = machine->block_index;
+  std::fprintf(stderr, "simt: %s:%d: %s (block %u, %u, %u; thread %u)\n", place.file, place.line, what, block.x,
+               block.y, block.z, machine->current);
+  std::abort();
+}
+
+SIMT_QUIET void sync_block(Place place) {
+  Machine& m = *machine;
+  m.threads[m.current].place = place;
+  // Two objects in turn: who leaves this barrier must not be ordered after those who have come to the next.
+  SIMT_TSAN(void* const barrier = &m.barriers[m.turn % 2]; __tsan_release(barrier);)
+  if (++m.arrived < m.count) {
+    wait(State::at_block);
+  } else {
+    for (unsigned t = 0; t < m.count; ++t) {
+      if (!same(m.threads[t].place, place)) fail("threads at different __syncthreads", place);
+      m.threads[t].state = State::ready;
+    }
+    m.arrived = 0;
+    ++m.turn;
+  }
+  SIMT_TSAN(__tsan_acquire(barrier);)
+}
+
+SIMT_QUIET void collect(unsigned mask, const std::uint32_t* mine, unsigned count, Deposits& all, Place place) {
+  Machine& m = *machine;
+  const unsigned first = m.current / warp_size * warp_size;
+  Warp& warp = m.warps[first / warp_size];
+  if (mask != warp.lanes) fail("a mask that is not the whole warp", place);
+  if (warp.arrived > 0 && !same(warp.place, place)) fail("lanes at different collectives", place);
+  warp.place = m.threads[m.current].place = place;
+  Deposits& deposits = warp.deposits[warp.turn % 2];
+  for (unsigned i = 0; i < count; ++i) deposits[m.current - first][i] = mine[i];
+  if (++warp.arrived < static_cast<unsigned>(__builtin_popcount(warp.lanes))) {
+    wait(State::at_warp);
+  } else {
+    warp.arrived = 0;
+    ++warp.turn;
+    for (unsigned t = first; t < std::min(first + warp_size, m.count); ++t) m.threads[t].state = State::ready;
+  }
+  for (unsigned l = 0; l < warp_size; ++l)
+    for (unsigned i = 0; i < count; ++i) all[l][i] = deposits[l][i];
+}
+
+SIMT_QUIET void sync_warp(Place place) {
+  Deposits none;
+  Warp& warp = machine->warps[machine->current / warp_size];
+  SIMT_TSAN(void* const barrier = warp.deposits[warp.turn % 2]; __tsan_release(barrier);)
+  collect(warp.lanes, nullptr, 0, none, place);
+  SIMT_TSAN(__tsan_acquire(barrier);)
+}
+
+unsigned ballot(unsigned mask, bool condition, Place place) {
+  const std::uint32_t mine = condition ? 1 : 0;
+  Deposits all;
+  collect(mask, &mine, 1, all, place);
+  unsigned votes = 0;
+  for (unsigned l = 0; l < warp_size; ++l)
+    if ((mask >> l & 1) != 0) votes |= all[l][0] << l;
+  return votes;
+}
+
+cudaError_t run(dim3 grid, dim3 block, std::size_t shared, void (*body)(void*), void* arguments) {
+  const cudaError_t refused = refusal(grid, block, shared);
+  if (refused != cudaSuccess) return refused;
+  if (machine == nullptr) {
+    owned = std::make_unique<Machine>();
+    machine = owned.get();
+  }
+  Machine& m = *machine;
+  m.grid = grid;
+  m.block = block;
+  m.count = block.x * block.y * block.z;
+  m.shared_bytes = shared;
+  m.body = body;
+  m.arguments = arguments;
+  SIMT_TSAN(m.scheduler.tsan = __tsan_get_current_fiber();)
+  for (; m.created < m.count; ++m.created) create(m.threads[m.created].fiber);
+
+  Order order(std::getenv("ALPHACL_SIMT_ORDER"));
+  std::vector<std::size_t> turn = order.sequence(m.count);
+  std::vector<std::size_t> blocks = order.sequence(std::size_t{grid.x} * grid.y * grid.z);
+  order.shuffle(blocks);
+  for (const std::size_t b : blocks) {
+    const auto x = static_cast<unsigned>(b % grid.x), y = static_cast<unsigned>(b / grid.x % grid.y);
+    prepare_block(m, {x, y, static_cast<unsigned>(b / grid.x / grid.y)}, order.fill());
+    run_block(m, order, turn);
+  }
+  SIMT_TSAN(__tsan_acquire(&m.ended); for (void* p : m.spent) std::free(p); m.spent.clear();)
+  return cudaSuccess;
+}
+
+const char* error_text(cudaError_t error) {
+  if (error == cudaErrorInvalidValue) return "invalid argument";
+  return error == cudaErrorInvalidConfiguration ? "invalid configuration argument" : "no error";
+}
+
+}  // namespace simt

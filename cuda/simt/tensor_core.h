@@ -1,0 +1,73 @@
+// The products of tensor cores on the CPU: the fragments that PTX documents, and sums as an H100 rounds them.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+#include "simt/machine.h"
+
+namespace simt {
+
+/// x rounded to tf32: to nearest, ties away from zero.
+inline std::uint32_t to_tf32(float x) { return std::isfinite(x) ? (as_bits(x) + 0x1000u) & ~0x1fffu : as_bits(x); }
+
+/// c + sum a_k b_k as a tensor core of an H100 adds it (Khattak and Mikaitis, MATLAB-tensor-core, models/H100TC.m):
+/// exact products and c are aligned to the largest exponent, cut (not rounded) two bits below the last of a float and
+/// added; the sum is cut to a float.
+inline float tensor_core_sum(float c, const float* a, const float* b, int count) {
+  constexpr int nothing = -1000;
+  int top = nothing;
+  for (int k = 0; k < count; ++k)
+    if (a[k] != 0 && b[k] != 0) top = std::max(top, std::ilogb(a[k]) + std::ilogb(b[k]));
+  if (c != 0) top = std::max(top, std::ilogb(c));
+  double exact = c;
+  for (int k = 0; k < count; ++k) exact += static_cast<double>(a[k]) * b[k];
+  if (!std::isfinite(exact) || top == nothing) return static_cast<float>(exact);
+  top = std::max(top, -133);
+  const auto units = [&](double x) { return static_cast<std::int64_t>(std::ldexp(x, 25 - top)); };  // conversion cuts
+  std::int64_t sum = units(c);
+  for (int k = 0; k < count; ++k) sum += units(static_cast<double>(a[k]) * b[k]);
+  int exponent;
+  const double part = std::frexp(static_cast<double>(sum), &exponent);  // |part| in [1/2, 1)
+  const double cut = std::ldexp(std::trunc(std::ldexp(part, 24)), exponent - 24);
+  return static_cast<float>(std::ldexp(cut, top - 25));
+}
+
+/// d (16 x 8) += a (16 x K) b (K x 8) by the lanes of a warp. K = 8: a tf32 in a word; K = 16: two bf16.
+template <int K>
+void multiply_fragments(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2], Place place) {
+  const std::uint32_t mine[6] = {a[0], a[1], a[2], a[3], b[0], b[1]};
+  Deposits all;
+  collect(~0u, mine, 6, all, place);
+  const auto value = [&](unsigned from, unsigned word, unsigned half) {
+    const std::uint32_t bits = all[from][word];
+    return as_float(K == 8 ? bits & ~0x1fffu : (half != 0 ? bits & 0xffff0000u : bits << 16));
+  };
+  const unsigned group = lane() / 4, in_group = lane() % 4;
+  for (unsigned i = 0; i < 4; ++i) {
+    const unsigned row = group + i / 2 * 8, column = in_group * 2 + i % 2;
+    float x[K], y[K];
+    for (unsigned k = 0; k < K; ++k) {
+      // K = 8: pairs of words hold k and k + 4; K = 16: a word holds two neighbours, pairs of words k and k + 8.
+      const unsigned high = k / (K / 2), in_half = k % (K / 2), from = K == 8 ? in_half : in_half / 2;
+      x[k] = value(row % 8 * 4 + from, row / 8 + 2 * high, in_half % 2);
+      y[k] = value(column * 4 + from, 4 + high, in_half % 2);
+    }
+    d[i] = tensor_core_sum(d[i], x, y, K);
+  }
+}
+
+/// d (16 x 8) += a (16 x 8) b (8 x 8), in the fragments of mma.m16n8k8.
+inline void mma_tf32(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
+                     Place place = Place::here()) {
+  multiply_fragments<8>(d, a, b, place);
+}
+
+/// d (16 x 8) += a (16 x 16) b (16 x 8), in the fragments of mma.m16n8k16: two bf16 in a word.
+inline void mma_bf16(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
+                     Place place = Place::here()) {
+  multiply_fragments<16>(d, a, b, place);
+}
+
+}  // namespace simt
