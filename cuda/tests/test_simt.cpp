@@ -184,7 +184,7 @@ void test_launches() {
   expect(refuses(shape, dim3(1, 65536), 1, 0) && refuses(shape, dim3(1, 1, 65536), 1, 0) && refuses(shape, 0, 1, 0),
          "65536 rows of blocks are refused, and none");
   expect(refuses(cudaErrorInvalidValue, 1, 1, 227 * 1024 + 1), "more than 227 KiB of shared memory are refused");
-  expect(refuses(cudaSuccess, dim3(2, 3), 1024, 0), "a launch after refused ones");
+  expect(refuses(cudaSuccess, dim3(1, 2), 1024, 0), "a launch after refused ones");
   const Array<float> out(32);
   const cudaError_t much = testing::launch(use_much, 1, 32, 227 * 1024, out.data());
   expect(much == cudaSuccess && out[0] == 31, "227 KiB of shared memory");
