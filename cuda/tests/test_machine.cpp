@@ -79,6 +79,15 @@ __global__ void waits_alone() {
 }
 constexpr int line_of_barrier = __LINE__ - 2;
 
+// Frames of 4 KiB, more than a stack has: all of its guard at most.
+int deeper(int depth) {
+  volatile char frame[4096];
+  frame[depth % 4096] = static_cast<char>(depth);
+  return depth < 52 ? deeper(depth + 1) + frame[depth % 4096] : 0;
+}
+
+__global__ void needs_much_stack(int* out) { *out = deeper(0); }
+
 void test_ends() {
   const auto launched = [](void (*kernel)(), unsigned threads) {
     return [=] { simt::launch(kernel, 1, threads, 0, nullptr); };
@@ -98,6 +107,8 @@ void test_ends() {
   float x;
   expect(ends([&] { simt::launch(use_shared, 1, 1, 3, nullptr, &x); }, "gives less shared memory than the kernel uses"),
          "less shared memory than a kernel uses");
+  int deep;
+  expect(ends([&] { simt::launch(needs_much_stack, 1, 2, 0, nullptr, &deep); }, ""), "more stack than a fiber has");
 }
 
 void set_order(const char* order) { setenv("ALPHACL_SIMT_ORDER", order, 1); }
