@@ -4,13 +4,13 @@
 #include "covariance/gram.h"
 #include "importances/importance.h"
 #include "runtime/elementwise.h"
+#include "runtime/read_back.h"
 
 namespace alphacl::cuda {
 
-/// N × d each, contiguous, in double.
 struct CentredViews {
-  index_t n, d;
-  const double *x, *delta;
+  Samples x;
+  const double* delta;  // N × d
 };
 
 template <class S>
@@ -26,10 +26,11 @@ template <class S>
 struct Centre {
   View<const S> x, x_aug;
   const double* mean;
-  double *centred, *delta;
+  double *raw, *centred, *delta;
   __device__ void operator()(std::int64_t e) const {
     const index_t i = e / x.cols, c = e % x.cols;
     const double own = static_cast<double>(x.data[i * x.stride + c]);
+    raw[e] = own;
     centred[e] = own - mean[c];
     delta[e] = own - static_cast<double>(x_aug.data[i * x_aug.stride + c]);
   }
@@ -39,11 +40,12 @@ template <class S>
 CentredViews centred_views(const Stream& on, View<const S> x, View<const S> x_aug) {
   const index_t n = x.rows, d = x.cols;
   double* const mean = on.memory.take<double>(d);
-  double *const centred = on.memory.take<double>(n * d), *const delta = on.memory.take<double>(n * d);
+  double* const raw = on.memory.take<double>(3 * n * d);
+  double *const centred = raw + n * d, *const delta = centred + n * d;
   const GramShape row{1, static_cast<int>(d), false, gram_groups(n)};
   gram(on, RowsAlone<S>{x}, row, 1, 1.0 / static_cast<double>(n), mean);
-  for_each(on, "centre", n * d, Centre<S>{x, x_aug, mean, centred, delta});
-  return {n, d, centred, delta};
+  for_each(on, "centre", n * d, Centre<S>{x, x_aug, mean, raw, centred, delta});
+  return {{n, d, raw, centred}, delta};
 }
 
 /// The Laplacian form: l_i = Σ_j (α_ij + α_ji)(x_i − x_j) and R, for the centred x.
@@ -53,10 +55,20 @@ struct LaplacianForm {
 
 template <class S>
 LaplacianForm laplacian_form(const Stream& on, const CentredViews& views, const Importance<S>& alpha) {
-  double* const l = on.memory.take<double>(views.n * views.d);
-  double* const row_sum = on.memory.take<double>(views.n);
-  alpha.laplacian(on, views.x, views.d, l, row_sum);
+  double* const l = on.memory.take<double>(views.x.n * views.x.d);
+  double* const row_sum = on.memory.take<double>(views.x.n);
+  alpha.laplacian(on, views.x, l, row_sum);
   return {l, row_sum};
+}
+
+/// Σ_i numbers_i, times `scale`; waits for it.
+inline double total(const Stream& on, const double* numbers, index_t count, double scale) {
+  double* const sum = on.memory.take<double>(1);
+  const View<const double> column{numbers, count, 1, 1};
+  gram(on, RowsAlone<double>{column}, GramShape{1, 1, false, gram_groups(count)}, 1, scale, sum);
+  double found = 0;
+  read_back(on, sum, 1, &found);
+  return found;
 }
 
 }  // namespace alphacl::cuda

@@ -87,15 +87,17 @@ struct FactorLaplacian {
   }
 };
 
-template <class Phi, class S>
+// Rows `first` … of α.
+template <class Phi, class T>
 struct FactorEntries {
   Phi phi;
-  View<S> out;
+  index_t first;
+  View<T> out;
   __device__ void operator()(std::int64_t e) const {
-    const index_t i = e / out.cols, j = e % out.cols;
+    const index_t row = e / out.cols, i = first + row, j = e % out.cols;
     double sum = i == j ? -phi.without : 0;
     for (index_t k = 0; k < phi.cols; ++k) sum = fma(phi.at(i, k), phi.at(j, k), sum);
-    out.data[i * out.stride + j] = static_cast<S>(sum);
+    out.data[row * out.stride + j] = static_cast<T>(sum);
   }
 };
 
@@ -113,14 +115,18 @@ class Factored final : public Importance<S> {
     const double* const found = moments(on, FactorRows<Phi, S>{phi_, y.data, y.stride}, y.cols);
     for_each(on, "factor_product", y.rows * y.cols, FactorProduct<Phi, S>{phi_, found, y, out});
   }
-  void laplacian(const Stream& on, const double* x, index_t d, double* l, double* row_sum) const override {
+  void laplacian(const Stream& on, const Samples& x, double* l, double* row_sum) const override {
     const double* const ones = moments(on, FactorAlone<Phi>{phi_}, 1);
-    const double* const found = moments(on, FactorRows<Phi, double>{phi_, x, d}, d);
-    for_each(on, "factor_laplacian", phi_.rows * d, FactorLaplacian<Phi>{phi_, ones, found, x, d, l});
+    const double* const found = moments(on, FactorRows<Phi, double>{phi_, x.centred, x.d}, x.d);
+    for_each(on, "factor_laplacian", x.n * x.d, FactorLaplacian<Phi>{phi_, ones, found, x.centred, x.d, l});
     for_each(on, "row_sums", phi_.rows, RowSums<Phi>{phi_, ones, row_sum});
   }
   void to_dense(const Stream& on, View<S> out) const override {
-    for_each(on, "to_dense", phi_.rows * phi_.rows, FactorEntries<Phi, S>{phi_, out});
+    for_each(on, "to_dense", phi_.rows * phi_.rows, FactorEntries<Phi, S>{phi_, 0, out});
+  }
+  void rows(const Stream& on, index_t first, index_t count, double* out) const override {
+    const View<double> to{out, count, phi_.rows, phi_.rows};
+    for_each(on, "rows", count * phi_.rows, FactorEntries<Phi, double>{phi_, first, to});
   }
 
  private:

@@ -16,6 +16,13 @@
 
 namespace alphacl::cuda {
 
+/// N samples of d features in double, contiguous: as they are, and without their mean. Differences of the first are
+/// exact where samples lie close together; the second is small where they lie far from the origin.
+struct Samples {
+  index_t n, d;
+  const double *raw, *centred;
+};
+
 template <class S>
 class Importance {
  public:
@@ -26,10 +33,11 @@ class Importance {
   virtual void sums(const Stream& on, double* r, double* c) const = 0;
   /// out = α y.
   virtual void matmul(const Stream& on, View<const S> y, View<S> out) const = 0;
-  /// l (N × d, contiguous) and R, for x (N × d, contiguous).
-  virtual void laplacian(const Stream& on, const double* x, index_t d, double* l, double* row_sum) const = 0;
-  /// α itself.
+  /// l (N × d, contiguous) and R.
+  virtual void laplacian(const Stream& on, const Samples& x, double* l, double* row_sum) const = 0;
+  /// α itself, and `count` rows of it from `first` on, contiguous.
   virtual void to_dense(const Stream& on, View<S> out) const = 0;
+  virtual void rows(const Stream& on, index_t first, index_t count, double* out) const = 0;
 
  protected:
   explicit Importance(index_t size) : size_(size) {}

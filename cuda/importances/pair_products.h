@@ -4,7 +4,7 @@
 // its pairs, which lie in shared memory 16 columns at a time, adds up the sums of its rows, and multiplies: the entries
 // go through shared memory, 16 columns j at a time, and meet 64 columns of x. More columns of x are other blocks, which
 // make the entries again. Every number has one owner and a fixed order: no atomics, the same bits on every run.
-// Operations per pair: 3m for the distance, an entry, 3 · 64 for the products of a block. Shared memory: 58 KiB.
+// Operations per pair: 3m for the distance, an entry, 3 · 64 for the products of a block. Shared memory: 73 KiB.
 #pragma once
 
 #include "runtime/launch.h"
@@ -39,6 +39,7 @@ struct PairShared {
   double own[pair_depth][pair_tile], other[pair_depth][pair_tile];
   double entry[pair_tile][pair_tile + 1];
   double x[pair_depth][pair_tile];
+  double forth[pair_tile][pair_side], back[pair_tile][pair_side];  // sums of the entries of each thread
 };
 
 /// square[r][c] = Σ_k (f_ik − f_jk)² of row r · 16 + ty and column c · 16 + tx of a tile.
@@ -94,8 +95,9 @@ __global__ void __launch_bounds__(256)
   auto& s = simt::shared<PairShared>();
   const int tx = threadIdx.x, ty = threadIdx.y, thread = ty * pair_side + tx;
   const int i0 = blockIdx.x * pair_tile, first = blockIdx.y * pair_tile;
-  double forth[pair_each] = {}, back[pair_each] = {}, own[pair_each][pair_each] = {};
-  double product[pair_each][pair_each] = {};
+  double own[pair_each][pair_each] = {}, product[pair_each][pair_each] = {};
+#pragma unroll
+  for (int a = 0; a < pair_each; ++a) s.forth[a * pair_side + ty][tx] = s.back[a * pair_side + ty][tx] = 0;
   if (laplacian) {
 #pragma unroll
     for (int a = 0; a < pair_each; ++a)
@@ -110,17 +112,19 @@ __global__ void __launch_bounds__(256)
     tile_squares(f, i0, j0, s, square);
     __syncthreads();  // the entries of the tile before have been read
 #pragma unroll
-    for (int a = 0; a < pair_each; ++a)
-#pragma unroll
-      for (int b = 0; b < pair_each; ++b) {
-        const int i = i0 + a * pair_side + ty, j = j0 + b * pair_side + tx;
-        PairEntry entry = {0, 0};
-        if (i < f.n && j < f.n) entry = entries(i, j, 0.5 * square[a][b]);
-        forth[a] += entry.forth;
-        back[a] += entry.back;
-        s.entry[a * pair_side + ty][b * pair_side + tx] =
-            laplacian ? (i == j ? 0.0 : entry.forth + entry.back) : entry.forth;
-      }
+    for (int e = 0; e < pair_each * pair_each; ++e)
+      s.entry[e / pair_each * pair_side + ty][e % pair_each * pair_side + tx] = square[e / pair_each][e % pair_each];
+    // Not unrolled: with sixteen copies of an exponential the registers do not suffice.
+#pragma unroll 1
+    for (int e = 0; e < pair_each * pair_each; ++e) {
+      const int row = e / pair_each * pair_side + ty, column = e % pair_each * pair_side + tx;
+      const int i = i0 + row, j = j0 + column;
+      PairEntry entry = {0, 0};
+      if (i < f.n && j < f.n) entry = entries(i, j, 0.5 * s.entry[row][column]);
+      s.forth[row][tx] += entry.forth;
+      s.back[row][tx] += entry.back;
+      s.entry[row][column] = laplacian ? (i == j ? 0.0 : entry.forth + entry.back) : entry.forth;
+    }
     for (int k0 = 0; k0 < pair_tile && of.q > 0; k0 += pair_depth) {
       __syncthreads();  // the entries are there, the rows of x before have been read
       for (int e = thread; e < pair_depth * pair_tile; e += 256) {
@@ -144,8 +148,9 @@ __global__ void __launch_bounds__(256)
   }
 #pragma unroll
   for (int a = 0; a < pair_each; ++a) {
-    const double row = row_total(forth[a]), column = row_total(back[a]);
-    const int i = i0 + a * pair_side + ty;
+    const int own_row = a * pair_side + ty;
+    const double row = row_total(s.forth[own_row][tx]), column = row_total(s.back[own_row][tx]);
+    const int i = i0 + own_row;
     if (i >= f.n) continue;
     if (tx == 0 && blockIdx.y == 0 && r != nullptr) r[i] = row;
     if (tx == 0 && blockIdx.y == 0 && c != nullptr) c[i] = column;

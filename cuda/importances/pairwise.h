@@ -9,14 +9,17 @@
 
 namespace alphacl::cuda {
 
-template <class S, class Entries>
+/// Rows `first` … of α.
+template <class T, class Entries>
 struct WriteEntries {
   PairFeatures f;
   Entries entries;
-  View<S> out;
+  index_t first;
+  View<T> out;
   __device__ void operator()(std::int64_t e) const {
-    const int i = static_cast<int>(e / f.n), j = static_cast<int>(e % f.n);
-    out.data[i * out.stride + j] = static_cast<S>(entries(i, j, f.half_square(i, j)).forth);
+    const index_t row = e / f.n;
+    const int i = static_cast<int>(first + row), j = static_cast<int>(e % f.n);
+    out.data[row * out.stride + j] = static_cast<T>(entries(i, j, f.half_square(i, j)).forth);
   }
 };
 
@@ -33,12 +36,16 @@ class Pairwise final : public Importance<S> {
     const PairOperand<S, S> of{y.data, y.stride, static_cast<int>(y.cols), out.data, out.stride};
     multiply_pairs<false>(on, f_, entries_, of, nullptr, nullptr);
   }
-  void laplacian(const Stream& on, const double* x, index_t d, double* l, double* row_sum) const override {
-    const PairOperand<double, double> of{x, d, static_cast<int>(d), l, d};
+  void laplacian(const Stream& on, const Samples& x, double* l, double* row_sum) const override {
+    const PairOperand<double, double> of{x.raw, x.d, static_cast<int>(x.d), l, x.d};
     multiply_pairs<true>(on, f_, entries_, of, row_sum, nullptr);
   }
   void to_dense(const Stream& on, View<S> out) const override {
-    for_each(on, "to_dense", index_t{f_.n} * f_.n, WriteEntries<S, Entries>{f_, entries_, out});
+    for_each(on, "to_dense", index_t{f_.n} * f_.n, WriteEntries<S, Entries>{f_, entries_, 0, out});
+  }
+  void rows(const Stream& on, index_t first, index_t count, double* out) const override {
+    const View<double> to{out, count, f_.n, f_.n};
+    for_each(on, "rows", count * f_.n, WriteEntries<double, Entries>{f_, entries_, first, to});
   }
 
  private:

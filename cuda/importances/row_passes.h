@@ -28,7 +28,7 @@ struct RowShared {
 };
 
 template <class Rule>
-__global__ void __launch_bounds__(256) row_passes(PairFeatures f, Rule rule, RowState* states) {
+__global__ void __launch_bounds__(256, 1) row_passes(PairFeatures f, Rule rule, RowState* states) {
   auto& s = simt::shared<RowShared>();
   const int tx = threadIdx.x, ty = threadIdx.y, thread = ty * pair_side + tx, i0 = blockIdx.x * pair_tile;
   if (thread < pair_tile) s.state[thread] = {0, 0};

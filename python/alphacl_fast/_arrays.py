@@ -228,6 +228,11 @@ def empty(shape: tuple[int, ...], dtype: Any, model: Operand) -> Any:
     return torch.empty(shape, dtype=getattr(torch, np.dtype(dtype).name), device=model.array.device)
 
 
+def memory_of(t: Any) -> Any:
+    """What the compiled module of a tensor's device writes to: the tensor, or a numpy array over its memory."""
+    return t.numpy() if device_for(t) == "cpu" else t
+
+
 def contiguous(given: Operand, model: Operand) -> Any:
     """The array of an operand without gaps, where `model` lies."""
     if given.device == "cpu" and model.device == "cpu":

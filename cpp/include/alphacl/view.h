@@ -29,7 +29,10 @@ struct View {
   index_t stride;  // elements from one row to the next
 
   T* row(index_t i) const { return data + i * stride; }
-  operator View<const T>() const { return {data, rows, cols, stride}; }
+  template <class U = T, class = std::enable_if_t<!std::is_const<U>::value>>
+  operator View<const U>() const {
+    return {data, rows, cols, stride};
+  }
 };
 
 /// Memory could not be allocated; the text says how much was asked for.

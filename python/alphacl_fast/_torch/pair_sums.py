@@ -26,6 +26,7 @@ from alphacl_fast._torch.tensors import (
     expect,
     new_doubles,
     new_like,
+    scalar,
 )
 
 
@@ -85,8 +86,8 @@ def _check_pair_sums_backward(grad_rows, left, right, offset, scale, form, dista
 
 
 def _pair_log_sums(left, right, scale, distances, skip_diagonal, columns):
-    rows, to_rows = new_doubles(left.shape[0])
-    cols, to_cols = new_doubles(right.shape[0] if columns else 0)
+    rows, to_rows = new_doubles(left, left.shape[0])
+    cols, to_cols = new_doubles(left, right.shape[0] if columns else 0)
     backend_for(left).pair_log_sums(
         array_of("left", left),
         None if right is None else array_of("right", right),
@@ -120,7 +121,7 @@ def _pair_log_sums_backward(grad_rows, grad_cols, left, right, scale, rows, cols
         to_left,
         None if right is None else to_right,
     )
-    return grad_left, grad_right, torch.tensor(of_scale, dtype=torch.float64)
+    return grad_left, grad_right, scalar(of_scale, left)
 
 
 def _gradients_fake(left, right):
@@ -146,7 +147,7 @@ register(
 
 
 def _pair_sums(left, right, offset, scale, form, distances, skip_diagonal):
-    rows, to_rows = new_doubles(left.shape[0])
+    rows, to_rows = new_doubles(left, left.shape[0])
     backend_for(left).pair_sums(
         array_of("left", left),
         None if right is None else array_of("right", right),
@@ -163,7 +164,7 @@ def _pair_sums(left, right, offset, scale, form, distances, skip_diagonal):
 def _pair_sums_backward(grad_rows, left, right, offset, scale, form, distances, skip_diagonal):
     grad_left, to_left = new_like(left)
     grad_right, to_right = new_like(left[:0] if right is None else right)
-    grad_offset, to_offset = new_doubles(left.shape[0])
+    grad_offset, to_offset = new_doubles(left, left.shape[0])
     of_scale = backend_for(left).pair_sums_gradient(
         array_of("left", left),
         None if right is None else array_of("right", right),
@@ -177,7 +178,7 @@ def _pair_sums_backward(grad_rows, left, right, offset, scale, form, distances, 
         None if right is None else to_right,
         to_offset,
     )
-    return grad_left, grad_right, torch.tensor(of_scale, dtype=torch.float64), grad_offset
+    return grad_left, grad_right, scalar(of_scale, left), grad_offset
 
 
 register(
@@ -237,7 +238,7 @@ class _PairSums(torch.autograd.Function):
 
 
 def _scale_tensor(scale: Any, left: torch.Tensor) -> torch.Tensor:
-    return scale if isinstance(scale, torch.Tensor) else torch.tensor(scale, dtype=torch.float64, device=left.device)
+    return scale if isinstance(scale, torch.Tensor) else scalar(scale, left)
 
 
 def pair_log_sums(left, right=None, *, scale, distances=False, skip_diagonal=False, columns=False):

@@ -23,9 +23,9 @@ from alphacl_fast._torch.tensors import (
     check_like,
     check_rows,
     check_shape,
-    doubles_of,
     expect,
     new_like,
+    scalar,
 )
 
 # kind -> its tensors, and its numbers, by name
@@ -51,7 +51,9 @@ def _pack(alpha: Any, x_name: str, x: torch.Tensor) -> tuple[str, list[torch.Ten
     if kind == "Uniform" and alpha.size is not None and alpha.size != x.shape[0]:
         raise ValueError(f"alpha: expected {x.shape[0]} samples, got Uniform({alpha.size})")
     tensors = [
-        _double(getattr(alpha, name)) if isinstance(part, Doubles) else _tensor("alpha", getattr(alpha, name), x_name)
+        _double(getattr(alpha, name), x)
+        if isinstance(part, Doubles)
+        else _tensor("alpha", getattr(alpha, name), x_name)
         for name, part in _ARRAYS[kind].items()
     ]
     return kind, tensors, [part.packed(getattr(alpha, name)) for name, part in _NUMBERS[kind].items()]
@@ -64,11 +66,12 @@ def _tensor(name: str, a: Any, like: str) -> torch.Tensor:
     return a
 
 
-def _double(a: Any) -> torch.Tensor:
+def _double(a: Any, x: torch.Tensor) -> torch.Tensor:
     if isinstance(a, torch.Tensor):
         return a
     # torch takes no negative strides, and warns of what is read-only; torch.compile copies for itself.
-    return torch.from_numpy(a if torch.compiler.is_compiling() else np.require(a, requirements=("C", "A", "W")))
+    a = a if torch.compiler.is_compiling() else np.require(a, requirements=("C", "A", "W"))
+    return torch.from_numpy(a).to(x.device)
 
 
 def _check_alpha(x: torch.Tensor, x_name: str, kind: str, tensors: Sequence[torch.Tensor], numbers: Sequence[float]):
@@ -115,8 +118,8 @@ def _checked_views(first: str) -> Callable[..., None]:
 def _compiled(name: str, x: torch.Tensor, kind: str, tensors: Sequence[torch.Tensor], numbers: Sequence[float]) -> Any:
     """The compiled importance over the samples of x, an argument of this name."""
     arguments: dict[str, Any] = {}
-    for (part_name, array), t in zip(_ARRAYS[kind].items(), tensors, strict=True):
-        arguments[part_name] = doubles_of(t) if isinstance(array, Doubles) else t.detach()
+    for part_name, t in zip(_ARRAYS[kind], tensors, strict=True):
+        arguments[part_name] = t.detach()
     for (part_name, part), number in zip(_NUMBERS[kind].items(), numbers, strict=True):
         arguments[part_name] = part.unpacked(number)
     alpha = importances.KINDS[kind](**arguments)
@@ -124,16 +127,16 @@ def _compiled(name: str, x: torch.Tensor, kind: str, tensors: Sequence[torch.Ten
 
 
 def _contrastive_cov(x, x_aug, kind, tensors, numbers):
-    out = torch.empty((x.shape[1],) * 2, dtype=x.dtype)
+    out, to = new_like(x.new_empty((x.shape[1],) * 2))
     alpha = _compiled("x", x, kind, tensors, numbers)
-    backend_for(x).contrastive_cov(array_of("x", x), array_of("x_aug", x_aug), alpha, out.numpy())
+    backend_for(x).contrastive_cov(array_of("x", x), array_of("x_aug", x_aug), alpha, to)
     return out
 
 
 def _energy(f, f_aug, kind, tensors, numbers):
     alpha = _compiled("f", f, kind, tensors, numbers)
     value = backend_for(f).energy(array_of("f", f), array_of("f_aug", f_aug), alpha)
-    return torch.tensor(value, dtype=torch.float64).to(f.dtype)
+    return scalar(value, f).to(f.dtype)
 
 
 def _laplacian(x, x_aug, kind, tensors, numbers):

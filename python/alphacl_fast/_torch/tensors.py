@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
-from alphacl_fast._arrays import operand, refuse_layout
+from alphacl_fast._arrays import memory_of, operand, refuse_layout
 
 
 def expect(holds: Any, error: type[Exception], text: Callable[[], str]) -> None:
@@ -61,19 +60,25 @@ def check_doubles(name: str, t: torch.Tensor, count: Any, model: torch.Tensor) -
     check_shape(name, t, (count,))
 
 
-def array_of(name: str, t: torch.Tensor) -> np.ndarray:
+def array_of(name: str, t: torch.Tensor) -> Any:
     return operand(name, t.detach()).array
 
 
-def doubles_of(t: torch.Tensor) -> np.ndarray:
-    return np.ascontiguousarray(t.detach().resolve_neg().numpy(), np.float64)
+def doubles_of(t: torch.Tensor) -> Any:
+    return memory_of(t.detach().resolve_neg().to(torch.float64).contiguous())
 
 
-def new_doubles(*shape: int) -> tuple[torch.Tensor, np.ndarray]:
-    array = np.empty(shape)
-    return torch.from_numpy(array), array
+def new_doubles(model: torch.Tensor, *shape: int) -> tuple[torch.Tensor, Any]:
+    """float64 memory where `model` lies, and what the compiled code writes to."""
+    made = torch.empty(shape, dtype=torch.float64, device=model.device)
+    return made, memory_of(made)
 
 
-def new_like(t: torch.Tensor) -> tuple[torch.Tensor, np.ndarray]:
-    made = torch.empty(t.shape, dtype=t.dtype)
-    return made, made.numpy()
+def new_like(t: torch.Tensor) -> tuple[torch.Tensor, Any]:
+    made = torch.empty(t.shape, dtype=t.dtype, device=t.device)
+    return made, memory_of(made)
+
+
+def scalar(value: float, model: torch.Tensor) -> torch.Tensor:
+    """A float64 tensor of no axes where `model` lies."""
+    return torch.tensor(value, dtype=torch.float64, device=model.device)
