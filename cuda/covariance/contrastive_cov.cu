@@ -142,8 +142,8 @@ double energy(const Stream& on, View<const S> x, View<const S> x_aug, const Impo
 }
 
 template <class S>
-void laplacian_product(const Stream& on, View<const S> x, View<const S> x_aug, const Importance<S>& alpha,
-                       View<S> grad, View<S> grad_aug) {
+void laplacian_product(const Stream& on, View<const S> x, View<const S> x_aug, const Importance<S>& alpha, View<S> grad,
+                       View<S> grad_aug) {
   const CentredViews views = centred_views(on, x, x_aug);
   const LaplacianForm form = laplacian_form(on, views, alpha);
   for_each(on, "gradients", x.rows * x.cols, Gradients<S>{views, form, grad, grad_aug});

@@ -71,9 +71,8 @@ void add_literal_covariance(const Stream& on, const Samples& x, const Importance
 /// out_i = Σ_j α_ij ‖x_i − x_j‖².
 template <class S>
 void literal_spread(const Stream& on, const Samples& x, const Importance<S>& alpha, double* out) {
-  for_rows_of(on, x, alpha, [&](const PairsOfRows& pairs) {
-    for_each(on, "spread_of_row", pairs.count, SpreadOfRow{pairs, out});
-  });
+  for_rows_of(on, x, alpha,
+              [&](const PairsOfRows& pairs) { for_each(on, "spread_of_row", pairs.count, SpreadOfRow{pairs, out}); });
 }
 
 }  // namespace alphacl::cuda

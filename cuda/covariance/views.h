@@ -1,25 +1,15 @@
 // Two views of the samples as the operations of the covariance take them: x without its mean, and δ = x − x'.
 #pragma once
 
-#include "covariance/gram.h"
 #include "importances/importance.h"
-#include "runtime/elementwise.h"
-#include "runtime/read_back.h"
+#include "sums/elementwise.h"
+#include "sums/total.h"
 
 namespace alphacl::cuda {
 
 struct CentredViews {
   Samples x;
   const double* delta;  // N × d
-};
-
-template <class S>
-struct RowsAlone {
-  View<const S> x;
-  RowsAlone from(int) const { return *this; }
-  __device__ int rows(int) const { return static_cast<int>(x.rows); }
-  __device__ double left(int, int, int) const { return 1; }
-  __device__ double right(int, int row, int b) const { return static_cast<double>(x.data[row * x.stride + b]); }
 };
 
 template <class S>
@@ -59,16 +49,6 @@ LaplacianForm laplacian_form(const Stream& on, const CentredViews& views, const 
   double* const row_sum = on.memory.take<double>(views.x.n);
   alpha.laplacian(on, views.x, l, row_sum);
   return {l, row_sum};
-}
-
-/// Σ_i numbers_i, times `scale`; waits for it.
-inline double total(const Stream& on, const double* numbers, index_t count, double scale) {
-  double* const sum = on.memory.take<double>(1);
-  const View<const double> column{numbers, count, 1, 1};
-  gram(on, RowsAlone<double>{column}, GramShape{1, 1, false, gram_groups(count)}, 1, scale, sum);
-  double found = 0;
-  read_back(on, sum, 1, &found);
-  return found;
 }
 
 }  // namespace alphacl::cuda

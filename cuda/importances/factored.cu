@@ -1,7 +1,11 @@
 // Importances with a factor, α = ΦΦᵀ: Uniform and LowRank, in time linear in N.
-#include "covariance/gram.h"
+#include <cmath>
+#include <type_traits>
+
+#include "alphacl/precision.h"
 #include "importances/importance.h"
-#include "runtime/elementwise.h"
+#include "sums/elementwise.h"
+#include "sums/total.h"
 
 namespace alphacl::cuda {
 namespace {
@@ -101,6 +105,41 @@ struct FactorEntries {
   }
 };
 
+// The same from differences: l_i = 2 Σ_j φ_i · φ_j (x_i − x_j).
+template <class Phi>
+struct LiteralLaplacian {
+  Phi phi;
+  Samples x;
+  double* l;
+  __device__ void operator()(std::int64_t e) const {
+    const index_t i = e / x.d, c = e % x.d;
+    double total = 0;
+    for (index_t j = 0; j < x.n; ++j) {
+      double entry = 0;
+      for (index_t k = 0; k < phi.cols; ++k) entry = fma(phi.at(i, k), phi.at(j, k), entry);
+      total = fma(entry, x.raw[e] - x.raw[j * x.d + c], total);
+    }
+    l[e] = 2 * total;
+  }
+};
+
+// own_i = ‖2r_i x_i‖² and rest_i = ‖l_i‖².
+struct SizesOfRow {
+  Samples x;
+  const double *row_sum, *l;
+  double *own, *rest;
+  __device__ void operator()(std::int64_t i) const {
+    double a = 0, b = 0;
+    for (index_t e = i * x.d; e < (i + 1) * x.d; ++e) {
+      const double minuend = 2 * row_sum[i] * x.centred[e];
+      a = fma(minuend, minuend, a);
+      b = fma(l[e], l[e], b);
+    }
+    own[i] = a;
+    rest[i] = b;
+  }
+};
+
 template <class S, class Phi>
 class Factored final : public Importance<S> {
  public:
@@ -120,6 +159,13 @@ class Factored final : public Importance<S> {
     const double* const found = moments(on, FactorRows<Phi, double>{phi_, x.centred, x.d}, x.d);
     for_each(on, "factor_laplacian", x.n * x.d, FactorLaplacian<Phi>{phi_, ones, found, x.centred, x.d, l});
     for_each(on, "row_sums", phi_.rows, RowSums<Phi>{phi_, ones, row_sum});
+    // float32 does not ask: in double the difference keeps the digits of a float up to a ratio of 10^7.
+    if (!std::is_same<S, double>::value || !few_pairs(x.n, x.d)) return;
+    double* const sizes = on.memory.take<double>(2 * x.n);
+    for_each(on, "sizes_of_row", x.n, SizesOfRow{x, row_sum, l, sizes, sizes + x.n});
+    const double own = std::sqrt(total(on, sizes, x.n, 1.0)), rest = std::sqrt(total(on, sizes + x.n, x.n, 1.0));
+    if (cancelled({own, 0, rest}, wide_limits<S>))
+      for_each(on, "literal_laplacian", x.n * x.d, LiteralLaplacian<Phi>{phi_, x, l});
   }
   void to_dense(const Stream& on, View<S> out) const override {
     for_each(on, "to_dense", phi_.rows * phi_.rows, FactorEntries<Phi, S>{phi_, 0, out});

@@ -5,7 +5,7 @@
 
 #include "importances/importance.h"
 #include "importances/pair_products.h"
-#include "runtime/elementwise.h"
+#include "sums/elementwise.h"
 
 namespace alphacl::cuda {
 

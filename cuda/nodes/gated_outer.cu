@@ -1,8 +1,8 @@
 // gated_outer: the open rows of every node, then their Gram matrix.
 #include "nodes/gated_outer.h"
 
-#include "covariance/gram.h"
 #include "nodes/compaction.h"
+#include "sums/gram.h"
 
 namespace alphacl::cuda {
 namespace {
