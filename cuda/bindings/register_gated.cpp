@@ -1,7 +1,7 @@
 // Binds gated_outer.
 #include "nodes/gated_outer.h"
 
-#include "tensors.h"
+#include "bindings/tensors.h"
 
 namespace alphacl::cuda::bindings {
 namespace {

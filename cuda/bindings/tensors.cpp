@@ -1,5 +1,5 @@
 // Reads tensors through their Python attributes.
-#include "tensors.h"
+#include "bindings/tensors.h"
 
 #include <pybind11/stl.h>
 
