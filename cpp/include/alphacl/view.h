@@ -29,7 +29,10 @@ struct View {
   index_t stride;  // elements from one row to the next
 
   T* row(index_t i) const { return data + i * stride; }
-  operator View<const T>() const { return {data, rows, cols, stride}; }
+  template <class U, class = std::enable_if_t<std::is_same_v<U, T> && !std::is_const_v<T>>>
+  operator View<const U>() const {
+    return {data, rows, cols, stride};
+  }
 };
 
 /// Memory could not be allocated; the text says how much was asked for.
