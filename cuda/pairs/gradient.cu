@@ -98,7 +98,8 @@ __device__ __forceinline__ void multiply(const View<const S>& other, int j0, int
 }
 
 // Operations for a pair: m multiply-adds for each 64 columns, m for all, slopes of ψ for each 64 columns (distances:
-// twice as many operations); bytes: m/4 numbers for each 64 columns, through L2.
+// twice as many operations); bytes: m/4 numbers for each 64 columns, through L2. 174 registers, 220 for distances;
+// 49 920 bytes of shared memory.
 template <bool distances, class S>
 __global__ void __launch_bounds__(256) gradient_rows(ScoredPairs<S> pairs, PairSplit split, PairForm form,
                                                      SideTerms first, SideTerms second, GradientParts parts) {

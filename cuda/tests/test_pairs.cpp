@@ -63,7 +63,7 @@ struct Problem {
         to_left(n * (m + 1)),
         to_right(k * m),
         a(n),
-        b(k),
+        b(std::max(n, k)),  // also the offsets of rows
         rows(n),
         cols(k),
         offsets(n),
@@ -72,7 +72,7 @@ struct Problem {
     for (std::size_t i = 0; i < right.size(); ++i) right[i] = static_cast<S>(next(seed));
     for (index_t c = 0; c < m; ++c) left[(n - 1) * (m + 3) + c] += static_cast<S>(far);
     for (index_t i = 0; i < n; ++i) a[i] = next(seed);
-    for (index_t j = 0; j < k; ++j) b[j] = next(seed);
+    for (std::size_t j = 0; j < b.size(); ++j) b[j] = next(seed);
     const bool distances = way == Way::distances || way == Way::distances_halves;
     const bool halves = way == Way::halves || way == Way::distances_halves;
     pairs = {{left.data(), n, m, m + 3}, {nullptr, 0, 0, 0}, 0.5, distances, halves || way == Way::no_diagonal};
