@@ -32,15 +32,6 @@ class Maybe {
   std::optional<Tensor> tensor_;
 };
 
-// Rows that are written: none may lie on another.
-template <class S>
-View<S> mutable_view(const char* name, const Tensor& t, index_t rows, index_t cols) {
-  const View<const S> v = view<S>(name, t, rows, cols);
-  const index_t apart = v.stride < 0 ? -v.stride : v.stride;
-  if (v.rows > 1 && apart < v.cols) refuse(name, "rows that do not overlap", "stride " + std::to_string(v.stride));
-  return {const_cast<S*>(v.data), v.rows, v.cols, v.stride};
-}
-
 // What every operation begins with, as Python gives it.
 struct PairTensors {
   Tensor left;
@@ -51,7 +42,7 @@ struct PairTensors {
 
   PairTensors(const py::object& l, const py::object& r, double s, bool of_distances, bool skip)
       : left("left", l), right("right", r), scale(s), distances(of_distances), skip_diagonal(skip), on(left) {
-    if (right) on.check("right", *right);
+    if (right) on.check("right", (*right).device);
   }
 
   bool is_double() const { return bindings::is_double("left", left); }
@@ -69,7 +60,7 @@ struct PairTensors {
   }
 
   double* doubles(const char* name, const Tensor& t, index_t count) const {
-    on.check(name, t);
+    on.check(name, t.device);
     return entries<double>(name, t, {count});
   }
   /// Numbers of the columns; null for None, the only thing there is without `right`.
@@ -81,7 +72,7 @@ struct PairTensors {
   }
   template <class S>
   View<S> left_gradient(const Tensor& grad, const Pairs<S>& p) const {
-    on.check("grad_left", grad);
+    on.check("grad_left", grad.device);
     return mutable_view<S>("grad_left", grad, p.left.rows, p.left.cols);
   }
   template <class S>
@@ -89,7 +80,7 @@ struct PairTensors {
     if (static_cast<bool>(grad) != static_cast<bool>(right))
       refuse("grad_right", right ? "a tensor like right" : "None without right", grad ? "a tensor" : "None");
     if (!grad) return {nullptr, 0, 0, 0};
-    on.check("grad_right", *grad);
+    on.check("grad_right", (*grad).device);
     return mutable_view<S>("grad_right", *grad, p.right.rows, p.right.cols);
   }
 };

@@ -1,18 +1,25 @@
-// Numbers of the device brought back to the host.
+// From the device to the host. Waits for the stream: only where a result or a decision of the host needs a number.
 #pragma once
 
 #include "runtime/stream.h"
 
 namespace alphacl::cuda {
 
-/// Copies bytes of the device to the host, when all that the stream has been given before is done; waits for it. Errors
-/// of kernels that ran meanwhile come out here, as CudaError.
-void read_back(const Stream& on, void* to, const void* from, std::size_t bytes);
+/// Copies `bytes` to `to` once all that the stream has been given is done. Errors of kernels that ran meanwhile come
+/// out here, as CudaError.
+void copy_to_host(const Stream& on, const void* from, std::size_t bytes, void* to);
 
+/// Copies `count` numbers.
+template <class T>
+void read_back(const Stream& on, const T* from, index_t count, T* to) {
+  copy_to_host(on, from, static_cast<std::size_t>(count) * sizeof(T), to);
+}
+
+/// One number.
 template <class T>
 T read_back(const Stream& on, const T* from) {
   T value;
-  read_back(on, &value, from, sizeof(T));
+  read_back(on, from, 1, &value);
   return value;
 }
 

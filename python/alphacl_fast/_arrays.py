@@ -228,6 +228,14 @@ def empty(shape: tuple[int, ...], dtype: Any, model: Operand) -> Any:
     return torch.empty(shape, dtype=getattr(torch, np.dtype(dtype).name), device=model.array.device)
 
 
+def contiguous(given: Operand, model: Operand) -> Any:
+    """The array of an operand without gaps, where `model` lies."""
+    if given.device == "cpu" and model.device == "cpu":
+        return np.ascontiguousarray(given.array)
+    tensor = given.array if is_tensor(given.array) else tensor_over(given.array)
+    return tensor.to(model.array.device).contiguous()
+
+
 def given_back(a: Any, is_torch: bool) -> Any:
     """An array of a compiled module as the caller gets it: of the kind that was given."""
     if is_tensor(a):
