@@ -38,6 +38,7 @@ namespace bindings {
 void register_contrastive_cov(py::module_& m);
 void register_gated(py::module_& m);
 void register_importance(py::module_& m);
+void register_pairs(py::module_& m);
 
 }  // namespace bindings
 }  // namespace alphacl::cuda
@@ -46,6 +47,7 @@ PYBIND11_MODULE(_cuda, m, pybind11::mod_gil_not_used()) {
   m.doc() = "Compiled CUDA kernels of alphacl_fast. Private: the public functions are those of the package.";
   m.def("build_info", &alphacl::cuda::build_info);
   alphacl::cuda::bindings::register_importance(m);
+  alphacl::cuda::bindings::register_pairs(m);
   alphacl::cuda::bindings::register_contrastive_cov(m);
   alphacl::cuda::bindings::register_gated(m);
 }

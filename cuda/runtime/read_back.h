@@ -1,27 +1,26 @@
 // From the device to the host. Waits for the stream: only where a result or a decision of the host needs a number.
 #pragma once
 
-#include <cstring>
-#include <string>
-
 #include "runtime/stream.h"
-#include "simt/simt.h"
 
 namespace alphacl::cuda {
 
-/// Copies `count` numbers to `to` once all that the stream has been given is done.
+/// Copies `bytes` to `to` once all that the stream has been given is done. Errors of kernels that ran meanwhile come
+/// out here, as CudaError.
+void copy_to_host(const Stream& on, const void* from, std::size_t bytes, void* to);
+
+/// Copies `count` numbers.
 template <class T>
 void read_back(const Stream& on, const T* from, index_t count, T* to) {
-  const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
-#ifdef __CUDACC__
-  const cudaStream_t stream = static_cast<cudaStream_t>(on.handle);
-  cudaError_t error = cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream);
-  if (error == cudaSuccess) error = cudaStreamSynchronize(stream);
-  if (error != cudaSuccess) throw CudaError(std::string("reading a result: ") + simt::error_text(error));
-#else
-  static_cast<void>(on);
-  std::memcpy(to, from, bytes);
-#endif
+  copy_to_host(on, from, static_cast<std::size_t>(count) * sizeof(T), to);
+}
+
+/// One number.
+template <class T>
+T read_back(const Stream& on, const T* from) {
+  T value;
+  read_back(on, from, 1, &value);
+  return value;
 }
 
 }  // namespace alphacl::cuda

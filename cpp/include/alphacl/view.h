@@ -29,7 +29,7 @@ struct View {
   index_t stride;  // elements from one row to the next
 
   T* row(index_t i) const { return data + i * stride; }
-  template <class U = T, class = std::enable_if_t<!std::is_const<U>::value>>
+  template <class U, class = std::enable_if_t<std::is_same_v<U, T> && !std::is_const_v<T>>>
   operator View<const U>() const {
     return {data, rows, cols, stride};
   }

@@ -1,0 +1,189 @@
+// Binds the sums over pairs and their gradients.
+#include "pairs/pair_sums.h"
+
+#include <optional>
+
+#include "bindings/tensors.h"
+#include "runtime/read_back.h"
+
+namespace alphacl::cuda::bindings {
+namespace {
+
+PairForm summed_form(const std::string& name) {
+  if (name == "hinge") return PairForm::hinge;
+  if (name == "logistic") return PairForm::logistic;
+  if (name == "softplus") return PairForm::softplus;
+  if (name == "square") return PairForm::square;
+  throw py::value_error("form: expected hinge, logistic, softplus or square, got " + name);
+}
+
+// A tensor, or None.
+class Maybe {
+ public:
+  Maybe(const char* name, const py::object& t) : name_(name) {
+    if (!t.is_none()) tensor_.emplace(name, t);
+  }
+  explicit operator bool() const { return tensor_.has_value(); }
+  const Tensor& operator*() const { return *tensor_; }
+  const char* name() const { return name_; }
+
+ private:
+  const char* name_;
+  std::optional<Tensor> tensor_;
+};
+
+// What every operation begins with, as Python gives it.
+struct PairTensors {
+  Tensor left;
+  Maybe right;
+  double scale;
+  bool distances, skip_diagonal;
+  CurrentStream on;
+
+  PairTensors(const py::object& l, const py::object& r, double s, bool of_distances, bool skip)
+      : left("left", l), right("right", r), scale(s), distances(of_distances), skip_diagonal(skip), on(left) {
+    if (right) on.check("right", (*right).device);
+  }
+
+  bool is_double() const { return bindings::is_double("left", left); }
+
+  template <class S>
+  Pairs<S> pairs() const {
+    Pairs<S> p{view<S>("left", left), {nullptr, 0, 0, 0}, scale, distances, skip_diagonal};
+    if (right) {
+      p.right = view<S>("right", *right, any, p.left.cols);
+      if (distances) refuse("distances", "False where right is given", "True");
+    } else if (skip_diagonal && p.left.rows % 2 != 0) {
+      refuse("skip_diagonal", "two halves", std::to_string(p.left.rows) + " samples");
+    }
+    return p;
+  }
+
+  double* doubles(const char* name, const Tensor& t, index_t count) const {
+    on.check(name, t.device);
+    return entries<double>(name, t, {count});
+  }
+  /// Numbers of the columns; null for None, the only thing there is without `right`.
+  template <class S>
+  double* of_columns(const Maybe& t, const Pairs<S>& p) const {
+    if (!t) return nullptr;
+    if (!right) refuse(t.name(), "None without right", "a tensor");
+    return doubles(t.name(), *t, p.right.rows);
+  }
+  template <class S>
+  View<S> left_gradient(const Tensor& grad, const Pairs<S>& p) const {
+    on.check("grad_left", grad.device);
+    return mutable_view<S>("grad_left", grad, p.left.rows, p.left.cols);
+  }
+  template <class S>
+  View<S> right_gradient(const Maybe& grad, const Pairs<S>& p) const {
+    if (static_cast<bool>(grad) != static_cast<bool>(right))
+      refuse("grad_right", right ? "a tensor like right" : "None without right", grad ? "a tensor" : "None");
+    if (!grad) return {nullptr, 0, 0, 0};
+    on.check("grad_right", (*grad).device);
+    return mutable_view<S>("grad_right", *grad, p.right.rows, p.right.cols);
+  }
+};
+
+// What compute(stream, to) writes to one number of the device. Others may run Python until it is there.
+template <class Compute>
+double number_of(CurrentStream& current, Compute&& compute) {
+  const Stream on = current.stream();
+  double* const number = on.memory.take<double>(1);
+  compute(on, number);
+  const py::gil_scoped_release released;
+  return read_back(on, number);
+}
+
+// body(0.0f) or body(0.0), by the type of the features.
+template <class Body>
+auto with_type(const PairTensors& given, Body&& body) {
+  return given.is_double() ? body(0.0) : body(0.0f);
+}
+
+void log_sums(const py::object& left, const py::object& right, double scale, bool distances, bool skip_diagonal,
+              const py::object& rows, const py::object& cols) {
+  PairTensors given(left, right, scale, distances, skip_diagonal);
+  const Tensor to_rows("rows", rows);
+  const Maybe to_cols("cols", cols);
+  with_type(given, [&](auto zero) {
+    using S = decltype(zero);
+    const Pairs<S> p = given.pairs<S>();
+    double* const r = given.doubles("rows", to_rows, p.left.rows);
+    double* const c = given.of_columns(to_cols, p);
+    pair_log_sums<S>(given.on.stream(), p, r, c);
+  });
+}
+
+double log_sums_gradient(const py::object& left, const py::object& right, double scale, bool distances,
+                         bool skip_diagonal, const py::object& rows, const py::object& cols, const py::object& a,
+                         const py::object& b, const py::object& grad_left, const py::object& grad_right) {
+  PairTensors given(left, right, scale, distances, skip_diagonal);
+  const Tensor of_rows("rows", rows), weights("a", a), to_left("grad_left", grad_left);
+  const Maybe of_cols("cols", cols), col_weights("b", b), to_right("grad_right", grad_right);
+  return with_type(given, [&](auto zero) {
+    using S = decltype(zero);
+    const Pairs<S> p = given.pairs<S>();
+    const double* const r = given.doubles("rows", of_rows, p.left.rows);
+    const double* const of_row = given.doubles("a", weights, p.left.rows);
+    if (static_cast<bool>(of_cols) != static_cast<bool>(col_weights))
+      refuse("b", "as cols: both or none", col_weights ? "a tensor" : "None");
+    const double *const c = given.of_columns(of_cols, p), *const of_col = given.of_columns(col_weights, p);
+    const View<S> l = given.left_gradient(to_left, p), other = given.right_gradient(to_right, p);
+    return number_of(given.on, [&](const Stream& on, double* of_scale) {
+      pair_log_sums_gradient<S>(on, p, r, c, of_row, of_col, l, other, of_scale);
+    });
+  });
+}
+
+void sums(const py::object& left, const py::object& right, double scale, bool distances, bool skip_diagonal,
+          const std::string& form, const py::object& offset, const py::object& rows) {
+  PairTensors given(left, right, scale, distances, skip_diagonal);
+  const Tensor offsets("offset", offset), to_rows("rows", rows);
+  const PairForm how = summed_form(form);
+  with_type(given, [&](auto zero) {
+    using S = decltype(zero);
+    const Pairs<S> p = given.pairs<S>();
+    const double* const o = given.doubles("offset", offsets, p.left.rows);
+    double* const r = given.doubles("rows", to_rows, p.left.rows);
+    pair_sums<S>(given.on.stream(), p, how, o, r);
+  });
+}
+
+double sums_gradient(const py::object& left, const py::object& right, double scale, bool distances, bool skip_diagonal,
+                     const std::string& form, const py::object& offset, const py::object& a,
+                     const py::object& grad_left, const py::object& grad_right, const py::object& grad_offset) {
+  PairTensors given(left, right, scale, distances, skip_diagonal);
+  const Tensor offsets("offset", offset), weights("a", a), to_left("grad_left", grad_left);
+  const Tensor to_offset("grad_offset", grad_offset);
+  const Maybe to_right("grad_right", grad_right);
+  const PairForm how = summed_form(form);
+  return with_type(given, [&](auto zero) {
+    using S = decltype(zero);
+    const Pairs<S> p = given.pairs<S>();
+    const double* const o = given.doubles("offset", offsets, p.left.rows);
+    const double* const of_row = given.doubles("a", weights, p.left.rows);
+    double* const of_offset = given.doubles("grad_offset", to_offset, p.left.rows);
+    const View<S> l = given.left_gradient(to_left, p), other = given.right_gradient(to_right, p);
+    return number_of(given.on, [&](const Stream& on, double* of_scale) {
+      pair_sums_gradient<S>(on, p, how, o, of_row, l, other, of_offset, of_scale);
+    });
+  });
+}
+
+}  // namespace
+
+void register_pairs(py::module_& m) {
+  m.def("pair_log_sums", &log_sums, py::arg("left"), py::arg("right"), py::arg("scale"), py::arg("distances"),
+        py::arg("skip_diagonal"), py::arg("rows"), py::arg("cols"));
+  m.def("pair_log_sums_gradient", &log_sums_gradient, py::arg("left"), py::arg("right"), py::arg("scale"),
+        py::arg("distances"), py::arg("skip_diagonal"), py::arg("rows"), py::arg("cols"), py::arg("a"), py::arg("b"),
+        py::arg("grad_left"), py::arg("grad_right"));
+  m.def("pair_sums", &sums, py::arg("left"), py::arg("right"), py::arg("scale"), py::arg("distances"),
+        py::arg("skip_diagonal"), py::arg("form"), py::arg("offset"), py::arg("rows"));
+  m.def("pair_sums_gradient", &sums_gradient, py::arg("left"), py::arg("right"), py::arg("scale"), py::arg("distances"),
+        py::arg("skip_diagonal"), py::arg("form"), py::arg("offset"), py::arg("a"), py::arg("grad_left"),
+        py::arg("grad_right"), py::arg("grad_offset"));
+}
+
+}  // namespace alphacl::cuda::bindings
