@@ -80,6 +80,32 @@ def test_cuda_includes_the_contract_and_itself():
             assert name.startswith("alphacl/") or (ROOT / "cuda" / name).exists(), f"{file.name} includes {name}"
 
 
+def _cuda_room(file):
+    return file.relative_to(ROOT / "cuda").parts[0]
+
+
+def test_the_machine_that_runs_kernels_includes_itself_alone():
+    files = [f for f in _cuda_sources() if _cuda_room(f) == "simt"]
+    assert files
+    for file in files:
+        assert all(name.startswith("simt/") for name in _includes(file)), file
+
+
+def test_kernels_know_one_header_of_cuda():
+    """Their words are those that the CPU's machine has too, their sums have a fixed order, one place launches them."""
+    header = ROOT / "cuda" / "simt" / "simt.h"
+    for file in _cuda_sources():
+        text = file.read_text()
+        if _cuda_room(file) not in ("simt", "tests"):
+            assert {name for name in _includes(file) if name.startswith("simt/")} <= {"simt/simt.h"}, file
+            assert not re.search(r"\b__shared__|\batomic[A-Z]\w*\(|__nv_|__expf\(|__fdividef\(", text), file
+        if file not in (header, ROOT / "cuda" / "runtime" / "device.cu"):
+            assert not re.search(r"#include <(cuda|cooperative|mma)", text), file
+        if file != header:
+            assert "<<<" not in text, file
+            assert "asm" not in re.findall(r"\w+", re.sub(r"//.*", "", text)), file
+
+
 def test_kernels_do_not_see_the_accessors():
     """isa/kernels.cpp is compiled once per instruction set, and they are inline."""
     seen, waiting = set(), [CORE / "isa" / "kernels.cpp"]

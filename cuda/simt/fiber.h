@@ -50,32 +50,24 @@ struct Fiber {
   bool started;
 };
 
-inline unsigned char* map_stack(void* at, int fixed) {
-  void* const stack = mmap(at, stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | fixed, -1, 0);
-  if (stack == MAP_FAILED) std::abort();
-  return static_cast<unsigned char*>(stack);
-}
-
-/// Gives a fiber its stack. A page fault ends a kernel that needs more of it.
+/// Gives a fiber its stack, and makes it a thread to ThreadSanitizer. A page fault ends a kernel that needs more stack.
 inline void create(Fiber& fiber) {
-  unsigned char* const stack = map_stack(nullptr, 0);
-  if (mprotect(stack, guard_bytes, PROT_NONE) != 0) std::abort();
-  fiber.stack = stack + guard_bytes;
+  void* const memory = mmap(nullptr, stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED || mprotect(memory, guard_bytes, PROT_NONE) != 0) std::abort();
+  fiber.stack = static_cast<unsigned char*>(memory) + guard_bytes;
   fiber.size = stack_bytes - guard_bytes;
+  SIMT_TSAN(fiber.tsan = __tsan_create_fiber(0);)
 }
 
 inline void destroy(const Fiber& fiber) {
+  SIMT_TSAN(__tsan_destroy_fiber(fiber.tsan);)
   munmap(static_cast<unsigned char*>(const_cast<void*>(fiber.stack)) - guard_bytes, stack_bytes);
 }
 
 /// Makes a fiber begin with `entry` at its next turn.
 SIMT_QUIET inline void prepare(Fiber& fiber, void (*entry)()) {
-  void* const stack = const_cast<void*>(fiber.stack);
-  // A new thread to the sanitizer, on a stack that is new to it: blocks are not ordered.
-  SIMT_TSAN(fiber.tsan = __tsan_create_fiber(0);
-            mmap(stack, fiber.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);)
   getcontext(&fiber.context);
-  fiber.context.uc_stack.ss_sp = stack;
+  fiber.context.uc_stack.ss_sp = const_cast<void*>(fiber.stack);
   fiber.context.uc_stack.ss_size = fiber.size;
   makecontext(&fiber.context, entry, 0);
   fiber.started = false;

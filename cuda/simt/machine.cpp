@@ -26,7 +26,6 @@ constexpr std::size_t most_shared = 227 * 1024;
 enum class State { ready, at_block, at_warp, done };
 
 struct Thread {
-  Fiber fiber;
   State state;
   Place place;  // of its last barrier or collective
   uint3 index;
@@ -39,16 +38,41 @@ struct Warp {
   Place place;
 };
 
+// The fibers of one block after the other, and what ThreadSanitizer orders them by: the addresses of these bytes.
+struct Fibers {
+  Fiber fiber[most_threads]{};
+  unsigned created = 0;
+  char barriers[2]{}, warp_barriers[most_threads / warp_size][2]{};
+
+  Fibers() = default;
+  Fibers(const Fibers&) = delete;
+  Fibers& operator=(const Fibers&) = delete;
+  ~Fibers() {
+    for (unsigned t = 0; t < created; ++t) destroy(fiber[t]);
+  }
+};
+
+// Fibers are used again, for ThreadSanitizer takes a millisecond to make one. It sees no race between blocks that have
+// the same ones: blocks whose numbers differ by a multiple of 7, or of less from 512 threads on.
+#ifdef __SANITIZE_THREAD__
+constexpr unsigned most_sets = 7;
+unsigned sets_of(unsigned threads) { return std::max(2u, std::min(2048 / threads, most_sets)); }
+#else
+constexpr unsigned most_sets = 1;
+unsigned sets_of(unsigned) { return most_sets; }
+#endif
+
 // Plain arrays, because ThreadSanitizer would see the operators of a container.
 struct Machine {
   Fiber scheduler{};
+  std::unique_ptr<Fibers> sets[most_sets];
+  Fibers* fibers = nullptr;  // those of the block
   Thread threads[most_threads]{};
   Warp warps[most_threads / warp_size]{};
-  unsigned created = 0;                      // fibers with a stack
-  unsigned count = 0;                        // threads of a block
-  unsigned current = 0, alive = 0;           // the thread that runs; how many have not left
-  unsigned arrived = 0, turn = 0;            // at the barrier
-  char begun = 0, ended = 0, barriers[2]{};  // their addresses are what ThreadSanitizer orders by
+  unsigned count = 0;               // threads of a block
+  unsigned current = 0, alive = 0;  // the thread that runs; how many have not left
+  unsigned arrived = 0, turn = 0;   // at the barrier
+  char begun = 0, ended = 0;        // again for ThreadSanitizer
   unsigned char* shared = nullptr;
   std::size_t shared_bytes = 0;
   std::vector<void*> spent;  // with ThreadSanitizer, shared memory is kept to the end of the launch
@@ -58,11 +82,6 @@ struct Machine {
   void* arguments = nullptr;
 
   Machine() { scheduler.started = true; }
-  Machine(const Machine&) = delete;
-  Machine& operator=(const Machine&) = delete;
-  ~Machine() {
-    for (unsigned t = 0; t < created; ++t) destroy(threads[t].fiber);
-  }
 };
 
 thread_local std::unique_ptr<Machine> owned;
@@ -71,9 +90,9 @@ thread_local Machine* machine = nullptr;  // the same one, at the price of a loa
 SIMT_QUIET bool same(Place a, Place b) { return a.line == b.line && std::strcmp(a.file, b.file) == 0; }
 
 SIMT_QUIET void wait(State state) {
-  Thread& thread = machine->threads[machine->current];
-  thread.state = state;
-  switch_fibers(thread.fiber, machine->scheduler, state == State::done);
+  Machine& m = *machine;
+  m.threads[m.current].state = state;
+  switch_fibers(m.fibers->fiber[m.current], m.scheduler, state == State::done);
 }
 
 SIMT_QUIET void enter() {
@@ -119,13 +138,18 @@ class Order {
   std::uint64_t random_ = 0;
 };
 
-SIMT_QUIET void prepare_block(Machine& m, uint3 index, int fill) {
+SIMT_QUIET void prepare_block(Machine& m, std::size_t number, int fill) {
+  std::unique_ptr<Fibers>& set = m.sets[number % sets_of(m.count)];
+  if (set == nullptr) set = std::make_unique<Fibers>();
+  m.fibers = set.get();
+  for (unsigned& created = m.fibers->created; created < m.count; ++created) create(m.fibers->fiber[created]);
   void* memory = nullptr;
   if (posix_memalign(&memory, 128, std::max<std::size_t>(m.shared_bytes, 1)) != 0) std::abort();
   std::memset(memory, fill, m.shared_bytes);
   SIMT_MSAN(__msan_poison(memory, m.shared_bytes);)
   m.shared = static_cast<unsigned char*>(memory);
-  m.block_index = index;
+  const auto x = static_cast<unsigned>(number % m.grid.x), y = static_cast<unsigned>(number / m.grid.x % m.grid.y);
+  m.block_index = {x, y, static_cast<unsigned>(number / m.grid.x / m.grid.y)};
   m.alive = m.count;
   m.arrived = 0;
   SIMT_TSAN(__tsan_release(&m.begun);)
@@ -136,7 +160,7 @@ SIMT_QUIET void prepare_block(Machine& m, uint3 index, int fill) {
     Thread& thread = m.threads[t];
     thread.state = State::ready;
     thread.index = {t % m.block.x, t / m.block.x % m.block.y, t / m.block.x / m.block.y};
-    prepare(thread.fiber, enter);
+    prepare(m.fibers->fiber[t], enter);
   }
 }
 
@@ -148,7 +172,7 @@ SIMT_QUIET void run_block(Machine& m, Order& order, std::vector<std::size_t>& tu
       if (m.threads[t].state != State::ready) continue;
       m.current = static_cast<unsigned>(t);
       moved = true;
-      switch_fibers(m.scheduler, m.threads[t].fiber, false);
+      switch_fibers(m.scheduler, m.fibers->fiber[t], false);
     }
     for (unsigned t = 0; t < m.count && !moved; ++t) {  // who waits says where
       m.current = t;
@@ -156,7 +180,6 @@ SIMT_QUIET void run_block(Machine& m, Order& order, std::vector<std::size_t>& tu
     }
   }
 #ifdef __SANITIZE_THREAD__
-  for (unsigned t = 0; t < m.count; ++t) __tsan_destroy_fiber(m.threads[t].fiber.tsan);
   m.spent.push_back(m.shared);
 #else
   std::free(m.shared);
@@ -197,7 +220,7 @@ SIMT_QUIET void sync_block(Place place) {
   Machine& m = *machine;
   m.threads[m.current].place = place;
   // Two objects in turn: who leaves this barrier must not be ordered after those who have come to the next.
-  SIMT_TSAN(void* const barrier = &m.barriers[m.turn % 2]; __tsan_release(barrier);)
+  SIMT_TSAN(void* const barrier = &m.fibers->barriers[m.turn % 2]; __tsan_release(barrier);)
   if (++m.arrived < m.count) {
     wait(State::at_block);
   } else {
@@ -233,8 +256,9 @@ SIMT_QUIET void collect(unsigned mask, const std::uint32_t* mine, unsigned count
 
 SIMT_QUIET void sync_warp(Place place) {
   Deposits none;
-  Warp& warp = machine->warps[machine->current / warp_size];
-  SIMT_TSAN(void* const barrier = warp.deposits[warp.turn % 2]; __tsan_release(barrier);)
+  const unsigned number = machine->current / warp_size;
+  const Warp& warp = machine->warps[number];
+  SIMT_TSAN(void* const barrier = &machine->fibers->warp_barriers[number][warp.turn % 2]; __tsan_release(barrier);)
   collect(warp.lanes, nullptr, 0, none, place);
   SIMT_TSAN(__tsan_acquire(barrier);)
 }
@@ -264,15 +288,13 @@ cudaError_t run(dim3 grid, dim3 block, std::size_t shared, void (*body)(void*), 
   m.body = body;
   m.arguments = arguments;
   SIMT_TSAN(m.scheduler.tsan = __tsan_get_current_fiber();)
-  for (; m.created < m.count; ++m.created) create(m.threads[m.created].fiber);
 
   Order order(std::getenv("ALPHACL_SIMT_ORDER"));
   std::vector<std::size_t> turn = order.sequence(m.count);
   std::vector<std::size_t> blocks = order.sequence(std::size_t{grid.x} * grid.y * grid.z);
   order.shuffle(blocks);
-  for (const std::size_t b : blocks) {
-    const auto x = static_cast<unsigned>(b % grid.x), y = static_cast<unsigned>(b / grid.x % grid.y);
-    prepare_block(m, {x, y, static_cast<unsigned>(b / grid.x / grid.y)}, order.fill());
+  for (const std::size_t number : blocks) {
+    prepare_block(m, number, order.fill());
     run_block(m, order, turn);
   }
   SIMT_TSAN(__tsan_acquire(&m.ended); for (void* p : m.spent) std::free(p); m.spent.clear();)

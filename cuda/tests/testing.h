@@ -1,0 +1,82 @@
+// What the tests of kernels share: memory that host and device read, one line per check, results as a checksum.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "simt/simt.h"
+
+namespace testing {
+
+inline int failures = 0;
+
+inline bool expect(bool holds, const char* what) {
+  if (!holds) ++failures;
+  std::printf("%s %s\n", holds ? "ok  " : "FAIL", what);
+  return holds;
+}
+
+/// Memory that nobody has written: an array for a result, which MemorySanitizer follows, or for data to come.
+template <class T>
+class Array {
+ public:
+  explicit Array(std::size_t size) : size_(size) {
+#ifdef __CUDACC__
+    if (cudaMallocManaged(&data_, size * sizeof(T)) != cudaSuccess) std::abort();
+#else
+    data_ = static_cast<T*>(std::malloc(size * sizeof(T)));
+    if (data_ == nullptr) std::abort();
+#endif
+  }
+  Array(const Array&) = delete;
+  Array& operator=(const Array&) = delete;
+#ifdef __CUDACC__
+  ~Array() { cudaFree(data_); }
+#else
+  ~Array() { std::free(data_); }
+#endif
+
+  T* data() const { return data_; }
+  T& operator[](std::size_t i) const { return data_[i]; }
+  std::size_t size() const { return size_; }
+
+ private:
+  T* data_ = nullptr;
+  std::size_t size_;
+};
+
+/// Numbers from -32 to 31, always the same ones: products and sums of a few of them are exact in a float.
+inline void fill_with_integers(const Array<float>& array, std::uint32_t seed) {
+  for (std::size_t i = 0; i < array.size(); ++i) {
+    seed = seed * 1664525u + 1013904223u;
+    array[i] = static_cast<float>(static_cast<int>(seed >> 26) - 32);
+  }
+}
+
+/// A launch to its end.
+template <class... P, class... A>
+cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, std::size_t shared, A... args) {
+  const cudaError_t error = simt::launch(kernel, grid, block, shared, nullptr, args...);
+#ifdef __CUDACC__
+  if (error == cudaSuccess) return cudaDeviceSynchronize();
+#endif
+  return error;
+}
+
+/// Prints a checksum (FNV-1a) of the bits: two orders of threads, two compilers and a GPU have to print the same.
+template <class T>
+void print_bits(const char* what, const Array<T>& array) {
+  std::uint64_t hash = 14695981039346656037u;
+  for (std::size_t i = 0; i < array.size(); ++i) {
+    unsigned char bytes[sizeof(T)];
+    std::memcpy(bytes, &array[i], sizeof(T));
+    if (array[i] != array[i]) std::memset(bytes, 0xff, sizeof(T));  // one NaN is as good as another
+    for (const unsigned char byte : bytes) hash = (hash ^ byte) * 1099511628211u;
+  }
+  std::printf("bits %016llx %s\n", static_cast<unsigned long long>(hash), what);
+}
+
+}  // namespace testing
