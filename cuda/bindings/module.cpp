@@ -36,6 +36,7 @@ py::dict build_info() {
 namespace bindings {
 
 void register_gated(py::module_& m);
+void register_power_iteration(py::module_& m);
 
 }  // namespace bindings
 }  // namespace alphacl::cuda
@@ -44,4 +45,5 @@ PYBIND11_MODULE(_cuda, m, pybind11::mod_gil_not_used()) {
   m.doc() = "Compiled CUDA kernels of alphacl_fast. Private: the public functions are those of the package.";
   m.def("build_info", &alphacl::cuda::build_info);
   alphacl::cuda::bindings::register_gated(m);
+  alphacl::cuda::bindings::register_power_iteration(m);
 }

@@ -3,3 +3,17 @@
 from typing import Any
 
 def build_info() -> dict[str, Any]: ...
+def power_iteration(
+    a: Any,
+    v0: Any,
+    tol: float,
+    max_iter: int,
+    lanczos: bool,
+    seed: int,
+    eigenvalue: Any,
+    eigenvector: Any,
+    gap: Any,
+    residual: Any,
+    n_iter: Any,
+    converged: Any,
+) -> None: ...

@@ -29,7 +29,11 @@ struct View {
   index_t stride;  // elements from one row to the next
 
   T* row(index_t i) const { return data + i * stride; }
-  operator View<const T>() const { return {data, rows, cols, stride}; }
+  // A template, because a View<const T> would have an operator to its own type, which nvcc warns of.
+  template <class C, class = std::enable_if_t<std::is_same<C, const T>::value && !std::is_const<T>::value>>
+  operator View<C>() const {
+    return {data, rows, cols, stride};
+  }
 };
 
 /// Memory could not be allocated; the text says how much was asked for.
