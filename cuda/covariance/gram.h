@@ -82,8 +82,7 @@ __global__ void __launch_bounds__(256) gram_sums(Source source, GramShape shape,
 #pragma unroll
   for (int y = 0; y < gram_each; ++y)
 #pragma unroll
-    for (int x = 0; x < gram_each; ++x)
-      part[(y * gram_side + ty) * gram_tile + x * gram_side + tx] = sum[y][x];
+    for (int x = 0; x < gram_each; ++x) part[(y * gram_side + ty) * gram_tile + x * gram_side + tx] = sum[y][x];
 }
 
 /// out (nodes × left_size × right_size) = scale · the sum over the groups. Grid: tiles, 1, nodes; block: 256.
@@ -93,8 +92,8 @@ __global__ void __launch_bounds__(256) gram_finish(GramShape shape, const double
   int a, b;
   shape.place(blockIdx.x, a, b);
   const std::size_t group_size = static_cast<std::size_t>(shape.tiles()) * size;
-  const double* part = parts + static_cast<std::size_t>(node) * shape.groups * group_size +
-                       static_cast<std::size_t>(blockIdx.x) * size;
+  const double* part =
+      parts + static_cast<std::size_t>(node) * shape.groups * group_size + static_cast<std::size_t>(blockIdx.x) * size;
   S* const to = out + static_cast<std::size_t>(node) * shape.left_size * shape.right_size;
   for (int e = threadIdx.x; e < size; e += 256) {
     const int y = a * gram_tile + e / gram_tile, x = b * gram_tile + e % gram_tile;
@@ -108,9 +107,7 @@ __global__ void __launch_bounds__(256) gram_finish(GramShape shape, const double
 }
 
 /// Groups of rows, from the number of rows alone: a node gets the same bits whatever other nodes there are.
-inline int gram_groups(index_t rows) {
-  return static_cast<int>(std::clamp<index_t>(ceil_div(rows, 4096), 1, 64));
-}
+inline int gram_groups(index_t rows) { return static_cast<int>(std::clamp<index_t>(ceil_div(rows, 4096), 1, 64)); }
 
 /// out_k (left_size × right_size) = scale · Σ_r a_r b_rᵀ for each of `nodes` nodes.
 template <class S, class Source>

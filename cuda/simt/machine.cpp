@@ -1,8 +1,7 @@
 // Runs the blocks of a launch: threads as fibers that wait at barriers and warp collectives, in an order that one sets.
 //
-// ALPHACL_SIMT_ORDER=0 (or unset): threads and blocks in order; 1: backwards; another number: the seed of a new random
-// order at every turn. Shared memory is filled anew for every block, with NaN in order 0 and other bytes elsewhere, so
-// that two orders give other bits where a barrier is missing or where somebody reads what nobody wrote.
+// Shared memory is filled anew for every block, with NaN in order 0 and other bytes elsewhere, so that two orders give
+// other bits where a barrier is missing or where somebody reads what nobody wrote.
 // -fsanitize=thread: fibers are threads, ordered by __syncthreads and __syncwarp alone, so that a race in shared or
 // global memory is reported whatever the order. -fsanitize=memory: shared memory begins uninitialised.
 #undef _FORTIFY_SOURCE  // its longjmp refuses to go to another stack
@@ -12,10 +11,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
-#include <utility>
 #include <vector>
 
 #include "simt/fiber.h"
+#include "simt/order.h"
 
 namespace simt {
 namespace {
@@ -104,39 +103,6 @@ SIMT_QUIET void enter() {
   --m.alive;
   wait(State::done);
 }
-
-class Order {
- public:
-  explicit Order(const char* text) {
-    if (text == nullptr) return;
-    char* end;
-    number_ = std::strtoul(text, &end, 10);
-    if (end == text || *end != '\0') {
-      std::fprintf(stderr, "simt: ALPHACL_SIMT_ORDER: expected a number, got '%s'\n", text);
-      std::abort();
-    }
-    random_ = number_;
-  }
-
-  int fill() const { return number_ == 0 ? 0xff : static_cast<int>(0x40 + number_ % 63); }
-
-  std::vector<std::size_t> sequence(std::size_t count) const {
-    std::vector<std::size_t> turn(count);
-    for (std::size_t i = 0; i < count; ++i) turn[i] = number_ == 1 ? count - 1 - i : i;
-    return turn;
-  }
-
-  void shuffle(std::vector<std::size_t>& turn) {
-    for (std::size_t i = number_ > 1 ? turn.size() : 0; i > 1; --i) {
-      random_ = random_ * 6364136223846793005u + 1442695040888963407u;
-      std::swap(turn[i - 1], turn[(random_ >> 33) % i]);
-    }
-  }
-
- private:
-  unsigned long number_ = 0;
-  std::uint64_t random_ = 0;
-};
 
 SIMT_QUIET void prepare_block(Machine& m, std::size_t number, int fill) {
   std::unique_ptr<Fibers>& set = m.sets[number % sets_of(m.count)];

@@ -163,10 +163,36 @@ void test_unwritten() {
   expect(found, "unwritten shared memory: NaN in order 0, a number in order 1, an error of MemorySanitizer");
 }
 
+// The barriers of a block order nothing in another one.
+__global__ void race_of_blocks(int* out) {
+  __syncthreads();
+  __syncthreads();
+  if (threadIdx.x == 0) *out = static_cast<int>(blockIdx.x);
+  __syncthreads();
+}
+
+void test_race_of_blocks() {
+  int first = 0, second = 0;
+  const auto race_in_order = [](const char* order, int* out) {
+    set_order(order);
+    simt::launch(race_of_blocks, 2, 32, 0, nullptr, out);
+  };
+#ifdef __SANITIZE_THREAD__
+  const bool found = ends([&] { race_in_order("0", &first), race_in_order("1", &second); }, "data race");
+#else
+  race_in_order("0", &first);
+  race_in_order("1", &second);
+  const bool found = first == 1 && second == 0;
+#endif
+  expect(found, "a race of two blocks: the last one wins, an error of ThreadSanitizer");
+}
+
 }  // namespace
 
 int main() {
   test_ends();
+  // While this process has no fibers: they are threads to ThreadSanitizer, and after a fork it orders none of many.
+  test_race_of_blocks();
   test_orders();
   test_unwritten();
   return testing::failures;
