@@ -1,4 +1,6 @@
 // Binds power_iteration over tensors.
+#include <pybind11/stl.h>
+
 #include <cmath>
 #include <optional>
 
@@ -17,17 +19,18 @@ std::optional<Tensor> optional_tensor(const char* name, const py::object& t) {
   return t.is_none() ? std::nullopt : std::optional<Tensor>(Tensor(name, t));
 }
 
+std::string text(const std::vector<index_t>& lengths) { return py::str(py::tuple(py::cast(lengths))); }
+
 template <class S>
 Matrices<S> matrices_of(const Tensor& a) {
   const std::vector<index_t>& shape = a.shape;
   if (shape.size() != 3 || shape[1] != shape[2] || shape[1] == 0)
-    refuse("a", "shape (B, d, d)", "shape " + std::string(py::str(py::cast(shape))));
+    refuse("a", "shape (B, d, d)", "shape " + text(shape));
   const index_t count = shape[0], d = shape[1];
   if (count > most_samples || d > most_samples)
     refuse("a", "at most " + std::to_string(most_samples) + " matrices, rows and columns on the GPU",
-           "shape " + std::string(py::str(py::cast(shape))));
-  if (count > 0 && d > 1 && a.strides[2] != 1)
-    refuse("a", "rows of adjacent entries", "strides " + std::string(py::str(py::cast(a.strides))));
+           "shape " + text(shape));
+  if (count > 0 && d > 1 && a.strides[2] != 1) refuse("a", "rows of adjacent entries", "strides " + text(a.strides));
   return {static_cast<const S*>(a.data), count, d, a.strides[0], a.strides[1]};
 }
 

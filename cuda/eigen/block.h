@@ -7,6 +7,7 @@
 
 #include "alphacl/eigen_candidate.h"
 #include "eigen/tridiagonal.h"
+#include "formulas/exponential.h"
 #include "runtime/launch.h"
 
 namespace alphacl::cuda {
@@ -129,6 +130,10 @@ class BlockOps {
   __device__ void put(double* at, double x) const {
     if (Block::rank() == 0) *at = x;
   }
+
+  __device__ double log(double x) const { return log_value(x); }
+  /// Squares are in range: see scaling_exponent.
+  __device__ double hypot(double x, double y) const { return sqrt(fma(x, x, y * y)); }
 
   __device__ void negate(double* s, index_t count) const {
     __syncthreads();

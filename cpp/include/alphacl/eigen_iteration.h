@@ -30,6 +30,7 @@ struct TopOptions {
 ///     void scale(in, ld, factor, out)          out = factor · in; may be in place
 ///     void put(at, x)                          *at = x, an entry of alpha or beta
 ///     void negate(s, count)                    s = −s
+///     double log(x), hypot(x, y)               the natural logarithm; √(x² + y²)
 ///     double tridiagonal_top(alpha, beta, m, guess, last, scratch)
 ///     void tridiagonal_vector(alpha, beta, m, top, enough, s, scratch)     both as in TridiagonalKernels
 template <class T, class Ops>
@@ -189,8 +190,8 @@ class EigenIteration {
       if (residual <= target()) return true;
     }
     const double share = larger(residual / norm_, Numbers<double>::least);
-    const double rate = std::log(last_share_ / share) / static_cast<double>(steps_ - last_check_);
-    const double ahead = rate > 0 ? std::log(norm_ * share / target()) / rate : 16;
+    const double rate = ops_.log(last_share_ / share) / static_cast<double>(steps_ - last_check_);
+    const double ahead = rate > 0 ? ops_.log(norm_ * share / target()) / rate : 16;
     guess_ = top + residual;
     last_share_ = share;
     last_check_ = steps_;
@@ -226,7 +227,7 @@ class EigenIteration {
     lower_shift(theta_before, residual_before);
     const double along = theta_ - shift_, minus = -along;
     ops_.scale(w, ld_, 1 / std::sqrt(ops_.subtract(v, ld_, 1, &minus, w)), v);
-    cosine_ = along / std::hypot(along, residual_);
+    cosine_ = along / ops_.hypot(along, residual_);
     return EigenRequest::product;
   }
 
@@ -238,7 +239,7 @@ class EigenIteration {
     if (!(s2 > 1e-6)) return;
     const double across = (theta_ - c * c * theta_before - 2 * c * std::sqrt(s2) * residual_before) / s2;
     const double half = 0.5 * (theta_before - across);
-    const double lowest = 0.5 * (theta_before + across) - std::hypot(half, residual_before);
+    const double lowest = 0.5 * (theta_before + across) - ops_.hypot(half, residual_before);
     if (lowest >= -1.01 * norm_) shift_ = smaller(shift_, lowest);
   }
 

@@ -1,6 +1,8 @@
 // What the iteration of power_iteration is given on the CPU: operations on vectors from the tables of kernels.
 #pragma once
 
+#include <cmath>
+
 #include "alphacl/eigen_solve.h"
 #include "isa/tables/kernels.h"
 
@@ -25,6 +27,8 @@ struct HostOps {
   void negate(double* s, index_t count) const {
     for (index_t j = 0; j < count; ++j) s[j] = -s[j];
   }
+  double log(double x) const { return std::log(x); }
+  double hypot(double x, double y) const { return std::hypot(x, y); }
   double tridiagonal_top(const double* alpha, const double* beta, index_t m, double guess, double* last,
                          double* scratch) const {
     return tridiagonal->top(alpha, beta, m, guess, last, scratch);
