@@ -35,7 +35,9 @@ py::dict build_info() {
 
 namespace bindings {
 
+void register_contrastive_cov(py::module_& m);
 void register_gated(py::module_& m);
+void register_importance(py::module_& m);
 void register_power_iteration(py::module_& m);
 
 }  // namespace bindings
@@ -44,6 +46,8 @@ void register_power_iteration(py::module_& m);
 PYBIND11_MODULE(_cuda, m, pybind11::mod_gil_not_used()) {
   m.doc() = "Compiled CUDA kernels of alphacl_fast. Private: the public functions are those of the package.";
   m.def("build_info", &alphacl::cuda::build_info);
+  alphacl::cuda::bindings::register_importance(m);
+  alphacl::cuda::bindings::register_contrastive_cov(m);
   alphacl::cuda::bindings::register_gated(m);
   alphacl::cuda::bindings::register_power_iteration(m);
 }

@@ -1,7 +1,7 @@
 // Binds gated_outer.
 #include "nodes/gated_outer.h"
 
-#include "tensors.h"
+#include "bindings/tensors.h"
 
 namespace alphacl::cuda::bindings {
 namespace {
@@ -21,8 +21,8 @@ void register_gated(py::module_& m) {
       [](const py::object& x, const py::object& omega, const py::object& out) {
         const Tensor a("x", x), w("omega", omega), to("out", out);
         CurrentStream on(a);
-        on.check("omega", w);
-        on.check("out", to);
+        on.check("omega", w.device);
+        on.check("out", to.device);
         (is_double("x", a) ? outer<double> : outer<float>)(on, a, w, to);
       },
       py::arg("x"), py::arg("omega"), py::arg("out"));

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "eigen/power_iteration.h"
-#include "tensors.h"
+#include "bindings/tensors.h"
 
 namespace alphacl::cuda::bindings {
 namespace {
@@ -64,13 +64,13 @@ void register_power_iteration(py::module_& m) {
             {"a", a},           {"eigenvalue", eigenvalue}, {"eigenvector", eigenvector}, {"residual", residual},
             {"n_iter", n_iter}, {"converged", converged},   optional_tensor("v0", v0),    optional_tensor("gap", gap)};
         CurrentStream on(given.a);
-        on.check("eigenvalue", given.eigenvalue);
-        on.check("eigenvector", given.eigenvector);
-        on.check("residual", given.residual);
-        on.check("n_iter", given.n_iter);
-        on.check("converged", given.converged);
-        if (given.v0) on.check("v0", *given.v0);
-        if (given.gap) on.check("gap", *given.gap);
+        on.check("eigenvalue", given.eigenvalue.device);
+        on.check("eigenvector", given.eigenvector.device);
+        on.check("residual", given.residual.device);
+        on.check("n_iter", given.n_iter.device);
+        on.check("converged", given.converged.device);
+        if (given.v0) on.check("v0", given.v0->device);
+        if (given.gap) on.check("gap", given.gap->device);
         (is_double("a", given.a) ? iterate<double> : iterate<float>)(on, given, {{tol, max_iter, lanczos}, seed});
       },
       py::arg("a"), py::arg("v0"), py::arg("tol"), py::arg("max_iter"), py::arg("lanczos"), py::arg("seed"),

@@ -1,5 +1,5 @@
 // Reads tensors through their Python attributes.
-#include "tensors.h"
+#include "bindings/tensors.h"
 
 #include <pybind11/stl.h>
 
@@ -78,6 +78,7 @@ template <class S>
 S* entries(const char* name, const Tensor& t, std::initializer_list<index_t> shape) {
   check_dtype<S>(name, t);
   if (t.shape != std::vector<index_t>(shape)) refuse(name, "shape " + shape_text(shape), text(t.shape));
+  if (std::count(t.shape.begin(), t.shape.end(), 0) > 0) return static_cast<S*>(t.data);
   index_t step = 1;
   for (std::size_t axis = t.shape.size(); axis-- > 0; step *= t.shape[axis])
     if (t.shape[axis] > 1 && t.strides[axis] != step) refuse(name, "a contiguous tensor", "strides " + text(t.strides));
@@ -91,38 +92,45 @@ template double* entries<double>(const char*, const Tensor&, std::initializer_li
 template std::int64_t* entries<std::int64_t>(const char*, const Tensor&, std::initializer_list<index_t>);
 template bool* entries<bool>(const char*, const Tensor&, std::initializer_list<index_t>);
 
-CurrentStream::CurrentStream(const Tensor& x) {
-  memory_.device = x.device;
+template <class S>
+View<S> mutable_view(const char* name, const Tensor& t, index_t rows, index_t cols) {
+  if (rows == 0 || cols == 0) return {entries<S>(name, t, {rows, cols}), rows, cols, cols};
+  if (t.shape.size() != 2) refuse(name, "shape " + shape_text({rows, cols}), text(t.shape));
+  const View<const S> v = view<S>(name, t, rows, cols);
+  if (rows > 1 && v.stride < cols) refuse(name, "rows that do not overlap", "strides " + text(t.strides));
+  return {static_cast<S*>(t.data), rows, cols, v.stride};
+}
+template View<float> mutable_view<float>(const char*, const Tensor&, index_t, index_t);
+template View<double> mutable_view<double>(const char*, const Tensor&, index_t, index_t);
+
+CurrentStream::CurrentStream(const py::object& device) : memory_(device) {
+  const std::string type = py::str(device.attr("type"));
 #ifdef ALPHACL_CUDA_EMULATED
-  if (std::string(py::str(x.device.attr("type"))) != "cpu")
-    throw py::type_error("the emulated kernels read the memory of the CPU, got a tensor on " +
-                         std::string(py::str(x.device)));
+  if (type != "cpu") throw py::type_error("the emulated kernels read the memory of the CPU, got a tensor on " + type);
 #else
-  if (std::string(py::str(x.device.attr("type"))) != "cuda")
-    throw py::type_error("expected tensors on a CUDA device, got one on " + std::string(py::str(x.device)));
-  const int device = x.device.attr("index").cast<int>();
-  before_ = set_device(device);
-  const py::object stream = py::module_::import("torch").attr("cuda").attr("current_stream")(x.device);
-  handle_ = reinterpret_cast<void*>(stream.attr("cuda_stream").cast<std::uintptr_t>());
+  if (type != "cuda") throw py::type_error("expected tensors on a CUDA device, got one on " + type);
+  const py::object current = py::module_::import("torch").attr("cuda").attr("current_stream")(device);
+  before_ = set_device(device.attr("index").cast<int>());
+  handle_ = reinterpret_cast<void*>(current.attr("cuda_stream").cast<std::uintptr_t>());
 #endif
 }
 
 CurrentStream::~CurrentStream() {
 #ifndef ALPHACL_CUDA_EMULATED
-  set_device(before_);
+  restore_device(before_);
 #endif
 }
 
-void CurrentStream::check(const char* name, const Tensor& t) const {
-  if (!t.device.equal(memory_.device))
-    throw py::value_error(std::string(name) + ": expected a tensor on " + std::string(py::str(memory_.device)) +
-                          " like the others, got one on " + std::string(py::str(t.device)));
+void CurrentStream::check(const char* name, const py::object& device) const {
+  if (!device.equal(memory_.device()))
+    throw py::value_error(std::string(name) + ": expected a tensor on " + std::string(py::str(memory_.device())) +
+                          " like the others, got one on " + std::string(py::str(device)));
 }
 
-void* CurrentStream::TorchMemory::bytes(std::size_t count) {
+void* TorchMemory::bytes(std::size_t count) {
   const py::module_ torch = py::module_::import("torch");
   held_.push_back(torch.attr("empty")(std::max<std::size_t>(count, 1), py::arg("dtype") = torch.attr("uint8"),
-                                      py::arg("device") = device));
+                                      py::arg("device") = device_));
   return reinterpret_cast<void*>(held_.back().attr("data_ptr")().cast<std::uintptr_t>());
 }
 

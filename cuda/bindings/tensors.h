@@ -41,29 +41,36 @@ View<const S> view(const char* name, const Tensor& t, index_t rows = any, index_
 template <class S>
 S* entries(const char* name, const Tensor& t, std::initializer_list<index_t> shape);
 
-/// The current stream of a device, which is the current device during its life; workspaces come from torch's allocator,
-/// which hands memory on in the order of the stream.
+/// (rows, cols) with contiguous rows, to be written; rows may lie apart, but not overlap.
+template <class S>
+View<S> mutable_view(const char* name, const Tensor& t, index_t rows, index_t cols);
+
+/// Memory from torch's allocator, which hands it on in the order of the stream; freed with this object.
+class TorchMemory final : public Workspace {
+ public:
+  explicit TorchMemory(py::object device) : device_(std::move(device)) {}
+  void* bytes(std::size_t count) override;
+  const py::object& device() const { return device_; }
+
+ private:
+  py::object device_;
+  std::vector<py::object> held_;
+};
+
+/// The current stream of a device, which is the current device during its life.
 class CurrentStream {
  public:
-  explicit CurrentStream(const Tensor& x);
+  explicit CurrentStream(const Tensor& x) : CurrentStream(x.device) {}
+  explicit CurrentStream(const py::object& device);
   ~CurrentStream();
   CurrentStream(const CurrentStream&) = delete;
   CurrentStream& operator=(const CurrentStream&) = delete;
 
-  /// Refuses a tensor on another device.
-  void check(const char* name, const Tensor& t) const;
+  /// Refuses a tensor that is on another device.
+  void check(const char* name, const py::object& device) const;
   Stream stream() { return {handle_, memory_}; }
 
  private:
-  class TorchMemory final : public Workspace {
-   public:
-    void* bytes(std::size_t count) override;
-    py::object device;
-
-   private:
-    std::vector<py::object> held_;
-  };
-
   TorchMemory memory_;
   void* handle_ = nullptr;
   int before_ = 0;

@@ -46,6 +46,8 @@ int set_device(int device) {
   if (error != cudaSuccess) throw CudaError("device " + std::to_string(device) + ": " + cudaGetErrorString(error));
   return before;
 }
+
+void restore_device(int device) noexcept { cudaSetDevice(device); }
 #else
 std::string toolkit() { return "emulated"; }
 
@@ -54,6 +56,8 @@ std::string driver() { return ""; }
 std::vector<Device> devices() { return {}; }
 
 int set_device(int) { return 0; }
+
+void restore_device(int) noexcept {}
 #endif
 
 }  // namespace alphacl::cuda

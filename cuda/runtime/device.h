@@ -24,5 +24,7 @@ std::vector<Device> devices();
 
 /// Makes a device the current one of this thread; throws CudaError where that fails. Returns the one before.
 int set_device(int device);
+/// Makes it the current one again; says nothing where that fails.
+void restore_device(int device) noexcept;
 
 }  // namespace alphacl::cuda

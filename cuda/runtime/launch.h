@@ -8,7 +8,7 @@
 
 namespace alphacl::cuda {
 
-/// Launches kernel<<<grid, block, shared>>>(arguments...) on the stream; `name` is that of the kernel, for errors.
+/// Launches kernel(arguments...) with `shared` bytes of shared memory on the stream; `name` is for errors.
 template <class... P, class... A>
 void launch(const Stream& on, const char* name, void (*kernel)(P...), dim3 grid, dim3 block, std::size_t shared,
             A... arguments) {

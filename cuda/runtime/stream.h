@@ -37,6 +37,6 @@ struct Stream {
 };
 
 /// The largest number of samples, rows or columns of an operation: kernels count them with an int.
-constexpr index_t most_samples = std::numeric_limits<int>::max() - 65536;
+constexpr index_t most_samples = (std::numeric_limits<int>::max() - 65536) / 2;
 
 }  // namespace alphacl::cuda

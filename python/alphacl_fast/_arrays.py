@@ -4,29 +4,39 @@ from __future__ import annotations
 
 import math
 import sys
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from alphacl_fast._backend import refuse_device
+from alphacl_fast._backend import device_for, is_in_host_memory, refuse_device
+from alphacl_fast._optional import require
 
 
 class Operand(NamedTuple):
-    """A checked argument: `array` shares memory with what was given unless its rows had to be made contiguous."""
+    """A checked argument: `array` shares memory with what was given unless its rows had to be made contiguous.
+
+    array: what the compiled module of `device` reads, a numpy array for the CPU and a torch tensor for a GPU.
+    """
 
     name: str
-    array: np.ndarray
+    array: Any
     is_torch: bool
     requires_grad: bool
     device: str = "cpu"
 
     @property
     def dtype(self) -> np.dtype:
-        return self.array.dtype
+        return _numpy_dtype(self.array)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.array.shape
+        return tuple(self.array.shape)
+
+    @property
+    def place(self) -> str:
+        """The device with its number, as in "cuda:1"."""
+        return self.device if isinstance(self.array, np.ndarray) else str(self.array.device)
 
 
 class NotAnArray:
@@ -82,7 +92,7 @@ def operand(
     dtype = str(a.dtype).removeprefix("torch.")
     if dtype not in ("float32", "float64"):
         raise TypeError(f"{name}: expected float32 or float64, got {dtype}{_remedy(name, a)}")
-    array, requires_grad = (_from_tensor(name, a)) if tensor else (np.asarray(a), False)
+    array, requires_grad = _from_tensor(name, a) if tensor else (np.asarray(a), False)
     if array.ndim not in ndim:
         axes = " or ".join(str(n) for n in ndim)
         raise ValueError(f"{name}: expected an array with {axes} axes, got shape {tuple(array.shape)}")
@@ -90,8 +100,12 @@ def operand(
         raise ValueError(f"{name}: expected at least one {samples}, got shape {tuple(array.shape)}")
     if columns and array.ndim == 2 and array.shape[1] == 0:
         raise ValueError(f"{name}: expected at least one {columns}, got shape {tuple(array.shape)}")
-    device = a.device.type if tensor else "cpu"
-    return Operand(name, _with_contiguous_rows(array), tensor, requires_grad, device)
+    device = device_for(a)
+    return Operand(name, _readable(array, device), tensor, requires_grad, device)
+
+
+def _numpy_dtype(a: Any) -> np.dtype:
+    return np.dtype(str(a.dtype).removeprefix("torch."))
 
 
 def _remedy(name: str, a: Any) -> str:
@@ -133,12 +147,32 @@ def refuse_layout(name: str, t: Any) -> None:
         raise TypeError(f"{name}: expected a dense (strided) tensor, got layout {t.layout}")
 
 
-def _from_tensor(name: str, t: Any) -> tuple[np.ndarray, bool]:
+def _from_tensor(name: str, t: Any) -> tuple[Any, bool]:
+    """The memory of a tensor, as a numpy array where it is the CPU's, and whether it requires grad here."""
     torch = sys.modules["torch"]
     refuse_transforms(name, t)
     refuse_device(name, t.device.type, " to the CPU")
     refuse_layout(name, t)
-    return t.detach().resolve_neg().numpy(), bool(t.requires_grad and torch.is_grad_enabled())
+    plain = t.detach().resolve_neg()
+    requires_grad = bool(t.requires_grad and torch.is_grad_enabled())
+    return (plain.numpy() if is_in_host_memory(t) else plain), requires_grad
+
+
+def _readable(a: Any, device: str) -> Any:
+    """What the compiled module of `device` reads: rows of adjacent entries, a numpy array or, on a GPU, a tensor."""
+    if device == "cpu":
+        return _with_contiguous_rows(a)
+    if isinstance(a, np.ndarray):
+        return tensor_over(_with_contiguous_rows(a))
+    return a if a.ndim < 2 or a.shape[-1] <= 1 or a.stride(-1) == 1 else a.contiguous()
+
+
+def tensor_over(a: np.ndarray) -> Any:
+    """A torch tensor over the memory of an array, which may be read-only; a copy where rows run backwards."""
+    torch = require("torch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the compiled code writes to results alone
+        return torch.from_numpy(a if min(a.strides, default=0) >= 0 else a.copy())
 
 
 def _with_contiguous_rows(a: np.ndarray) -> np.ndarray:
@@ -158,6 +192,8 @@ def like(given: Operand, model: Operand, *, shape: bool = True) -> None:
         raise TypeError(f"{given.name}: expected a {_kind(model)} like {model.name}, got a {_kind(given)}")
     if given.dtype != model.dtype:
         raise TypeError(f"{given.name}: expected {model.dtype} like {model.name}, got {given.dtype}")
+    if given.place != model.place:
+        raise TypeError(f"{given.name}: expected a tensor on {model.place} like {model.name}, got one on {given.place}")
     if shape and given.shape != model.shape:
         raise ValueError(f"{given.name}: expected shape {model.shape} like {model.name}, got {given.shape}")
 
@@ -184,11 +220,34 @@ def refuse_learned_importance(function: str, data: Operand) -> None:
         )
 
 
-def result(shape: tuple[int, ...], model: Operand, out: Any = None) -> tuple[Any, np.ndarray]:
-    """What to return and the numpy array to write it through: `out` when given and fit, else new memory."""
+def empty(shape: tuple[int, ...], dtype: Any, model: Operand) -> Any:
+    """Uninitialised memory for the compiled module that computes with `model`."""
+    if model.device == "cpu":
+        return np.empty(shape, dtype)
+    torch = sys.modules["torch"]
+    return torch.empty(shape, dtype=getattr(torch, np.dtype(dtype).name), device=model.array.device)
+
+
+def contiguous(given: Operand, model: Operand) -> Any:
+    """The array of an operand without gaps, where `model` lies."""
+    if given.device == "cpu" and model.device == "cpu":
+        return np.ascontiguousarray(given.array)
+    tensor = given.array if is_tensor(given.array) else tensor_over(given.array)
+    return tensor.to(model.array.device).contiguous()
+
+
+def given_back(a: Any, is_torch: bool) -> Any:
+    """An array of a compiled module as the caller gets it: of the kind that was given."""
+    if is_tensor(a):
+        return a if is_torch else a.numpy()
+    return sys.modules["torch"].from_numpy(a) if is_torch else a
+
+
+def result(shape: tuple[int, ...], model: Operand, out: Any = None) -> tuple[Any, Any]:
+    """What to return and the array to write it through: `out` when given and fit, else new memory."""
     if out is None:
-        array = np.empty(shape, model.dtype)
-        return (sys.modules["torch"].from_numpy(array) if model.is_torch else array), array
+        array = empty(shape, model.dtype, model)
+        return given_back(array, model.is_torch), array
     if not is_array(out):
         raise TypeError(f"out: expected a {_kind(model)} like {model.name}, got {type(out).__name__}")
     if is_tensor(out) != model.is_torch:
@@ -198,20 +257,35 @@ def result(shape: tuple[int, ...], model: Operand, out: Any = None) -> tuple[Any
     if is_tensor(out) and out.is_neg():
         raise ValueError("out: expected a tensor in memory of its own, got a negated view")
     array = _from_tensor("out", out)[0] if is_tensor(out) else out
-    if array.dtype != model.dtype:
-        raise TypeError(f"out: expected {model.dtype} like {model.name}, got {array.dtype}")
-    if array.shape != shape:
+    if _numpy_dtype(array) != model.dtype:
+        raise TypeError(f"out: expected {model.dtype} like {model.name}, got {_numpy_dtype(array)}")
+    if tuple(array.shape) != shape:
         raise ValueError(f"out: expected shape {shape}, got {tuple(array.shape)}")
+    if is_tensor(array):
+        return out, _writable_tensor(array, model)
     if not array.flags.writeable:
         raise ValueError("out: expected a writeable array, got a read-only one")
     if not (array.flags.c_contiguous and array.flags.aligned):
         raise ValueError(f"out: expected a C-contiguous array, got strides {array.strides}")
-    return out, array
+    return out, array if model.device == "cpu" else tensor_over(array)
 
 
-def apart(array: np.ndarray, *inputs: np.ndarray) -> np.ndarray:
+def _writable_tensor(t: Any, model: Operand) -> Any:
+    """A tensor of a GPU that an operation on `model` can write to."""
+    if t.device != model.array.device:
+        raise TypeError(f"out: expected a tensor on {model.place} like {model.name}, got one on {t.device}")
+    if not t.is_contiguous():
+        raise ValueError(f"out: expected a contiguous tensor, got strides {t.stride()}")
+    return t
+
+
+def apart(array: Any, *inputs: Any) -> Any:
     """`array`, or new memory like it where an input that is read while it is written may lie under it."""
-    return np.empty_like(array) if any(np.may_share_memory(array, a) for a in inputs) else array
+    if not is_tensor(array):
+        return np.empty_like(array) if any(np.may_share_memory(array, a) for a in inputs) else array
+    memory = array.untyped_storage().data_ptr()
+    shared = any(a.untyped_storage().data_ptr() == memory for a in inputs)
+    return sys.modules["torch"].empty_like(array) if shared else array
 
 
 def number(name: str, value: Any, sign: str = "") -> float:

@@ -4,27 +4,54 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import warnings
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from alphacl_fast import _cpu
 
-_MODULES = {"cpu": _cpu}
+
+class _Cuda:
+    """The module _cuda, imported when the first tensor on a GPU is met. It refuses what it does not have."""
+
+    def __getattr__(self, name: str) -> Any:
+        module = importlib.import_module("alphacl_fast._cuda")
+        if not hasattr(module, name):
+            operation = name.removesuffix("_f32").removesuffix("_f64")
+            raise TypeError(f"{operation}: has no CUDA kernels yet: copy the tensors to the CPU with .cpu()")
+        return getattr(module, name)
+
+
+# ALPHACL_FAST_BACKEND=emulated: arrays and tensors of the CPU go through the kernels of the GPU, compiled for the CPU.
+_EMULATED = os.environ.get("ALPHACL_FAST_BACKEND") == "emulated"
+_MODULES: dict[str, Any] = {"cpu": _cpu}
+if importlib.util.find_spec("alphacl_fast._cuda") is not None:
+    _MODULES["cuda"] = _Cuda()
+elif _EMULATED:
+    raise ImportError(
+        "ALPHACL_FAST_BACKEND=emulated: this build has no kernels of the GPU: build with ALPHACL_CUDA=emulated"
+    )
 DEVICES = tuple(_MODULES)  # the types of device that a compiled module serves
 _warned = False
 
 
-def backend_for(operand: Any) -> ModuleType:
+def device_for(a: Any) -> str:
+    """The type of device that computes with an array or a tensor."""
+    if _EMULATED:
+        return "cuda"
+    return "cpu" if isinstance(a, np.ndarray) else str(a.device.type)
+
+
+def backend_for(operand: Any) -> Any:
     """The compiled module that serves the device of a checked operand, or of a tensor that an operator was given.
 
     Tells once when the CPU module has to run on one thread after a fork.
     """
     global _warned
     device = operand.device
-    module = _MODULES[device if isinstance(device, str) else device.type]
+    module = _MODULES[device if isinstance(device, str) else device_for(operand)]
     if module is _cpu and not _warned and _cpu.serial_after_fork():
         _warned = True
         warnings.warn(
@@ -45,8 +72,9 @@ def refuse_device(name: str, device: str, where: str = "") -> None:
     """Refuses, before any work, a tensor on a type of device that no compiled module serves."""
     if device not in DEVICES:
         kind = device.upper()
+        build = ", or build with ALPHACL_CUDA=1 pip install ." if device == "cuda" else ""
         raise TypeError(
-            f"{name}: {kind} tensor given but this build has no {kind} backend: copy it{where} with {name}.cpu()"
+            f"{name}: {kind} tensor given but this build has no {kind} backend: copy it{where} with {name}.cpu(){build}"
         )
 
 

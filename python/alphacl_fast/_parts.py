@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from alphacl_fast._arrays import NotAnArray, Operand, is_array, is_traced, operand, positive, refuse_grad
+from alphacl_fast._arrays import NotAnArray, Operand, contiguous, is_array, is_traced, operand, positive, refuse_grad
 
 METHODS = ("auto", "tiles", "fourier", "sorted")  # how a Gaussian is computed
 FORMS = ("exponential", "hinge", "logistic", "softplus", "square")  # the ψ of a PairImportance, and of sums over pairs
@@ -37,7 +37,7 @@ class Rows:
             self.operand(name, value)
         return value
 
-    def compiled(self, name: str, value: Any, data: Operand) -> np.ndarray:
+    def compiled(self, name: str, value: Any, data: Operand) -> Any:
         return data.array
 
 
@@ -50,10 +50,10 @@ class Doubles:
     def checked(self, name: str, value: Any) -> Any:
         return value
 
-    def compiled(self, name: str, value: Any, data: Operand) -> np.ndarray:
+    def compiled(self, name: str, value: Any, data: Operand) -> Any:
         given = operand(name, value, ndim=(1,))
         refuse_grad(self.of, given)
-        return np.ascontiguousarray(given.array)
+        return contiguous(given, data)
 
 
 class Number:

@@ -11,6 +11,7 @@ import numpy as np
 
 from alphacl_fast._arrays import (
     Operand,
+    empty,
     is_array,
     like,
     operand,
@@ -130,7 +131,7 @@ class Importance(MadeOfParts):
     def _sums(self, which: str) -> Any:
         data = self._operand()
         refuse_grad(which, data)
-        wide = np.empty(data.shape[0], np.float64)
+        wide = empty((data.shape[0],), np.float64, data)
         getattr(self._compile(data), which)(wide)
         answer, array = result((data.shape[0],), data)
         with np.errstate(over="ignore"):

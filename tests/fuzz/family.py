@@ -208,7 +208,8 @@ def alpha_cl_loss(case):
     exact, rough = dense_pair(alpha, n, case.dtype)
     if of_a_loss:
         # The offset is stored in double: what its last digit moves in exp(offset − score), in the type of the data.
-        moved = np.abs(exact) * eps(np.float64) * np.abs(numpy_of(alpha.offset))[:, None]
+        offset = np.nan_to_num(np.abs(numpy_of(alpha.offset)), posinf=0.0)  # infinite where a sample has no pair
+        moved = np.abs(exact) * eps(np.float64) * offset[:, None]
         rough = rough + (np.abs(rough - exact) + moved).astype(rough.dtype)
     kind, narrow = exact_type(case.dtype), case.dtype.type
     truth = acl.reference.energy(z, z_aug, exact, dtype=kind) * factor

@@ -154,10 +154,14 @@ def judge_log_sums(case, calls):
         return
     given = (left, right, scale, rows, cols, distances, skip, columns)
     found = calls.log_sums_gradient(weight, weight_cols, *given)
-    moved = np.asarray(share, float) * (e + mean) + 2 * np.abs(
-        np.asarray(rough_slope, float) - np.asarray(slope, float)
-    )
+    moved = np.asarray(share, float) * (e + mean) + _lost(case)
+    moved += 2 * np.abs(np.asarray(rough_slope, float) - np.asarray(slope, float))
     _gradients(found, truth, rough, slope, rough_slope, moved, right is None, case)
+
+
+def _lost(case):
+    """What a weight may be off by: below the normal numbers it becomes 0."""
+    return float(np.finfo(case.dtype).smallest_normal)
 
 
 def _sums(what, found, truth, naive, absolute, case):
@@ -208,7 +212,7 @@ def judge_sums(case, calls):
     found = calls.sums_gradient(weight, left, right, offset, scale, form, distances, skip)
     curve = np.asarray(mask * (np.asarray(slope, float) + (form == "square")), float)
     moved = np.abs(weight)[:, None] * (
-        doubt + curve * e + 2 * np.abs(np.asarray(rough_slope, float) - np.asarray(slope, float))
+        doubt + curve * e + 2 * np.abs(np.asarray(rough_slope, float) - np.asarray(slope, float)) + _lost(case)
     )
     by = weight[:, None].astype(kind)
     _gradients(found, truth, rough, slope * by, rough_slope * by.astype(narrow), moved, right is None, case)

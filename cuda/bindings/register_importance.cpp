@@ -1,0 +1,109 @@
+// Binds the importances.
+#include <pybind11/stl.h>
+
+#include <cmath>
+#include <limits>
+
+#include "bindings/importance_object.h"
+
+namespace alphacl::cuda::bindings {
+namespace {
+
+void check_positive(const char* name, double value) {
+  if (!(value > 0 && std::isfinite(value))) refuse(name, "a positive finite number", std::to_string(value));
+}
+
+template <class S>
+View<const S> features_view(const char* name, const Tensor& t) {
+  const View<const S> f = view<S>(name, t);
+  if (f.cols == 0) refuse(name, "at least one column", "a tensor without any");
+  return f;
+}
+
+template <class S>
+void register_for(py::module_& m, const std::string& suffix) {
+  using Object = ImportanceObject<S>;
+  py::class_<Object>(m, ("Importance" + suffix).c_str())
+      .def("size", [](const Object& a) { return a.get().size(); })
+      .def(
+          "row_sums", [](const Object& a, const py::object& out) { a.sums(out, true); }, py::arg("out"))
+      .def(
+          "col_sums", [](const Object& a, const py::object& out) { a.sums(out, false); }, py::arg("out"))
+      .def("matmul", &Object::matmul, py::arg("y"), py::arg("out"))
+      .def("to_dense", &Object::to_dense, py::arg("out"));
+
+  m.def(("dense" + suffix).c_str(),
+        [](const py::object& alpha) {
+          const Tensor t("alpha", alpha);
+          const View<const S> a = view<S>("alpha", t);
+          if (a.rows != a.cols) refuse("alpha", "a square array", std::to_string(a.cols) + " columns");
+          return Object(t.device, {alpha}, [&](const Stream&, Workspace&) { return dense<S>(a); });
+        },
+        py::arg("alpha"));
+  m.def(("uniform" + suffix).c_str(),
+        [](index_t size, bool diagonal) {
+          if (size < 1 || size > most_samples)
+            refuse("size", "at least 1 and at most " + std::to_string(most_samples), std::to_string(size));
+          return Object(uniform<S>(size, diagonal));
+        },
+        py::arg("size"), py::arg("diagonal"));
+  m.def(("low_rank" + suffix).c_str(),
+        [](const py::object& phi) {
+          const Tensor t("phi", phi);
+          const View<const S> f = features_view<S>("phi", t);
+          return Object(t.device, {phi}, [&](const Stream&, Workspace&) { return low_rank<S>(f); });
+        },
+        py::arg("phi"));
+  m.def(("direct" + suffix).c_str(),
+        [](const py::object& features, double p, double tau, bool normalize) {
+          const Tensor t("features", features);
+          const View<const S> f = features_view<S>("features", t);
+          check_positive("p", p);
+          check_positive("tau", tau);
+          return Object(t.device, {}, [&](const Stream& on, Workspace& memory) {
+            return direct<S>(on, f, p, tau, normalize, memory);
+          });
+        },
+        py::arg("features"), py::arg("p"), py::arg("tau"), py::arg("normalize"));
+  // tol and method are those of the CPU: here every entry is exact to rounding.
+  m.def(("gaussian" + suffix).c_str(),
+        [](const py::object& features, double tau, double, const std::string&) {
+          const Tensor t("features", features);
+          const View<const S> f = features_view<S>("features", t);
+          check_positive("tau", tau);
+          return Object(t.device, {},
+                        [&](const Stream& on, Workspace& memory) { return gaussian<S>(on, f, tau, memory); });
+        },
+        py::arg("features"), py::arg("tau"), py::arg("tol"), py::arg("method"));
+  m.def(("square_regularized" + suffix).c_str(),
+        [](const py::object& features, double tau) {
+          const Tensor t("features", features);
+          const View<const S> f = features_view<S>("features", t);
+          check_positive("tau", tau);
+          return Object(t.device, {},
+                        [&](const Stream& on, Workspace& memory) { return square_regularized<S>(on, f, tau, memory); });
+        },
+        py::arg("features"), py::arg("tau"));
+  m.def(("pair" + suffix).c_str(),
+        [](const py::object& features, double scale, const std::string& form, const py::object& offset,
+           const py::object& weight) {
+          const Tensor t("features", features), o("offset", offset), w("weight", weight);
+          const View<const S> f = features_view<S>("features", t);
+          check_positive("scale", scale);
+          const double* const of = entries<double>("offset", o, {f.rows});
+          const double* const by = entries<double>("weight", w, {f.rows});
+          return Object(t.device, {offset, weight}, [&](const Stream& on, Workspace& memory) {
+            return pair<S>(on, f, scale, form, of, by, memory);
+          });
+        },
+        py::arg("features"), py::arg("scale"), py::arg("form"), py::arg("offset"), py::arg("weight"));
+}
+
+}  // namespace
+
+void register_importance(py::module_& m) {
+  register_for<float>(m, "_f32");
+  register_for<double>(m, "_f64");
+}
+
+}  // namespace alphacl::cuda::bindings

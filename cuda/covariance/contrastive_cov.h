@@ -1,0 +1,24 @@
+// The contrastive covariance, its trace and the gradients of both, on a GPU.
+//
+// Everything is computed in double, from the Laplacian form of the importance (importances/importance.h), whatever the
+// type of the data. Cost: that of α and 4Nd² (contrastive_cov) or 4Nd operations; memory 3Nd doubles.
+#pragma once
+
+#include "importances/importance.h"
+
+namespace alphacl::cuda {
+
+/// out (d × d, contiguous) = 1/(2N²) (Σ_i x_i l_iᵀ − Σ_i R_i δ_i δ_iᵀ), exactly symmetric.
+template <class S>
+void contrastive_cov(const Stream& on, View<const S> x, View<const S> x_aug, const Importance<S>& alpha, S* out);
+
+/// 1/(4N²) Σ_i (x_i · l_i − R_i ‖δ_i‖²). Waits for the result.
+template <class S>
+double energy(const Stream& on, View<const S> x, View<const S> x_aug, const Importance<S>& alpha);
+
+/// grad_i = l_i − R_i δ_i and grad_aug_i = R_i δ_i.
+template <class S>
+void laplacian_product(const Stream& on, View<const S> x, View<const S> x_aug, const Importance<S>& alpha, View<S> grad,
+                       View<S> grad_aug);
+
+}  // namespace alphacl::cuda

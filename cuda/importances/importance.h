@@ -1,0 +1,73 @@
+// A pairwise importance α on N samples of a GPU, as a linear operator: the interface between importances and
+// operations.
+//
+// What alphacl/importance.h says of the CPU holds here too, but for the form in which an operation gets α: as
+//
+//     l_i = Σ_j (α_ij + α_ji)(x_i − x_j)   and   R_i = Σ_j α_ij,      2N² C_α[x] = Σ_i x_i l_iᵀ − Σ_i R_i δ_i δ_iᵀ.
+//
+// Importances of pairs add up the differences themselves, so that samples of a cluster far from the origin lose no
+// digit. All pointers are to memory of the device; everything is computed in double.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "runtime/stream.h"
+
+namespace alphacl::cuda {
+
+template <class S>
+class Importance {
+ public:
+  virtual ~Importance() = default;
+  index_t size() const { return size_; }
+
+  /// r_i = Σ_j α_ij and c_j = Σ_i α_ij; null where it is not wanted.
+  virtual void sums(const Stream& on, double* r, double* c) const = 0;
+  /// out = α y.
+  virtual void matmul(const Stream& on, View<const S> y, View<S> out) const = 0;
+  /// l (N × d, contiguous) and R, for x (N × d, contiguous).
+  virtual void laplacian(const Stream& on, const double* x, index_t d, double* l, double* row_sum) const = 0;
+  /// α itself.
+  virtual void to_dense(const Stream& on, View<S> out) const = 0;
+
+ protected:
+  explicit Importance(index_t size) : size_(size) {}
+
+ private:
+  index_t size_;
+};
+
+// What follows reads its arguments as long as it lives; what it computes itself lies in `memory`, which must live as
+// long too.
+
+template <class S>
+std::unique_ptr<Importance<S>> dense(View<const S> alpha);
+
+/// α_ij = 1 for i ≠ j; α_ii = 1 where `diagonal`, else 0.
+template <class S>
+std::unique_ptr<Importance<S>> uniform(index_t size, bool diagonal);
+
+/// α = ΦΦᵀ, Φ: N × p.
+template <class S>
+std::unique_ptr<Importance<S>> low_rank(View<const S> phi);
+
+/// α_ij = exp(−‖f_i − f_j‖²/(2τ)).
+template <class S>
+std::unique_ptr<Importance<S>> gaussian(const Stream& on, View<const S> f, double tau, Workspace& memory);
+
+/// α_ij = exp(−(½‖f_i − f_j‖²)^(p/2)/τ), diagonal 0; normalize: rows divided by their sums.
+template <class S>
+std::unique_ptr<Importance<S>> direct(const Stream& on, View<const S> f, double p, double tau, bool normalize,
+                                      Workspace& memory);
+
+/// α_ij = [μ_i − ½‖f_i − f_j‖²]₊/τ, diagonal 0, rows sum to 1.
+template <class S>
+std::unique_ptr<Importance<S>> square_regularized(const Stream& on, View<const S> f, double tau, Workspace& memory);
+
+/// α_ij = w_i ψ'(o_i − s ½‖f_i − f_j‖²), diagonal 0; `form` names ψ.
+template <class S>
+std::unique_ptr<Importance<S>> pair(const Stream& on, View<const S> f, double scale, const std::string& form,
+                                    const double* offset, const double* weight, Workspace& memory);
+
+}  // namespace alphacl::cuda

@@ -1,0 +1,23 @@
+// One thread for each of `count` numbers.
+#pragma once
+
+#include "runtime/launch.h"
+
+namespace alphacl::cuda {
+
+template <class F>
+__global__ void __launch_bounds__(256) elementwise(std::int64_t count, F f) {
+  const std::int64_t step = std::int64_t{gridDim.x} * 256;
+  for (std::int64_t e = std::int64_t{blockIdx.x} * 256 + threadIdx.x; e < count; e += step) f(e);
+}
+
+/// f(e) for e = 0 … count − 1, in any order; f is a struct with __device__ void operator()(std::int64_t) const.
+template <class F>
+void for_each(const Stream& on, const char* name, index_t count, const F& f) {
+  if (count == 0) return;
+  const index_t blocks = ceil_div(count, 256), most = 65536;
+  launch(on, name, elementwise<F>, dim3(static_cast<unsigned>(blocks < most ? blocks : most)), dim3(256), 0,
+         static_cast<std::int64_t>(count), f);
+}
+
+}  // namespace alphacl::cuda
