@@ -4,8 +4,8 @@
 #include <cmath>
 #include <optional>
 
-#include "eigen/power_iteration.h"
 #include "bindings/tensors.h"
+#include "eigen/power_iteration.h"
 
 namespace alphacl::cuda::bindings {
 namespace {

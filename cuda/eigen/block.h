@@ -161,19 +161,4 @@ class BlockOps {
   Block block_;
 };
 
-/// The iteration of a block. Its steps are calls, so that its scalars lie in local memory and not in registers while
-/// the others work.
-template <class T>
-class BlockIteration : public EigenIteration<T, BlockOps<T>> {
-  using Base = EigenIteration<T, BlockOps<T>>;
-
- public:
-  using Base::Base;
-  [[gnu::noinline]] __device__ EigenRequest begin(const TopOptions& options, bool deflate, bool trusted) {
-    return Base::begin(options, deflate, trusted);
-  }
-  [[gnu::noinline]] __device__ EigenRequest receive() { return Base::receive(); }
-  [[gnu::noinline]] __device__ EigenRequest judge(double residual, double size) { return Base::judge(residual, size); }
-};
-
 }  // namespace alphacl::cuda

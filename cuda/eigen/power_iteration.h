@@ -6,12 +6,13 @@
 
 namespace alphacl::cuda {
 
-/// As alphacl::power_iteration over arrays: the same iteration, the same tolerances, the same random starts. One block
-/// runs one matrix to its end, nothing waits for the host. Cost per product: d² multiply-adds and d² entries of S, read
-/// through the L2 cache; Lanczos adds 4jd in double and 4jd entries at step j. Memory: d² + min(d, 256)·d numbers per
-/// matrix, for as many at a time as fit in 1 GiB.
+/// As alphacl::power_iteration over arrays: the same iteration, tolerances and random starts. One block runs one matrix
+/// to its end, and nothing waits for the host. The basis is float for float matrices where tol allows it, else double;
+/// sums are double. Cost per product: d² multiply-adds and d² entries of S, read through the L2 cache; Lanczos adds 4jd
+/// multiply-adds in double and 4jd entries of the basis at step j. Memory per matrix: d² entries of S, min(d, 256)·d of
+/// the basis; as many matrices go at a time as fit in `most_bytes`, at least one. The number of them changes no bit.
 template <class S>
 void power_iteration(const Stream& on, const Matrices<S>& a, View<const S> v0, const PowerOptions& options,
-                     const TopEigenpairs<S>& out);
+                     const TopEigenpairs<S>& out, index_t most_bytes = index_t{1} << 30);
 
 }  // namespace alphacl::cuda

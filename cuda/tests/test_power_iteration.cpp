@@ -68,12 +68,14 @@ std::vector<double> spectrum(index_t d, double gap) {
 }
 
 template <class S>
-void run(const Array<S>& a, index_t count, index_t d, const S* v0, alphacl::PowerOptions options, Found<S>& found) {
+void run(const Array<S>& a, index_t count, index_t d, const S* v0, alphacl::PowerOptions options, Found<S>& found,
+         index_t most_bytes = index_t{1} << 30) {
   Memory memory;
   alphacl::cuda::power_iteration<S>({nullptr, memory}, {a.data(), count, d, d * d, d}, {v0, v0 ? count : 0, d, d},
                                     options,
                                     {found.eigenvalue.data(), found.eigenvector.data(), found.gap.data(),
-                                     found.residual.data(), found.n_iter.data(), found.converged.data()});
+                                     found.residual.data(), found.n_iter.data(), found.converged.data()},
+                                    most_bytes);
 #ifdef __CUDACC__
   cudaDeviceSynchronize();
 #endif
@@ -165,6 +167,26 @@ void test_not_finite() {
   expect(right, "matrices that are not finite, beside one that is");
 }
 
+// Two at a time, then the fifth one: each with the start vector of its place, or with the v0 of its place.
+void test_rounds() {
+  const index_t count = 5, d = 33, two = 2 * (d * 64 * 8 + 35 * 64 * 8 + 3 * 64 * 8);
+  const Array<double> a(count * d * d), v0(count * d);
+  for (index_t b = 0; b < count; ++b) plant(spectrum(d, 0.3 + 0.1 * static_cast<double>(b)), a.data() + b * d * d);
+  for (index_t e = 0; e < count * d; ++e) v0[e] = 1 + static_cast<double>(e % 3);
+  for (const double* const start : {static_cast<const double*>(nullptr), static_cast<const double*>(v0.data())}) {
+    Found<double> together(count, d), rounds(count, d), single(count, d);
+    run<double>(a, count, d, start, {{1e-9, 100, true}, 5}, together);
+    run<double>(a, count, d, start, {{1e-9, 100, true}, 5}, rounds, two);
+    run<double>(a, count, d, start, {{1e-9, 100, true}, 5}, single, 1);
+    bool same = true;
+    for (index_t e = 0; e < count * d; ++e)
+      same = same && together.eigenvector[e] == rounds.eigenvector[e] && rounds.eigenvector[e] == single.eigenvector[e];
+    for (index_t b = 0; b < count; ++b)
+      same = same && rounds.converged[b] && rounds.n_iter[b] == together.n_iter[b] && rounds.gap[b] == single.gap[b];
+    expect(same, start == nullptr ? "rounds of matrices, random starts" : "rounds of matrices, given starts");
+  }
+}
+
 void test_zeros() {
   const index_t d = 34;
   const Array<float> a(d * d);
@@ -219,6 +241,7 @@ int main() {
   test_range<double>(900);
   test_range<double>(-900);
   test_not_finite();
+  test_rounds();
   test_zeros();
   return testing::failures;
 }

@@ -4,10 +4,14 @@
 
 #include <limits>
 
+// ALPHACL_HOST_DEVICE_CALL marks a large function, which kernels call: inlined, it would take registers from what is
+// around it.
 #ifdef __CUDACC__
 #define ALPHACL_HOST_DEVICE __host__ __device__
+#define ALPHACL_HOST_DEVICE_CALL __host__ __device__ __noinline__
 #else
 #define ALPHACL_HOST_DEVICE
+#define ALPHACL_HOST_DEVICE_CALL
 #endif
 
 namespace alphacl {

@@ -39,8 +39,8 @@ ALPHACL_HOST_DEVICE inline std::uint64_t mixed(std::uint64_t z) {  // splitmix64
 
 /// Uniform in [−1, 1), a function of (seed, matrix, which) and of the position alone; never all 0.
 template <class T, class Team>
-ALPHACL_HOST_DEVICE void random_start(const Team& team, std::uint64_t seed, index_t matrix, int which, index_t d,
-                                      index_t ld, T* v) {
+ALPHACL_HOST_DEVICE_CALL void random_start(const Team& team, std::uint64_t seed, index_t matrix, int which, index_t d,
+                                           index_t ld, T* v) {
   constexpr std::uint64_t golden = 0x9e3779b97f4a7c15u;
   const std::uint64_t state = mixed(
       mixed(seed + golden) + golden * (2 * static_cast<std::uint64_t>(matrix) + static_cast<std::uint64_t>(which) + 1));
@@ -54,7 +54,7 @@ ALPHACL_HOST_DEVICE void random_start(const Team& team, std::uint64_t seed, inde
 
 /// v0 scaled to a largest magnitude of 1, so that no square of it underflows.
 template <class T, class S, class Team>
-ALPHACL_HOST_DEVICE void given_start(const Team& team, const S* v0, index_t d, index_t ld, T* v) {
+ALPHACL_HOST_DEVICE_CALL void given_start(const Team& team, const S* v0, index_t d, index_t ld, T* v) {
   Peak found{0, d};
   for (index_t j = team.rank(); j < d; j += team.size()) found = higher(found, {static_cast<double>(v0[j]), j});
   const double peak = std::fabs(team.peak(found).value);
@@ -66,7 +66,7 @@ ALPHACL_HOST_DEVICE void given_start(const Team& team, const S* v0, index_t d, i
 /// x = the candidate with length 1 and the precision of S. The first of its entries of largest magnitude is positive:
 /// the sign is chosen after the rounding, which makes ties.
 template <class S, class T, class X, class Team>
-ALPHACL_HOST_DEVICE void rounded_unit(const Team& team, const T* candidate, index_t d, X* x) {
+ALPHACL_HOST_DEVICE_CALL void rounded_unit(const Team& team, const T* candidate, index_t d, X* x) {
   double square = 0;
   for (index_t j = team.rank(); j < d; j += team.size())
     square += static_cast<double>(candidate[j]) * static_cast<double>(candidate[j]);
@@ -91,7 +91,7 @@ struct Judgement {
 
 /// The Rayleigh quotient of x and its residual; y: the product of x.
 template <class S, class X, class Team>
-ALPHACL_HOST_DEVICE Judgement judgement(const Team& team, const X* x, const X* y, index_t d) {
+ALPHACL_HOST_DEVICE_CALL Judgement judgement(const Team& team, const X* x, const X* y, index_t d) {
   double xy = 0, xx = 0, yy = 0;
   for (index_t j = team.rank(); j < d; j += team.size()) {
     const double a = static_cast<double>(x[j]), b = static_cast<double>(y[j]);
@@ -113,7 +113,7 @@ ALPHACL_HOST_DEVICE Judgement judgement(const Team& team, const X* x, const X* y
 
 /// y −= (apartᵀ y) apart.
 template <class X, class Team>
-ALPHACL_HOST_DEVICE void take_apart(const Team& team, const X* apart, index_t d, X* y) {
+ALPHACL_HOST_DEVICE_CALL void take_apart(const Team& team, const X* apart, index_t d, X* y) {
   double along = 0;
   for (index_t j = team.rank(); j < d; j += team.size())
     along += static_cast<double>(apart[j]) * static_cast<double>(y[j]);

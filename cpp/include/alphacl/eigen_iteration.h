@@ -70,7 +70,7 @@ class EigenIteration {
 
   /// trusted: the start is known to have a large component along the top eigenvector and may be the answer. A random
   /// start with a small residual lies near some eigenvector, rarely the top one: it takes at least `least_steps` steps.
-  ALPHACL_HOST_DEVICE EigenRequest begin(const TopOptions& options, bool deflate, bool trusted) {
+  ALPHACL_HOST_DEVICE_CALL EigenRequest begin(const TopOptions& options, bool deflate, bool trusted) {
     options_ = options;
     trusted_ = trusted;
     first_ = deflate ? 0 : 1;
@@ -83,7 +83,7 @@ class EigenIteration {
   }
 
   /// Continues once product() has been written.
-  ALPHACL_HOST_DEVICE EigenRequest receive() {
+  ALPHACL_HOST_DEVICE_CALL EigenRequest receive() {
     ++products_;
     const EigenRequest next = options_.lanczos ? expand() : power_step();
     failed_ = !std::isfinite(norm_);
@@ -91,7 +91,7 @@ class EigenIteration {
   }
 
   /// Continues once the candidate has been evaluated: residual = ‖Ax − λx‖, size = ‖Ax‖.
-  ALPHACL_HOST_DEVICE EigenRequest judge(double residual, double size) {
+  ALPHACL_HOST_DEVICE_CALL EigenRequest judge(double residual, double size) {
     ++products_;
     norm_ = larger(norm_, size);
     converged_ = residual <= options_.tol * norm_;

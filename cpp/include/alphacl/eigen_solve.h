@@ -41,35 +41,25 @@ class EigenSolver {
   /// Matrix b, which the caller has multiplied with 2^exponent. v0: its start, or null.
   ALPHACL_HOST_DEVICE void solve(const S* v0, const PowerOptions& options, index_t b, int exponent,
                                  const TopEigenpairs<S>& out) {
+    if (v0 != nullptr)
+      given_start(team_, v0, d_, ld_, iteration_.start());
+    else
+      random_start(team_, options.seed, b, 0, d_, ld_, iteration_.start());
     double* const x = vectors_;
-    const int runs = out.gap != nullptr && d_ > 1 ? 2 : 1;
-    double value = 0, residual = 0, gap = Numbers<double>::infinity;
-    index_t products = 0;
-    bool converged = true;
-    for (int which = 0; which < runs; ++which) {  // the top eigenvector, and one orthogonal to it
-      const bool first = which == 0, trusted = first && v0 != nullptr;
-      if (trusted)
-        given_start(team_, v0, d_, ld_, iteration_.start());
-      else
-        random_start(team_, options.seed, b, which, d_, ld_, iteration_.start());
-      const Judgement made = run({options.top.tol, options.top.max_iter, options.top.lanczos || !first},
-                                 first ? nullptr : x, trusted, x + which * ld_);
-      if (first) {
-        value = made.exact;
-        residual = made.residual;
-      } else {
-        gap = gap_between(value, made.exact, options.top.tol * iteration_.norm());
-      }
-      products += iteration_.products();
-      converged = converged && iteration_.converged();
+    const Judgement top = run(options.top, nullptr, v0 != nullptr, x);
+    write(top, x, b, exponent, out);
+    if (out.gap == nullptr) return;
+    double gap = Numbers<double>::infinity;
+    if (d_ > 1) {
+      random_start(team_, options.seed, b, 1, d_, ld_, iteration_.start());
+      const Judgement next = run({options.top.tol, options.top.max_iter, true}, x, false, x + ld_);
+      gap = gap_between(top.exact, next.exact, options.top.tol * iteration_.norm());
     }
-    for (index_t j = team_.rank(); j < d_; j += team_.size()) out.eigenvector[b * d_ + j] = static_cast<S>(x[j]);
     if (team_.rank() != 0) return;
-    if (out.gap != nullptr) out.gap[b] = static_cast<S>(std::ldexp(gap, -exponent));
-    out.eigenvalue[b] = static_cast<S>(std::ldexp(value, -exponent));
-    out.residual[b] = static_cast<S>(std::ldexp(residual, -exponent));
-    out.n_iter[b] = products;
-    out.converged[b] = converged;
+    out.gap[b] = static_cast<S>(std::ldexp(gap, -exponent));
+    if (d_ == 1) return;
+    out.n_iter[b] += iteration_.products();
+    out.converged[b] = out.converged[b] && iteration_.converged();
   }
 
  private:
@@ -95,6 +85,17 @@ class EigenSolver {
       }
     }
     return made;
+  }
+
+  // Each thread its share of x, the first one the numbers.
+  ALPHACL_HOST_DEVICE void write(const Judgement& top, const double* x, index_t b, int exponent,
+                                 const TopEigenpairs<S>& out) const {
+    for (index_t j = team_.rank(); j < d_; j += team_.size()) out.eigenvector[b * d_ + j] = static_cast<S>(x[j]);
+    if (team_.rank() != 0) return;
+    out.eigenvalue[b] = static_cast<S>(std::ldexp(top.exact, -exponent));
+    out.residual[b] = static_cast<S>(std::ldexp(top.residual, -exponent));
+    out.n_iter[b] = iteration_.products();
+    out.converged[b] = iteration_.converged();
   }
 
   Iteration& iteration_;
