@@ -39,6 +39,7 @@ void register_contrastive_cov(py::module_& m);
 void register_gated(py::module_& m);
 void register_importance(py::module_& m);
 void register_pairs(py::module_& m);
+void register_power_iteration(py::module_& m);
 
 }  // namespace bindings
 }  // namespace alphacl::cuda
@@ -50,4 +51,5 @@ PYBIND11_MODULE(_cuda, m, pybind11::mod_gil_not_used()) {
   alphacl::cuda::bindings::register_pairs(m);
   alphacl::cuda::bindings::register_contrastive_cov(m);
   alphacl::cuda::bindings::register_gated(m);
+  alphacl::cuda::bindings::register_power_iteration(m);
 }

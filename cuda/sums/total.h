@@ -21,9 +21,7 @@ inline double total(const Stream& on, const double* numbers, index_t count, doub
   double* const sum = on.memory.take<double>(1);
   const View<const double> column{numbers, count, 1, 1};
   gram(on, RowsAlone<double>{column}, GramShape{1, 1, false, gram_groups(count)}, 1, scale, sum);
-  double found = 0;
-  read_back(on, sum, 1, &found);
-  return found;
+  return read_back(on, sum);
 }
 
 }  // namespace alphacl::cuda

@@ -51,3 +51,17 @@ def pair_sums_gradient(
     grad_right: _Tensor | None,
     grad_offset: _Tensor,
 ) -> float: ...
+def power_iteration(
+    a: Any,
+    v0: Any,
+    tol: float,
+    max_iter: int,
+    lanczos: bool,
+    seed: int,
+    eigenvalue: Any,
+    eigenvector: Any,
+    gap: Any,
+    residual: Any,
+    n_iter: Any,
+    converged: Any,
+) -> None: ...

@@ -1,13 +1,13 @@
 // power_iteration over a batched operator: all matrices advance together, one product of the operator per step.
 #include <memory>
 
-#include "eigen/candidate.h"
+#include "eigen/host_ops.h"
 #include "runtime/threads.h"
 
 namespace alphacl {
 namespace {
 
-constexpr index_t most_basis = 256, least_basis = 16;
+constexpr index_t least_basis = 16;
 constexpr index_t most_numbers = index_t(1) << 25;  // numbers in the bases of all k together
 
 index_t basis_size(index_t count, index_t d) {
@@ -36,9 +36,9 @@ class LockStep {
     for (index_t k = 0; k < count_; ++k) {
       T* start = matrix(k).iteration.start();
       if (v0.data != nullptr)
-        given_start(v0.row(k), d_, n_, start);
+        given_start(Alone(), v0.row(k), d_, n_, start);
       else
-        random_start(options_.seed, k, 0, d_, n_, start);
+        random_start(Alone(), options_.seed, k, 0, d_, n_, start);
     }
     run(options_.top, false, v0.data != nullptr, first_.data());
     for (index_t k = 0; k < count_; ++k) write(k, out);
@@ -93,7 +93,7 @@ class LockStep {
     options.lanczos = true;
     for (index_t k = 0; k < count_; ++k) {
       T* start = matrix(k).iteration.start();
-      random_start(options_.seed, k, 1, d_, n_, start);
+      random_start(Alone(), options_.seed, k, 1, d_, n_, start);
       T* apart = start - n_;
       std::copy_n(first_.data() + k * d_, d_, apart);
       std::fill(apart + d_, apart + n_, T(0));
@@ -116,7 +116,7 @@ class LockStep {
       for (index_t i = 0; i < rows; ++i) {
         const index_t k = active[static_cast<std::size_t>(i)];
         Matrix& m = matrix(k);
-        if (m.next == EigenRequest::judgement) rounded_unit<T>(m.iteration.candidate(), d_, x + k * d_);
+        if (m.next == EigenRequest::judgement) rounded_unit<T>(Alone(), m.iteration.candidate(), d_, x + k * d_);
         std::copy_n(m.next == EigenRequest::judgement ? x + k * d_ : m.iteration.vector(), d_, v.row(i));
       }
       a_.apply(v, active.data(), product);
@@ -142,12 +142,8 @@ class LockStep {
     const T scale = std::ldexp(T(1), m.exponent);
     for (index_t j = 0; j < d_; ++j) product[j] *= scale;
     if (m.next == EigenRequest::judgement) {
-      if (apart != nullptr) {
-        double along = 0;
-        for (index_t j = 0; j < d_; ++j) along += static_cast<double>(apart[j]) * static_cast<double>(product[j]);
-        for (index_t j = 0; j < d_; ++j) product[j] -= static_cast<T>(along * static_cast<double>(apart[j]));
-      }
-      m.made = judgement<T>(v, product, d_);
+      if (apart != nullptr) take_apart(Alone(), apart, d_, product);
+      m.made = judgement<T>(Alone(), v, product, d_);
       m.next = m.iteration.judge(m.made.residual, m.made.size);
     } else {
       T* to = m.iteration.product();

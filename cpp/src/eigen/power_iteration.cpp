@@ -1,19 +1,15 @@
 // power_iteration over arrays: one core iterates on one matrix until it has converged.
 #include "alphacl/power_iteration.h"
 
-#include "eigen/candidate.h"
+#include "eigen/host_ops.h"
 #include "runtime/threads.h"
 
 namespace alphacl {
 namespace {
 
-constexpr index_t most_basis = 256;  // vectors of a Lanczos basis; then it restarts
 // Sizes up to which A is packed as a whole square. At d = 64 the square takes 8.3 µs a matrix, its lower half with sums
 // over lanes 10.6; at d = 512 the half takes 254 µs, the square 459.
 constexpr index_t square_up_to = 64;
-
-// Float products leave residuals of about 1e-6. A smaller tol is computed in double, from the same matrix.
-constexpr double finest_single = 4e-6;
 
 // S: type of the matrix, T: of the iteration.
 template <class S, class T>
@@ -25,7 +21,7 @@ class Solver {
     n_ = padded(d);
     square_ = n_ <= square_up_to;
     options_ = options;
-    const index_t basis = std::clamp<index_t>(d, 2, most_basis);
+    const index_t basis = basis_of(d);
     entries_ = square_ ? n_ * n_ : n_ * (n_ + symmetric_panel) / 2;
     matrix_.resize(entries_);
     storage_.resize(HostIteration<T>::rows(basis) * n_);
@@ -41,68 +37,22 @@ class Solver {
     pack_kernels<S>().pack_symmetric(a.data + b * a.matrix_stride, a.row_stride, d_, square_, matrix_.data());
     const S peak = pack_kernels<S>().peak_of(matrix_.data(), entries_);
     if (!std::isfinite(peak)) return no_eigenpair(b, d_, 0, out);
-    // Scales entries by a power of two to about 1, if their squares could leave the range.
-    constexpr int limit = std::numeric_limits<S>::max_exponent - 2, comfortable = limit / 4;
-    const int wanted = peak > 0 ? std::clamp(-std::ilogb(peak), -limit, limit) : 0;
-    const int exponent = std::abs(wanted) > comfortable ? wanted : 0;
+    const int exponent = scaling_exponent(peak);
     if (exponent != 0) kernels<S>().scale_row(matrix_.data(), std::ldexp(S(1), exponent), entries_, matrix_.data());
 
-    if (v0 != nullptr)
-      given_start(v0, d_, n_, iteration_->start());
-    else
-      random_start(options_.seed, b, 0, d_, n_, iteration_->start());
-    double* x = vectors_.data();
-    const Judgement top = run(options_.top, nullptr, v0 != nullptr, x);
-    index_t products = iteration_->products();
-    bool converged = iteration_->converged();
-    if (out.gap != nullptr) {
-      double gap = std::numeric_limits<double>::infinity();
-      if (d_ > 1) {
-        random_start(options_.seed, b, 1, d_, n_, iteration_->start());
-        std::transform(x, x + n_, storage_.data(), [](double e) { return static_cast<T>(e); });
-        TopOptions second = options_.top;
-        second.lanczos = true;
-        const Judgement next = run(second, x, false, x + n_);
-        products += iteration_->products();
-        converged = converged && iteration_->converged();
-        gap = gap_between(top.exact, next.exact, second.tol * iteration_->norm());
-      }
-      out.gap[b] = static_cast<S>(std::ldexp(gap, -exponent));
-    }
-    out.eigenvalue[b] = static_cast<S>(std::ldexp(top.exact, -exponent));
-    out.residual[b] = static_cast<S>(std::ldexp(top.residual, -exponent));
-    std::transform(x, x + d_, out.eigenvector + b * d_, [](double e) { return static_cast<S>(e); });
-    out.n_iter[b] = products;
-    out.converged[b] = converged;
+    EigenSolver<S, T, HostIteration<T>, Solver, Alone>(*iteration_, *this, d_, n_, vectors_.data(), Alone())
+        .solve(v0, options_, b, exponent, out);
+  }
+
+  template <class V>
+  void multiply(const V* v, V* y) {
+    prefetch_lines();
+    poll_now_and_then();
+    const ProductKernels<V, S>& kernel = product_kernels<V, S>();
+    (square_ ? kernel.square_product : kernel.packed_product)(matrix_.data(), n_, v, y);
   }
 
  private:
-  // Runs from start() to the end, orthogonal to `apart` when given. x becomes the unit vector, rounded to S.
-  Judgement run(const TopOptions& options, const double* apart, bool trusted, double* x) {
-    Judgement made{};
-    double* y = vectors_.data() + 2 * n_;
-    EigenRequest next = iteration_->begin(options, apart != nullptr, trusted);
-    while (next != EigenRequest::nothing) {
-      if (next == EigenRequest::product) {
-        prefetch_lines();
-        poll_now_and_then();
-        multiply<T>(iteration_->vector(), iteration_->product());
-        next = iteration_->receive();
-      } else {
-        rounded_unit<S>(iteration_->candidate(), d_, x);
-        multiply<double>(x, y);
-        if (apart != nullptr) {
-          double along = 0;
-          for (index_t j = 0; j < d_; ++j) along += apart[j] * y[j];
-          for (index_t j = 0; j < d_; ++j) y[j] -= along * apart[j];
-        }
-        made = judgement<S>(x, y, d_);
-        next = iteration_->judge(made.residual, made.size);
-      }
-    }
-    return made;
-  }
-
   // Prefetches the next small matrix while this one is solved, a few lines a step: all at once would stall.
   void prefetch_lines() {
     for (int line = 0; line < 6 && ahead_ < ahead_end_; ++line, ahead_ += 64) __builtin_prefetch(ahead_);
@@ -114,12 +64,6 @@ class Solver {
     if (unpolled_ < index_t{1} << 20) return;
     unpolled_ = 0;
     poll();
-  }
-
-  template <class V>
-  void multiply(const V* v, V* out) const {
-    const ProductKernels<V, S>& kernel = product_kernels<V, S>();
-    (square_ ? kernel.square_product : kernel.packed_product)(matrix_.data(), n_, v, out);
   }
 
   PowerOptions options_{};
@@ -150,7 +94,7 @@ void solve_all(const Matrices<S>& a, View<const S> v0, const PowerOptions& optio
 
 template <class S>
 void power_iteration(const Matrices<S>& a, View<const S> v0, const PowerOptions& options, const TopEigenpairs<S>& out) {
-  if (std::is_same<S, float>::value && options.top.tol >= finest_single)
+  if (suffices<S>(options.top.tol))
     solve_all<S, S>(a, v0, options, out);
   else
     solve_all<S, double>(a, v0, options, out);
