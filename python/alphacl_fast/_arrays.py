@@ -241,6 +241,11 @@ def contiguous(given: Operand, model: Operand) -> Any:
     return tensor.to(model.array.device).contiguous()
 
 
+def on_host(a: Any) -> np.ndarray:
+    """The numbers of an array of a compiled module; those of a GPU are copied, which waits for it."""
+    return a.cpu().numpy() if is_tensor(a) else a
+
+
 def given_back(a: Any, is_torch: bool) -> Any:
     """An array of a compiled module as the caller gets it: of the kind that was given."""
     if is_tensor(a):

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from alphacl_fast._arrays import Operand, like, operand, positive, refuse_grad
+from alphacl_fast._arrays import (
+    Operand,
+    contiguous,
+    empty,
+    given_back,
+    is_tensor,
+    like,
+    on_host,
+    operand,
+    positive,
+    refuse_grad,
+)
 from alphacl_fast._backend import backend_for
 from alphacl_fast._gated import GatedCovariance
 
@@ -78,8 +88,9 @@ def power_iteration(
     start = None if v0 is None else _start(v0, matrices, shape)
 
     count, d = (1 if len(shape) == 2 else shape[0]), shape[-1]
-    values, residuals, gaps = (np.empty(count, matrices.dtype) for _ in range(3))
-    vectors, steps, done = np.empty((count, d), matrices.dtype), np.empty(count, np.int64), np.empty(count, np.bool_)
+    values, residuals, gaps = (empty((count,), matrices.dtype, matrices) for _ in range(3))
+    vectors = empty((count, d), matrices.dtype, matrices)
+    steps, done = empty((count,), np.int64, matrices), empty((count,), np.bool_, matrices)
     options = (start, tol, max_iter, method == "lanczos", seed)
     found = (values, vectors, gaps if gap else None, residuals, steps, done)
     module = backend_for(matrices)
@@ -98,25 +109,25 @@ def at_least(name: str, value: Any, least: int) -> int:
     return int(value)
 
 
-def _start(v0: Any, matrices: Operand, of: tuple[int, ...]) -> np.ndarray:
+def _start(v0: Any, matrices: Operand, of: tuple[int, ...]) -> Any:
     shape = of[:-1]
     start = operand("v0", v0, ndim=(len(shape),), empty=True)
     like(start, matrices, shape=False)
     refuse_grad("power_iteration", start)
     if start.shape != shape:
         raise ValueError(f"v0: expected shape {shape} for matrices of shape {of}, got {start.shape}")
-    rows = np.ascontiguousarray(start.array).reshape(-1, shape[-1])
-    if not np.isfinite(rows).all():
+    rows = contiguous(start, matrices).reshape(-1, shape[-1])
+    values = on_host(rows)
+    if not np.isfinite(values).all():
         raise ValueError("v0: expected finite numbers, got NaN or infinity")
-    if not rows.any(axis=1).all():
+    if not values.any(axis=1).all():
         raise ValueError("v0: expected vectors other than 0, got a zero vector")
     return rows
 
 
-def _results(is_torch: bool, single: bool, *arrays: np.ndarray | None) -> TopEigenpairs:
+def _results(is_torch: bool, single: bool, *arrays: Any) -> TopEigenpairs:
     found = [a if a is None or not single else a[0, ...] for a in arrays]
-    if is_torch:
-        found = [None if a is None else sys.modules["torch"].from_numpy(np.asarray(a)) for a in found]
-    elif single:
+    found = [None if a is None else given_back(a if is_tensor(a) else np.asarray(a), is_torch) for a in found]
+    if single and not is_torch:
         found = [a[()] if a is not None and a.ndim == 0 else a for a in found]
     return TopEigenpairs(*found)
