@@ -2,8 +2,8 @@
 //
 // All threads of a block hold the same scalars, so that every branch and every barrier of EigenIteration is taken by
 // all of them. They lie in local memory (336 bytes a thread) while vectors are worked on: what works on vectors is
-// called, not inlined. nvcc 13 gives `solve` 128 registers and spills none, for sm_80 and sm_90, so that an SM holds 512
-// threads: four matrices with d ≤ 128, two with d ≤ 256, else one.
+// called, not inlined. nvcc 13 gives `solve` 128 registers and spills none, for sm_80 and sm_90, so that an SM holds
+// 512 threads: four matrices with d ≤ 128, two with d ≤ 256, else one.
 #include "eigen/power_iteration.h"
 
 #include "alphacl/eigen_solve.h"
