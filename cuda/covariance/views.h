@@ -12,29 +12,41 @@ struct CentredViews {
   const double* delta;  // N × d
 };
 
+// raw_i = g_i x_i and delta_i = g_i x_i − g'_i x'_i; g null: 1.
 template <class S>
-struct Centre {
+struct GatedDifference {
   View<const S> x, x_aug;
-  const double* mean;
-  double *raw, *centred, *delta;
+  const double *gates, *gates_aug;
+  double *raw, *delta;
   __device__ void operator()(std::int64_t e) const {
     const index_t i = e / x.cols, c = e % x.cols;
     const double own = static_cast<double>(x.data[i * x.stride + c]);
-    raw[e] = own;
-    centred[e] = own - mean[c];
-    delta[e] = own - static_cast<double>(x_aug.data[i * x_aug.stride + c]);
+    const double other = static_cast<double>(x_aug.data[i * x_aug.stride + c]);
+    const double gate = gates == nullptr ? 1 : gates[i], gate_aug = gates == nullptr ? 1 : gates_aug[i];
+    raw[e] = gate * own;
+    delta[e] = gate == gate_aug ? gate * (own - other) : gate * own - gate_aug * other;
   }
 };
 
+struct Centre {
+  const double *raw, *mean;
+  index_t d;
+  double* centred;
+  __device__ void operator()(std::int64_t e) const { centred[e] = raw[e] - mean[e % d]; }
+};
+
+/// gates, gates_aug: N each, h' of every sample of both views, or null for 1.
 template <class S>
-CentredViews centred_views(const Stream& on, View<const S> x, View<const S> x_aug) {
+CentredViews centred_views(const Stream& on, View<const S> x, View<const S> x_aug, const double* gates = nullptr,
+                           const double* gates_aug = nullptr) {
   const index_t n = x.rows, d = x.cols;
   double* const mean = on.memory.take<double>(d);
   double* const raw = on.memory.take<double>(3 * n * d);
   double *const centred = raw + n * d, *const delta = centred + n * d;
+  for_each(on, "gated_difference", n * d, GatedDifference<S>{x, x_aug, gates, gates_aug, raw, delta});
   const GramShape row{1, static_cast<int>(d), false, gram_groups(n)};
-  gram(on, RowsAlone<S>{x}, row, 1, 1.0 / static_cast<double>(n), mean);
-  for_each(on, "centre", n * d, Centre<S>{x, x_aug, mean, raw, centred, delta});
+  gram(on, RowsAlone<double>{{raw, n, d, d}}, row, 1, 1.0 / static_cast<double>(n), mean);
+  for_each(on, "centre", n * d, Centre{raw, mean, d, centred});
   return {{n, d, raw, centred}, delta};
 }
 

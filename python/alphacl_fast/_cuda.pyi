@@ -1,6 +1,6 @@
 """Compiled CUDA kernels, in builds with ALPHACL_CUDA. Private: the public functions are those of the package."""
 
-from typing import Any, Never, type_check_only
+from typing import Any, Never, overload, type_check_only
 
 _Tensor = Any  # a tensor of torch
 
@@ -38,6 +38,22 @@ def gaussian_f64(features: _Tensor, tau: float, tol: float, method: str) -> Impo
 def contrastive_cov(x: _Tensor, x_aug: _Tensor, alpha: _Importance, out: _Tensor) -> None: ...
 def energy(f: _Tensor, f_aug: _Tensor, alpha: _Importance) -> float: ...
 def laplacian_product(x: _Tensor, x_aug: _Tensor, alpha: _Importance, grad: _Tensor, grad_aug: _Tensor) -> None: ...
+@overload
+def gated_cov(
+    x: _Tensor, x_aug: _Tensor, weights: _Tensor, activation: str, parameter: float, alpha: _Importance, out: _Tensor
+) -> None: ...
+@overload
+def gated_cov(
+    x: _Tensor,
+    x_aug: _Tensor,
+    weights: _Tensor,
+    activation: str,
+    parameter: float,
+    x0: _Tensor | None,
+    tau: float,
+    tol: float,
+    out: _Tensor,
+) -> None: ...
 def gated_outer(x: _Tensor, omega: _Tensor, out: _Tensor) -> None: ...
 def pair_log_sums(
     left: _Tensor,

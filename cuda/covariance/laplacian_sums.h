@@ -1,0 +1,116 @@
+// The Laplacian form as a matrix and as its trace, and what of it is lost to cancellation.
+#pragma once
+
+#include <cmath>
+#include <type_traits>
+
+#include "alphacl/precision.h"
+#include "covariance/literal_sums.h"
+
+namespace alphacl::cuda {
+
+// Rows (x_i, l_i), then (δ_i, −R_i δ_i); `inter` false: the second alone.
+struct FormRows {
+  CentredViews views;
+  LaplacianForm form;
+  bool inter;
+  FormRows from(int) const { return *this; }
+  __device__ int rows(int) const { return static_cast<int>((inter ? 2 : 1) * views.x.n); }
+  __device__ bool is_inter(int row) const { return inter && row < views.x.n; }
+  __device__ index_t sample(int row) const { return inter && row >= views.x.n ? row - views.x.n : row; }
+  __device__ double left(int, int row, int a) const {
+    return (is_inter(row) ? views.x.centred : views.delta)[sample(row) * views.x.d + a];
+  }
+  __device__ double right(int, int row, int b) const {
+    const index_t i = sample(row), e = i * views.x.d + b;
+    return is_inter(row) ? form.l[e] : -form.row_sum[i] * views.delta[e];
+  }
+};
+
+// Per sample: inter_i = x_i · l_i (null: not wanted), intra_i = R_i ‖δ_i‖² and size_i = ‖x_i‖ ‖l_i‖.
+struct PartsOfRow {
+  CentredViews views;
+  LaplacianForm form;
+  double *inter, *intra, *size;
+  __device__ void operator()(std::int64_t i) const {
+    double product = 0, delta = 0, x = 0, l = 0;
+    for (index_t e = i * views.x.d; e < (i + 1) * views.x.d; ++e) {
+      product = fma(views.x.centred[e], form.l[e], product);
+      delta = fma(views.delta[e], views.delta[e], delta);
+      x = fma(views.x.centred[e], views.x.centred[e], x);
+      l = fma(form.l[e], form.l[e], l);
+    }
+    inter[i] = product;
+    intra[i] = form.row_sum[i] * delta;
+    size[i] = sqrt(x) * sqrt(l);
+  }
+};
+
+struct Difference {
+  const double *a, *b;
+  double* out;
+  __device__ void operator()(std::int64_t e) const { out[e] = a[e] - b[e]; }
+};
+
+struct Square {
+  const double* a;
+  double* out;
+  __device__ void operator()(std::int64_t e) const { out[e] = a[e] * a[e]; }
+};
+
+template <class S>
+struct Scaled {
+  const double* a;
+  double scale;
+  S* out;
+  __device__ void operator()(std::int64_t e) const { out[e] = static_cast<S>(scale * a[e]); }
+};
+
+// Both views, the form over them, and the parts of its trace.
+struct Prepared {
+  CentredViews views;
+  LaplacianForm form;
+  PartsOfRow parts;
+};
+
+template <class S>
+Prepared prepared(const Stream& on, const CentredViews& views, const Importance<S>& alpha) {
+  const index_t n = views.x.n;
+  const LaplacianForm form = laplacian_form(on, views, alpha);
+  double* const parts = on.memory.take<double>(3 * n);
+  const PartsOfRow of{views, form, parts, parts + n, parts + 2 * n};
+  for_each(on, "parts_of_row", n, of);
+  return {views, form, of};
+}
+
+/// Whether the sums over i that gave a result of this size, times 2N², lost digits that differences of all pairs have.
+/// float32 does not ask: in double the form keeps the digits of a float up to a ratio of 10^7, and to ask is to wait
+/// for the stream.
+template <class S>
+bool lost(const Stream& on, const Prepared& p, double size) {
+  if (!std::is_same<S, double>::value) return false;
+  const double minuend = total(on, p.parts.size, p.views.x.n, 1.0);
+  return cancelled({minuend, 0, size}, wide_limits<S>) && few_pairs(p.views.x.n, p.views.x.d * p.views.x.d);
+}
+
+/// out (d × d) = 1/(2N²) (Σ_i x_i l_iᵀ − Σ_i R_i δ_i δ_iᵀ), from views of any kind and for results of type S.
+template <class S, class A>
+void covariance(const Stream& on, const CentredViews& views, const Importance<A>& alpha, S* out) {
+  const Prepared p = prepared(on, views, alpha);
+  const index_t n = views.x.n, entries = views.x.d * views.x.d;
+  const int d = static_cast<int>(views.x.d);
+  const double size = static_cast<double>(n);
+  double* const sum = on.memory.take<double>(entries);
+  gram(on, FormRows{p.views, p.form, true}, GramShape{d, d, true, gram_groups(2 * n)}, 1, 1.0, sum);
+  if (std::is_same<S, double>::value) {
+    double* const squares = on.memory.take<double>(entries);
+    for_each(on, "square", entries, Square{sum, squares});
+    if (lost<S>(on, p, std::sqrt(total(on, squares, entries, 1.0)))) {
+      gram(on, FormRows{p.views, p.form, false}, GramShape{d, d, true, gram_groups(n)}, 1, 1.0, sum);
+      add_literal_covariance(on, p.views.x, alpha, sum);
+    }
+  }
+  for_each(on, "scaled", entries, Scaled<S>{sum, 1 / (2 * size * size), out});
+}
+
+}  // namespace alphacl::cuda
