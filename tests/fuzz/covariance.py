@@ -57,7 +57,19 @@ def dense_pair(alpha, n, dtype):
     """α in the exact type and in that of the data; where the latter has ∞ − ∞ on the way, it allows no error."""
     exact = np.asarray(reference.dense_alpha(alpha, n, dtype=exact_type(dtype)))
     naive = np.asarray(reference.dense_alpha(alpha, n, dtype=dtype.type))
-    return exact, np.where(np.isnan(naive), exact.astype(naive.dtype), naive)
+    rough = np.where(np.isnan(naive), exact.astype(naive.dtype), naive)
+    if isinstance(alpha, acl.Direct) and alpha.normalize and n > 1:
+        moved = (np.abs(rough - exact) + exact * _moved_by_ties(alpha, n, dtype)).astype(rough.dtype)
+        rough = np.where(np.isfinite(moved), rough + moved, rough)
+    return exact, rough
+
+
+def _moved_by_ties(alpha, n, dtype):
+    """What rounding of d^p moves in the shares of neighbours at equal distances, where it is far above τ."""
+    f = numpy_of(alpha.features).astype(float).reshape(n, -1)
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        power = (sum((column[:, None] - column) ** 2 for column in f.T) / 2) ** (alpha.p / 2)
+        return np.minimum(4 * eps(dtype) * power / alpha.tau, 1.0)
 
 
 def _subject(case, name):
