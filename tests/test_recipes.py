@@ -22,8 +22,8 @@ from alphacl_fast.importance import KINDS, Importance, NodeGaussian
 
 ROOT = Path(__file__).parent.parent
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
-FOLDERS = ("python", "cpp", "tests", "tools", "benchmarks", "docs", "examples")
-SUFFIXES = ("", ".py", ".pyi", ".h", ".cpp", ".inl", ".txt", ".md")
+FOLDERS = ("python", "cpp", "cuda", "tests", "tools", "benchmarks", "docs", "examples")
+SUFFIXES = ("", ".py", ".pyi", ".h", ".cpp", ".cu", ".inl", ".txt", ".md")
 
 # recipe -> what exists of its sort, as the files that a new one touches write it: anywhere, and outside of the tests
 EXAMPLES = {
