@@ -54,8 +54,8 @@ def power_iteration(
         without any part in the top eigenvector cannot find it: λ is then the largest of what the start contains.
     tol : stop at ‖Av − λv‖ ≤ tol·‖A‖₂, with ‖A‖₂ estimated from below by the largest ‖Aq‖ of a unit vector met.
         Default 1e-5 for float32, 1e-10 for float64; a vector of float32 numbers itself leaves about 5e-8.
-        Of eigenvalues that lie within some 10·tol·‖A‖₂ of each other any may come out; within some 100·tol·‖A‖₂ one
-        random start of several thousand has too little of the upper one to find it.
+        Of eigenvalues that lie within some 10·tol·‖A‖₂ of each other any may come out. Of two that are g·tol·‖A‖₂
+        apart the lower one comes out of at most about one random start in 5g, which has too little of the upper one.
     max_iter : bound of the products of each run; not converged is a result, not an error.
     method : "lanczos" (the whole basis kept orthogonal, started again from the best vector after 256 steps) or "power"
         (the literal v ← (A − σI)v/‖·‖, with σ ≤ 0 the lowest Rayleigh-Ritz value met, 0 as long as none is negative).

@@ -70,7 +70,7 @@ def power_iteration(case):
         try:
             _judge_pair(case, wide[k], _pair(found, count, k), options)
         except _Missed:
-            # One start of several thousand is said to miss an eigenvalue that close: others must not.
+            # Few starts are said to miss an eigenvalue that close: another one must not.
             others = acl.power_iteration(a, **options | {"seed": options["seed"] + 1000})
             _judge_pair(case, wide[k], _pair(others, count, k), options)
 
@@ -87,9 +87,9 @@ def _pair(found, count, k):
 
 
 def _near_enough(error, most, text):
-    """Refuses an error above `most`; one of up to ten times as much may be a start that had too little of the top."""
+    """Refuses an error above `most`; one of up to 1000 times as much may be a start that had too little of the top."""
     if not error <= most:
-        raise (_Missed if error <= 10 * most else Finding)(text)
+        raise (_Missed if error <= 1000 * most else Finding)(text)
 
 
 def _judge_pair(case, a, found, options):
