@@ -293,9 +293,15 @@ def apart(array: Any, *inputs: Any) -> Any:
     """`array`, or new memory like it where an input that is read while it is written may lie under it."""
     if not is_tensor(array):
         return np.empty_like(array) if any(np.may_share_memory(array, a) for a in inputs) else array
-    memory = array.untyped_storage().data_ptr()
-    shared = any(a.untyped_storage().data_ptr() == memory for a in inputs)
+    begin, end = _span(array)
+    shared = any(start < end and begin < stop for start, stop in map(_span, inputs))
     return sys.modules["torch"].empty_like(array) if shared else array
+
+
+def _span(t: Any) -> tuple[int, int]:
+    """The addresses between which a tensor's numbers lie."""
+    steps = sum((length - 1) * stride for length, stride in zip(t.shape, t.stride(), strict=True))
+    return t.data_ptr(), t.data_ptr() + (0 if t.numel() == 0 else steps + 1) * t.element_size()
 
 
 def number(name: str, value: Any, sign: str = "") -> float:
