@@ -85,13 +85,12 @@ struct PairTensors {
   }
 };
 
-// What compute(stream, to) writes to one number of the device. Others may run Python until it is there.
+// What compute(stream, to) writes to one number of the device.
 template <class Compute>
 double number_of(CurrentStream& current, Compute&& compute) {
   const Stream on = current.stream();
   double* const number = on.memory.take<double>(1);
   compute(on, number);
-  const py::gil_scoped_release released;
   return read_back(on, number);
 }
 

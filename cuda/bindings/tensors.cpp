@@ -69,8 +69,7 @@ View<const S> view(const char* name, const Tensor& t, index_t rows, index_t cols
   if (n == 0) refuse(name, "at least one row", "shape " + got);
   if (n > most_samples || d > most_samples)
     refuse(name, "at most " + std::to_string(most_samples) + " rows and columns on the GPU", "shape " + got);
-  const bool adjacent = column ? n == 1 || t.strides[0] == 1 : d <= 1 || t.strides[1] == 1;
-  if (!column && !adjacent) refuse(name, "rows of adjacent entries", "strides " + text(t.strides));
+  if (!column && d > 1 && t.strides[1] != 1) refuse(name, "rows of adjacent entries", "strides " + text(t.strides));
   return {static_cast<const S*>(t.data), n, d, column || n > 1 ? t.strides[0] : d};
 }
 
@@ -109,22 +108,33 @@ CurrentStream::CurrentStream(const py::object& device) : memory_(device) {
   if (type != "cpu") throw py::type_error("the emulated kernels read the memory of the CPU, got a tensor on " + type);
 #else
   if (type != "cuda") throw py::type_error("expected tensors on a CUDA device, got one on " + type);
-  const py::object current = py::module_::import("torch").attr("cuda").attr("current_stream")(device);
-  before_ = set_device(device.attr("index").cast<int>());
-  handle_ = reinterpret_cast<void*>(current.attr("cuda_stream").cast<std::uintptr_t>());
+  const py::object cuda = py::module_::import("torch").attr("cuda");
+  handle_ = reinterpret_cast<void*>(cuda.attr("current_stream")(device).attr("cuda_stream").cast<std::uintptr_t>());
+  // torch's guard, not our own: it gives back the device before without making a context on it.
+  guard_ = cuda.attr("device")(device);
+  guard_.attr("__enter__")();
+  set_device(device.attr("index").cast<int>());
 #endif
 }
 
 CurrentStream::~CurrentStream() {
-#ifndef ALPHACL_CUDA_EMULATED
-  restore_device(before_);
-#endif
+  if (!guard_) return;
+  try {
+    guard_.attr("__exit__")(py::none(), py::none(), py::none());
+  } catch (py::error_already_set& error) {
+    error.discard_as_unraisable("CurrentStream");
+  }
 }
 
 void CurrentStream::check(const char* name, const py::object& device) const {
   if (!device.equal(memory_.device()))
     throw py::value_error(std::string(name) + ": expected a tensor on " + std::string(py::str(memory_.device())) +
                           " like the others, got one on " + std::string(py::str(device)));
+}
+
+void TorchMemory::wait(const std::function<void()>& wait_for_stream) {
+  const py::gil_scoped_release released;
+  wait_for_stream();
 }
 
 void* TorchMemory::bytes(std::size_t count) {

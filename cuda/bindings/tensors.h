@@ -50,6 +50,7 @@ class TorchMemory final : public Workspace {
  public:
   explicit TorchMemory(py::object device) : device_(std::move(device)) {}
   void* bytes(std::size_t count) override;
+  void wait(const std::function<void()>& wait_for_stream) override;  // without the GIL
   const py::object& device() const { return device_; }
 
  private:
@@ -73,7 +74,7 @@ class CurrentStream {
  private:
   TorchMemory memory_;
   void* handle_ = nullptr;
-  int before_ = 0;
+  py::object guard_;  // a torch.cuda.device, entered
 };
 
 }  // namespace alphacl::cuda::bindings

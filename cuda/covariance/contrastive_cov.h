@@ -1,7 +1,8 @@
 // The contrastive covariance, its trace and the gradients of both, on a GPU.
 //
 // Everything is computed in double, from the Laplacian form of the importance (importances/importance.h), whatever the
-// type of the data. Cost: that of α and 4Nd² (contrastive_cov) or 4Nd operations; memory 3Nd doubles.
+// type of the data. Cost: that of α and 4Nd² (contrastive_cov) or 4Nd operations; memory 4Nd doubles and
+// the partial sums of sums/gram.h.
 #pragma once
 
 #include "importances/importance.h"

@@ -160,7 +160,7 @@ class Factored final : public Importance<S> {
     for_each(on, "factor_laplacian", x.n * x.d, FactorLaplacian<Phi>{phi_, ones, found, x.centred, x.d, l});
     for_each(on, "row_sums", phi_.rows, RowSums<Phi>{phi_, ones, row_sum});
     // float32 does not ask: in double the difference keeps the digits of a float up to a ratio of 10^7.
-    if (!std::is_same<S, double>::value || !few_pairs(x.n, x.d)) return;
+    if (!std::is_same<S, double>::value || !few_pairs(x.n, x.d * phi_.cols)) return;
     double* const sizes = on.memory.take<double>(2 * x.n);
     for_each(on, "sizes_of_row", x.n, SizesOfRow{x, row_sum, l, sizes, sizes + x.n});
     const double own = std::sqrt(total(on, sizes, x.n, 1.0)), rest = std::sqrt(total(on, sizes + x.n, x.n, 1.0));

@@ -31,7 +31,6 @@ struct SimplexRule {
   __device__ void add(const RowState& state, int pass, double t, RowPart& part) const {
     if (pass == 0) {
       part.first = t < part.first ? t : part.first;
-      part.second += t - t;  // NaN where a sample is not finite
     } else if (pass == 1 || t - state.shift < state.value) {
       part.first += t - state.shift;
       part.second += 1;
@@ -52,6 +51,7 @@ struct SimplexRule {
     }
     const double before = state.value;
     state.value = (tau + part.first) / part.second;
+    if (state.value == infinity()) state.value -= infinity();  // distances beyond double: NaN
     return state.value < before && pass < most_passes;
   }
 };

@@ -2,6 +2,7 @@
 #include "nodes/gated_outer.h"
 
 #include "nodes/compaction.h"
+#include "runtime/reused_memory.h"
 #include "sums/gram.h"
 
 namespace alphacl::cuda {
@@ -30,13 +31,15 @@ struct WeightedRows {
 }  // namespace
 
 template <class S>
-void gated_outer(const Stream& on, View<const S> x, View<const S> omega, S* out) {
+void gated_outer(const Stream& given, View<const S> x, View<const S> omega, S* out) {
+  ReusedMemory memory(given.memory);
+  const Stream on{given.handle, memory};
   const index_t n = x.rows, d = x.cols, most_indices = index_t{1} << 26;
   const index_t block = std::clamp<index_t>(most_indices / n, 1, omega.cols);
-  int* const lists = on.memory.take<int>(block * n);
-  int* const counts = on.memory.take<int>(block);
   const GramShape shape{static_cast<int>(d), static_cast<int>(d), true, gram_groups(n)};
-  for (index_t first = 0; first < omega.cols; first += block) {
+  for (index_t first = 0; first < omega.cols; first += block, memory.next_round()) {
+    int* const lists = memory.take<int>(block * n);
+    int* const counts = memory.take<int>(block);
     const View<const S> weights{omega.data + first, n, std::min(block, omega.cols - first), omega.stride};
     launch(on, "open_rows", open_rows<S>, dim3(static_cast<unsigned>(weights.cols)), dim3(256),
            sizeof(CompactionShared), weights.data, weights.stride, static_cast<int>(n), lists, counts);

@@ -39,15 +39,12 @@ std::vector<Device> devices() {
   return found;
 }
 
-int set_device(int device) {
-  int before = 0;
-  cudaError_t error = cudaGetDevice(&before);
-  if (error == cudaSuccess && before != device) error = cudaSetDevice(device);
-  if (error != cudaSuccess) throw CudaError("device " + std::to_string(device) + ": " + cudaGetErrorString(error));
-  return before;
+void set_device(int device) {
+  const cudaError_t error = cudaSetDevice(device);
+  if (error == cudaSuccess) return;
+  cudaGetLastError();
+  throw CudaError("device " + std::to_string(device) + ": " + cudaGetErrorString(error));
 }
-
-void restore_device(int device) noexcept { cudaSetDevice(device); }
 #else
 std::string toolkit() { return "emulated"; }
 
@@ -55,9 +52,7 @@ std::string driver() { return ""; }
 
 std::vector<Device> devices() { return {}; }
 
-int set_device(int) { return 0; }
-
-void restore_device(int) noexcept {}
+void set_device(int) {}
 #endif
 
 }  // namespace alphacl::cuda

@@ -22,9 +22,7 @@ std::string driver();
 /// The devices that this process may use; none without a driver, or with one that is too old.
 std::vector<Device> devices();
 
-/// Makes a device the current one of this thread; throws CudaError where that fails. Returns the one before.
-int set_device(int device);
-/// Makes it the current one again; says nothing where that fails.
-void restore_device(int device) noexcept;
+/// Makes a device the current one of this thread; throws CudaError where that fails.
+void set_device(int device);
 
 }  // namespace alphacl::cuda

@@ -7,14 +7,19 @@
 
 namespace alphacl::cuda {
 
-void copy_to_host([[maybe_unused]] const Stream& on, const void* from, std::size_t bytes, void* to) {
+void copy_to_host(const Stream& on, const void* from, std::size_t bytes, void* to) {
 #ifdef __CUDACC__
   const auto stream = static_cast<cudaStream_t>(on.handle);
-  cudaError_t error = cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream);
-  if (error == cudaSuccess) error = cudaStreamSynchronize(stream);
-  if (error != cudaSuccess) throw CudaError(std::string("reading a result: ") + simt::error_text(error));
+  cudaError_t error = cudaSuccess;
+  on.memory.wait([&] {
+    error = cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream);
+    if (error == cudaSuccess) error = cudaStreamSynchronize(stream);
+  });
+  if (error == cudaSuccess) return;
+  cudaGetLastError();  // clears the error, so that the next caller does not get it
+  throw CudaError(std::string("reading a result: ") + simt::error_text(error));
 #else
-  std::memcpy(to, from, bytes);
+  on.memory.wait([&] { std::memcpy(to, from, bytes); });
 #endif
 }
 

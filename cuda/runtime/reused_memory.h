@@ -15,6 +15,7 @@ class ReusedMemory final : public Workspace {
   explicit ReusedMemory(Workspace& from) : from_(from) {}
   void next_round() { next_ = 0; }
 
+  void wait(const std::function<void()>& wait_for_stream) override { from_.wait(wait_for_stream); }
   void* bytes(std::size_t count) override {
     if (next_ == blocks_.size()) blocks_.push_back({nullptr, 0});
     auto& [memory, size] = blocks_[next_++];

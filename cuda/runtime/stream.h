@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <limits>
 #include <stdexcept>
 #include <string>
@@ -16,6 +17,8 @@ class Workspace {
   virtual ~Workspace() = default;
   /// Uninitialised memory, aligned to 256 bytes.
   virtual void* bytes(std::size_t count) = 0;
+  /// Calls what waits for the stream, for long: whoever holds a lock lets go of it meanwhile.
+  virtual void wait(const std::function<void()>& wait_for_stream) { wait_for_stream(); }
 
   template <class T>
   T* take(index_t count) {

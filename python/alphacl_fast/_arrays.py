@@ -235,7 +235,9 @@ def memory_of(t: Any) -> Any:
 
 def contiguous(given: Operand, model: Operand) -> Any:
     """The array of an operand without gaps, where `model` lies."""
-    if given.device == "cpu" and model.device == "cpu":
+    if given.is_torch and given.place != model.place:
+        raise TypeError(f"{given.name}: expected a tensor on {model.place} like {model.name}, got one on {given.place}")
+    if model.device == "cpu":
         return np.ascontiguousarray(given.array)
     tensor = given.array if is_tensor(given.array) else tensor_over(given.array)
     return tensor.to(model.array.device).contiguous()
@@ -264,6 +266,8 @@ def result(shape: tuple[int, ...], model: Operand, out: Any = None) -> tuple[Any
         raise TypeError(f"out: expected a {_kind(model)} like {model.name}, got the other kind")
     if is_tensor(out) and out.requires_grad:
         raise RuntimeError("out: expected a tensor that does not require grad, got one that does")
+    if is_tensor(out) and str(out.device) != (str(model.array.device) if is_tensor(model.array) else "cpu"):
+        raise TypeError(f"out: expected a tensor on {model.place} like {model.name}, got one on {out.device}")
     if is_tensor(out) and out.is_neg():
         raise ValueError("out: expected a tensor in memory of its own, got a negated view")
     array = _from_tensor("out", out)[0] if is_tensor(out) else out
@@ -272,21 +276,14 @@ def result(shape: tuple[int, ...], model: Operand, out: Any = None) -> tuple[Any
     if tuple(array.shape) != shape:
         raise ValueError(f"out: expected shape {shape}, got {tuple(array.shape)}")
     if is_tensor(array):
-        return out, _writable_tensor(array, model)
+        if not array.is_contiguous():
+            raise ValueError(f"out: expected a contiguous tensor, got strides {array.stride()}")
+        return out, array
     if not array.flags.writeable:
         raise ValueError("out: expected a writeable array, got a read-only one")
     if not (array.flags.c_contiguous and array.flags.aligned):
         raise ValueError(f"out: expected a C-contiguous array, got strides {array.strides}")
     return out, array if model.device == "cpu" else tensor_over(array)
-
-
-def _writable_tensor(t: Any, model: Operand) -> Any:
-    """A tensor of a GPU that an operation on `model` can write to."""
-    if t.device != model.array.device:
-        raise TypeError(f"out: expected a tensor on {model.place} like {model.name}, got one on {t.device}")
-    if not t.is_contiguous():
-        raise ValueError(f"out: expected a contiguous tensor, got strides {t.stride()}")
-    return t
 
 
 def apart(array: Any, *inputs: Any) -> Any:

@@ -19,7 +19,8 @@ class _Cuda:
     def __getattr__(self, name: str) -> Any:
         module = importlib.import_module("alphacl_fast._cuda")
         if not hasattr(module, name):
-            operation = name.removesuffix("_f32").removesuffix("_f64")
+            kernel = name.removesuffix("_f32").removesuffix("_f64")
+            operation = {"Climb": "find_local_maxima", "GatedOperator": "GatedCovariance"}.get(kernel, kernel)
             raise TypeError(f"{operation}: has no CUDA kernels yet: copy the tensors to the CPU with .cpu()")
         return getattr(module, name)
 

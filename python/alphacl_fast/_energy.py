@@ -36,5 +36,5 @@ def energy(f: Any, f_aug: Any, alpha: Any = None) -> Any:
     value = backend_for(a).energy(a.array, b.array, compile_for("energy", alpha, a))
     answer, array = result((), a)
     with np.errstate(over="ignore"):  # a value beyond float32 is inf, as a sum of the inputs would be
-        array[...] = value
+        array[...] = float(np.asarray(value).astype(a.dtype))
     return answer if a.is_torch else array[()]

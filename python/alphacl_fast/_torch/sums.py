@@ -13,7 +13,7 @@ import torch
 
 from alphacl_fast import importance as importances
 from alphacl_fast._arrays import is_array, operand
-from alphacl_fast._backend import backend_for
+from alphacl_fast._backend import backend_for, is_in_host_memory
 from alphacl_fast._parts import Doubles, Number, Rows, Size
 from alphacl_fast._torch.once import once_differentiable
 from alphacl_fast._torch.register import register
@@ -170,6 +170,11 @@ register(
 )
 
 
+def _product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """ab; on a GPU in double, since TF32 may be allowed there for float32."""
+    return a @ b if is_in_host_memory(a) else (a.double() @ b.double()).to(a.dtype)
+
+
 class _ContrastiveCov(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, x_aug, kind, numbers, *tensors):
@@ -184,7 +189,7 @@ class _ContrastiveCov(torch.autograd.Function):
         kind, numbers = ctx.alpha
         inter, intra = torch.ops.alphacl_fast.laplacian(x, x_aug, kind, tensors, numbers)
         both = (grad + grad.mT) / (2 * x.shape[0] ** 2)
-        return inter @ both, intra @ both, None, None, *(None for _ in tensors)
+        return _product(inter, both), _product(intra, both), None, None, *(None for _ in tensors)
 
 
 class _Energy(torch.autograd.Function):

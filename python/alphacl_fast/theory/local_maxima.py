@@ -87,6 +87,7 @@ def find_local_maxima(
     Cost: 8NdK operations a step, as a product of GatedCovariance; memory: about eight arrays of N x block, blocks
     of 16 to 256 nodes. Source: poster, "local maxima of 1-layer networks"; the line search: derived.
     """
+    climb_of = constructor_for("Climb", operand("x", x))
     starts = _starts(x, num_nodes, weights0, at_least("seed", seed, 0))
     a, b, w, name, parameter = checked_layer("find_local_maxima", x, x_aug, starts, activation)
     tol = _DEFAULT_TOL[a.dtype] if tol is None else positive("tol", tol)
@@ -97,7 +98,6 @@ def find_local_maxima(
     weights = np.empty((count, d), a.dtype)
     values, residuals, energies = (np.empty(count, a.dtype) for _ in range(3))
     steps, converged = np.empty(count, np.int64), np.empty(count, np.bool_)
-    climb_of = constructor_for("Climb", a)
     block = climb_of.block(a.shape[0], count)
     with _bar(count, progress) as bar:
         for k in range(0, count, block):
