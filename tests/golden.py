@@ -104,10 +104,8 @@ def _pairs(inputs):
 
     from alphacl_fast._backend import backend_for
 
-    for (n, m), two, distances, halves in itertools.product(SHAPES[1:], (False, True), (False, True), (False, True)):
-        if two and (distances or halves):
-            continue
-        n -= n % 2
+    ways = [(False, *way) for way in itertools.product((False, True), (False, True))] + [(True, False, False)]
+    for (n, m), (two, distances, halves) in itertools.product(((66, 9), (96, 66)), ways):
         left, right = inputs(11, n, m), inputs(12, n + 3, m) if two else None
         given = (left, right, 0.75, distances, halves)
         label = f"{'two sets' if two else 'one set'}{' distances' * distances}{' halves' * halves} {n}x{m}"
