@@ -113,7 +113,7 @@ END
 # The package by pip and, beside it, the programs of cuda/tests: both for this GPU alone.
 build() {
   "$PYTHON" tools/golden --only programs --nvcc "$CUDACXX" --compile-only --build "$WORK/programs" &
-  local programs=$! options=()
+  local programs=$! options=() code=0
   if "$PYTHON" -c 'import scipy_openblas32' 2>/dev/null && command -v patchelf; then
     echo 'BLAS: vendored'
   else
@@ -128,8 +128,9 @@ build() {
   local capability
   capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader --id=0)
   CUDAARCHS=${capability//./}-real ALPHACL_CUDA=1 "$PYTHON" -m pip install --no-index --no-build-isolation --no-deps \
-    --no-cache-dir --target "$WORK/site" --config-settings=build-dir="$WORK/build" "${options[@]}" .
-  wait "$programs"
+    --no-cache-dir --target "$WORK/site" --config-settings=build-dir="$WORK/build" "${options[@]}" . || code=$?
+  wait "$programs" || code=$?
+  if ((code)); then return "$code"; fi
   (cd "$WORK" && "$PYTHON" -m alphacl_fast info)
 }
 
@@ -175,7 +176,7 @@ sanitizers() {
   check() {
     local code=0
     timeout --kill-after=5 20 compute-sanitizer --tool "$1" --error-exitcode 99 --print-limit 20 "${@:2}" || code=$?
-    printf '%s of %s: ' "$1" "${*: -1}"
+    printf '%s of %s: ' "$1" "$(basename "${*: -1}")"
     case $code in
       0) echo 'nothing found' ;;
       99)

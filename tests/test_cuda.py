@@ -3,7 +3,10 @@
 ALPHACL_FAST_BACKEND=emulated pytest tests/test_cuda.py     # a build with ALPHACL_CUDA=emulated
 """
 
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -270,6 +273,14 @@ def test_torch_cuda_has_no_kernels_yet():
     ):
         with pytest.raises(TypeError, match=r"has no CUDA kernels yet: copy the tensors to the CPU with \.cpu\(\)$"):
             call()
+
+
+@pytest.mark.skipif(not EMULATED, reason="its timings are a matter of minutes: benchmarks/gpu.sh")
+def test_torch_cuda_timings_run_emulated():
+    script = Path(__file__).parent.parent / "benchmarks" / "gpu.py"
+    done = subprocess.run([sys.executable, script, "--emulated"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "emulated, no timing is meant" in done.stdout
 
 
 @needs_gpu
