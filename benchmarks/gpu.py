@@ -3,7 +3,7 @@
 One process, float32 with TF32 off (the default of torch). Each case: inputs on the device, the truth by the N × N
 formula in double, every provider's answer against it, then rounds in turn, forwards and backwards, by CUDA events; the
 median, and the smallest and largest ratio of a round. A line of JSON per provider, a table last. With --emulated, or
-where ALPHACL_FAST_BACKEND=emulated, the kernels run on the CPU at tiny sizes: this tries the script, and no timing is meant.
+where ALPHACL_FAST_BACKEND=emulated, the kernels run on the CPU at tiny sizes: no timing is meant.
 """
 
 import argparse
