@@ -36,7 +36,7 @@ EXAMPLES = {
     "A new activation": (r"\bLeakyReLU\b|\bMonomial\b|\bNodeGate::Form::|\bActivation::Kind::", r"\bleaky_relu\b"),
 }
 # What speaks of all that exists and has no list of it.
-APART = {"tests/test_recipes.py", "tests/test_copies.py", "docs/design.md"}
+APART = {"tests/test_recipes.py", "tests/test_copies.py", "docs/design.md", "cuda/tests/golden.txt"}
 
 
 def _braces(text):

@@ -1,0 +1,347 @@
+"""The public functions on tensors of a GPU, or on those of the CPU where its kernels are emulated.
+
+ALPHACL_FAST_BACKEND=emulated pytest tests/test_cuda.py     # a build with ALPHACL_CUDA=emulated
+"""
+
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import (
+    ACTIVATIONS,
+    DTYPES,
+    IMPORTANCES,
+    assert_contract,
+    check_gradients,
+    feature_views,
+    importance,
+    relative_error,
+    two_views,
+)
+
+import alphacl_fast as acl
+from alphacl_fast import _backend, reference
+
+torch = pytest.importorskip("torch")
+INFO = _backend.cuda_info()
+EMULATED = INFO is not None and INFO["toolkit"] == "emulated"
+if EMULATED and _backend.device_for(np.empty(0)) == "cuda":
+    DEVICE = torch.device("cpu")
+elif INFO is not None and not EMULATED and torch.cuda.is_available():
+    DEVICE = torch.device("cuda", 0)
+else:
+    pytest.skip("no GPU and not the emulated backend", allow_module_level=True)
+needs_gpu = pytest.mark.skipif(EMULATED, reason="no GPU: its kernels are emulated")
+
+SHAPES = [(1, 1), (2, 3), (31, 33), (64, 64), (65, 5), (129, 66)]
+
+
+def there(a):
+    """An array as a tensor of the device: rows as strided as they were; other arguments as they are."""
+    if not isinstance(a, np.ndarray):
+        return a
+    if a.ndim < 2 or a.strides[1] < 0:
+        return torch.from_numpy(a.copy()).to(DEVICE)
+    outer = torch.full((a.shape[0] + 1, a.shape[1] + 3), np.nan, dtype=torch.from_numpy(a[:0].copy()).dtype)
+    outer = outer.to(DEVICE)
+    view = outer[1:, 1:-2]
+    view.copy_(torch.from_numpy(a.copy()))
+    return view
+
+
+def moved(alpha):
+    """The same importance with its arrays on the device."""
+    if not isinstance(alpha, acl.importance.Importance):
+        return there(alpha)
+    parts = {name: there(value) for name, value in vars(alpha).items()}
+    again = object.__new__(type(alpha))
+    vars(again).update(parts)
+    return again
+
+
+def host(t):
+    return t.detach().cpu().numpy()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", IMPORTANCES)
+def test_torch_cuda_sums(name, dtype, shape):
+    x, x_aug = two_views(*shape, dtype)
+    alpha = importance(name, shape[0], dtype)
+    for operation in ("contrastive_cov", "energy"):
+        define = getattr(reference, operation)
+        ours = getattr(acl, operation)(there(x), there(x_aug), moved(alpha))
+        assert ours.device == DEVICE
+        naive = lambda define=define: define(x, x_aug, alpha, dtype=dtype)  # noqa: E731
+        assert_contract(host(ours), define(x, x_aug, alpha), naive, dtype)
+        if operation == "contrastive_cov":
+            assert torch.equal(ours, ours.T)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", [name for name in IMPORTANCES if name not in ("none", "uniform", "array")])
+def test_torch_cuda_importances_are_operators(name, dtype):
+    n = 66
+    alpha, y = importance(name, n, dtype), two_views(n, 70, dtype)[0]
+    given = acl.Uniform(n, diagonal=False) if name == "off_diagonal" else moved(alpha)
+    exact = reference.dense_alpha(alpha, n)
+    rounded = lambda a: lambda: a.astype(dtype)  # noqa: E731
+    if name != "off_diagonal":  # has no device of its own
+        for found, truth in (
+            (given.row_sums(), exact.sum(1)),
+            (given.col_sums(), exact.sum(0)),
+            (given.to_dense(), exact),
+        ):
+            assert found.device == DEVICE
+            assert_contract(host(found), truth, rounded(truth), dtype)
+    product = exact @ y.astype(np.float64)
+    assert_contract(host(given.matmul(there(y))), product, rounded(product), dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["none", "array", "gaussian", "direct", "pair_logistic", "low_rank"])
+def test_torch_cuda_gradients_of_sums(name, dtype):
+    """Of a weighted sum of C and of E, against autograd through the literal sums in double."""
+    n, d = 67, 9
+    x, x_aug = two_views(n, d, dtype)
+    alpha = importance(name, n, dtype)
+    weight = np.random.default_rng(5).standard_normal((d, d))
+    exact = torch.from_numpy(reference.dense_alpha(alpha, n))
+
+    def literal(a, b, of):
+        between, within = a[:, None] - a, a - b
+        w = of.to(a.dtype)
+        total = torch.einsum("ij,ijk,ijl->kl", w, between, between)
+        return (total - torch.einsum("i,ik,il->kl", w.sum(1), within, within)) / (2 * n * n)
+
+    def of(c):
+        return (c * torch.from_numpy(weight).to(c)).sum() + c.trace() / 2
+
+    def gradients(dtype_of):
+        views = [torch.from_numpy(a.astype(dtype_of)).requires_grad_() for a in (x, x_aug)]
+        return [g.numpy() for g in torch.autograd.grad(of(literal(*views, exact)), views)]
+
+    views = [there(a).requires_grad_() for a in (x, x_aug)]
+    value = (acl.contrastive_cov(*views, moved(alpha)) * there(weight).to(views[0])).sum()
+    found = torch.autograd.grad(value + acl.energy(*views, moved(alpha)), views)
+    for k, (ours, truth) in enumerate(zip(found, gradients(np.float64), strict=True)):
+        assert ours.device == DEVICE
+        assert_contract(host(ours), truth, lambda k=k: gradients(dtype)[k], dtype)
+
+
+LOSSES = {
+    "InfoNCE": acl.losses.InfoNCE(tau=0.5),
+    "MINE": acl.losses.MINE(),
+    "Triplet": acl.losses.Triplet(margin=0.3),
+    "SoftTriplet": acl.losses.SoftTriplet(tau=0.5, margin=0.1),
+    "NTuplet": acl.losses.NTuplet(),
+    "LiftedStructured": acl.losses.LiftedStructured(margin=2.0),
+    "ModifiedTriplet": acl.losses.ModifiedTriplet(c=1.5),
+    "Quadratic": acl.losses.Quadratic(),
+    "nt_xent": lambda a, b: acl.losses.nt_xent(a, b, reduction="none"),
+    "info_nce": lambda a, b: acl.losses.info_nce(a, b, reduction="none"),
+    "clip_loss": lambda a, b: acl.losses.clip_loss(a, b, 8.0),
+    "siglip_loss": lambda a, b: acl.losses.siglip_loss(a, b, 8.0, -8.0),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", LOSSES)
+def test_torch_cuda_losses(name, dtype):
+    """Values and gradients are those of the same loss on the CPU's double, within the contract."""
+    loss = LOSSES[name]
+
+    def ours(*tensors):
+        found = loss(*tensors)
+        return found.reshape(-1)
+
+    views = [v.detach().to(DEVICE).requires_grad_() for v in feature_views(66, 17, dtype)]
+    with _on_the_cpu():
+        exact = [v.detach().cpu().double().requires_grad_() for v in views]
+        values = ours(*exact)
+        truth = [values, *torch.autograd.grad(values.sum(), exact)]
+        single = [v.detach().cpu().requires_grad_() for v in views]
+        rounded_values = ours(*single)
+        rounded = [rounded_values, *torch.autograd.grad(rounded_values.sum(), single)]
+    values = ours(*views)
+    assert values.device == DEVICE
+    for mine, exactly, naive in zip([values, *torch.autograd.grad(values.sum(), views)], truth, rounded, strict=True):
+        if dtype == np.float32:
+            assert_contract(host(mine), host(exactly), lambda naive=naive: host(naive), dtype)
+        else:  # the truth is rounded too
+            assert relative_error(host(mine), host(exactly)) < 1e-12
+
+
+class _on_the_cpu:
+    """Tensors of the CPU go to the CPU's own kernels for the time of a `with`."""
+
+    def __enter__(self):
+        self.kept = _backend._EMULATED
+        _backend._EMULATED = False
+
+    def __exit__(self, *error):
+        _backend._EMULATED = self.kept
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_torch_cuda_literal_loss(dtype):
+    """One loss against its formula by autograd, with strided rows."""
+
+    def literal(a, b):
+        scores = a @ b.T / 0.2
+        return torch.nn.functional.cross_entropy(scores, torch.arange(len(a), device=a.device), reduction="none")
+
+    def ours(a, b):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = acl.losses.info_nce(a.to(DEVICE), b.to(DEVICE), temperature=0.2, normalize=False, reduction="none")
+        return found.cpu()
+
+    check_gradients(ours, literal, feature_views(65, 7, dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_torch_cuda_gated_outer(dtype):
+    rng = np.random.default_rng(6)
+    x = two_views(131, 67, dtype)[0]
+    omega = (rng.standard_normal((131, 3)) * (rng.random((131, 3)) < 0.5)).astype(dtype)
+    truth = np.einsum("ik,ia,ib->kab", *(a.astype(np.float64) for a in (omega, x, x)))
+    found = acl.gated_outer(there(x), there(omega))
+    assert_contract(host(found), truth, lambda: np.einsum("ik,ia,ib->kab", omega, x, x), dtype)
+    assert torch.equal(found, found.mT)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("alpha", ["none", "gaussian", "node"])
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=str)
+def test_torch_cuda_gated_cov(activation, alpha, dtype):
+    n, d = 67, 9
+    x, x_aug = two_views(n, d, dtype)
+    w = np.random.default_rng(7).standard_normal((3, d)).astype(dtype)
+    given = acl.NodeGaussian(0.5) if alpha == "node" else importance(alpha, n, dtype)
+    found = acl.gated_cov(*map(there, (x, x_aug, w)), activation=activation, alpha=moved(given))
+    define = reference.gated_cov
+    truth = define(x, x_aug, w, activation=activation, alpha=given)
+    naive = lambda: define(x, x_aug, w, activation=activation, alpha=given, dtype=dtype)  # noqa: E731
+    assert_contract(host(found), truth, naive, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("method", ["lanczos", "power"])
+def test_torch_cuda_power_iteration(method, dtype):
+    rng = np.random.default_rng(8)
+    a = rng.standard_normal((3, 33, 33)).astype(dtype)
+    a = a @ a.transpose(0, 2, 1)
+    found = acl.power_iteration(torch.from_numpy(a).to(DEVICE), method=method, max_iter=2000, gap=True)
+    assert {t.device for t in found} == {DEVICE}
+    assert bool(found.converged.all())
+    exact = np.linalg.eigvalsh(a.astype(np.float64))[:, -1]
+    np.testing.assert_allclose(host(found.eigenvalue), exact, rtol=2e-5 if dtype == np.float32 else 1e-9)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["none", "dense", "gaussian"])
+def test_torch_cuda_out(name, dtype):
+    x, x_aug = map(there, two_views(65, 9, dtype))
+    alpha = moved(importance(name, 65, dtype))
+    out = torch.full((9, 9), np.nan, dtype=x.dtype, device=DEVICE)
+    assert acl.contrastive_cov(x, x_aug, alpha, out=out) is out
+    assert torch.equal(out, acl.contrastive_cov(x, x_aug, alpha))
+    outer = torch.full((3, 9, 9), np.nan, dtype=x.dtype, device=DEVICE)
+    omega = torch.ones(65, 3, dtype=x.dtype, device=DEVICE)
+    assert acl.gated_outer(x, omega, out=outer) is outer
+    assert torch.equal(outer, acl.gated_outer(x, omega))
+
+
+def test_torch_cuda_results_repeat_to_the_bit():
+    x, x_aug = map(there, two_views(129, 66, np.float32))
+    alpha = moved(importance("gaussian", 129, np.float32))
+    first = acl.contrastive_cov(x, x_aug, alpha)
+    for _ in range(3):
+        assert torch.equal(acl.contrastive_cov(x, x_aug, alpha), first)
+
+
+def test_torch_cuda_has_no_kernels_yet():
+    x = there(two_views(5, 3, np.float64)[0])
+    for call in (
+        lambda: acl.GatedCovariance(x, x, x),
+        lambda: acl.theory.find_local_maxima(x, x, 2),
+    ):
+        with pytest.raises(TypeError, match=r"has no CUDA kernels yet: copy the tensors to the CPU with \.cpu\(\)$"):
+            call()
+
+
+@pytest.mark.skipif(not EMULATED, reason="its timings are a matter of minutes: benchmarks/gpu.sh")
+def test_torch_cuda_timings_run_emulated():
+    script = Path(__file__).parent.parent / "benchmarks" / "gpu.py"
+    done = subprocess.run([sys.executable, script, "--emulated"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "emulated, no timing is meant" in done.stdout
+
+
+@needs_gpu
+def test_torch_cuda_current_stream():
+    """What the stream still writes is read after it, and results come after that."""
+    x, x_aug = map(there, two_views(257, 33, np.float32))
+    alpha = moved(importance("gaussian", 257, np.float32))
+    expected = acl.contrastive_cov(x, x_aug, alpha)
+    torch.cuda.synchronize()
+    stream, late, busy = torch.cuda.Stream(), torch.zeros_like(x), torch.ones(4096, 4096, device=DEVICE)
+    torch.cuda.synchronize()
+    with torch.cuda.stream(stream):
+        for _ in range(20):
+            busy = busy @ busy * 1e-4
+        late.copy_(x)
+        found = acl.contrastive_cov(late, x_aug, alpha)
+        doubled = 2 * found
+    stream.synchronize()
+    assert torch.equal(doubled, 2 * expected)
+    assert torch.cuda.current_stream() != stream
+
+
+@needs_gpu
+def test_torch_cuda_leaves_the_current_device():
+    if torch.cuda.device_count() < 2:
+        pytest.skip("one GPU")
+    x, x_aug = map(there, two_views(65, 9, np.float32))
+    expected = acl.contrastive_cov(x, x_aug, acl.Gaussian(x, 1.0))
+    torch.cuda.set_device(0)
+    y, y_aug = x.to("cuda:1"), x_aug.to("cuda:1")
+    found = acl.contrastive_cov(y, y_aug, acl.Gaussian(y, 1.0))
+    assert found.device == torch.device("cuda:1")
+    assert torch.cuda.current_device() == 0
+    assert torch.equal(found.cpu(), expected.cpu())
+    with pytest.raises(TypeError, match=r"^x_aug: expected a tensor on cuda:0 like x, got one on cuda:1$"):
+        acl.contrastive_cov(x, y_aug)
+
+
+@needs_gpu
+def test_torch_cuda_refuses_tensors_of_the_cpu_among_others():
+    x, x_aug = map(there, two_views(65, 9, np.float32))
+    with pytest.raises(TypeError, match=r"^x_aug: expected a tensor on cuda:0 like x, got one on cpu$"):
+        acl.contrastive_cov(x, x_aug.cpu())
+    with pytest.raises((TypeError, ValueError), match="cuda:0"):
+        acl.contrastive_cov(x, x_aug, acl.Gaussian(x.cpu(), 1.0))
+    with pytest.raises((TypeError, ValueError), match=r"cuda:0|tensor"):
+        acl.contrastive_cov(x, x_aug, out=torch.zeros(9, 9))
+    with pytest.raises((TypeError, ValueError), match=r"cuda:0|tensor"):
+        acl.losses.nt_xent(x, x_aug.cpu())
+
+
+@needs_gpu
+def test_torch_cuda_uses_the_allocator_of_torch():
+    """Workspaces are torch's: they come back, and the peak has nothing of N × N."""
+    x, x_aug = map(there, two_views(4096, 8, np.float32))
+    alpha = acl.Gaussian(x, 1.0)
+    acl.contrastive_cov(x, x_aug, alpha)
+    torch.cuda.synchronize()
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    result = acl.contrastive_cov(x, x_aug, alpha)
+    torch.cuda.synchronize()
+    assert torch.cuda.memory_allocated() - before <= 512 + result.numel() * 4
+    assert torch.cuda.max_memory_allocated() - before < 4096 * 4096
