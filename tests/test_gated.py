@@ -68,6 +68,20 @@ def test_narrow_gaussian_of_scalars_shared_by_all_nodes(dtype):
     _check(x, x_aug, _nodes(2, 4, dtype), "relu", acl.Gaussian(f, 1e-5))
 
 
+@pytest.mark.parametrize("activation", ["linear", "relu"])
+@pytest.mark.parametrize("form", ["square", "softplus"])
+def test_a_kink_within_tight_clusters(form, activation):
+    """D and the product of the open samples are centred apart, and still have to meet the same distances."""
+    rng = np.random.default_rng(5)
+    x = inside(
+        0.17 * rng.standard_normal((8, 5))[np.arange(147) % 8] + 5e-4 * rng.standard_normal((147, 5)), np.float32
+    )
+    alpha = acl.importance.PairImportance(x, 1.4e7, form, rng.standard_normal(147), rng.uniform(0, 2, 147))
+    ours = acl.gated_cov(x, x, _nodes(5, 5, np.float32), activation=activation, alpha=alpha)
+    truth = reference.gated_cov(x, x, _nodes(5, 5, np.float32), activation=activation, alpha=alpha)
+    assert relative_error(ours, truth) < 1e-6  # 1e-5 where distances of the square were products
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n", [384, 512, 1000])
 @pytest.mark.parametrize("method", ["fourier", "tiles"])

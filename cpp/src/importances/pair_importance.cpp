@@ -20,6 +20,7 @@ struct Slope {
 // Offset and weight of every row: α_ij = a_i ψ'(low_i + (high_i + t_ij)).
 struct Weights {
   std::vector<double> high, low, a;
+  bool of_settled = false;  // the offsets were found from settled distances, and have to meet the same ones
 
   explicit Weights(index_t n) : high(index(n)), low(index(n)), a(index(n)) {}
   Weights(const double* offset, const double* weight, index_t n)
@@ -32,6 +33,7 @@ struct Weights {
       part.low[i] = low[index(rows[i])];
       part.a[i] = a[index(rows[i])];
     }
+    part.of_settled = of_settled;
     return part;
   }
 
@@ -81,8 +83,11 @@ class PairImportance final : public TiledImportance<T> {
       finite_ = finite_ && std::isfinite(square);
       largest = std::max(largest, square);
     }
-    const Precision precision =
-        has_kink(slope.form) ? Precision{true, Scoring::settled} : distance_precision<T>(largest, slope.scale);
+    Precision precision = distance_precision<T>(largest, slope.scale);
+    if (has_kink(slope.form)) {
+      precision.wide = true;
+      if (weights_.of_settled || precision.scoring == Scoring::distances) precision.scoring = Scoring::settled;
+    }
     wide_ = sizeof(T) == 4 && precision.wide;
     if (wide_) {
       in_double_.fill(features, mean.data(), precision.scoring, slope, weights_);
@@ -261,6 +266,7 @@ Weights simplex_weights(View<const S> f, double tau) {
   side.fill(f, mean.data(), Scoring::settled, false);
   const index_t stride = ceil_div(n, 64) * 64, height = std::clamp<index_t>((index_t{1} << 18) / stride, 1, 64);
   Weights weights(n);
+  weights.of_settled = true;
   PerWorker<Buffer<double>> rows;
   parallel_for(ceil_div(n, height), [&](index_t b, int worker) {
     Buffer<double>& q = rows[worker];
