@@ -177,13 +177,13 @@ def importance(case, n, x, *, own=False, kinds=None):
 
 
 def left_in_alpha(alpha, dtype):
-    """What an entry of α may be off by: numbers below the normal ones; the caller's `tol`, or the 1e-15 that float64
-    series leave without one; where a series or sorted blocks are asked for, what is documented of them."""
+    """What an entry of α may be off by: numbers below the normal ones; the caller's `tol`, or what series leave without
+    one; where a series or sorted blocks are asked for, what is documented of them (docs/importances.md)."""
     left = float(np.finfo(dtype).smallest_normal)
     if not isinstance(alpha, (acl.Gaussian, acl.NodeGaussian)):
         return left
     of_scalars = isinstance(alpha, acl.NodeGaussian) or np.shape(alpha.features)[1:] in ((), (1,))
-    left += alpha.tol or (1e-15 if of_scalars and dtype == np.float64 else 0.0)
+    left += alpha.tol or ({4: 5e-8, 8: 1e-15}[np.dtype(dtype).itemsize] if of_scalars else 0.0)
     method = getattr(alpha, "method", "")
     if method in ("fourier", "sorted") and not alpha.tol:
         left += {4: 1e-6, 8: 1e-12}[np.dtype(dtype).itemsize]
