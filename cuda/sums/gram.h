@@ -109,12 +109,13 @@ __global__ void __launch_bounds__(256) gram_finish(GramShape shape, const double
 /// Groups of rows, from the number of rows alone: a node gets the same bits whatever other nodes there are.
 inline int gram_groups(index_t rows) { return static_cast<int>(std::clamp<index_t>(ceil_div(rows, 4096), 1, 64)); }
 
-/// out_k (left_size × right_size) = scale · Σ_r a_r b_rᵀ for each of `nodes` nodes.
+/// out_k (left_size × right_size) = scale · Σ_r a_r b_rᵀ for each of `nodes` nodes. As many nodes go at a time as have
+/// `most_numbers` of parts (256 MiB), at least one.
 template <class S, class Source>
-void gram(const Stream& on, const Source& source, GramShape shape, index_t nodes, double scale, S* out) {
+void gram(const Stream& on, const Source& source, GramShape shape, index_t nodes, double scale, S* out,
+          index_t most_numbers = index_t{1} << 25) {
   if (shape.left_size == 0 || shape.right_size == 0) return;
   const index_t part = index_t{shape.groups} * shape.tiles() * gram_tile * gram_tile;
-  constexpr index_t most_numbers = index_t{1} << 25;  // of parts at a time: 256 MiB
   const index_t together = std::clamp<index_t>(most_numbers / part, 1, std::min<index_t>(nodes, 65535));
   double* const parts = on.memory.take<double>(together * part);
   for (index_t first = 0; first < nodes; first += together) {
