@@ -109,14 +109,16 @@ __global__ void __launch_bounds__(256) gram_finish(GramShape shape, const double
 /// Groups of rows, from the number of rows alone: a node gets the same bits whatever other nodes there are.
 inline int gram_groups(index_t rows) { return static_cast<int>(std::clamp<index_t>(ceil_div(rows, 4096), 1, 64)); }
 
-/// out_k (left_size × right_size) = scale · Σ_r a_r b_rᵀ for each of `nodes` nodes. Memory: 256 MiB of partial sums at
-/// most, or what one group of one node takes; there are fewer groups where they would take more.
+constexpr index_t most_parts = index_t{1} << 25;  // numbers of partial sums at a time: 256 MiB
+
+/// out_k (left_size × right_size) = scale · Σ_r a_r b_rᵀ for each of `nodes` nodes. Memory: `most_numbers` of partial
+/// sums, or what one group of one node takes; there are fewer groups where a node would take more than most_parts.
 template <class S, class Source>
-void gram(const Stream& on, const Source& source, GramShape shape, index_t nodes, double scale, S* out) {
+void gram(const Stream& on, const Source& source, GramShape shape, index_t nodes, double scale, S* out,
+          index_t most_numbers = most_parts) {
   if (shape.left_size == 0 || shape.right_size == 0) return;
-  constexpr index_t most_numbers = index_t{1} << 25;  // of parts at a time: 256 MiB
   const index_t group = index_t{shape.tiles()} * gram_tile * gram_tile;
-  shape.groups = static_cast<int>(std::clamp<index_t>(most_numbers / group, 1, shape.groups));
+  shape.groups = static_cast<int>(std::clamp<index_t>(most_parts / group, 1, shape.groups));
   const index_t part = shape.groups * group;
   const index_t together = std::clamp<index_t>(most_numbers / part, 1, std::min<index_t>(nodes, 65535));
   double* const parts = on.memory.take<double>(together * part);

@@ -1,7 +1,6 @@
 // Sums over pairs and their gradients against their definition in long double, at sizes around those of tiles.
 #include <algorithm>
 #include <cmath>
-#include <memory>
 #include <vector>
 
 #include "pairs/pair_sums.h"
@@ -16,18 +15,8 @@ using alphacl::Pairs;
 using alphacl::View;
 using testing::Array;
 using testing::expect;
+using testing::Memory;
 using Real = long double;
-
-class Memory final : public alphacl::cuda::Workspace {
- public:
-  void* bytes(std::size_t count) override {
-    held_.push_back(std::make_unique<Array<unsigned char>>(count + 1));
-    return held_.back()->data();
-  }
-
- private:
-  std::vector<std::unique_ptr<Array<unsigned char>>> held_;
-};
 
 // Between −1 and 1, the same on every machine.
 double next(std::uint64_t& seed) {

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
-#include <memory>
 #include <vector>
 
 #include "eigen/tridiagonal.h"
@@ -15,17 +14,7 @@ namespace {
 using alphacl::index_t;
 using testing::Array;
 using testing::expect;
-
-class Memory final : public alphacl::cuda::Workspace {
- public:
-  void* bytes(std::size_t count) override {
-    held_.push_back(std::make_unique<Array<unsigned char>>(count));
-    return held_.back()->data();
-  }
-
- private:
-  std::vector<std::unique_ptr<Array<unsigned char>>> held_;
-};
+using testing::Memory;
 
 template <class S>
 struct Found {
@@ -76,9 +65,7 @@ void run(const Array<S>& a, index_t count, index_t d, const S* v0, alphacl::Powe
                                     {found.eigenvalue.data(), found.eigenvector.data(), found.gap.data(),
                                      found.residual.data(), found.n_iter.data(), found.converged.data()},
                                     most_bytes);
-#ifdef __CUDACC__
-  cudaDeviceSynchronize();
-#endif
+  testing::finish();
 }
 
 // Of one of the matrices, computed here.

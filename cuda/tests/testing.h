@@ -1,12 +1,16 @@
 // What the tests of kernels share: memory that host and device read, one line per check, results as a checksum.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <vector>
 
+#include "runtime/stream.h"
 #include "simt/simt.h"
 
 namespace testing {
@@ -47,6 +51,25 @@ class Array {
   T* data_ = nullptr;
   std::size_t size_;
 };
+
+/// Every piece is an array of its own, as long as it is asked for: a sanitizer sees who leaves it.
+class Memory final : public alphacl::cuda::Workspace {
+ public:
+  void* bytes(std::size_t count) override {
+    held_.push_back(std::make_unique<Array<unsigned char>>(std::max<std::size_t>(count, 1)));
+    return held_.back()->data();
+  }
+
+ private:
+  std::vector<std::unique_ptr<Array<unsigned char>>> held_;
+};
+
+/// What has been launched is done, and the host may read it.
+inline void finish() {
+#ifdef __CUDACC__
+  if (cudaDeviceSynchronize() != cudaSuccess) std::abort();
+#endif
+}
 
 /// Numbers from -32 to 31, always the same ones: products and sums of a few of them are exact in a float.
 inline void fill_with_integers(const Array<float>& array, std::uint32_t seed) {
