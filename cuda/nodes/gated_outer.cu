@@ -31,10 +31,11 @@ struct WeightedRows {
 }  // namespace
 
 template <class S>
-void gated_outer(const Stream& given, View<const S> x, View<const S> omega, S* out) {
+void gated_outer(const Stream& given, View<const S> x, View<const S> omega, S* out, index_t most_indices,
+                 index_t most_numbers) {
   ReusedMemory memory(given.memory);
   const Stream on{given.handle, memory};
-  const index_t n = x.rows, d = x.cols, most_indices = index_t{1} << 26;
+  const index_t n = x.rows, d = x.cols;
   const index_t block = std::clamp<index_t>(most_indices / n, 1, omega.cols);
   const GramShape shape{static_cast<int>(d), static_cast<int>(d), true, gram_groups(n)};
   for (index_t first = 0; first < omega.cols; first += block, memory.next_round()) {
@@ -43,11 +44,12 @@ void gated_outer(const Stream& given, View<const S> x, View<const S> omega, S* o
     const View<const S> weights{omega.data + first, n, std::min(block, omega.cols - first), omega.stride};
     launch(on, "open_rows", open_rows<S>, dim3(static_cast<unsigned>(weights.cols)), dim3(256),
            sizeof(CompactionShared), weights.data, weights.stride, static_cast<int>(n), lists, counts);
-    gram(on, WeightedRows<S>{x, weights, lists, counts, 0}, shape, weights.cols, 1.0, out + first * d * d);
+    gram(on, WeightedRows<S>{x, weights, lists, counts, 0}, shape, weights.cols, 1.0, out + first * d * d,
+         most_numbers);
   }
 }
 
-template void gated_outer<float>(const Stream&, View<const float>, View<const float>, float*);
-template void gated_outer<double>(const Stream&, View<const double>, View<const double>, double*);
+template void gated_outer<float>(const Stream&, View<const float>, View<const float>, float*, index_t, index_t);
+template void gated_outer<double>(const Stream&, View<const double>, View<const double>, double*, index_t, index_t);
 
 }  // namespace alphacl::cuda

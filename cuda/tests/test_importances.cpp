@@ -114,7 +114,7 @@ struct CeilingRule {
   }
   __device__ bool update(RowState& state, int, const RowPart& part, int) const {
     state.shift = part.first;
-    if (part.second == 0) return false;
+    if (part.second == 0 || state.value == 100) return false;
     state.value += 1;
     return true;
   }
