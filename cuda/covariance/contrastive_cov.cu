@@ -28,14 +28,15 @@ void contrastive_cov(const Stream& on, View<const S> x, View<const S> x_aug, con
 
 template <class S>
 double energy(const Stream& on, View<const S> x, View<const S> x_aug, const Importance<S>& alpha) {
-  const Prepared p = prepared(on, centred_views(on, x, x_aug), alpha);
+  const CentredViews views = centred_views(on, x, x_aug);
+  const PartsOfRow parts = parts_of_rows(on, views, laplacian_form(on, views, alpha));
   double* const traces = on.memory.take<double>(x.rows);
   const double n = static_cast<double>(x.rows), scale = 1 / (4 * n * n);
-  for_each(on, "difference", x.rows, Difference{p.parts.inter, p.parts.intra, traces});
+  for_each(on, "difference", x.rows, Difference{parts.inter, parts.intra, traces});
   const double found = total(on, traces, x.rows, 1.0);
-  if (!lost<S>(on, p, std::fabs(found))) return scale * found;
-  literal_spread(on, p.views.x, alpha, p.parts.inter);
-  for_each(on, "difference", x.rows, Difference{p.parts.inter, p.parts.intra, traces});
+  if (!lost<S>(on, parts, std::fabs(found))) return scale * found;
+  literal_spread(on, views.x, alpha, parts.inter);
+  for_each(on, "difference", x.rows, Difference{parts.inter, parts.intra, traces});
   return scale * total(on, traces, x.rows, 1.0);
 }
 

@@ -27,7 +27,7 @@ struct FormRows {
   }
 };
 
-// Per sample: inter_i = x_i · l_i (null: not wanted), intra_i = R_i ‖δ_i‖² and size_i = ‖x_i‖ ‖l_i‖.
+// Per sample: inter_i = x_i · l_i, intra_i = R_i ‖δ_i‖² and size_i = ‖x_i‖ ‖l_i‖.
 struct PartsOfRow {
   CentredViews views;
   LaplacianForm form;
@@ -66,48 +66,41 @@ struct Scaled {
   __device__ void operator()(std::int64_t e) const { out[e] = static_cast<S>(scale * a[e]); }
 };
 
-// Both views, the form over them, and the parts of its trace.
-struct Prepared {
-  CentredViews views;
-  LaplacianForm form;
-  PartsOfRow parts;
-};
-
-template <class S>
-Prepared prepared(const Stream& on, const CentredViews& views, const Importance<S>& alpha) {
+inline PartsOfRow parts_of_rows(const Stream& on, const CentredViews& views, const LaplacianForm& form) {
   const index_t n = views.x.n;
-  const LaplacianForm form = laplacian_form(on, views, alpha);
-  double* const parts = on.memory.take<double>(3 * n);
-  const PartsOfRow of{views, form, parts, parts + n, parts + 2 * n};
-  for_each(on, "parts_of_row", n, of);
-  return {views, form, of};
+  double* const numbers = on.memory.take<double>(3 * n);
+  const PartsOfRow parts{views, form, numbers, numbers + n, numbers + 2 * n};
+  for_each(on, "parts_of_row", n, parts);
+  return parts;
 }
 
 /// Whether the sums over i that gave a result of this size, times 2N², lost digits that differences of all pairs have.
 /// float32 does not ask: in double the form keeps the digits of a float up to a ratio of 10^7, and to ask is to wait
 /// for the stream.
 template <class S>
-bool lost(const Stream& on, const Prepared& p, double size) {
+bool lost(const Stream& on, const PartsOfRow& parts, double size) {
   if (!std::is_same<S, double>::value) return false;
-  const double minuend = total(on, p.parts.size, p.views.x.n, 1.0);
-  return cancelled({minuend, 0, size}, wide_limits<S>) && few_pairs(p.views.x.n, p.views.x.d * p.views.x.d);
+  const Samples& x = parts.views.x;
+  const double minuend = total(on, parts.size, x.n, 1.0);
+  return cancelled({minuend, 0, size}, wide_limits<S>) && few_pairs(x.n, x.d * x.d);
 }
 
 /// out (d × d) = 1/(2N²) (Σ_i x_i l_iᵀ − Σ_i R_i δ_i δ_iᵀ), from views of any kind and for results of type S.
 template <class S, class A>
 void covariance(const Stream& on, const CentredViews& views, const Importance<A>& alpha, S* out) {
-  const Prepared p = prepared(on, views, alpha);
+  const LaplacianForm form = laplacian_form(on, views, alpha);
   const index_t n = views.x.n, entries = views.x.d * views.x.d;
   const int d = static_cast<int>(views.x.d);
   const double size = static_cast<double>(n);
   double* const sum = on.memory.take<double>(entries);
-  gram(on, FormRows{p.views, p.form, true}, GramShape{d, d, true, gram_groups(2 * n)}, 1, 1.0, sum);
+  gram(on, FormRows{views, form, true}, GramShape{d, d, true, gram_groups(2 * n)}, 1, 1.0, sum);
   if (std::is_same<S, double>::value) {
     double* const squares = on.memory.take<double>(entries);
     for_each(on, "square", entries, Square{sum, squares});
-    if (lost<S>(on, p, std::sqrt(total(on, squares, entries, 1.0)))) {
-      gram(on, FormRows{p.views, p.form, false}, GramShape{d, d, true, gram_groups(n)}, 1, 1.0, sum);
-      add_literal_covariance(on, p.views.x, alpha, sum);
+    const double norm = std::sqrt(total(on, squares, entries, 1.0));
+    if (lost<S>(on, parts_of_rows(on, views, form), norm)) {
+      gram(on, FormRows{views, form, false}, GramShape{d, d, true, gram_groups(n)}, 1, 1.0, sum);
+      add_literal_covariance(on, views.x, alpha, sum);
     }
   }
   for_each(on, "scaled", entries, Scaled<S>{sum, 1 / (2 * size * size), out});

@@ -7,17 +7,16 @@
 // Operations per pair: 3m for the distance, an entry, 3 · 64 for the products of a block. Shared memory: 73 KiB.
 #pragma once
 
-#include "runtime/launch.h"
+#include "sums/pair_tile.h"
 
 namespace alphacl::cuda {
-
-constexpr int pair_side = 16, pair_each = 4, pair_tile = pair_side * pair_each, pair_depth = 16;
 
 /// The features of the samples, N × m in double, contiguous. m = 0 where entries need no distance.
 struct PairFeatures {
   const double* f;
   int n, m;
 
+  __device__ View<const double> view() const { return {f, n, m, m}; }
   __device__ double at(int i, int k) const { return f[static_cast<std::size_t>(i) * m + k]; }
   /// ½‖f_i − f_j‖².
   __device__ double half_square(int i, int j) const {
@@ -36,40 +35,11 @@ struct PairEntry {
 };
 
 struct PairShared {
-  double own[pair_depth][pair_tile], other[pair_depth][pair_tile];
+  PairTileShared features;
   double entry[pair_tile][pair_tile + 1];
   double x[pair_depth][pair_tile];
   double forth[pair_tile][pair_side], back[pair_tile][pair_side];  // sums of the entries of each thread
 };
-
-/// square[r][c] = Σ_k (f_ik − f_jk)² of row r · 16 + ty and column c · 16 + tx of a tile.
-__device__ inline void tile_squares(const PairFeatures& f, int i0, int j0, PairShared& s,
-                                    double (&square)[pair_each][pair_each]) {
-  const int tx = threadIdx.x, ty = threadIdx.y, thread = ty * pair_side + tx;
-#pragma unroll
-  for (int r = 0; r < pair_each; ++r)
-#pragma unroll
-    for (int c = 0; c < pair_each; ++c) square[r][c] = 0;
-  for (int k0 = 0; k0 < f.m; k0 += pair_depth) {
-    __syncthreads();  // the columns before have been read
-    for (int e = thread; e < pair_depth * pair_tile; e += 256) {
-      const int k = e % pair_depth, r = e / pair_depth;
-      const bool in = k0 + k < f.m;
-      s.own[k][r] = in && i0 + r < f.n ? f.at(i0 + r, k0 + k) : 0.0;
-      s.other[k][r] = in && j0 + r < f.n ? f.at(j0 + r, k0 + k) : 0.0;
-    }
-    __syncthreads();
-#pragma unroll
-    for (int k = 0; k < pair_depth; ++k)
-#pragma unroll
-      for (int r = 0; r < pair_each; ++r)
-#pragma unroll
-        for (int c = 0; c < pair_each; ++c) {
-          const double difference = s.own[k][r * pair_side + ty] - s.other[k][c * pair_side + tx];
-          square[r][c] = fma(difference, difference, square[r][c]);
-        }
-  }
-}
 
 /// The sum over the 16 threads of a row of the block, which are half a warp: the same in all of them.
 __device__ inline double row_total(double value) {
@@ -109,7 +79,7 @@ __global__ void __launch_bounds__(256)
   }
   for (int j0 = 0; j0 < f.n; j0 += pair_tile) {
     double square[pair_each][pair_each];
-    tile_squares(f, i0, j0, s, square);
+    pair_tile_sums<true>(f.view(), f.view(), i0, j0, s.features, square);
     __syncthreads();  // the entries of the tile before have been read
 #pragma unroll
     for (int e = 0; e < pair_each * pair_each; ++e)

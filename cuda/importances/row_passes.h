@@ -22,7 +22,7 @@ struct RowPart {
 };
 
 struct RowShared {
-  PairShared pairs;
+  PairTileShared features;
   RowState state[pair_tile];
   int again[pair_tile];
 };
@@ -38,7 +38,7 @@ __global__ void __launch_bounds__(256, 1) row_passes(PairFeatures f, Rule rule, 
     for (int j0 = 0; j0 < f.n; j0 += pair_tile) {
       double square[pair_each][pair_each];
       __syncthreads();  // the states are there
-      tile_squares(f, i0, j0, s.pairs, square);
+      pair_tile_sums<true>(f.view(), f.view(), i0, j0, s.features, square);
 #pragma unroll
       for (int a = 0; a < pair_each; ++a)
 #pragma unroll

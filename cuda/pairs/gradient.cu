@@ -28,7 +28,7 @@ struct SideTerms {
 };
 
 struct GradientShared {
-  ScoreShared scores;
+  PairTileShared scores;
   PairRow weight[pair_tile];
 };
 

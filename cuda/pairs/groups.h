@@ -1,19 +1,30 @@
 // What the groups of tiles found, put together in their order.
 #pragma once
 
-#include "runtime/launch.h"
+#include "sums/elementwise.h"
 
 namespace alphacl::cuda {
 
-/// out (rows × cols) = scale · Σ_g parts_g, parts: groups × rows × cols. A thread a number.
 template <class S>
-__global__ void __launch_bounds__(256)
-    add_groups(const double* parts, int groups, index_t rows, index_t cols, double scale, S* out, index_t stride) {
-  const index_t size = rows * cols, e = static_cast<index_t>(blockIdx.x) * 256 + threadIdx.x;
-  if (e >= size) return;
-  double sum = 0;
-  for (int g = 0; g < groups; ++g) sum += parts[g * size + e];
-  out[e / cols * stride + e % cols] = static_cast<S>(scale * sum);
+struct AddGroups {
+  const double* parts;
+  int groups;
+  index_t size, cols;
+  double scale;
+  S* out;
+  index_t stride;
+  __device__ void operator()(std::int64_t e) const {
+    double sum = 0;
+    for (int g = 0; g < groups; ++g) sum += parts[g * size + e];
+    out[e / cols * stride + e % cols] = static_cast<S>(scale * sum);
+  }
+};
+
+/// out (rows × cols) = scale · Σ_g parts_g, parts: groups × rows × cols.
+template <class S>
+void add_in_order(const Stream& on, const double* parts, int groups, index_t rows, index_t cols, double scale, S* out,
+                  index_t stride) {
+  for_each(on, "add_groups", rows * cols, AddGroups<S>{parts, groups, rows * cols, cols, scale, out, stride});
 }
 
 struct AddAllShared {
@@ -33,14 +44,6 @@ __global__ void __launch_bounds__(256) add_all(const double* numbers, index_t co
     if (thread < half) s.sum[thread] += s.sum[thread + half];
   }
   if (thread == 0) *out = static_cast<S>(scale * s.sum[0]);
-}
-
-template <class S>
-void add_in_order(const Stream& on, const double* parts, int groups, index_t rows, index_t cols, double scale, S* out,
-                  index_t stride) {
-  if (rows * cols == 0) return;
-  launch(on, "add_groups", add_groups<S>, dim3(static_cast<unsigned>(ceil_div(rows * cols, 256))), dim3(256), 0, parts,
-         groups, rows, cols, scale, out, stride);
 }
 
 }  // namespace alphacl::cuda

@@ -29,7 +29,7 @@ struct LogSum {
 };
 
 union LogSumShared {
-  ScoreShared scores;
+  PairTileShared scores;
   LogSum of[pair_tile][pair_side + 1];  // of each thread
 };
 
@@ -73,9 +73,9 @@ __global__ void __launch_bounds__(256, 2) log_sum_rows(ScoredPairs<S> pairs, Pai
   parts[group * pairs.own.rows + i0 + row] = whole;
 }
 
-// A thread a row.
-template <class Out>
-__global__ void __launch_bounds__(256) join_groups(const LogSum* parts, int groups, index_t rows, Out* out) {
+// out_i = the logarithm of the groups' sums of row i, joined in their order. A thread a row: in the loop of
+// `elementwise` its exponential would spill.
+__global__ void __launch_bounds__(256) join_groups(const LogSum* parts, int groups, index_t rows, double* out) {
   const index_t i = static_cast<index_t>(blockIdx.x) * 256 + threadIdx.x;
   if (i >= rows) return;
   LogSum whole = parts[i];
@@ -90,7 +90,7 @@ void log_sums(const Stream& on, const ScoredPairs<S>& pairs, bool distances, dou
   LogSum* const parts = on.memory.take<LogSum>(split.groups * n);
   launch(on, "log_sum_rows", distances ? log_sum_rows<true, S> : log_sum_rows<false, S>, split.grid(),
          dim3(pair_side, pair_side), sizeof(LogSumShared), pairs, split, parts);
-  launch(on, "join_groups", join_groups<double>, dim3(static_cast<unsigned>(ceil_div(n, 256))), dim3(256), 0, parts,
+  launch(on, "join_groups", join_groups, dim3(static_cast<unsigned>(ceil_div(n, 256))), dim3(256), 0, parts,
          split.groups, n, out);
 }
 

@@ -9,7 +9,7 @@ namespace alphacl::cuda {
 namespace {
 
 union SumShared {
-  ScoreShared scores;
+  PairTileShared scores;
   double of[pair_tile][pair_side + 1];  // of each thread
 };
 
