@@ -192,18 +192,37 @@ def gaussian_make(sizes):
     return {**views(sizes), "features": unit(3, sizes["N"], sizes["m"])}
 
 
+def scalar_make(sizes):
+    return {**views(sizes), "features": normal(3, sizes["N"])}
+
+
+def energy_operations(s):
+    """Two half products."""
+    return s["N"] ** 2 * (s["m"] + s["d"])
+
+
+def covariance_operations(s):
+    """And 4Nd² for the rest."""
+    return energy_operations(s) + 4.0 * s["N"] * s["d"] ** 2
+
+
 def by(function, alpha):
     """function(x, x', α) with α made from the features at every call."""
     return lambda i, s: lambda: function(i["x"], i["x_aug"], alpha(i["features"], s["tau"]))
 
 
-def pair_operations(s):
-    """N²(m + d) for two half products, 4Nd² for the rest."""
-    return s["N"] ** 2 * (s["m"] + s["d"]) + 4.0 * s["N"] * s["d"] ** 2
-
-
-def gaussian_bytes(s):
-    return 4.0 * s["N"] * (2 * s["d"] + s["m"])
+def gaussian_case(name, function, formula, operations, *, d, m, make=gaussian_make):
+    """function of ours, formula the same of N × N arrays; α Gaussian in m features."""
+    return Case(
+        name=name,
+        sizes={"N": 8192, "d": d, "m": m, "tau": 0.5},
+        tiny={"N": 130, "d": 20, "m": min(m, 5), "tau": 0.5},
+        make=make,
+        truth=exactly(by(formula, gaussian_alpha)),
+        operations=operations,
+        bytes=lambda s: 4.0 * s["N"] * (2 * s["d"] + s["m"]),
+        providers=(*ours(by(function, acl.Gaussian)), peer("torch eager", by(formula, gaussian_alpha_by_products))),
+    )
 
 
 def loss_case(name, sizes, ours_loss, literal, operations):
@@ -262,45 +281,11 @@ CASES = (
             peer("torch eager", lambda i, s: lambda: laplacian(i["x"], i["x_aug"], i["alpha"])),
         ),
     ),
-    Case(
-        name="contrastive_cov, Gaussian",
-        sizes={"N": 8192, "d": 256, "m": 64, "tau": 0.5},
-        tiny={"N": 130, "d": 20, "m": 5, "tau": 0.5},
-        make=gaussian_make,
-        truth=exactly(by(laplacian, gaussian_alpha)),
-        operations=pair_operations,
-        bytes=gaussian_bytes,
-        providers=(
-            *ours(lambda i, s: lambda: acl.contrastive_cov(i["x"], i["x_aug"], acl.Gaussian(i["features"], s["tau"]))),
-            peer("torch eager", by(laplacian, gaussian_alpha_by_products)),
-        ),
+    gaussian_case("contrastive_cov, Gaussian", acl.contrastive_cov, laplacian, covariance_operations, d=256, m=64),
+    gaussian_case(
+        "contrastive_cov, scalars", acl.contrastive_cov, laplacian, covariance_operations, d=256, m=1, make=scalar_make
     ),
-    Case(
-        name="contrastive_cov, scalars",
-        sizes={"N": 8192, "d": 256, "m": 1, "tau": 0.5},
-        tiny={"N": 130, "d": 20, "m": 1, "tau": 0.5},
-        make=lambda s: {**views(s), "features": normal(3, s["N"])},
-        truth=exactly(by(laplacian, gaussian_alpha)),
-        operations=pair_operations,
-        bytes=gaussian_bytes,
-        providers=(
-            *ours(lambda i, s: lambda: acl.contrastive_cov(i["x"], i["x_aug"], acl.Gaussian(i["features"], s["tau"]))),
-            peer("torch eager", by(laplacian, gaussian_alpha_by_products)),
-        ),
-    ),
-    Case(
-        name="energy, Gaussian",
-        sizes={"N": 8192, "d": 128, "m": 64, "tau": 0.5},
-        tiny={"N": 130, "d": 20, "m": 5, "tau": 0.5},
-        make=gaussian_make,
-        truth=exactly(by(half_trace, gaussian_alpha)),
-        operations=lambda s: s["N"] ** 2 * (s["m"] + s["d"]),
-        bytes=gaussian_bytes,
-        providers=(
-            *ours(lambda i, s: lambda: acl.energy(i["x"], i["x_aug"], acl.Gaussian(i["features"], s["tau"]))),
-            peer("torch eager", by(half_trace, gaussian_alpha_by_products)),
-        ),
-    ),
+    gaussian_case("energy, Gaussian", acl.energy, half_trace, energy_operations, d=128, m=64),
     Case(
         name="gated_outer",
         sizes={"K": 64, "N": 50000, "d": 256},

@@ -14,10 +14,7 @@ namespace alphacl::bindings {
 
 inline Activation activation(const std::string& name, double parameter) {
   if (!std::isfinite(parameter)) refuse("parameter", "a finite number", std::to_string(parameter));
-  if (name == "linear") return {Activation::Kind::linear, 0};
-  if (name == "relu") return {Activation::Kind::relu, 0};
-  if (name == "leaky_relu") return {Activation::Kind::leaky_relu, parameter};
-  if (name == "monomial") return {Activation::Kind::monomial, parameter};
+  if (const auto found = activation_named(name, parameter)) return *found;
   throw py::value_error("activation: expected linear, relu, leaky_relu or monomial, got " + name);
 }
 

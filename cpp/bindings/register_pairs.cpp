@@ -12,11 +12,7 @@ namespace alphacl::bindings {
 namespace {
 
 PairForm form_named(const std::string& name) {
-  if (name == "exponential") return PairForm::exponential;
-  if (name == "hinge") return PairForm::hinge;
-  if (name == "logistic") return PairForm::logistic;
-  if (name == "softplus") return PairForm::softplus;
-  if (name == "square") return PairForm::square;
+  if (const auto found = pair_form_named(name)) return *found;
   throw py::value_error("form: expected exponential, hinge, logistic, softplus or square, got " + name);
 }
 

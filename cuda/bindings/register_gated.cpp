@@ -1,6 +1,5 @@
 // Binds gated_outer and gated_cov.
 #include <cmath>
-#include <optional>
 
 #include "bindings/importance_object.h"
 #include "nodes/gated_cov.h"
@@ -18,10 +17,7 @@ void outer(CurrentStream& on, const Tensor& x, const Tensor& omega, const Tensor
 
 Activation activation(const std::string& name, double parameter) {
   if (!std::isfinite(parameter)) refuse("parameter", "a finite number", std::to_string(parameter));
-  if (name == "linear") return {Activation::Kind::linear, 0};
-  if (name == "relu") return {Activation::Kind::relu, 0};
-  if (name == "leaky_relu") return {Activation::Kind::leaky_relu, parameter};
-  if (name == "monomial") return {Activation::Kind::monomial, parameter};
+  if (const auto found = activation_named(name, parameter)) return *found;
   throw py::value_error("activation: expected linear, relu, leaky_relu or monomial, got " + name);
 }
 
@@ -70,10 +66,9 @@ void own_cov(const py::object& x, const py::object& x_aug, const py::object& wei
              const py::object& x0, double tau, const py::object& out) {
   Layer<S> layer(x, x_aug, weights, out);
   NodeImportance<S> alpha{nullptr, tau};
-  if (!x0.is_none()) {
-    const Tensor compared("x0", x0);
-    layer.on.check("x0", compared.device);
-    alpha.x0 = view<S>("x0", compared, layer.x.rows, layer.x.cols);
+  if (const auto compared = optional_tensor("x0", x0)) {
+    layer.on.check("x0", compared->device);
+    alpha.x0 = view<S>("x0", *compared, layer.x.rows, layer.x.cols);
   }
   gated_cov<S>(layer.on.stream(), layer.x, layer.x_aug, layer.weights, h, alpha, layer.out);
 }
@@ -97,7 +92,7 @@ void register_gated(py::module_& m) {
       "gated_cov",
       [](const py::object& x, const py::object& x_aug, const py::object& weights, const std::string& name,
          double parameter, const py::object& x0, double tau, double, const py::object& out) {
-        if (!(tau > 0 && std::isfinite(tau))) refuse("tau", "a positive finite number", std::to_string(tau));
+        check_positive("tau", tau);
         const bool wide = is_double("x", Tensor("x", x));
         (wide ? own_cov<double> : own_cov<float>)(x, x_aug, weights, activation(name, parameter), x0, tau, out);
       },

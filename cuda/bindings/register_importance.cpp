@@ -1,16 +1,14 @@
 // Binds the importances.
 #include <pybind11/stl.h>
 
-#include <cmath>
-#include <limits>
-
 #include "bindings/importance_object.h"
 
 namespace alphacl::cuda::bindings {
 namespace {
 
-void check_positive(const char* name, double value) {
-  if (!(value > 0 && std::isfinite(value))) refuse(name, "a positive finite number", std::to_string(value));
+PairForm form_named(const std::string& name) {
+  if (const auto found = pair_form_named(name)) return *found;
+  throw py::value_error("form: expected exponential, hinge, logistic, softplus or square, got " + name);
 }
 
 template <class S>
@@ -89,11 +87,12 @@ void register_for(py::module_& m, const std::string& suffix) {
            const py::object& weight) {
           const Tensor t("features", features), o("offset", offset), w("weight", weight);
           const View<const S> f = features_view<S>("features", t);
+          const PairForm how = form_named(form);
           check_positive("scale", scale);
           const double* const of = entries<double>("offset", o, {f.rows});
           const double* const by = entries<double>("weight", w, {f.rows});
           return Object(t.device, {offset, weight}, [&](const Stream& on, Workspace& memory) {
-            return pair<S>(on, f, scale, form, of, by, memory);
+            return pair<S>(on, f, scale, how, of, by, memory);
           });
         },
         py::arg("features"), py::arg("scale"), py::arg("form"), py::arg("offset"), py::arg("weight"));

@@ -1,8 +1,6 @@
 // Binds the sums over pairs and their gradients.
 #include "pairs/pair_sums.h"
 
-#include <optional>
-
 #include "bindings/tensors.h"
 #include "runtime/read_back.h"
 
@@ -10,39 +8,27 @@ namespace alphacl::cuda::bindings {
 namespace {
 
 PairForm summed_form(const std::string& name) {
-  if (name == "hinge") return PairForm::hinge;
-  if (name == "logistic") return PairForm::logistic;
-  if (name == "softplus") return PairForm::softplus;
-  if (name == "square") return PairForm::square;
+  const auto found = pair_form_named(name);
+  if (found && found != PairForm::exponential) return *found;
   throw py::value_error("form: expected hinge, logistic, softplus or square, got " + name);
 }
-
-// A tensor, or None.
-class Maybe {
- public:
-  Maybe(const char* name, const py::object& t) : name_(name) {
-    if (!t.is_none()) tensor_.emplace(name, t);
-  }
-  explicit operator bool() const { return tensor_.has_value(); }
-  const Tensor& operator*() const { return *tensor_; }
-  const char* name() const { return name_; }
-
- private:
-  const char* name_;
-  std::optional<Tensor> tensor_;
-};
 
 // What every operation begins with, as Python gives it.
 struct PairTensors {
   Tensor left;
-  Maybe right;
+  std::optional<Tensor> right;
   double scale;
   bool distances, skip_diagonal;
   CurrentStream on;
 
   PairTensors(const py::object& l, const py::object& r, double s, bool of_distances, bool skip)
-      : left("left", l), right("right", r), scale(s), distances(of_distances), skip_diagonal(skip), on(left) {
-    if (right) on.check("right", (*right).device);
+      : left("left", l),
+        right(optional_tensor("right", r)),
+        scale(s),
+        distances(of_distances),
+        skip_diagonal(skip),
+        on(left) {
+    if (right) on.check("right", right->device);
   }
 
   bool is_double() const { return bindings::is_double("left", left); }
@@ -65,10 +51,10 @@ struct PairTensors {
   }
   /// Numbers of the columns; null for None, the only thing there is without `right`.
   template <class S>
-  double* of_columns(const Maybe& t, const Pairs<S>& p) const {
+  double* of_columns(const char* name, const std::optional<Tensor>& t, const Pairs<S>& p) const {
     if (!t) return nullptr;
-    if (!right) refuse(t.name(), "None without right", "a tensor");
-    return doubles(t.name(), *t, p.right.rows);
+    if (!right) refuse(name, "None without right", "a tensor");
+    return doubles(name, *t, p.right.rows);
   }
   template <class S>
   View<S> left_gradient(const Tensor& grad, const Pairs<S>& p) const {
@@ -76,11 +62,11 @@ struct PairTensors {
     return mutable_view<S>("grad_left", grad, p.left.rows, p.left.cols);
   }
   template <class S>
-  View<S> right_gradient(const Maybe& grad, const Pairs<S>& p) const {
-    if (static_cast<bool>(grad) != static_cast<bool>(right))
+  View<S> right_gradient(const std::optional<Tensor>& grad, const Pairs<S>& p) const {
+    if (grad.has_value() != right.has_value())
       refuse("grad_right", right ? "a tensor like right" : "None without right", grad ? "a tensor" : "None");
     if (!grad) return {nullptr, 0, 0, 0};
-    on.check("grad_right", (*grad).device);
+    on.check("grad_right", grad->device);
     return mutable_view<S>("grad_right", *grad, p.right.rows, p.right.cols);
   }
 };
@@ -104,12 +90,12 @@ void log_sums(const py::object& left, const py::object& right, double scale, boo
               const py::object& rows, const py::object& cols) {
   PairTensors given(left, right, scale, distances, skip_diagonal);
   const Tensor to_rows("rows", rows);
-  const Maybe to_cols("cols", cols);
+  const std::optional<Tensor> to_cols = optional_tensor("cols", cols);
   with_type(given, [&](auto zero) {
     using S = decltype(zero);
     const Pairs<S> p = given.pairs<S>();
     double* const r = given.doubles("rows", to_rows, p.left.rows);
-    double* const c = given.of_columns(to_cols, p);
+    double* const c = given.of_columns("cols", to_cols, p);
     pair_log_sums<S>(given.on.stream(), p, r, c);
   });
 }
@@ -119,15 +105,17 @@ double log_sums_gradient(const py::object& left, const py::object& right, double
                          const py::object& b, const py::object& grad_left, const py::object& grad_right) {
   PairTensors given(left, right, scale, distances, skip_diagonal);
   const Tensor of_rows("rows", rows), weights("a", a), to_left("grad_left", grad_left);
-  const Maybe of_cols("cols", cols), col_weights("b", b), to_right("grad_right", grad_right);
+  const auto of_cols = optional_tensor("cols", cols), col_weights = optional_tensor("b", b);
+  const auto to_right = optional_tensor("grad_right", grad_right);
   return with_type(given, [&](auto zero) {
     using S = decltype(zero);
     const Pairs<S> p = given.pairs<S>();
     const double* const r = given.doubles("rows", of_rows, p.left.rows);
     const double* const of_row = given.doubles("a", weights, p.left.rows);
-    if (static_cast<bool>(of_cols) != static_cast<bool>(col_weights))
+    if (of_cols.has_value() != col_weights.has_value())
       refuse("b", "as cols: both or none", col_weights ? "a tensor" : "None");
-    const double *const c = given.of_columns(of_cols, p), *const of_col = given.of_columns(col_weights, p);
+    const double* const c = given.of_columns("cols", of_cols, p);
+    const double* const of_col = given.of_columns("b", col_weights, p);
     const View<S> l = given.left_gradient(to_left, p), other = given.right_gradient(to_right, p);
     return number_of(given.on, [&](const Stream& on, double* of_scale) {
       pair_log_sums_gradient<S>(on, p, r, c, of_row, of_col, l, other, of_scale);
@@ -155,7 +143,7 @@ double sums_gradient(const py::object& left, const py::object& right, double sca
   PairTensors given(left, right, scale, distances, skip_diagonal);
   const Tensor offsets("offset", offset), weights("a", a), to_left("grad_left", grad_left);
   const Tensor to_offset("grad_offset", grad_offset);
-  const Maybe to_right("grad_right", grad_right);
+  const auto to_right = optional_tensor("grad_right", grad_right);
   const PairForm how = summed_form(form);
   return with_type(given, [&](auto zero) {
     using S = decltype(zero);

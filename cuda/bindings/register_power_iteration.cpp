@@ -1,9 +1,4 @@
 // Binds power_iteration over tensors.
-#include <pybind11/stl.h>
-
-#include <cmath>
-#include <optional>
-
 #include "bindings/tensors.h"
 #include "eigen/power_iteration.h"
 
@@ -14,12 +9,6 @@ struct Arguments {
   Tensor a, eigenvalue, eigenvector, residual, n_iter, converged;
   std::optional<Tensor> v0, gap;
 };
-
-std::optional<Tensor> optional_tensor(const char* name, const py::object& t) {
-  return t.is_none() ? std::nullopt : std::optional<Tensor>(Tensor(name, t));
-}
-
-std::string text(const std::vector<index_t>& lengths) { return py::str(py::tuple(py::cast(lengths))); }
 
 template <class S>
 Matrices<S> matrices_of(const Tensor& a) {
@@ -57,8 +46,7 @@ void register_power_iteration(py::module_& m) {
       [](const py::object& a, const py::object& v0, double tol, index_t max_iter, bool lanczos, std::uint64_t seed,
          const py::object& eigenvalue, const py::object& eigenvector, const py::object& gap, const py::object& residual,
          const py::object& n_iter, const py::object& converged) {
-        if (!(tol > 0 && std::isfinite(tol)))
-          refuse("tol", "a positive finite number", std::string(py::repr(py::float_(tol))));
+        check_positive("tol", tol);
         if (max_iter < 1) refuse("max_iter", "at least 1", std::to_string(max_iter));
         const Arguments given{
             {"a", a},           {"eigenvalue", eigenvalue}, {"eigenvector", eigenvector}, {"residual", residual},

@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "runtime/device.h"
 
@@ -15,12 +16,6 @@ std::string shape_text(std::initializer_list<index_t> shape) {
   for (const index_t length : shape)
     text += (text.empty() ? "" : ", ") + (length == any ? "any" : std::to_string(length));
   return "(" + text + (shape.size() == 1 ? ",)" : ")");
-}
-
-std::string text(const std::vector<index_t>& lengths) {
-  py::tuple t(lengths.size());
-  for (std::size_t i = 0; i < lengths.size(); ++i) t[i] = lengths[i];
-  return py::str(t);
 }
 
 template <class S>
@@ -39,6 +34,16 @@ void check_dtype(const char* name, const Tensor& t) {
 
 void refuse(const char* name, const std::string& expected, const std::string& got) {
   throw py::value_error(std::string(name) + ": expected " + expected + ", got " + got);
+}
+
+std::string text(const std::vector<index_t>& lengths) { return py::str(py::tuple(py::cast(lengths))); }
+
+void check_positive(const char* name, double value) {
+  if (!(value > 0 && std::isfinite(value))) refuse(name, "a positive finite number", std::to_string(value));
+}
+
+std::optional<Tensor> optional_tensor(const char* name, const py::object& t) {
+  return t.is_none() ? std::nullopt : std::optional<Tensor>(Tensor(name, t));
 }
 
 Tensor::Tensor(const char* name, const py::handle& t) {

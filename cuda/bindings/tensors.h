@@ -6,6 +6,7 @@
 #include <pybind11/pybind11.h>
 
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,11 @@ constexpr index_t any = -1;  // a length that may be anything
 
 [[noreturn]] void refuse(const char* name, const std::string& expected, const std::string& got);
 
+/// As Python shows a tuple.
+std::string text(const std::vector<index_t>& lengths);
+
+void check_positive(const char* name, double value);
+
 /// A tensor as Python shows it.
 struct Tensor {
   void* data;
@@ -29,6 +35,9 @@ struct Tensor {
 
   Tensor(const char* name, const py::handle& t);
 };
+
+/// None becomes nothing.
+std::optional<Tensor> optional_tensor(const char* name, const py::object& t);
 
 /// Whether x, the tensor that decides the type of an operation, holds float64 (else float32; others are refused).
 bool is_double(const char* name, const Tensor& x);

@@ -10,8 +10,8 @@
 #pragma once
 
 #include <memory>
-#include <string>
 
+#include "alphacl/pair_form.h"
 #include "runtime/stream.h"
 
 namespace alphacl::cuda {
@@ -73,9 +73,9 @@ std::unique_ptr<Importance<S>> direct(const Stream& on, View<const S> f, double 
 template <class S>
 std::unique_ptr<Importance<S>> square_regularized(const Stream& on, View<const S> f, double tau, Workspace& memory);
 
-/// α_ij = w_i ψ'(o_i − s ½‖f_i − f_j‖²), diagonal 0; `form` names ψ.
+/// α_ij = w_i ψ'(o_i − s ½‖f_i − f_j‖²), diagonal 0.
 template <class S>
-std::unique_ptr<Importance<S>> pair(const Stream& on, View<const S> f, double scale, const std::string& form,
+std::unique_ptr<Importance<S>> pair(const Stream& on, View<const S> f, double scale, PairForm form,
                                     const double* offset, const double* weight, Workspace& memory);
 
 }  // namespace alphacl::cuda

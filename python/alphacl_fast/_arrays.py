@@ -192,10 +192,14 @@ def like(given: Operand, model: Operand, *, shape: bool = True) -> None:
         raise TypeError(f"{given.name}: expected a {_kind(model)} like {model.name}, got a {_kind(given)}")
     if given.dtype != model.dtype:
         raise TypeError(f"{given.name}: expected {model.dtype} like {model.name}, got {given.dtype}")
-    if given.place != model.place:
-        raise TypeError(f"{given.name}: expected a tensor on {model.place} like {model.name}, got one on {given.place}")
+    _same_place(given.name, given.place, model)
     if shape and given.shape != model.shape:
         raise ValueError(f"{given.name}: expected shape {model.shape} like {model.name}, got {given.shape}")
+
+
+def _same_place(name: str, place: str, model: Operand) -> None:
+    if place != model.place:
+        raise TypeError(f"{name}: expected a tensor on {model.place} like {model.name}, got one on {place}")
 
 
 def _kind(a: Operand) -> str:
@@ -235,8 +239,8 @@ def memory_of(t: Any) -> Any:
 
 def contiguous(given: Operand, model: Operand) -> Any:
     """The array of an operand without gaps, where `model` lies."""
-    if given.is_torch and given.place != model.place:
-        raise TypeError(f"{given.name}: expected a tensor on {model.place} like {model.name}, got one on {given.place}")
+    if given.is_torch:
+        _same_place(given.name, given.place, model)
     if model.device == "cpu":
         return np.ascontiguousarray(given.array)
     tensor = given.array if is_tensor(given.array) else tensor_over(given.array)
@@ -266,8 +270,8 @@ def result(shape: tuple[int, ...], model: Operand, out: Any = None) -> tuple[Any
         raise TypeError(f"out: expected a {_kind(model)} like {model.name}, got the other kind")
     if is_tensor(out) and out.requires_grad:
         raise RuntimeError("out: expected a tensor that does not require grad, got one that does")
-    if is_tensor(out) and str(out.device) != (str(model.array.device) if is_tensor(model.array) else "cpu"):
-        raise TypeError(f"out: expected a tensor on {model.place} like {model.name}, got one on {out.device}")
+    if is_tensor(out):
+        _same_place("out", str(out.device), model)
     if is_tensor(out) and out.is_neg():
         raise ValueError("out: expected a tensor in memory of its own, got a negated view")
     array = _from_tensor("out", out)[0] if is_tensor(out) else out

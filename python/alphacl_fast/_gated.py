@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
 
-from alphacl_fast._arrays import NotAnArray, Operand, apart, is_tensor, like, operand, refuse_grad, result
+from alphacl_fast._arrays import NotAnArray, Operand, apart, given_back, is_tensor, like, operand, refuse_grad, result
 from alphacl_fast._backend import backend_for, constructor_for
 from alphacl_fast._optional import require
 from alphacl_fast.activations import compiled_form
@@ -225,8 +224,7 @@ class GatedCovariance(NotAnArray):
         self._operator.matmul(v, which, out)
 
     def _given_weights(self) -> Any:
-        array = self._weights.array
-        return sys.modules["torch"].from_numpy(array) if self._x.is_torch else array
+        return given_back(self._weights.array, self._x.is_torch)
 
 
 def _rebuilt(cls: type, x: Any, x_aug: Any, weights: Any, activation: Any, alpha: Any, alpha_weights: Any) -> Any:

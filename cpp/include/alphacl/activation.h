@@ -1,6 +1,9 @@
 // The activations of a layer: kinds, degrees, gates.
 #pragma once
 
+#include <optional>
+#include <string>
+
 namespace alphacl {
 
 /// A homogeneous activation: h'(u) u = degree · h(u).
@@ -11,6 +14,15 @@ struct Activation {
 
   double degree() const { return kind == Kind::monomial ? parameter : 1; }
 };
+
+/// The activation of a name, if there is one.
+inline std::optional<Activation> activation_named(const std::string& name, double parameter) {
+  if (name == "linear") return Activation{Activation::Kind::linear, 0};
+  if (name == "relu") return Activation{Activation::Kind::relu, 0};
+  if (name == "leaky_relu") return Activation{Activation::Kind::leaky_relu, parameter};
+  if (name == "monomial") return Activation{Activation::Kind::monomial, parameter};
+  return std::nullopt;
+}
 
 /// The gate h'(u) of an activation, in the form that the kernels of nodes take.
 struct NodeGate {

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from alphacl_fast._arrays import like, operand, positive, refuse_grad
+from alphacl_fast._arrays import given_back, like, operand, positive, refuse_grad
 from alphacl_fast._backend import constructor_for
 from alphacl_fast._gated import GatedCovariance, checked_layer, importance_arguments
 from alphacl_fast._power_iteration import at_least
@@ -113,7 +112,7 @@ def find_local_maxima(
             climb.finish()
             bar.update(going)
             climb.write(weights[part], values[part], residuals[part], energies[part], steps[part], converged[part])
-    ends = sys.modules["torch"].from_numpy(weights) if a.is_torch else weights
+    ends = given_back(weights, a.is_torch)
     gaps = None
     if gap:
         alpha_weights = starts if frozen and isinstance(alpha, NodeGaussian) else None
@@ -128,9 +127,7 @@ def find_local_maxima(
             stacklevel=2,
         )
     found = (values, gaps, residuals, energies, steps, converged, groups)
-    if a.is_torch:
-        found = tuple(None if f is None else sys.modules["torch"].from_numpy(f) for f in found)
-    return LocalMaxima(ends, *found)
+    return LocalMaxima(ends, *(None if f is None else given_back(f, a.is_torch) for f in found))
 
 
 def _starts(x: Any, num_nodes: Any, weights0: Any, seed: int) -> Any:
@@ -156,7 +153,7 @@ def _starts(x: Any, num_nodes: Any, weights0: Any, seed: int) -> Any:
         starts = np.random.default_rng(seed).standard_normal(shape)
     starts /= np.abs(starts).max(axis=1, keepdims=True)  # no square overflows
     starts = (starts / np.linalg.norm(starts, axis=1, keepdims=True)).astype(model.dtype)
-    return sys.modules["torch"].from_numpy(starts) if model.is_torch else starts
+    return given_back(starts, model.is_torch)
 
 
 def _bar(total: int, progress: bool | None) -> Any:
