@@ -165,6 +165,18 @@ def test_importances_near_the_identity(name, activation, n, dtype):
     assert np.linalg.norm(products - expected) <= tol * np.linalg.norm(expected)
 
 
+@pytest.mark.parametrize("activation", ["linear", "relu"])
+@pytest.mark.parametrize("near", [1e-3, 1e-6])
+def test_near_views_of_distant_samples(near, activation):
+    """α_ij of j ≠ i is at most e^-420: A v is that of the differences of the views, small beside the samples."""
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((40, 8))
+    nearest = ((x[:, None] - x) ** 2).sum(2)[~np.eye(40, dtype=bool)].min()
+    x_aug = x + near * rng.standard_normal((40, 8))
+    w = _nodes(6, 8, np.dtype(np.float64))
+    _check(x, x_aug, w, activation, acl.Gaussian(x, nearest / 840), np.longdouble)
+
+
 @pytest.mark.parametrize("n", [128, 1100])
 @pytest.mark.parametrize("seed", range(6))
 def test_products_over_tight_clusters(seed, n):

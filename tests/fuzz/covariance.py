@@ -61,14 +61,30 @@ def dense_pair(alpha, n, dtype):
     if isinstance(alpha, acl.Direct) and alpha.normalize and n > 1:
         moved = (np.abs(rough - exact) + exact * _moved_by_ties(alpha, n, dtype)).astype(rough.dtype)
         rough = np.where(np.isfinite(moved), rough + moved, rough)
+    if isinstance(alpha, acl.SquareRegularized) and n > 1:
+        rough = rough + _moved_at_threshold(alpha, exact, dtype).astype(rough.dtype)
     return exact, rough
+
+
+def _half_squares(alpha, n):
+    """½‖f_i − f_j‖²."""
+    f = numpy_of(alpha.features).astype(float).reshape(n, -1)
+    return sum((column[:, None] - column) ** 2 for column in f.T) / 2
+
+
+def _moved_at_threshold(alpha, exact, dtype):
+    """What rounding of t = ½‖f_i − f_j‖² moves in [μ_i − t]₊/τ where that is 0 or all but 0."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        t = _half_squares(alpha, len(exact))
+        threshold = np.where(exact > 0, alpha.tau * exact + t, 0.0).max(1, keepdims=True)
+        moved = 4 * eps(dtype) * t
+        return np.where((np.abs(threshold - t) <= moved) & np.isfinite(t), np.minimum(moved / alpha.tau, 1.0), 0.0)
 
 
 def _moved_by_ties(alpha, n, dtype):
     """What rounding of d^p moves in the shares of neighbours at equal distances, where it is far above τ."""
-    f = numpy_of(alpha.features).astype(float).reshape(n, -1)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        power = (sum((column[:, None] - column) ** 2 for column in f.T) / 2) ** (alpha.p / 2)
+        power = _half_squares(alpha, n) ** (alpha.p / 2)
         return np.minimum(4 * eps(dtype) * power / alpha.tau, 1.0)
 
 

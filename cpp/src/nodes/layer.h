@@ -269,7 +269,7 @@ class Layer {
     for (index_t i = 0; i < n; ++i) {
       row_sums_[i] = static_cast<T>(row_sum[i]);
       row_sizes_[i] = std::max(std::fabs(static_cast<T>(degree_[i])), std::fabs(static_cast<T>(probed[i])));
-      largest_row_ = std::max(largest_row_, static_cast<double>(row_sizes_[i]));
+      largest_row_ = std::max({largest_row_, static_cast<double>(row_sizes_[i]), std::fabs(row_sum[i])});
     }
   }
 
