@@ -101,7 +101,8 @@ def node_alphas(case, alpha, wide, w, act):
             outputs = np.asarray(reference.activate(act, x0.astype(kind) @ node.astype(kind)))
             both.append(reference.gaussian(outputs, alpha.tau, dtype=kind))
         moved = _moved(x0, node, act, alpha.tau, both[0], case.dtype)
-        found.append((both[0], both[0] + np.abs(both[1] - both[0]) + moved))
+        off = np.nan_to_num(np.abs(both[1] - both[0]))  # ∞ − ∞ of outputs that leave the type allows no error
+        found.append((both[0], both[0] + off + moved))
     return found
 
 
