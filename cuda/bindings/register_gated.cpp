@@ -1,8 +1,5 @@
 // Binds gated_outer and gated_cov.
-#include <cmath>
-
-#include "bindings/importance_object.h"
-#include "nodes/gated_cov.h"
+#include "bindings/layer_tensors.h"
 #include "nodes/gated_outer.h"
 
 namespace alphacl::cuda::bindings {
@@ -15,35 +12,13 @@ void outer(CurrentStream& on, const Tensor& x, const Tensor& omega, const Tensor
   if (w.cols > 0 && a.cols > 0) gated_outer<S>(on.stream(), a, w, to);
 }
 
-Activation activation(const std::string& name, double parameter) {
-  if (!std::isfinite(parameter)) refuse("parameter", "a finite number", std::to_string(parameter));
-  if (const auto found = activation_named(name, parameter)) return *found;
-  throw py::value_error("activation: expected linear, relu, leaky_relu or monomial, got " + name);
-}
-
-// Both views, the nodes and the result, checked.
 template <class S>
-struct Layer {
-  Tensor first, second, nodes, result;
-  View<const S> x, x_aug, weights;
-  S* out;
-  CurrentStream on;
-
-  Layer(const py::object& a, const py::object& b, const py::object& w, const py::object& to)
-      : first("x", a),
-        second("x_aug", b),
-        nodes("weights", w),
-        result("out", to),
-        x(view<S>("x", first)),
-        x_aug(view<S>("x_aug", second, x.rows, x.cols)),
-        weights(view<S>("weights", nodes, any, x.cols)),
-        out(entries<S>("out", result, {weights.rows, x.cols, x.cols})),
-        on(first) {
-    on.check("x_aug", second.device);
-    on.check("weights", nodes.device);
-    on.check("out", result.device);
-  }
-};
+void covariances(LayerTensors<S>& layer, const Activation& h, const NodeImportance<S>& alpha, const py::object& out) {
+  const Tensor result("out", out);
+  S* const to = entries<S>("out", result, {layer.weights.rows, layer.x.cols, layer.x.cols});
+  layer.on.check("out", result.device);
+  gated_cov<S>(layer.on.stream(), layer.x, layer.x_aug, layer.weights, h, alpha, to);
+}
 
 template <class S>
 void register_cov(py::module_& m) {
@@ -51,26 +26,18 @@ void register_cov(py::module_& m) {
       "gated_cov",
       [](const py::object& x, const py::object& x_aug, const py::object& weights, const std::string& name,
          double parameter, const ImportanceObject<S>& alpha, const py::object& out) {
-        Layer<S> layer(x, x_aug, weights, out);
-        alpha.check(layer.on, layer.x.rows);
-        gated_cov<S>(layer.on.stream(), layer.x, layer.x_aug, layer.weights, activation(name, parameter),
-                     {&alpha.get()}, layer.out);
+        LayerTensors<S> layer(x, x_aug, weights);
+        covariances(layer, activation(name, parameter), layer.shared(alpha), out);
       },
       py::arg("x"), py::arg("x_aug"), py::arg("weights"), py::arg("activation"), py::arg("parameter"), py::arg("alpha"),
       py::arg("out"));
 }
 
-// tol is that of the CPU: here every entry is exact to rounding.
 template <class S>
 void own_cov(const py::object& x, const py::object& x_aug, const py::object& weights, const Activation& h,
              const py::object& x0, double tau, const py::object& out) {
-  Layer<S> layer(x, x_aug, weights, out);
-  NodeImportance<S> alpha{nullptr, tau};
-  if (const auto compared = optional_tensor("x0", x0)) {
-    layer.on.check("x0", compared->device);
-    alpha.x0 = view<S>("x0", *compared, layer.x.rows, layer.x.cols);
-  }
-  gated_cov<S>(layer.on.stream(), layer.x, layer.x_aug, layer.weights, h, alpha, layer.out);
+  LayerTensors<S> layer(x, x_aug, weights);
+  covariances(layer, h, layer.own(x0, tau), out);
 }
 
 }  // namespace
@@ -92,7 +59,6 @@ void register_gated(py::module_& m) {
       "gated_cov",
       [](const py::object& x, const py::object& x_aug, const py::object& weights, const std::string& name,
          double parameter, const py::object& x0, double tau, double, const py::object& out) {
-        check_positive("tau", tau);
         const bool wide = is_double("x", Tensor("x", x));
         (wide ? own_cov<double> : own_cov<float>)(x, x_aug, weights, activation(name, parameter), x0, tau, out);
       },

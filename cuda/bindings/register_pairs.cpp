@@ -2,7 +2,7 @@
 #include "pairs/pair_sums.h"
 
 #include "bindings/tensors.h"
-#include "runtime/read_back.h"
+#include "runtime/copies.h"
 
 namespace alphacl::cuda::bindings {
 namespace {

@@ -2,20 +2,11 @@
 #include "nodes/gated_cov.h"
 
 #include "covariance/laplacian_sums.h"
+#include "nodes/gates.h"
 #include "runtime/reused_memory.h"
 
 namespace alphacl::cuda {
 namespace {
-
-// u^n for a whole n ≥ 0, as products.
-__device__ inline double whole_power(double u, double n) {
-  double result = 1;
-  for (double left = n; left >= 1; left = floor(0.5 * left)) {
-    if (left - 2 * floor(0.5 * left) == 1) result *= u;
-    u *= u;
-  }
-  return result;
-}
 
 // h'(u) and h(u) = u h'(u) / degree of every sample, u = w · x_i; null where not wanted.
 template <class S>
@@ -29,9 +20,7 @@ struct GateOf {
     double u = 0;
     for (index_t c = 0; c < x.cols; ++c)
       u = fma(static_cast<double>(w[c]), static_cast<double>(x.data[i * x.stride + c]), u);
-    double slope = 1 + (u - u);  // NaN stays
-    if (gate.form == NodeGate::Form::step) slope = u > 0 ? slope : slope * gate.parameter;
-    if (gate.form == NodeGate::Form::power) slope = gate.parameter * whole_power(u, gate.parameter - 1);
+    const double slope = gate_value(gate, u);
     if (gates != nullptr) gates[i] = slope;
     if (outputs != nullptr) outputs[i] = u * slope / degree;
   }

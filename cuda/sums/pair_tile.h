@@ -26,8 +26,8 @@ __device__ __forceinline__ void stage_features(View<const S> from, int first, in
 
 /// t[y][x] = f_i·g_j or ‖f_i − g_j‖² of i = i0 + 16y + threadIdx.y and j = j0 + 16x + threadIdx.x. Distances are sums
 /// of squared differences, so nothing cancels. m multiply-adds a pair, twice as many operations for distances.
-template <bool distances, class S>
-__device__ __forceinline__ void pair_tile_sums(View<const S> own, View<const S> other, int i0, int j0,
+template <bool distances, class A, class B>
+__device__ __forceinline__ void pair_tile_sums(View<const A> own, View<const B> other, int i0, int j0,
                                                PairTileShared& s, double (&t)[pair_each][pair_each]) {
   const int tx = threadIdx.x, ty = threadIdx.y, m = static_cast<int>(own.cols);
 #pragma unroll

@@ -1,7 +1,7 @@
 // Sums of rows and of numbers, by the Gram kernel: a fixed order, the same bits on every run.
 #pragma once
 
-#include "runtime/read_back.h"
+#include "runtime/copies.h"
 #include "sums/gram.h"
 
 namespace alphacl::cuda {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "pairs/pair_sums.h"
-#include "runtime/read_back.h"
+#include "runtime/copies.h"
 #include "tests/testing.h"
 
 namespace {

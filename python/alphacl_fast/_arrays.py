@@ -247,6 +247,11 @@ def contiguous(given: Operand, model: Operand) -> Any:
     return tensor.to(model.array.device).contiguous()
 
 
+def from_host(a: np.ndarray, model: Operand) -> Any:
+    """An array of the host as the compiled module that computes with `model` reads it."""
+    return contiguous(Operand("", a, False, False), model)
+
+
 def on_host(a: Any) -> np.ndarray:
     """The numbers of an array of a compiled module; those of a GPU are copied, which waits for it."""
     return a.cpu().numpy() if is_tensor(a) else a

@@ -19,9 +19,7 @@ class _Cuda:
     def __getattr__(self, name: str) -> Any:
         module = importlib.import_module("alphacl_fast._cuda")
         if not hasattr(module, name):
-            kernel = name.removesuffix("_f32").removesuffix("_f64")
-            operation = {"Climb": "find_local_maxima", "GatedOperator": "GatedCovariance"}.get(kernel, kernel)
-            raise TypeError(f"{operation}: has no CUDA kernels yet: copy the tensors to the CPU with .cpu()")
+            raise TypeError(f"{name}: has no CUDA kernels yet: copy the tensors to the CPU with .cpu()")
         return getattr(module, name)
 
 

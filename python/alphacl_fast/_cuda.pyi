@@ -2,6 +2,9 @@
 
 from typing import Any, Never, overload, type_check_only
 
+import numpy as np
+from numpy.typing import NDArray
+
 _Tensor = Any  # a tensor of torch
 
 @type_check_only
@@ -19,6 +22,107 @@ class _Importance(metaclass=_PybindType):
 
 class Importance_f32(_Importance): ...
 class Importance_f64(_Importance): ...
+
+@type_check_only
+class _GatedOperator(metaclass=_PybindType):
+    # The importance: one shared by the nodes, or x0 (None: x), tau, tol and the weights whose outputs it compares.
+    @overload
+    def __init__(
+        self,
+        x: _Tensor,
+        x_aug: _Tensor,
+        weights: _Tensor,
+        activation: str,
+        parameter: float,
+        alpha: _Importance,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        x: _Tensor,
+        x_aug: _Tensor,
+        weights: _Tensor,
+        activation: str,
+        parameter: float,
+        x0: _Tensor | None,
+        tau: float,
+        tol: float,
+        alpha_weights: _Tensor | None = None,
+    ) -> None: ...
+    def with_weights(self, weights: _Tensor) -> _GatedOperator: ...
+    def matmul(self, v: _Tensor, active: NDArray[np.int64], out: _Tensor) -> None: ...
+    def power_iteration(
+        self,
+        v0: _Tensor | None,
+        tol: float,
+        max_iter: int,
+        lanczos: bool,
+        seed: int,
+        eigenvalue: _Tensor,
+        eigenvector: _Tensor,
+        gap: _Tensor | None,
+        residual: _Tensor,
+        n_iter: _Tensor,
+        converged: _Tensor,
+    ) -> None: ...
+    def top_eigenvalue_apart(
+        self,
+        apart: _Tensor,
+        sizes: _Tensor,
+        tol: float,
+        max_iter: int,
+        seed: int,
+        eigenvalue: _Tensor,
+        converged: _Tensor,
+    ) -> None: ...
+
+class GatedOperator_f32(_GatedOperator): ...
+class GatedOperator_f64(_GatedOperator): ...
+
+@type_check_only
+class _Climb(metaclass=_PybindType):
+    @overload
+    def __init__(
+        self,
+        x: _Tensor,
+        x_aug: _Tensor,
+        weights: _Tensor,
+        activation: str,
+        parameter: float,
+        alpha: _Importance,
+        frozen: bool,
+        tol: float,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        x: _Tensor,
+        x_aug: _Tensor,
+        weights: _Tensor,
+        activation: str,
+        parameter: float,
+        x0: _Tensor | None,
+        tau: float,
+        sup_error: float,
+        frozen: bool,
+        tol: float,
+    ) -> None: ...
+    def step(self) -> int: ...
+    def finish(self) -> None: ...
+    def write(
+        self,
+        weights: _Tensor,
+        eigenvalue: _Tensor,
+        residual: _Tensor,
+        energy: _Tensor,
+        steps: _Tensor,
+        converged: _Tensor,
+    ) -> None: ...
+    @staticmethod
+    def block(n: int, nodes: int) -> int: ...
+
+class Climb_f32(_Climb): ...
+class Climb_f64(_Climb): ...
 
 def build_info() -> dict[str, Any]: ...
 def dense_f32(alpha: _Tensor) -> Importance_f32: ...

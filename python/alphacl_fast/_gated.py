@@ -6,7 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from alphacl_fast._arrays import NotAnArray, Operand, apart, given_back, is_tensor, like, operand, refuse_grad, result
+from alphacl_fast._arrays import (
+    NotAnArray,
+    Operand,
+    apart,
+    empty,
+    from_host,
+    given_back,
+    is_tensor,
+    like,
+    on_host,
+    operand,
+    refuse_grad,
+    result,
+)
 from alphacl_fast._backend import backend_for, constructor_for
 from alphacl_fast._optional import require
 from alphacl_fast.activations import compiled_form
@@ -152,10 +165,13 @@ class GatedCovariance(NotAnArray):
     def quadratic(self, v: Any) -> Any:
         """v_kᵀ A(w_k) v_k for all k: (K, d) -> (K,). At v = w it is c² C_α[h(wᵀx)]."""
         vectors = self._vectors(v)
-        products = np.empty(vectors.shape, vectors.dtype)
+        products = empty(vectors.shape, vectors.dtype, self._x)
         self._multiply(vectors.array, np.arange(self.shape[0]), products)
         answer, array = result(vectors.shape[:1], self._x)
-        np.einsum("kd,kd->k", vectors.array, products, dtype=np.float64, out=array, casting="same_kind")
+        if is_tensor(products):
+            array[...] = (vectors.array.double() * products.double()).sum(1)
+        else:
+            np.einsum("kd,kd->k", vectors.array, products, dtype=np.float64, out=array, casting="same_kind")
         return answer
 
     def to_dense(self) -> Any:
@@ -166,12 +182,12 @@ class GatedCovariance(NotAnArray):
         answer, array = result(self.shape, self._x)
         count, d, _ = self.shape
         for j in range(d):
-            unit = np.zeros((count, d), self._x.dtype)
+            unit, column = (empty((count, d), self._x.dtype, self._x) for _ in range(2))
+            unit[...] = 0
             unit[:, j] = 1
-            column = np.empty_like(unit)
             self._multiply(unit, np.arange(count), column)
             array[:, :, j] = column
-        array[...] = 0.5 * (array + array.transpose(0, 2, 1))
+        array[...] = 0.5 * (array + array.swapaxes(1, 2))
         return answer
 
     def with_weights(self, weights: Any) -> GatedCovariance:
@@ -197,9 +213,9 @@ class GatedCovariance(NotAnArray):
         which = np.array([k])
 
         def product(v: np.ndarray) -> np.ndarray:
-            out = np.empty((1, d), self._x.dtype)
-            self._multiply(np.asarray(v).reshape(1, d).astype(self._x.dtype), which, out)
-            return out[0]
+            out = empty((1, d), self._x.dtype, self._x)
+            self._multiply(from_host(np.asarray(v).reshape(1, d).astype(self._x.dtype), self._x), which, out)
+            return on_host(out)[0]
 
         return linalg.LinearOperator((d, d), matvec=product, rmatvec=product, dtype=self._x.dtype)
 

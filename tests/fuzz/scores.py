@@ -82,6 +82,7 @@ def _judge(case, found, made, rows, options, define, merge, weight, reduction, s
     tiny = np.finfo(float).tiny
     mean = each.sum(1)[:, None] / (size_of.sum(1)[:, None] + tiny) + each.sum(0) / (size_of.sum(0) + tiny)
     omega = each + size_of * mean + 2 * np.abs(np.asarray(rough_slope, float) - np.asarray(slope, float))
+    omega += float(np.finfo(dtype).smallest_normal)  # an exponential below it counts as 0
     gradients = backward(found, weight, reduction, [*made, *(tensor for _, tensor in scalars)])
     terms = [2 * g for g in most.gradients(omega)]
     if truth.lengths:

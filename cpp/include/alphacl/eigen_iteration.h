@@ -52,6 +52,9 @@ class EigenIteration {
     scratch_ = s_ + basis_ + 2;
   }
 
+  /// Goes on with other Ops over the same arrays.
+  ALPHACL_HOST_DEVICE void use(const Ops& ops) { ops_ = ops; }
+
   ALPHACL_HOST_DEVICE T* apart() const { return row(0); }
   ALPHACL_HOST_DEVICE T* start() const { return row(1); }
   ALPHACL_HOST_DEVICE const T* vector() const { return row(steps_ + 1); }

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "alphacl/device.h"
 #include "alphacl/importance.h"
 
 namespace alphacl {
@@ -110,7 +111,7 @@ inline double norm_of(const double* x, index_t n) {
 
 /// The pseudo-random factor ρ_j of sample j: random sign, mean square 1, never small. With g_j = l_j ρ_j, (βg)_i² is on
 /// average Σ_j β_ij² l_j².
-inline double random_factor(index_t j) {
+ALPHACL_HOST_DEVICE inline double random_factor(index_t j) {
   std::uint64_t h = (static_cast<std::uint64_t>(j) + 1) * 0x9E3779B97F4A7C15ull;
   h = (h ^ (h >> 29)) * 0xBF58476D1CE4E5B9ull;
   const double size = 0.7423 + 0.4949 * static_cast<double>(h >> 40) * 0x1p-24;

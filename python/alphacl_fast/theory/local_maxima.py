@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alphacl_fast._arrays import given_back, like, operand, positive, refuse_grad
+from alphacl_fast._arrays import empty, from_host, given_back, like, on_host, operand, positive, refuse_grad
 from alphacl_fast._backend import constructor_for
 from alphacl_fast._gated import GatedCovariance, checked_layer, importance_arguments
 from alphacl_fast._power_iteration import at_least
@@ -94,9 +94,9 @@ def find_local_maxima(
     angle = positive("angle", angle)
     given = importance_arguments("find_local_maxima", alpha, a)
     count, d = w.shape
-    weights = np.empty((count, d), a.dtype)
-    values, residuals, energies = (np.empty(count, a.dtype) for _ in range(3))
-    steps, converged = np.empty(count, np.int64), np.empty(count, np.bool_)
+    weights = empty((count, d), a.dtype, a)
+    values, residuals, energies = (empty((count,), a.dtype, a) for _ in range(3))
+    steps, converged = empty((count,), np.int64, a), empty((count,), np.bool_, a)
     block = climb_of.block(a.shape[0], count)
     with _bar(count, progress) as bar:
         for k in range(0, count, block):
@@ -118,8 +118,9 @@ def find_local_maxima(
         alpha_weights = starts if frozen and isinstance(alpha, NodeGaussian) else None
         layer = GatedCovariance(x, x_aug, ends, activation=activation, alpha=alpha, alpha_weights=alpha_weights)
         gaps = _gaps(layer, weights, values, residuals, min(tol, _DEFAULT_TOL[a.dtype]), seed)
-    groups = _groups(weights, values, energies, np.cos(angle), is_odd(activation))
-    if not (energies.any() or values.any()):
+    ended = [on_host(found) for found in (weights, values, energies)]
+    groups = from_host(_groups(*ended, np.cos(angle), is_odd(activation)), a)
+    if not (ended[1].any() or ended[2].any()):
         warnings.warn(
             f"find_local_maxima: found no maximum: the energy of each of the {count} nodes is 0, as where all gates "
             "are closed; other starts, a larger tau or weaker augmentation may keep some open",
@@ -143,9 +144,9 @@ def _starts(x: Any, num_nodes: Any, weights0: Any, seed: int) -> Any:
             )
         if num_nodes is not None and num_nodes != given.shape[0]:
             raise ValueError(f"num_nodes: expected {given.shape[0]} like weights0, got {num_nodes}")
-        if not (np.isfinite(given.array).all() and given.array.any(axis=1).all()):
+        starts = on_host(given.array).astype(np.float64)
+        if not (np.isfinite(starts).all() and starts.any(axis=1).all()):
             raise ValueError("weights0: expected finite vectors other than 0")
-        starts = given.array.astype(np.float64)
     elif num_nodes is None:
         raise TypeError("num_nodes: expected the number of nodes where weights0 is not given, got None")
     else:
@@ -153,7 +154,7 @@ def _starts(x: Any, num_nodes: Any, weights0: Any, seed: int) -> Any:
         starts = np.random.default_rng(seed).standard_normal(shape)
     starts /= np.abs(starts).max(axis=1, keepdims=True)  # no square overflows
     starts = (starts / np.linalg.norm(starts, axis=1, keepdims=True)).astype(model.dtype)
-    return given_back(starts, model.is_torch)
+    return given_back(from_host(starts, model), model.is_torch)
 
 
 def _bar(total: int, progress: bool | None) -> Any:
@@ -171,13 +172,14 @@ class _NoBar:
         pass
 
 
-def _gaps(
-    layer: GatedCovariance, w: np.ndarray, values: np.ndarray, residuals: np.ndarray, tol: float, seed: int
-) -> np.ndarray:
+def _gaps(layer: GatedCovariance, w: Any, values: Any, residuals: Any, tol: float, seed: int) -> Any:
     """λ minus the largest eigenvalue of PAP on the complement of w, P = I − wwᵀ; NaN where that has not converged."""
-    second, found = np.empty(len(w), w.dtype), np.empty(len(w), np.bool_)
-    layer._operator.top_eigenvalue_apart(w, np.hypot(values, residuals), tol, _MOST_GAP_PRODUCTS, seed, second, found)
-    return np.where(found, values - second, np.nan).astype(w.dtype, copy=False)
+    x, count = layer._x, len(w)
+    second, found = empty((count,), x.dtype, x), empty((count,), np.bool_, x)
+    sizes = from_host(np.hypot(on_host(values), on_host(residuals)), x)
+    layer._operator.top_eigenvalue_apart(w, sizes, tol, _MOST_GAP_PRODUCTS, seed, second, found)
+    gaps = np.where(on_host(found), on_host(values) - on_host(second), np.nan)
+    return from_host(gaps.astype(x.dtype, copy=False), x)
 
 
 def _groups(weights: np.ndarray, values: np.ndarray, energies: np.ndarray, cosine: float, odd: bool) -> np.ndarray:

@@ -1,4 +1,5 @@
-// From the device to the host. Waits for the stream: only where a result or a decision of the host needs a number.
+// Between the device and the host. A copy to the host waits for the stream: only where a result or a decision of the
+// host needs a number.
 #pragma once
 
 #include "runtime/stream.h"
@@ -8,6 +9,8 @@ namespace alphacl::cuda {
 /// Copies `bytes` to `to` once all that the stream has been given is done. Errors of kernels that ran meanwhile come
 /// out here, as CudaError.
 void copy_to_host(const Stream& on, const void* from, std::size_t bytes, void* to);
+/// Copies `bytes` from the host, whose memory may be changed afterwards, in the order of the stream.
+void copy_to_device(const Stream& on, const void* from, std::size_t bytes, void* to);
 
 /// Copies `count` numbers.
 template <class T>
@@ -21,6 +24,14 @@ T read_back(const Stream& on, const T* from) {
   T value;
   read_back(on, from, 1, &value);
   return value;
+}
+
+/// A copy of `count` numbers of the host, on the device.
+template <class T>
+T* on_device(const Stream& on, const T* from, index_t count) {
+  T* const to = on.memory.take<T>(count);
+  copy_to_device(on, from, static_cast<std::size_t>(count) * sizeof(T), to);
+  return to;
 }
 
 }  // namespace alphacl::cuda

@@ -1,0 +1,92 @@
+// What a layer computes of its data, once for all nodes.
+#include "nodes/layer.h"
+
+#include "alphacl/precision.h"
+#include "sums/row_dots.h"
+
+namespace alphacl::cuda {
+namespace {
+
+// The median of at most 64 samples, feature by feature: as good a shift as the mean, and outliers do not move it.
+template <class S>
+struct RoughMedian {
+  View<const S> x;
+  double* out;
+  __device__ void operator()(std::int64_t c) const {
+    constexpr int most = 64;
+    const int count = x.rows < most ? static_cast<int>(x.rows) : most;
+    double sorted[most];
+    for (int r = 0; r < count; ++r) {
+      const double value = static_cast<double>(x.data[r * x.rows / count * x.stride + c]);
+      int place = r;
+      for (; place > 0 && sorted[place - 1] > value; --place) sorted[place] = sorted[place - 1];
+      sorted[place] = value;
+    }
+    out[c] = sorted[count / 2];
+  }
+};
+
+template <class S>
+struct LayerRowsOf {
+  View<const S> x, x_aug;
+  const double* centre;
+  double *centred, *centred_aug, *difference;
+  __device__ void operator()(std::int64_t e) const {
+    const index_t i = e / x.cols, c = e % x.cols;
+    const double own = static_cast<double>(x.data[i * x.stride + c]);
+    const double other = static_cast<double>(x_aug.data[i * x_aug.stride + c]);
+    centred[e] = own - centre[c];
+    centred_aug[e] = other - centre[c];
+    difference[e] = own - other;
+  }
+};
+
+struct RandomColumn {
+  double* out;
+  __device__ void operator()(std::int64_t i) const { out[i] = random_factor(i); }
+};
+
+// The larger of D and |(α + αᵀ) ρ|, ρ random: laplacian = D ρ − (α + αᵀ) ρ.
+struct RowSizes {
+  const double *r, *c, *probe, *laplacian;
+  double* out;
+  __device__ void operator()(std::int64_t i) const {
+    const double degree = r[i] + c[i], probed = fma(degree, probe[i], -laplacian[i]);
+    out[i] = fmax(fabs(degree), fabs(probed));
+  }
+};
+
+}  // namespace
+
+template <class S>
+Layer<S> layer_of(const Stream& on, View<const S> x, View<const S> x_aug, const Activation& h,
+                  const NodeImportance<S>& alpha) {
+  const index_t n = x.rows, d = x.cols;
+  double* const centre = on.memory.take<double>(d);
+  double* const rows = on.memory.take<double>(3 * n * d);
+  double* const squares = on.memory.take<double>(3 * n);
+  for_each(on, "rough_median", d, RoughMedian<S>{x, centre});
+  for_each(on, "layer_rows", n * d, LayerRowsOf<S>{x, x_aug, centre, rows, rows + n * d, rows + 2 * n * d});
+  for (int k = 0; k < 3; ++k) for_each(on, "squared_lengths", n, SquaredLengths{rows + k * n * d, d, squares + k * n});
+  Layer<S> layer{
+      x,          x_aug,  gate_of(h),
+      h.degree(), alpha,  {n, d, centre, rows, rows + n * d, rows + 2 * n * d, squares, squares + n, squares + 2 * n},
+      nullptr,    nullptr};
+  if (alpha.shared == nullptr) return layer;
+  double* const numbers = on.memory.take<double>(5 * n);
+  double *const r = numbers, *const c = r + n, *const probe = c + n, *const l = probe + n, *const size = l + n;
+  alpha.shared->sums(on, r, c);
+  for_each(on, "random_column", n, RandomColumn{probe});
+  alpha.shared->laplacian(on, Samples{n, 1, probe, probe}, l, size);
+  for_each(on, "row_sizes", n, RowSizes{r, c, probe, l, size});
+  layer.row_sum = r;
+  layer.row_size = size;
+  return layer;
+}
+
+template Layer<float> layer_of<float>(const Stream&, View<const float>, View<const float>, const Activation&,
+                                      const NodeImportance<float>&);
+template Layer<double> layer_of<double>(const Stream&, View<const double>, View<const double>, const Activation&,
+                                        const NodeImportance<double>&);
+
+}  // namespace alphacl::cuda

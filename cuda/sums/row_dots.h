@@ -1,0 +1,32 @@
+// Inner products of rows, a thread each.
+#pragma once
+
+#include "sums/elementwise.h"
+
+namespace alphacl::cuda {
+
+/// out_k = rows_k · vector.
+struct RowDots {
+  const double *rows, *vector;  // count × d, d
+  index_t d;
+  double* out;
+  __device__ void operator()(std::int64_t k) const {
+    double sum = 0;
+    for (index_t c = 0; c < d; ++c) sum = fma(rows[k * d + c], vector[c], sum);
+    out[k] = sum;
+  }
+};
+
+/// out_i = ‖rows_i‖².
+struct SquaredLengths {
+  const double* rows;
+  index_t d;
+  double* out;
+  __device__ void operator()(std::int64_t i) const {
+    double square = 0;
+    for (index_t e = i * d; e < (i + 1) * d; ++e) square = fma(rows[e], rows[e], square);
+    out[i] = square;
+  }
+};
+
+}  // namespace alphacl::cuda
