@@ -143,6 +143,8 @@ def _nodes(inputs):
         for activation, (name, alpha) in itertools.product(ACTIVATIONS, alphas.items()):
             label = f"{activation} {name} {n}x{d}"
             yield f"gated_cov {label}", acl.gated_cov(x, x_aug, weights, activation=activation, alpha=alpha)
+            layer = acl.GatedCovariance(x, x_aug, weights, activation=activation, alpha=alpha)
+            yield f"GatedCovariance {label}", layer.matmul(inputs(23, 4, d))
 
 
 def _eigenpairs(inputs):
@@ -151,6 +153,14 @@ def _eigenpairs(inputs):
         a = a + a.transpose(1, 2)  # entries are sums of two, rounded once
         found = acl.power_iteration(a.contiguous(), method=method, gap=True, max_iter=200)
         yield f"power_iteration {method} {count}x{d}", tuple(found)
+
+
+def _climbs(inputs):
+    x, x_aug = inputs.views(33, 7)
+    for name, alpha in {"none": None, "node": acl.NodeGaussian(0.5)}.items():
+        options = {"alpha": alpha, "weights0": inputs(41, 3, 7), "max_iter": 5, "progress": False}
+        found = acl.theory.find_local_maxima(x, x_aug, **options)
+        yield f"find_local_maxima {name} 33x7", tuple(found)
 
 
 def digest(found):
@@ -170,7 +180,7 @@ def lines():
     device = _device()
     for dtype in DTYPES:
         inputs = Inputs(dtype, device)
-        for operation in (_sums, _pairs, _nodes, _eigenpairs):
+        for operation in (_sums, _pairs, _nodes, _eigenpairs, _climbs):
             for label, found in operation(inputs):
                 yield f"sha256 {digest(found)} {dtype} {label}"
 

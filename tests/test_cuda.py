@@ -265,14 +265,94 @@ def test_torch_cuda_results_repeat_to_the_bit():
         assert torch.equal(acl.contrastive_cov(x, x_aug, alpha), first)
 
 
-def test_torch_cuda_has_no_kernels_yet():
-    x = there(two_views(5, 3, np.float64)[0])
-    for call in (
-        lambda: acl.GatedCovariance(x, x, x),
-        lambda: acl.theory.find_local_maxima(x, x, 2),
-    ):
-        with pytest.raises(TypeError, match=r"has no CUDA kernels yet: copy the tensors to the CPU with \.cpu\(\)$"):
-            call()
+LAYERS = [("relu", "none"), ("linear", "gaussian"), (acl.LeakyReLU(0.125), "node"), (acl.Monomial(2), "array")]
+
+
+def layer_of(n, d, dtype, activation, name):
+    """Two views, three nodes, the importance and the matrices A(w) by their definition."""
+    x, x_aug = two_views(n, d, dtype)
+    w = np.random.default_rng(7).standard_normal((3, d)).astype(dtype)
+    alpha = acl.NodeGaussian(0.5) if name == "node" else importance(name, n, dtype)
+    return x, x_aug, w, alpha, reference.gated_cov(x, x_aug, w, activation=activation, alpha=alpha)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("activation, name", LAYERS, ids=str)
+def test_torch_cuda_gated_covariance(activation, name, dtype):
+    x, x_aug, w, given, truth = layer_of(67, 9, dtype, activation, name)
+    layer = acl.GatedCovariance(*map(there, (x, x_aug, w)), activation=activation, alpha=moved(given))
+    v = np.random.default_rng(9).standard_normal(w.shape).astype(dtype)
+    products, wide = layer.matmul(there(v)), v.astype(np.float64)
+    assert products.device == DEVICE
+    naive = lambda: np.einsum(  # noqa: E731
+        "kij,kj->ki", reference.gated_cov(x, x_aug, w, activation=activation, alpha=given, dtype=dtype), v
+    )
+    assert_contract(host(products), np.einsum("kij,kj->ki", truth, wide), naive, dtype)
+    forms = np.einsum("ki,kij,kj->k", wide, truth, wide)
+    close = {"rtol": 2e-6, "atol": 1e-6 * np.abs(forms).max()} if dtype == np.float32 else {"rtol": 1e-11}
+    np.testing.assert_allclose(host(layer.quadratic(there(v))), forms, **close)
+    np.testing.assert_allclose(host(layer.to_dense()), truth, atol=1e-6 * np.abs(truth).max(), rtol=0)
+    one = layer.with_weights(there(w[1:2]))
+    assert torch.equal(one.matmul(there(v[1:2])), products[1:2])
+    assert torch.equal(layer.matmul(there(v)), products)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("method", ["lanczos", "power"])
+def test_torch_cuda_eigenpairs_by_products(method, dtype):
+    x, x_aug, w, given, truth = layer_of(65, 7, dtype, "relu", "none")
+    layer = acl.GatedCovariance(*map(there, (x, x_aug, w)), alpha=given)
+    tol = 1e-3 if method == "power" else 1e-5 if dtype == np.float32 else 1e-9
+    found = acl.power_iteration(layer, method=method, tol=tol, gap=True)
+    assert {t.device for t in found} == {DEVICE}
+    assert bool(found.converged.all())
+    exact = np.linalg.eigvalsh(truth)
+    np.testing.assert_allclose(host(found.eigenvalue), exact[:, -1], rtol=2 * tol)
+    np.testing.assert_allclose(host(found.gap), exact[:, -1] - exact[:, -2], rtol=0, atol=2 * tol * exact.max())
+    again = acl.power_iteration(layer, v0=found.eigenvector, method=method, tol=tol)
+    assert bool(again.converged.all())
+    assert bool((again.n_iter <= 2).all())
+
+
+def test_torch_cuda_products_with_frozen_importance():
+    x, x_aug, w, given, _ = layer_of(65, 7, np.float64, "relu", "node")
+    at = np.random.default_rng(3).standard_normal(w.shape)
+    layer = acl.GatedCovariance(*map(there, (x, x_aug, w)), alpha=given, alpha_weights=there(at))
+    alphas = [reference.gaussian(np.maximum(x @ node, 0), given.tau) for node in at]
+    truth = [reference.gated_cov(x, x_aug, w[k : k + 1], activation="relu", alpha=alphas[k])[0] for k in range(len(w))]
+    np.testing.assert_allclose(host(layer.to_dense()), truth, rtol=0, atol=1e-13 * np.abs(truth).max())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "activation, name, frozen", [("relu", "none", False), ("relu", "node", False), ("linear", "node", True)]
+)
+def test_torch_cuda_local_maxima(activation, name, frozen, dtype):
+    """λ, residual, energy and gap are those of A(w) at the weights found, by the definition."""
+    n, d = 65, 5
+    x, x_aug = two_views(n, d, dtype)
+    alpha = acl.NodeGaussian(2.0) if name == "node" else None
+    starts = np.random.default_rng(5).standard_normal((3, d)).astype(dtype)
+    options = {"activation": activation, "alpha": alpha, "frozen": frozen, "tol": 1e-3, "progress": False}
+    found = acl.theory.find_local_maxima(there(x), there(x_aug), weights0=there(starts), **options)
+    assert {t.device for t in found} == {DEVICE}
+    assert bool(found.converged.all())
+    w, wide = host(found.weights), [v.astype(np.float64) for v in (x, x_aug)]
+    np.testing.assert_allclose(np.linalg.norm(w, axis=1), 1, rtol=1e-6)
+    for k in range(len(w)):
+        node = w[k : k + 1].astype(np.float64)
+        given = alpha
+        if frozen:
+            at = starts[k].astype(np.float64)
+            given = reference.gaussian(wide[0] @ (at / np.linalg.norm(at)), alpha.tau)
+        a = reference.gated_cov(*wide, node, activation=activation, alpha=given)[0]
+        value = node[0] @ a @ node[0]
+        size, tol = np.linalg.norm(a, 2), 1e-5 if dtype == np.float32 else 1e-8
+        np.testing.assert_allclose(host(found.eigenvalue)[k], value, rtol=0, atol=tol * size)
+        np.testing.assert_allclose(host(found.energy)[k], value / 2, rtol=0, atol=tol * size)
+        apart = np.eye(d) - np.outer(node[0], node[0])
+        second = np.linalg.eigvalsh(apart @ a @ apart - 3 * size * np.outer(node[0], node[0]))[-1]
+        np.testing.assert_allclose(host(found.gap)[k], value - second, rtol=0, atol=20 * tol * size)
 
 
 @pytest.mark.skipif(not EMULATED, reason="its timings are a matter of minutes: benchmarks/gpu.sh")

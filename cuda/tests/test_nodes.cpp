@@ -1,0 +1,245 @@
+// Products with gated covariances, their eigenpairs in lock-step and the climb, against loops over all pairs.
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <vector>
+
+#include "nodes/climb.h"
+#include "nodes/gated_operator.h"
+#include "tests/testing.h"
+
+namespace {
+
+using alphacl::Activation;
+using alphacl::index_t;
+using alphacl::View;
+using alphacl::cuda::GatedOperator;
+using alphacl::cuda::NodeImportance;
+using testing::Array;
+using testing::expect;
+using testing::Memory;
+
+double gate_at(const Activation& h, double u) {
+  if (h.kind == Activation::Kind::linear) return 1;
+  if (h.kind == Activation::Kind::monomial) return h.parameter * std::pow(u, h.parameter - 1);
+  return u > 0 ? 1 : h.parameter;
+}
+
+// Samples that differ, some of them at right angles to the node (1, 0, …).
+template <class S>
+struct Data {
+  index_t n, d, nodes;
+  Array<S> x, x_aug, w, v;
+  Data(index_t samples, index_t features, index_t count)
+      : n(samples), d(features), nodes(count), x(n * d), x_aug(n * d), w(nodes * d), v(nodes * d) {
+    fill(x, 1);
+    fill(x_aug, 2);
+    fill(w, 3);
+    fill(v, 4);
+    for (index_t e = 0; e < n * d; ++e) x_aug[e] = x[e] + x_aug[e] / 8;
+    for (index_t c = 0; c < d; ++c) w[c] = static_cast<S>(c == 0);
+    for (index_t i = 0; i < n; i += 3) x[i * d] = 0;
+  }
+  static void fill(const Array<S>& array, std::uint32_t seed) {
+    for (std::size_t i = 0; i < array.size(); ++i) {
+      seed = seed * 1664525u + 1013904223u;
+      array[i] = static_cast<S>(static_cast<int>(seed >> 24) - 128) / 64;
+    }
+  }
+  View<const S> view(const Array<S>& of) const { return {of.data(), static_cast<index_t>(of.size()) / d, d, d}; }
+};
+
+// A(w) of node k; tau = 0: α = 1 for i ≠ j.
+template <class S>
+std::vector<double> matrix_of(const Data<S>& data, index_t k, const Activation& h, double tau) {
+  const index_t n = data.n, d = data.d;
+  std::vector<double> y(n * d), y_aug(n * d), outputs(n), a(d * d, 0.0);
+  const auto at = [](index_t e) { return static_cast<std::size_t>(e); };
+  for (index_t i = 0; i < n; ++i) {
+    double u = 0, u_aug = 0;
+    for (index_t c = 0; c < d; ++c) {
+      u += static_cast<double>(data.w[k * d + c]) * static_cast<double>(data.x[i * d + c]);
+      u_aug += static_cast<double>(data.w[k * d + c]) * static_cast<double>(data.x_aug[i * d + c]);
+    }
+    outputs[at(i)] = u * gate_at(h, u) / h.degree();
+    for (index_t c = 0; c < d; ++c) {
+      y[at(i * d + c)] = gate_at(h, u) * static_cast<double>(data.x[i * d + c]);
+      y_aug[at(i * d + c)] = gate_at(h, u_aug) * static_cast<double>(data.x_aug[i * d + c]);
+    }
+  }
+  for (index_t i = 0; i < n; ++i)
+    for (index_t j = 0; j < n; ++j) {
+      const double apart = outputs[at(i)] - outputs[at(j)];
+      const double alpha = tau == 0 ? (i == j ? 0.0 : 1.0) : std::exp(-apart * apart / (2 * tau));
+      for (index_t p = 0; p < d; ++p)
+        for (index_t q = 0; q < d; ++q)
+          a[at(p * d + q)] +=
+              alpha * ((y[at(i * d + p)] - y[at(j * d + p)]) * (y[at(i * d + q)] - y[at(j * d + q)]) -
+                       (y[at(i * d + p)] - y_aug[at(i * d + p)]) * (y[at(i * d + q)] - y_aug[at(i * d + q)]));
+    }
+  for (double& entry : a) entry /= 2.0 * static_cast<double>(n) * static_cast<double>(n);
+  return a;
+}
+
+template <class S>
+double times(const std::vector<double>& a, index_t d, const S* v, index_t row) {
+  double sum = 0;
+  for (index_t c = 0; c < d; ++c) sum += a[static_cast<std::size_t>(row * d + c)] * static_cast<double>(v[c]);
+  return sum;
+}
+
+template <class S>
+void test_products(const Activation& h, double tau, const char* what) {
+  const Data<S> data(70, 5, 3);
+  Memory memory;
+  const alphacl::cuda::Stream on{nullptr, memory};
+  const auto shared = alphacl::cuda::uniform<S>(data.n, false);
+  const NodeImportance<S> alpha{tau == 0 ? shared.get() : nullptr, tau};
+  const auto layer = alphacl::cuda::layer_of<S>(on, data.view(data.x), data.view(data.x_aug), h, alpha);
+  const GatedOperator<S> a(layer, data.view(data.w), {nullptr, 0, 0, 0});
+  const Array<S> out(2 * data.d);
+  // The nodes 0 and 2, with the first two rows of v.
+  a.matmul(on, {0, 2}, {data.v.data(), 2, data.d, data.d}, {out.data(), 2, data.d, data.d});
+  testing::finish();
+  const double tol = sizeof(S) == 4 ? 3e-7 : 1e-14;
+  bool right = true;
+  for (index_t i = 0; i < 2; ++i) {
+    const auto matrix = matrix_of(data, 2 * i, h, tau);
+    double size = 0;
+    for (const double entry : matrix) size += std::fabs(entry);
+    for (index_t c = 0; c < data.d; ++c)
+      right = right && std::fabs(static_cast<double>(out[i * data.d + c]) -
+                                 times(matrix, data.d, data.v.data() + i * data.d, c)) <= tol * size;
+  }
+  expect(right, what);
+  testing::print_bits(what, out);
+}
+
+// Views that are nearly equal: what is left of the sums is far below their terms.
+void test_cancellation() {
+  const Data<double> data(66, 3, 2);
+  for (std::size_t e = 0; e < data.x.size(); ++e) {
+    data.x[e] = 1e5 + std::ldexp(data.x[e], -17);
+    data.x_aug[e] = data.x[e] + std::ldexp(static_cast<double>(e % 5) - 2, -40);
+  }
+  for (std::size_t e = 0; e < data.w.size(); ++e) data.w[e] = std::fabs(data.w[e]) + 0.125;
+  Memory memory;
+  const alphacl::cuda::Stream on{nullptr, memory};
+  const Activation h{Activation::Kind::leaky_relu, 0.5};
+  for (const double tau : {0.0, 1e-6}) {
+    const auto shared = alphacl::cuda::uniform<double>(data.n, false);
+    const NodeImportance<double> alpha{tau == 0 ? shared.get() : nullptr, tau};
+    const auto layer = alphacl::cuda::layer_of<double>(on, data.view(data.x), data.view(data.x_aug), h, alpha);
+    const GatedOperator<double> a(layer, data.view(data.w), {nullptr, 0, 0, 0});
+    const Array<double> out(2 * data.d);
+    a.matmul(on, {0, 1}, data.view(data.v), {out.data(), 2, data.d, data.d});
+    testing::finish();
+    bool right = true;
+    for (index_t k = 0; k < 2; ++k) {
+      const auto matrix = matrix_of(data, k, h, tau);
+      for (index_t c = 0; c < data.d; ++c) {
+        double size = 0;
+        for (index_t b = 0; b < data.d; ++b) size += std::fabs(matrix[static_cast<std::size_t>(c * data.d + b)]);
+        right = right && std::fabs(out[k * data.d + c] - times(matrix, data.d, data.v.data() + k * data.d, c)) <=
+                             1e-9 * size * 4;
+      }
+    }
+    expect(right, tau == 0 ? "an offset of 10^5, views 10^-12 apart, uniform" : "the same, own importance");
+  }
+}
+
+struct Pairs {
+  Array<double> eigenvalue, eigenvector, gap, residual;
+  Array<std::int64_t> n_iter;
+  Array<bool> converged;
+  Pairs(index_t count, index_t d)
+      : eigenvalue(count), eigenvector(count * d), gap(count), residual(count), n_iter(count), converged(count) {}
+  alphacl::TopEigenpairs<double> to() const {
+    return {eigenvalue.data(), eigenvector.data(), gap.data(), residual.data(), n_iter.data(), converged.data()};
+  }
+};
+
+void test_eigenpairs() {
+  const Data<double> data(40, 4, 3);
+  Memory memory;
+  const alphacl::cuda::Stream on{nullptr, memory};
+  const Activation h{Activation::Kind::relu, 0};
+  const auto shared = alphacl::cuda::uniform<double>(data.n, false);
+  const auto layer = alphacl::cuda::layer_of<double>(on, data.view(data.x), data.view(data.x_aug), h, {shared.get()});
+  const GatedOperator<double> a(layer, data.view(data.w), {nullptr, 0, 0, 0});
+  for (const bool lanczos : {true, false}) {
+    const Pairs found(3, data.d);
+    const double tol = lanczos ? 1e-10 : 1e-3;
+    alphacl::cuda::power_iteration<double>(on, a, {nullptr, 0, 0, 0}, {{tol, 300, lanczos}, 7}, found.to());
+    testing::finish();
+    bool right = true;
+    for (index_t k = 0; k < 3; ++k) {
+      const double* const v = found.eigenvector.data() + k * data.d;
+      const auto matrix = matrix_of(data, k, h, 0);
+      double off = 0, size = 0;
+      for (index_t c = 0; c < data.d; ++c) {
+        off += std::fabs(times(matrix, data.d, v, c) - found.eigenvalue[k] * v[c]);
+        size += std::fabs(times(matrix, data.d, v, c));
+      }
+      right = right && found.converged[k] && off <= 3 * tol * size && found.gap[k] > 0;
+    }
+    expect(right, lanczos ? "eigenpairs by products, Lanczos" : "eigenpairs by products, power");
+    testing::print_bits(lanczos ? "eigenpairs by products, Lanczos" : "eigenpairs by products, power",
+                        found.eigenvector);
+    if (!lanczos) continue;
+    const Array<double> sizes(3), second(3);
+    const Array<bool> done(3);
+    for (index_t k = 0; k < 3; ++k) sizes[k] = found.eigenvalue[k];
+    alphacl::cuda::top_eigenvalue_apart<double>(on, a, {found.eigenvector.data(), 3, data.d, data.d}, sizes.data(),
+                                                {{tol, 300, true}, 7}, second.data(), done.data());
+    testing::finish();
+    bool same = true;
+    for (index_t k = 0; k < 3; ++k)
+      same = same && done[k] && std::fabs(found.eigenvalue[k] - second[k] - found.gap[k]) <= 1e-8 * sizes[k];
+    expect(same, "the largest eigenvalue apart from a vector");
+  }
+}
+
+void test_climb() {
+  const Data<double> data(40, 4, 3);
+  Memory memory;
+  const alphacl::cuda::Stream on{nullptr, memory};
+  const Activation h{Activation::Kind::relu, 0};
+  const auto shared = alphacl::cuda::uniform<double>(data.n, false);
+  const auto layer = alphacl::cuda::layer_of<double>(on, data.view(data.x), data.view(data.x_aug), h, {shared.get()});
+  alphacl::cuda::Climb<double> climb(on, layer, data.view(data.w), {1e-6, false});
+  for (int step = 0; step < 60 && climb.step(on) > 0; ++step) testing::finish();
+  climb.finish(on);
+  const Data<double> ended(data.n, data.d, data.nodes);
+  const Array<double> value(3), residual(3), energy(3);
+  const Array<std::int64_t> steps(3);
+  const Array<bool> converged(3);
+  climb.write({ended.w.data(), value.data(), residual.data(), energy.data(), steps.data(), converged.data()});
+  bool right = true;
+  for (index_t k = 0; k < 3; ++k) {
+    const auto matrix = matrix_of(ended, k, h, 0);
+    const double* const w = ended.w.data() + k * data.d;
+    double along = 0;
+    for (index_t c = 0; c < data.d; ++c) along += w[c] * times(matrix, data.d, w, c);
+    right = right && converged[k] && steps[k] > 0 && std::fabs(along - value[k]) <= 1e-12 * std::fabs(along) &&
+            std::fabs(energy[k] - along / 2) <= 1e-12 * along;
+  }
+  expect(right, "a climb");
+  testing::print_bits("a climb", ended.w);
+}
+
+}  // namespace
+
+int main() {
+  const Activation linear{Activation::Kind::linear, 0}, relu{Activation::Kind::relu, 0},
+      leaky{Activation::Kind::leaky_relu, 0.25}, square{Activation::Kind::monomial, 2};
+  test_products<double>(linear, 0, "products, linear, uniform");
+  test_products<double>(relu, 0, "products, relu, uniform");
+  test_products<double>(leaky, 0.5, "products, leaky relu, own importance");
+  test_products<float>(square, 0.5, "products, square, own importance, float");
+  test_products<float>(relu, 0, "products, relu, uniform, float");
+  test_cancellation();
+  test_eigenpairs();
+  test_climb();
+  return testing::failures;
+}
