@@ -4,7 +4,9 @@
 # Needs nvcc 13, and a Python ($PYTHON, else python3) with torch for CUDA, numpy, pytest, CMake, ninja, pybind11 and
 # scikit-build-core. The package goes to a folder of its own, which PYTHONPATH names: nothing is installed in that Python.
 # Everything that a step prints is in $OUT (benchmarks/results/gpu), and its end here where it fails; the next step runs
-# all the same. $LIMIT: seconds for everything (530). The exit status is 1 where a step failed.
+# all the same. $LIMIT: seconds for everything (530). The exit status is 1 where a step failed. $STEPS: the only steps
+# to run, by name, as "build train". $CIFAR: CIFAR-10 as a folder or a tar archive of train/CLASS/*.jpg and
+# test/CLASS/*.jpg, on which a last step, train, trains two losses in the time that is left (three minutes at least).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -27,9 +29,11 @@ limit=${LIMIT:-530}
 summary=()
 status=0
 
-# The function $1, for $2 seconds at most and no longer than everything may take. Its last $3 lines are shown.
+# The function $1, for $2 seconds at most and no longer than everything may take: it gets what remains as its argument.
+# Its last $3 lines are shown.
 step() {
   local name=$1 seconds=$2 lines=${3:-8} begin=$SECONDS code=0
+  if [[ -n ${STEPS:-} && " $STEPS " != *" $name "* ]]; then return 0; fi
   if ((seconds > limit - SECONDS)); then seconds=$((limit - SECONDS)); fi
   printf '\n=== %s (after %d s)\n' "$name" "$SECONDS"
   if ((seconds < 5)); then
@@ -37,7 +41,7 @@ step() {
     status=1
     return 0
   fi
-  timeout --kill-after=5 "$seconds" bash -euo pipefail -c "$name" >"$OUT/$name.log" 2>&1 || code=$?
+  timeout --kill-after=5 "$seconds" bash -euo pipefail -c "$name $seconds" >"$OUT/$name.log" 2>&1 || code=$?
   if ((code)); then
     status=1
     if ((lines < 40)); then lines=40; fi
@@ -203,7 +207,19 @@ tests() {
 
 timings() { "$PYTHON" benchmarks/gpu.py --out "$OUT/gpu.jsonl"; }
 
-export -f machine plain_blas build programs operations small_calls sanitizers tests timings
+# Two trainings in $1 seconds, at most 3 minutes each; 90 seconds are for reading, starting and probing.
+train() {
+  local minutes
+  if (($1 < 180)); then
+    echo "no time to train: $1 seconds are left"
+    return 1
+  fi
+  minutes=$("$PYTHON" -c "print(min(3, ($1 - 90) / 120))")
+  "$PYTHON" examples/train_ssl.py --device cuda --data "$CIFAR" --losses InfoNCE Quadratic --seeds 1 --batch 512 \
+    --steps 1000000 --minutes "$minutes"
+}
+
+export -f machine plain_blas build programs operations small_calls sanitizers tests timings train
 rm -f "$OUT/gpu.jsonl"
 step machine 30 20
 step build 200
@@ -216,6 +232,7 @@ else
 fi
 step programs 60
 step sanitizers 130 24
+if [[ -n ${CIFAR:-} && -d $WORK/site/alphacl_fast ]]; then step train 450; fi
 
 printf '\n=== Summary (after %d s), in %s\n' "$SECONDS" "$OUT"
 printf '%s\n' "${summary[@]}" | tee "$OUT/summary.txt"

@@ -1,6 +1,9 @@
 """The data sets and their augmentation: files that are sound, damaged or missing; views against their definition."""
 
 import gzip
+import io
+import sys
+import tarfile
 import tracemalloc
 
 import numpy as np
@@ -288,3 +291,103 @@ def test_published_formats_that_are_damaged_or_missing(tmp_path, read, files, sp
         (tmp_path / name).write_bytes(content)
     with pytest.raises(kind, match=text):
         getattr(datasets, read)(tmp_path, split)
+
+
+def write_image_folder(folder, count=3, side=4, kinds=("cat", "ant", "bee")):
+    """Coloured PNG files train/KIND/… and one test/KIND/… of each kind; returns the images of each split by kind."""
+    image = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(5)
+    written = {}
+    for split, number in (("train", count), ("test", 1)):
+        for kind in kinds:
+            (folder / split / kind).mkdir(parents=True)
+            pixels = rng.integers(0, 256, (number, side, side + 1, 3), np.uint8)
+            for k in reversed(range(number)):
+                image.fromarray(pixels[k]).save(folder / split / kind / f"{k}.PNG")
+            written.setdefault(split, {})[kind] = pixels.transpose(0, 3, 1, 2)
+    return written
+
+
+def archive(folder, path):
+    with tarfile.open(path, "w:" + {".tar": "", ".xz": "xz", ".tgz": "gz"}[path.suffix]) as file:
+        file.add(folder, ".")
+    return path
+
+
+@pytest.mark.parametrize("name", ["", "a.tar", "a.tar.xz", "a.tgz"])
+def test_image_folder(tmp_path, name):
+    folder = tmp_path / "images"
+    written = write_image_folder(folder)
+    (folder / "train" / "README.txt").write_text("not an image")
+    (folder / "train" / "bee" / "README.txt").write_text("not an image")
+    (folder / "train" / "empty").mkdir()
+    path = archive(folder, tmp_path / name) if name else folder
+    for split, kinds in written.items():
+        images, labels = datasets.read_image_folder(path, split)
+        np.testing.assert_array_equal(images, np.concatenate([kinds[k] for k in sorted(kinds)]))
+        np.testing.assert_array_equal(labels, np.repeat([0, 1, 2], len(kinds["ant"])))
+        assert (images.dtype, labels.dtype) == (np.uint8, np.int64)
+    images, _ = datasets.read_image_folder(folder / "train")
+    np.testing.assert_array_equal(images, datasets.read_image_folder(path, "train")[0])
+
+
+def test_image_folder_of_grey_and_coloured_files(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    grey = np.random.default_rng(6).integers(0, 256, (2, 8, 8), np.uint8)
+    for k, kind in enumerate("ab"):
+        (tmp_path / kind).mkdir()
+        image.fromarray(grey[k]).save(tmp_path / kind / "0.png")
+    images, labels = datasets.read_image_folder(tmp_path)
+    np.testing.assert_array_equal(images, grey[:, None])
+    np.testing.assert_array_equal(labels, [0, 1])
+    image.fromarray(np.full((8, 8, 3), (250, 128, 3), np.uint8)).save(tmp_path / "a" / "1.jpeg")
+    images, labels = datasets.read_image_folder(tmp_path)
+    np.testing.assert_array_equal(images[[0, 2]], np.repeat(grey[:, None], 3, 1))
+    np.testing.assert_allclose(images[1], np.full((3, 8, 8), [[[250]], [[128]], [[3]]]), atol=3)  # JPEG is lossy
+    np.testing.assert_array_equal(labels, [0, 0, 1])
+
+
+def test_image_folder_errors(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    folder = tmp_path / "images"
+    write_image_folder(folder, count=1, side=4)
+    with pytest.raises(FileNotFoundError, match=r"no such folder or archive: .*nowhere"):
+        datasets.read_image_folder(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match=r"no image CLASS/NAME in .*images, of a name that ends in \.jpg"):
+        datasets.read_image_folder(folder)
+    with pytest.raises(FileNotFoundError, match=r"no image CLASS/NAME in .*images\.tgz/valid"):
+        datasets.read_image_folder(archive(folder, tmp_path / "images.tgz"), "valid")
+    image.new("RGB", (7, 3)).save(folder / "train" / "bee" / "1.jpg")
+    with pytest.raises(ValueError, match=r"expected images of one size, but ant/0\.PNG has 4×5 pixels, bee/1\.jpg 3×7"):
+        datasets.read_image_folder(folder, "train")
+    image.fromarray(np.zeros((4, 5), np.uint16)).save(folder / "train" / "bee" / "1.png")
+    with pytest.raises(datasets.DamagedFileError, match=r"bee/1\.png: expected 8 bits per channel, got .* mode I;16"):
+        datasets.read_image_folder(folder, "train")
+
+
+@pytest.mark.parametrize("keep", [0, 50, 400])
+@pytest.mark.parametrize("suffix", [".tar", ".xz", ".tgz"])
+def test_archive_that_is_truncated(tmp_path, suffix, keep):
+    write_image_folder(tmp_path / "images")
+    path = archive(tmp_path / "images", tmp_path / f"images{suffix}")
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(datasets.DamagedFileError, match=f"images{suffix}: expected a folder or a sound tar archive: "):
+        datasets.read_image_folder(path, "train")
+
+
+def test_image_that_is_damaged(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    (tmp_path / "a").mkdir()
+    content = io.BytesIO()
+    image.fromarray(np.random.default_rng(7).integers(0, 256, (9, 9, 3), np.uint8)).save(content, "png")
+    for wrong in (b"", b"text", content.getvalue()[:-60]):
+        (tmp_path / "a" / "0.png").write_bytes(wrong)
+        with pytest.raises(datasets.DamagedFileError, match=r"a/0\.png: "):
+            datasets.read_image_folder(tmp_path)
+
+
+def test_image_folder_without_pillow(tmp_path, monkeypatch):
+    write_image_folder(tmp_path)
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    with pytest.raises(ImportError, match=r"pillow is needed here .*: install it with  pip install pillow"):
+        datasets.read_image_folder(tmp_path, "train")

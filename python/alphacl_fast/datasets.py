@@ -1,15 +1,19 @@
-"""Small sets of real images, read from packages that are already installed; nothing is downloaded.
+"""Sets of real images, read from packages that are already installed or from files; nothing is downloaded.
 
-Images come as rows of pixels in [0, 1], float32, ready for `contrastive_cov`; `two_views` augments them.
+`load_…` gives rows of pixels in [0, 1], float32, ready for `contrastive_cov`; `read_…` what a file holds, as bytes.
+`two_views` augments images.
 """
 
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import os
+import tarfile
 import zlib
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -22,6 +26,7 @@ __all__ = [
     "load_patches",
     "read_cifar10",
     "read_idx",
+    "read_image_folder",
     "read_stl10",
     "two_views",
 ]
@@ -32,6 +37,7 @@ _FASHION_MNIST_STEMS = {
     "test": ("t10k-images-idx3-ubyte",),
     "all": ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte"),
 }
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 _BLOCK_IMAGES = 4096
 
 
@@ -167,6 +173,37 @@ def read_stl10(folder: str | os.PathLike, split: str = "train") -> tuple[np.ndar
     return images, labels.astype(np.int64) - 1
 
 
+def read_image_folder(path: str | os.PathLike, split: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """JPEG and PNG files in a folder per class: images (N, C, H, W) uint8 and labels (N,) int64.
+
+    path: a folder, or a tar archive of one (plain, gzip, bzip2 or xz), which is read without being unpacked; split: the
+    sub-folder that holds the classes, as "train". A label is the place of the class among the sorted names of the class
+    folders that hold images, as in torchvision's ImageFolder; images come by class and name. C is 1 where all are grey,
+    else 3: red, green, blue.
+    Raises FileNotFoundError where there is no such path or no image, ValueError naming two images of different sizes,
+    DamagedFileError for what cannot be read, ImportError when pillow is missing. Memory: the files, and twice the
+    result.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"no such folder or archive: {path}")
+    files = sorted(_class_files(path, split or ""), key=lambda file: file[:2])
+    place = path / (split or "")
+    if not files:
+        raise FileNotFoundError(f"no image CLASS/NAME in {place}, of a name that ends in {', '.join(_IMAGE_SUFFIXES)}")
+    names = [f"{kind}/{name}" for kind, name, _ in files]
+    decoded = [_decode(content, f"{place}/{name}") for name, (*_, content) in zip(names, files, strict=True)]
+    height, width = decoded[0].shape[1:]
+    for name, pixels in zip(names, decoded, strict=True):
+        if pixels.shape[1:] != (height, width):
+            sizes = f"{names[0]} has {height}×{width} pixels, {name} {pixels.shape[1]}×{pixels.shape[2]}"
+            raise ValueError(f"{place}: expected images of one size, but {sizes}")
+    images = np.empty((len(files), max(map(len, decoded)), height, width), np.uint8)
+    for image, pixels in zip(images, decoded, strict=True):
+        image[...] = pixels  # grey among coloured ones: the same in all three channels
+    return images, np.unique([kind for kind, *_ in files], return_inverse=True)[1].astype(np.int64)
+
+
 def two_views(images: np.ndarray, shift: int = 1, noise: float = 0.1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Two augmented views of every image: view[i] = images[i] moved by up to `shift` pixels + noise·N(0, 1).
 
@@ -203,6 +240,38 @@ def _view(images: np.ndarray, shift: int, noise: float, rng: np.random.Generator
         view[block] *= np.float32(noise)
         view[block] += windows[rows, corners[0, block], corners[1, block]]
     return view
+
+
+def _class_files(path: Path, split: str) -> Iterator[tuple[str, str, bytes]]:
+    """Class, name and content of every image file at CLASS/NAME below the split."""
+    if path.is_dir():
+        for file in (path / split).glob("*/*"):
+            if file.suffix.lower() in _IMAGE_SUFFIXES:
+                yield file.parent.name, file.name, file.read_bytes()
+        return
+    above = PurePosixPath(split).parts
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                name = PurePosixPath(member.name)
+                fits = len(name.parts) == len(above) + 2 and name.parts[: len(above)] == above
+                if fits and name.suffix.lower() in _IMAGE_SUFFIXES and (file := archive.extractfile(member)):
+                    yield name.parent.name, name.name, file.read()
+    except Exception as error:  # every compression has errors of its own
+        raise DamagedFileError(f"{path}: expected a folder or a sound tar archive: {error}") from error
+
+
+def _decode(content: bytes, name: str) -> np.ndarray:
+    """The pixels of an image file: (1, H, W) uint8 where it is grey, else (3, H, W)."""
+    pil = require("PIL.Image", package="pillow")
+    try:
+        with pil.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
+            if image.mode.startswith(("I", "F")):
+                raise DamagedFileError(f"{name}: expected 8 bits per channel, got an image of mode {image.mode}")
+            pixels = np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
+    except (OSError, SyntaxError) as error:  # which is what pillow raises for files that are not sound
+        raise DamagedFileError(f"{name}: {error}") from error
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
 def _find_idx(folder: Path, stem: str) -> Path:
