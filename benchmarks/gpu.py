@@ -176,6 +176,20 @@ def gated_loop(x, x_aug, weights):
     return torch.stack(out)
 
 
+def product_literal(x, x_aug, weights, v):
+    """A(w) v of ReLU and uniform α for all nodes, four matrix products."""
+    gates = [view @ weights.T > 0 for view in (x, x_aug)]
+    a, a_aug = ((view @ v.T) * gate for view, gate in zip((x, x_aug), gates, strict=True))
+    n, delta = len(x), a - a_aug
+    z, z_aug = (2 * n * (a - a.mean(0)) - n * delta) * gates[0], n * delta * gates[1]
+    return (z.T @ x + z_aug.T @ x_aug) / (2 * n * n)
+
+
+def products_made(inputs, sizes):
+    layer = acl.GatedCovariance(inputs["x"], inputs["x_aug"], inputs["weights"])
+    return lambda: layer.matmul(inputs["v"])
+
+
 def outer_loop(x, omega):
     return torch.stack([(x * w[:, None]).T @ x for w in omega.T])
 
@@ -310,6 +324,22 @@ CASES = (
         providers=(
             *ours(lambda i, s: lambda: acl.gated_cov(i["x"], i["x_aug"], i["weights"])),
             peer("torch loop", lambda i, s: lambda: gated_loop(i["x"], i["x_aug"], i["weights"])),
+        ),
+        most=1e-4,  # a gate at 0 may open in double alone
+    ),
+    Case(
+        name="GatedCovariance, a product of every node",
+        sizes={"K": 256, "N": 50000, "d": 256},
+        tiny={"K": 3, "N": 200, "d": 20},
+        make=lambda s: {**views(s), "weights": normal(3, s["K"], s["d"]), "v": normal(4, s["K"], s["d"])},
+        truth=exactly(
+            lambda i, s: lambda: torch.einsum("kij,kj->ki", gated_loop(i["x"], i["x_aug"], i["weights"]), i["v"])
+        ),
+        operations=lambda s: 8.0 * s["K"] * s["N"] * s["d"],
+        bytes=lambda s: 4.0 * (2 * s["N"] * s["d"] + 3 * s["K"] * s["d"]),
+        providers=(
+            *ours(products_made),
+            peer("torch", lambda i, s: lambda: product_literal(i["x"], i["x_aug"], i["weights"], i["v"])),
         ),
         most=1e-4,  # a gate at 0 may open in double alone
     ),
