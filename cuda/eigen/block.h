@@ -75,11 +75,11 @@ class BlockOps {
  public:
   __device__ explicit BlockOps(const Block& block) : block_(block) {}
 
-  /// h = Q w; returns ‖w‖². A warp takes four rows at a time, w itself is the last one.
+  /// h = Q w; returns ‖w‖². A warp takes four rows at a time, w itself is the last one. What the call before wrote has
+  /// been read: a `subtract`, which ends behind two barriers, comes after every `project`.
   [[gnu::noinline]] __device__ double project(const T* q, index_t ld, index_t rows, const T* w, double* h) const {
     constexpr int together = 4;
     double& square = block_.shared().square;
-    __syncthreads();
     for (int first = together * Block::warp(); first <= rows; first += together * Block::warps()) {
       double sum[together] = {};
       const T* row[together];
