@@ -242,6 +242,22 @@ __global__ void project(const float* q, index_t ld, index_t rows, const float* w
   square[threadIdx.x] = alphacl::cuda::BlockOps<float>(block).project(q, ld, rows, w, h);
 }
 
+__global__ void negate(double* s, index_t count, double* out) {
+  const alphacl::cuda::Block block(simt::shared<alphacl::cuda::BlockShared>());
+  alphacl::cuda::BlockOps<float>(block).negate(s, count);
+  out[threadIdx.x] = s[(threadIdx.x + 37) % count];
+}
+
+// What another thread has negated is there when the function returns.
+void test_negate() {
+  const Array<double> s(50), out(64);
+  for (std::size_t j = 0; j < s.size(); ++j) s[j] = static_cast<double>(j);
+  testing::launch(negate, 1, 64, sizeof(alphacl::cuda::BlockShared), s.data(), index_t{50}, out.data());
+  bool right = true;
+  for (std::size_t t = 0; t < out.size(); ++t) right = right && out[t] == -static_cast<double>((t + 37) % 50);
+  expect(right, "negated numbers");
+}
+
 // Bases of sizes around those that warps take together, two warps; exact.
 void test_project() {
   const index_t ld = 64, most = 17;
@@ -268,6 +284,7 @@ int main() {
   test_tridiagonal();
   test_peak();
   test_project();
+  test_negate();
   for (const index_t d : {1, 2, 3, 33, 65, 129}) test_planted<float>(d, 1e-5, true, "float, Lanczos");
   for (const index_t d : {1, 2, 3, 33, 65, 129, 257}) test_planted<double>(d, 1e-10, true, "double, Lanczos");
   for (const index_t d : {2, 33}) {
