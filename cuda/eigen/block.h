@@ -76,7 +76,7 @@ class BlockOps {
   __device__ explicit BlockOps(const Block& block) : block_(block) {}
 
   /// h = Q w; returns ‖w‖². A warp takes four rows at a time, w itself is the last one. What the call before wrote has
-  /// been read: a `subtract`, which ends behind two barriers, comes after every `project`.
+  /// been read: a `subtract`, which has two barriers, comes after every `project`.
   [[gnu::noinline]] __device__ double project(const T* q, index_t ld, index_t rows, const T* w, double* h) const {
     constexpr int together = 4;
     double& square = block_.shared().square;
