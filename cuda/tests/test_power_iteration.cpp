@@ -160,7 +160,7 @@ void test_rounds() {
   const index_t count = 5, d = 33, two = 2 * (d * 64 * 8 + 35 * 64 * 8 + 3 * 64 * 8);
   const Array<double> a(count * d * d), v0(count * d);
   for (index_t b = 0; b < count; ++b) plant(spectrum(d, 0.3 + 0.1 * static_cast<double>(b)), a.data() + b * d * d);
-  for (index_t e = 0; e < count * d; ++e) v0[e] = 1 + static_cast<double>(e % 3);
+  for (index_t e = 0; e < count * d; ++e) v0[e] = 1 + static_cast<double>(e % 7);
   for (const double* const start : {static_cast<const double*>(nullptr), static_cast<const double*>(v0.data())}) {
     Found<double> together(count, d), rounds(count, d), single(count, d);
     run<double>(a, count, d, start, {{1e-9, 100, true}, 5}, together);
