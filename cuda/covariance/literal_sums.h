@@ -1,6 +1,6 @@
 // The sums over all pairs, from differences of samples, for results that the Laplacian form loses to cancellation.
 //
-// Rows of α are written out, some 2^24 entries at a time. Cost: N² (d² + d) operations beside those of α.
+// Rows of α are written out, `most_entries` at a time. Cost: N² (d² + d) operations beside those of α.
 #pragma once
 
 #include "covariance/views.h"
@@ -45,10 +45,12 @@ struct AddTo {
   __device__ void operator()(std::int64_t e) const { to[e] += from[e]; }
 };
 
+constexpr index_t most_entries = index_t{1} << 24;  // of α at a time
+
 /// Calls visit(pairs) for blocks of rows of α.
 template <class S, class F>
-void for_rows_of(const Stream& on, const Samples& x, const Importance<S>& alpha, F&& visit) {
-  const index_t block = std::clamp<index_t>((index_t{1} << 24) / x.n, 1, x.n);
+void for_rows_of(const Stream& on, const Samples& x, const Importance<S>& alpha, index_t most, F&& visit) {
+  const index_t block = std::clamp<index_t>(most / x.n, 1, x.n);
   double* const rows = on.memory.take<double>(block * x.n);
   for (index_t first = 0; first < x.n; first += block) {
     const index_t count = std::min(block, x.n - first);
@@ -59,10 +61,11 @@ void for_rows_of(const Stream& on, const Samples& x, const Importance<S>& alpha,
 
 /// sum (d × d) += Σ_ij α_ij (x_i − x_j)(x_i − x_j)ᵀ.
 template <class S>
-void add_literal_covariance(const Stream& on, const Samples& x, const Importance<S>& alpha, double* sum) {
+void add_literal_covariance(const Stream& on, const Samples& x, const Importance<S>& alpha, double* sum,
+                            index_t most = most_entries) {
   const int d = static_cast<int>(x.d);
   double* const part = on.memory.take<double>(x.d * x.d);
-  for_rows_of(on, x, alpha, [&](const PairsOfRows& pairs) {
+  for_rows_of(on, x, alpha, most, [&](const PairsOfRows& pairs) {
     gram(on, pairs, GramShape{d, d, true, gram_groups(pairs.count * x.n)}, 1, 1.0, part);
     for_each(on, "add_to", x.d * x.d, AddTo{sum, part});
   });
@@ -70,8 +73,9 @@ void add_literal_covariance(const Stream& on, const Samples& x, const Importance
 
 /// out_i = Σ_j α_ij ‖x_i − x_j‖².
 template <class S>
-void literal_spread(const Stream& on, const Samples& x, const Importance<S>& alpha, double* out) {
-  for_rows_of(on, x, alpha,
+void literal_spread(const Stream& on, const Samples& x, const Importance<S>& alpha, double* out,
+                    index_t most = most_entries) {
+  for_rows_of(on, x, alpha, most,
               [&](const PairsOfRows& pairs) { for_each(on, "spread_of_row", pairs.count, SpreadOfRow{pairs, out}); });
 }
 

@@ -75,11 +75,11 @@ class BlockOps {
  public:
   __device__ explicit BlockOps(const Block& block) : block_(block) {}
 
-  /// h = Q w; returns ‖w‖². A warp takes four rows at a time, w itself is the last one.
+  /// h = Q w; returns ‖w‖². A warp takes four rows at a time, w itself is the last one. What the call before wrote has
+  /// been read: a `subtract`, which has two barriers, comes after every `project`.
   [[gnu::noinline]] __device__ double project(const T* q, index_t ld, index_t rows, const T* w, double* h) const {
     constexpr int together = 4;
     double& square = block_.shared().square;
-    __syncthreads();
     for (int first = together * Block::warp(); first <= rows; first += together * Block::warps()) {
       double sum[together] = {};
       const T* row[together];
@@ -141,9 +141,10 @@ class BlockOps {
     __syncthreads();
   }
 
+  /// These two as `project`: what the first thread writes here, others have read before a `subtract`. It alone reads
+  /// what `put` wrote.
   [[gnu::noinline]] __device__ double tridiagonal_top(const double* alpha, const double* beta, index_t m, double guess,
                                                       double* last, double*) const {
-    __syncthreads();
     if (Block::rank() == 0) block_.shared().top = cuda::tridiagonal_top(alpha, beta, static_cast<int>(m), guess);
     __syncthreads();
     *last = block_.shared().top.last;
@@ -152,7 +153,6 @@ class BlockOps {
 
   __device__ void tridiagonal_vector(const double* alpha, const double* beta, index_t m, double top, double enough,
                                      double* s, double* scratch) const {
-    __syncthreads();
     if (Block::rank() == 0) cuda::tridiagonal_vector(alpha, beta, static_cast<int>(m), top, enough, s, scratch);
     __syncthreads();
   }

@@ -36,7 +36,7 @@ __global__ void __launch_bounds__(256)
     const bool diagonal = below == left;
     if (row0 + y < d)
       to[index_t{row0 + y} * n + column0 + x] = static_cast<S>(diagonal && x > y ? s.tile[x][y] : s.tile[y][x]);
-    if (!diagonal && column0 + y < d) to[index_t{column0 + y} * n + row0 + x] = static_cast<S>(s.tile[x][y]);
+    if (!diagonal) to[index_t{column0 + y} * n + row0 + x] = static_cast<S>(s.tile[x][y]);
   }
 }
 
@@ -62,7 +62,7 @@ class Square {
       for (index_t i = t; i < n_; i += threads) y[i] = static_cast<V>(sum(v, i, 0, d_));
     } else {
       const index_t parts = threads / n_, part = t / n_, i = t % n_;
-      s_->part[t] = part < parts ? sum(v, i, d_ * part / parts, d_ * (part + 1) / parts) : 0;
+      s_->part[t] = sum(v, i, d_ * part / parts, d_ * (part + 1) / parts);  // 32 and 64 divide 128: no thread is left
       __syncthreads();
       double total = 0;
       for (index_t k = 0; t < n_ && k < parts; ++k) total += s_->part[k * n_ + t];

@@ -66,7 +66,7 @@ struct NormalizerRule {
     else
       part.first += other.first;
   }
-  __device__ bool update(RowState& state, int pass, const RowPart& part, int) const {
+  __device__ bool update(RowState& state, int pass, const RowPart& part) const {
     (pass == 0 ? state.shift : state.value) = part.first;
     return pass == 0;
   }
@@ -84,7 +84,7 @@ std::unique_ptr<Importance<S>> direct(const Stream& on, View<const S> f, double 
                                       Workspace& memory) {
   const PairFeatures features = features_in_double(on, f, memory);
   const PowerOf power{0.5 * p};
-  if (!normalize || f.rows == 1) return pairwise<S>(features, DirectEntries{power, tau});
+  if (!normalize) return pairwise<S>(features, DirectEntries{power, tau});
   const RowState* const rows = row_states(on, features, NormalizerRule{power, tau}, memory);
   return pairwise<S>(features, NormalizedEntries{power, tau, rows});
 }

@@ -5,7 +5,7 @@
 //     RowPart start(int pass)                          where nothing has been added
 //     void add(RowState, int pass, double t, RowPart&) adds the pair (i, j), j ≠ i, t = ½‖f_i − f_j‖²
 //     void join(int pass, RowPart&, RowPart)           adds another part of the row
-//     bool update(RowState&, int pass, RowPart, int n) whether another pass is needed
+//     bool update(RowState&, int pass, RowPart)        whether another pass is needed
 // Operations per pair and pass: 3m and those of add().
 #pragma once
 
@@ -32,12 +32,12 @@ __global__ void __launch_bounds__(256, 1) row_passes(PairFeatures f, Rule rule, 
   auto& s = simt::shared<RowShared>();
   const int tx = threadIdx.x, ty = threadIdx.y, thread = ty * pair_side + tx, i0 = blockIdx.x * pair_tile;
   if (thread < pair_tile) s.state[thread] = {0, 0};
+  __syncthreads();
   for (int pass = 0;; ++pass) {
     RowPart part[pair_each];
     for (int a = 0; a < pair_each; ++a) part[a] = rule.start(pass);
     for (int j0 = 0; j0 < f.n; j0 += pair_tile) {
       double square[pair_each][pair_each];
-      __syncthreads();  // the states are there
       pair_tile_sums<true>(f.view(), f.view(), i0, j0, s.features, square);
 #pragma unroll
       for (int a = 0; a < pair_each; ++a)
@@ -47,6 +47,7 @@ __global__ void __launch_bounds__(256, 1) row_passes(PairFeatures f, Rule rule, 
           if (i0 + row < f.n && j < f.n && i0 + row != j) rule.add(s.state[row], pass, 0.5 * square[a][b], part[a]);
         }
     }
+    __syncthreads();  // the states have been read, and `again` of the pass before
 #pragma unroll
     for (int a = 0; a < pair_each; ++a) {
       for (int k = pair_side / 2; k > 0; k /= 2) {
@@ -55,13 +56,11 @@ __global__ void __launch_bounds__(256, 1) row_passes(PairFeatures f, Rule rule, 
         rule.join(pass, part[a], other);
       }
       const int row = a * pair_side + ty;
-      __syncthreads();  // the states have been read
-      if (tx == 0) s.again[row] = i0 + row < f.n && rule.update(s.state[row], pass, part[a], f.n) ? 1 : 0;
+      if (tx == 0) s.again[row] = i0 + row < f.n && rule.update(s.state[row], pass, part[a]) ? 1 : 0;
     }
     __syncthreads();
     int again = 0;
     for (int row = 0; row < pair_tile; ++row) again |= s.again[row];
-    __syncthreads();  // they have been read
     if (again == 0) break;
   }
   if (thread < pair_tile && i0 + thread < f.n) states[i0 + thread] = s.state[thread];

@@ -43,11 +43,11 @@ struct SimplexRule {
       part.first += other.first;
     part.second += other.second;
   }
-  __device__ bool update(RowState& state, int pass, const RowPart& part, int n) const {
+  __device__ bool update(RowState& state, int pass, const RowPart& part) const {
     if (pass == 0) {
       state.shift = part.first;
       state.value = infinity();
-      return n > 1;
+      return true;
     }
     const double before = state.value;
     state.value = (tau + part.first) / part.second;

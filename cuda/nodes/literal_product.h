@@ -49,12 +49,12 @@ void product_of_differences(const Stream& on, const CentredViews& views, const I
   double* const row_sum = on.memory.take<double>(n);
   double* const along_views = on.memory.take<double>(n);
   double* const part = on.memory.take<double>(d);
-  double* const along = on.memory.take<double>(std::clamp<index_t>((index_t{1} << 24) / n, 1, n) * n);
+  double* const along = on.memory.take<double>(std::clamp<index_t>(most_entries / n, 1, n) * n);
   alpha.sums(on, row_sum, nullptr);
   for_each(on, "row_dots", n, RowDots{views.delta, v, d, along_views});
   gram(on, ViewsAlong{views, row_sum, along_views}, GramShape{1, static_cast<int>(d), false, gram_groups(n)}, 1, 1.0,
        out);
-  for_rows_of(on, views.x, alpha, [&](const PairsOfRows& pairs) {
+  for_rows_of(on, views.x, alpha, most_entries, [&](const PairsOfRows& pairs) {
     for_each(on, "pair_along", pairs.count * n, PairAlong{pairs, v, along});
     gram(on, DifferencesAlong{pairs, along}, shape, 1, 1.0, part);
     for_each(on, "add_to", d, AddTo{out, part});

@@ -15,15 +15,13 @@ namespace {
 struct SideTerms {
   const double *at, *weight;
 
-  // A sample without partners has the logarithm −inf: no pair to weigh.
+  // A sample without partners, or with scores of −inf alone, has the logarithm −inf: its slopes are 0 from any offset.
   __device__ void of(index_t i, index_t n, PairForm form, double& offset, double& a) const {
     const bool there = at != nullptr && i < n;
     offset = there ? at[i] : 0.0;
     a = there ? weight[i] : 0.0;
     if (form != PairForm::exponential) return;
-    const bool empty = offset == -HUGE_VAL;
-    a = empty ? 0.0 : a;
-    offset = empty ? 0.0 : -offset;
+    offset = offset == -HUGE_VAL ? 0.0 : -offset;
   }
 };
 

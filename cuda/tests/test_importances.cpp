@@ -1,6 +1,7 @@
 // Importances whose entries are made pair by pair against double loops, at sizes around those of tiles.
 #include "importances/importance.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -12,6 +13,7 @@
 namespace {
 
 using alphacl::index_t;
+using alphacl::PairForm;
 using alphacl::View;
 using alphacl::cuda::Importance;
 using alphacl::cuda::PairEntry;
@@ -21,8 +23,10 @@ using alphacl::cuda::RowPart;
 using alphacl::cuda::RowState;
 using alphacl::cuda::Stream;
 using testing::Array;
+using testing::close;
 using testing::expect;
 using testing::Memory;
+using testing::next;
 using Real = long double;
 
 // α_ij = t + (3i + 5j) mod 11 − 4: not symmetric, and exact. `diagonal` is added to α_ii.
@@ -112,7 +116,7 @@ struct CeilingRule {
     part.first += other.first;
     part.second += other.second;
   }
-  __device__ bool update(RowState& state, int, const RowPart& part, int) const {
+  __device__ bool update(RowState& state, int, const RowPart& part) const {
     state.shift = part.first;
     if (part.second == 0 || state.value == 100) return false;
     state.value += 1;
@@ -145,24 +149,6 @@ void test_row_passes() {
     }
   }
   expect(right, "rows that need different numbers of passes");
-}
-
-// Between −1 and 1, the same on every machine.
-double next(std::uint64_t& seed) {
-  seed = seed * 6364136223846793005u + 1442695040888963407u;
-  return static_cast<double>(seed >> 11) * 0x1p-52 - 1;
-}
-
-// ‖ours − truth‖ ≤ tol ‖truth‖; rows of `width` numbers lie `stride` apart.
-template <class T>
-bool close(const Array<T>& ours, index_t width, index_t stride, const std::vector<Real>& truth, Real tol) {
-  Real off = 0, size = 0;
-  for (std::size_t e = 0; e < truth.size(); ++e) {
-    const Real mine = ours[e / width * stride + e % width];
-    off += (mine - truth[e]) * (mine - truth[e]);
-    size += truth[e] * truth[e];
-  }
-  return off <= tol * tol * size;
 }
 
 // All that α does, against its entries.
@@ -221,6 +207,23 @@ Real level(std::vector<Real> t, Real tau) {
   return mu;
 }
 
+// ψ'.
+Real slope(PairForm form, Real x) {
+  const Real e = expl(-std::fabs(x)), logistic = x < 0 ? e / (1 + e) : 1 / (1 + e);
+  switch (form) {
+    case PairForm::hinge:
+      return x > 0 ? 1 : 0;
+    case PairForm::logistic:
+      return e / ((1 + e) * (1 + e));
+    case PairForm::softplus:
+      return logistic;
+    case PairForm::square:
+      return std::max(x, 0.0L);
+    default:
+      return expl(x);
+  }
+}
+
 template <class S>
 void test_kinds(index_t n, index_t m, double tau) {
   Memory memory;
@@ -266,6 +269,16 @@ void test_kinds(index_t n, index_t m, double tau) {
   fill([&](index_t i, index_t j) { return i == j ? 0.0L : std::fmax(mu[i] - t[i * n + j], 0.0L) / tau; }, false);
   check<S>(on, *alphacl::cuda::square_regularized<S>(on, features, tau, memory), alpha, "square regularized");
 
+  const Array<double> offset(n), weight(n);
+  for (index_t i = 0; i < n; ++i) offset[i] = next(seed), weight[i] = next(seed);
+  for (const PairForm form :
+       {PairForm::hinge, PairForm::logistic, PairForm::softplus, PairForm::square, PairForm::exponential}) {
+    fill([&](index_t i, index_t j) { return i == j ? 0 : weight[i] * slope(form, offset[i] - 0.75L * t[i * n + j]); },
+         false);
+    check<S>(on, *alphacl::cuda::pair<S>(on, features, 0.75, form, offset.data(), weight.data(), memory), alpha,
+             "pair");
+  }
+
   fill([&](index_t i, index_t j) { return Real{f[i * (m + 2)]} + (j == i ? 3 : 0) + f[j] / Real{8}; }, false);
   const Array<S> stored(n * (n + 3));
   for (index_t i = 0; i < n; ++i)
@@ -287,26 +300,42 @@ void test_kinds(index_t n, index_t m, double tau) {
   check<S>(on, *alphacl::cuda::low_rank<S>(features), alpha, "low rank");
 }
 
-// Entries of a sample that is not finite are NaN, its own included, and no others.
-void test_not_finite() {
+// Entries of a sample that is not finite, or too far for a double, are NaN, its own included where it is not finite.
+// Where rows are divided by their sums or projected, one such entry makes the others NaN.
+void test_not_finite(double value, const char* what) {
   Memory memory;
   const Stream on{nullptr, memory};
   const index_t n = 65, m = 3;
-  const Array<float> f(n * m), all(n * n);
-  fill_with_integers(f, 6);
-  f[n * m - 1] = std::numeric_limits<float>::infinity();
-  bool right = true;
-  for (const bool diagonal : {true, false}) {
-    const auto alpha = diagonal ? alphacl::cuda::gaussian<float>(on, {f.data(), n, m, m}, 9.0, memory)
-                                : alphacl::cuda::direct<float>(on, {f.data(), n, m, m}, 2.0, 9.0, false, memory);
-    alpha->to_dense(on, {all.data(), n, n, n});
+  const Array<double> f(n * m), all(n * n), one(n), three(n);
+  const Array<float> numbers(n * m);
+  fill_with_integers(numbers, 6);
+  for (std::size_t e = 0; e < f.size(); ++e) f[e] = numbers[e];
+  f[n * m - 1] = value;
+  for (index_t i = 0; i < n; ++i) one[i] = 1, three[i] = 3;
+  const View<const double> features{f.data(), n, m, m};
+  const bool finite = std::isfinite(value);
+  const auto holds = [&](const Importance<double>& alpha, double diagonal, bool rows) {
+    alpha.to_dense(on, {all.data(), n, n, n});
     testing::finish();
+    bool right = true;
     for (index_t i = 0; i < n; ++i)
-      for (index_t j = 0; j < n; ++j)
-        right = right && std::isnan(all[i * n + j]) == (i == n - 1 || j == n - 1) &&
-                (i != j || i == n - 1 || all[i * n + j] == (diagonal ? 1 : 0));
+      for (index_t j = 0; j < n; ++j) {
+        const bool wild = (i == n - 1 || j == n - 1) && !(finite && i == j), nan = wild || (rows && i != j);
+        right = right && std::isnan(all[i * n + j]) == nan && (i != j || nan || all[i * n + j] == diagonal);
+      }
+    return right;
+  };
+  bool right = holds(*alphacl::cuda::square_regularized<double>(on, features, 9.0, memory), 0, true);
+  if (!finite) {
+    right = holds(*alphacl::cuda::gaussian<double>(on, features, 9.0, memory), 1, false) && right;
+    right = holds(*alphacl::cuda::direct<double>(on, features, 2.0, 9.0, false, memory), 0, false) && right;
+    right = holds(*alphacl::cuda::direct<double>(on, features, 3.0, 9.0, true, memory), 0, true) && right;
+    for (const PairForm form : {PairForm::hinge, PairForm::square, PairForm::softplus})
+      right =
+          holds(*alphacl::cuda::pair<double>(on, features, 1.0, form, three.data(), one.data(), memory), 0, false) &&
+          right;
   }
-  expect(right, "a sample that is not finite");
+  expect(right, what);
 }
 
 }  // namespace
@@ -318,6 +347,7 @@ int main() {
   test_kinds<double>(2, 3, 0.5);
   test_kinds<double>(65, 5, 0.3);
   test_kinds<float>(65, 1, 0.02);  // without shifts the sum of the last row would underflow
-  test_not_finite();
+  test_not_finite(std::numeric_limits<double>::infinity(), "a sample that is not finite");
+  test_not_finite(1e200, "a sample too far away");
   return testing::failures;
 }

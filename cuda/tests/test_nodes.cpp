@@ -207,7 +207,7 @@ void test_climb() {
   const Activation h{Activation::Kind::relu, 0};
   const auto shared = alphacl::cuda::uniform<double>(data.n, false);
   const auto layer = alphacl::cuda::layer_of<double>(on, data.view(data.x), data.view(data.x_aug), h, {shared.get()});
-  alphacl::cuda::Climb<double> climb(on, layer, data.view(data.w), {1e-6, false});
+  alphacl::cuda::Climb<double> climb(on, layer, data.view(data.w), {1e-3, false});
   for (int step = 0; step < 60 && climb.step(on) > 0; ++step) testing::finish();
   climb.finish(on);
   const Data<double> ended(data.n, data.d, data.nodes);

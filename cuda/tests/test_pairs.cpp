@@ -16,13 +16,8 @@ using alphacl::View;
 using testing::Array;
 using testing::expect;
 using testing::Memory;
+using testing::next;
 using Real = long double;
-
-// Between −1 and 1, the same on every machine.
-double next(std::uint64_t& seed) {
-  seed = seed * 6364136223846793005u + 1442695040888963407u;
-  return static_cast<double>(seed >> 11) * 0x1p-52 - 1;
-}
 
 enum class Way { within, halves, distances, distances_halves, two_sets, no_diagonal };
 constexpr Way ways[] = {Way::within,           Way::halves,   Way::distances,
@@ -187,8 +182,8 @@ struct Problem {
 
 template <class S>
 void test_sizes(const char* log_sums, const char* sums, const char* far) {
-  constexpr index_t sizes[][3] = {{1, 1, 1},    {2, 31, 2},   {31, 2, 5},   {33, 64, 17},
-                                  {64, 65, 64}, {65, 63, 66}, {129, 130, 3}};
+  constexpr index_t sizes[][3] = {{1, 1, 1},    {2, 31, 2},   {31, 2, 5},    {33, 64, 17},
+                                  {64, 65, 64}, {65, 63, 66}, {129, 130, 3}, {66, 130, 0}};
   bool right[3] = {true, true, true};
   for (const Way way : ways)
     for (const auto& size : sizes) {
@@ -210,9 +205,52 @@ void test_sizes(const char* log_sums, const char* sums, const char* far) {
   expect(right[2], far);
 }
 
+// The log-sums of one set and their gradient, for weights of 1.
+struct OneSet {
+  Problem<double> p;
+  double scale = 0;
+
+  OneSet(index_t n, Way way) : p(n, n, 3, way, 0) {
+    for (index_t i = 0; i < n; ++i) p.a[i] = 1;
+  }
+  void run() {
+    Memory memory;
+    const alphacl::cuda::Stream on{nullptr, memory};
+    alphacl::cuda::pair_log_sums<double>(on, p.pairs, p.rows.data(), nullptr);
+    alphacl::cuda::pair_log_sums_gradient<double>(on, p.pairs, p.rows.data(), nullptr, p.a.data(), nullptr,
+                                                  p.left_gradient(), p.right_gradient(), p.of_scale.data());
+    scale = alphacl::cuda::read_back(on, p.of_scale.data());
+  }
+  bool gradient_is_finite() const {
+    bool finite = true;
+    for (index_t e = 0; e < p.n * p.m; ++e) finite = finite && std::isfinite(p.to_left[e / p.m * (p.m + 1) + e % p.m]);
+    return finite;
+  }
+};
+
+void test_extremes() {
+  OneSet alone(1, Way::within);
+  alone.run();
+  expect(alone.p.rows[0] == -HUGE_VAL && alone.gradient_is_finite() && alone.scale == 0, "a sample without a pair");
+  alone.p.left[0] = NAN;
+  alone.run();
+  expect(std::isnan(alone.p.rows[0]) && std::isnan(alone.scale), "NaN of a pair that is left out comes out");
+
+  OneSet product(65, Way::within);  // its product with itself is infinite, and left out
+  product.p.left[64 * 6] = 1e200;
+  product.run();
+  expect(std::isfinite(product.scale) && product.gradient_is_finite(), "a score that overflows, and is left out");
+  OneSet distance(65, Way::distances);
+  distance.p.left[64 * 6] = 1e200;
+  distance.run();
+  expect(distance.p.rows[64] == -HUGE_VAL && std::isfinite(distance.p.rows[0]) && distance.gradient_is_finite(),
+         "scores of minus infinity");
+}
+
 }  // namespace
 
 int main() {
+  test_extremes();
   test_sizes<float>("log-sums of float features", "sums of float features", "a float sample far away");
   test_sizes<double>("log-sums of double features", "sums of double features", "a double sample far away");
   return testing::failures;

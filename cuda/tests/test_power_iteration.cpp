@@ -1,12 +1,13 @@
 // power_iteration of kernels: matrices whose eigenvalues are known, both methods, every size of a block.
 #include "eigen/power_iteration.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <limits>
 #include <vector>
 
-#include "eigen/tridiagonal.h"
+#include "eigen/block.h"
 #include "tests/testing.h"
 
 namespace {
@@ -159,7 +160,7 @@ void test_rounds() {
   const index_t count = 5, d = 33, two = 2 * (d * 64 * 8 + 35 * 64 * 8 + 3 * 64 * 8);
   const Array<double> a(count * d * d), v0(count * d);
   for (index_t b = 0; b < count; ++b) plant(spectrum(d, 0.3 + 0.1 * static_cast<double>(b)), a.data() + b * d * d);
-  for (index_t e = 0; e < count * d; ++e) v0[e] = 1 + static_cast<double>(e % 3);
+  for (index_t e = 0; e < count * d; ++e) v0[e] = 1 + static_cast<double>(e % 7);
   for (const double* const start : {static_cast<const double*>(nullptr), static_cast<const double*>(v0.data())}) {
     Found<double> together(count, d), rounds(count, d), single(count, d);
     run<double>(a, count, d, start, {{1e-9, 100, true}, 5}, together);
@@ -211,10 +212,79 @@ void test_tridiagonal() {
   expect(vectors, "its eigenvector");
 }
 
+__global__ void find_peak(const double* values, double* peaks, index_t* places) {
+  const alphacl::cuda::Block block(simt::shared<alphacl::cuda::BlockShared>());
+  const alphacl::Peak found = block.peak({values[threadIdx.x], static_cast<index_t>(threadIdx.x)});
+  peaks[threadIdx.x] = found.value;
+  places[threadIdx.x] = found.at;
+}
+
+// In every lane of three warps: of two entries of the largest magnitude the first, in all threads.
+void test_peak() {
+  constexpr unsigned threads = 96;
+  const Array<double> values(threads), peaks(threads);
+  const Array<index_t> places(threads);
+  bool right = true;
+  for (unsigned one = 0; one < threads; ++one) {
+    const unsigned other = (one * 37 + 11) % threads, first = std::min(one, other);
+    for (unsigned t = 0; t < threads; ++t) values[t] = t % 7;
+    values[one] = -9;
+    values[other] = 9;
+    testing::launch(find_peak, 1, threads, sizeof(alphacl::cuda::BlockShared), values.data(), peaks.data(),
+                    places.data());
+    for (unsigned t = 0; t < threads; ++t) right = right && peaks[t] == values[first] && places[t] == first;
+  }
+  expect(right, "the first of the largest entries");
+}
+
+__global__ void project(const float* q, index_t ld, index_t rows, const float* w, double* h, double* square) {
+  const alphacl::cuda::Block block(simt::shared<alphacl::cuda::BlockShared>());
+  square[threadIdx.x] = alphacl::cuda::BlockOps<float>(block).project(q, ld, rows, w, h);
+}
+
+__global__ void negate(double* s, index_t count, double* out) {
+  const alphacl::cuda::Block block(simt::shared<alphacl::cuda::BlockShared>());
+  alphacl::cuda::BlockOps<float>(block).negate(s, count);
+  out[threadIdx.x] = s[(threadIdx.x + 37) % count];
+}
+
+// What another thread has negated is there when the function returns.
+void test_negate() {
+  const Array<double> s(50), out(64);
+  for (std::size_t j = 0; j < s.size(); ++j) s[j] = static_cast<double>(j);
+  testing::launch(negate, 1, 64, sizeof(alphacl::cuda::BlockShared), s.data(), index_t{50}, out.data());
+  bool right = true;
+  for (std::size_t t = 0; t < out.size(); ++t) right = right && out[t] == -static_cast<double>((t + 37) % 50);
+  expect(right, "negated numbers");
+}
+
+// Bases of sizes around those that warps take together, two warps; exact.
+void test_project() {
+  const index_t ld = 64, most = 17;
+  const Array<float> q(most * ld), w(ld);
+  fill_with_integers(q, 20);
+  fill_with_integers(w, 21);
+  bool right = true;
+  for (const index_t rows : {0, 1, 3, 4, 5, 7, 8, 9, 16, 17}) {
+    const Array<double> h(most), square(64);
+    testing::launch(project, 1, 64, sizeof(alphacl::cuda::BlockShared), q.data(), ld, rows, w.data(), h.data(),
+                    square.data());
+    for (index_t r = 0; r <= rows; ++r) {
+      double sum = 0;
+      for (index_t j = 0; j < ld; ++j) sum += double{w[j]} * double{r < rows ? q[r * ld + j] : w[j]};
+      for (index_t t = 0; t < 64; ++t) right = right && (r < rows ? h[r] : square[t]) == sum;
+    }
+  }
+  expect(right, "a vector along a basis, and its length");
+}
+
 }  // namespace
 
 int main() {
   test_tridiagonal();
+  test_peak();
+  test_project();
+  test_negate();
   for (const index_t d : {1, 2, 3, 33, 65, 129}) test_planted<float>(d, 1e-5, true, "float, Lanczos");
   for (const index_t d : {1, 2, 3, 33, 65, 129, 257}) test_planted<double>(d, 1e-10, true, "double, Lanczos");
   for (const index_t d : {2, 33}) {

@@ -29,7 +29,8 @@ class Array {
  public:
   explicit Array(std::size_t size) : size_(size) {
 #ifdef __CUDACC__
-    if (cudaMallocManaged(&data_, size * sizeof(T)) != cudaSuccess) std::abort();
+    // Nothing is an array too, of which the driver makes none.
+    if (cudaMallocManaged(&data_, std::max<std::size_t>(size, 1) * sizeof(T)) != cudaSuccess) std::abort();
 #else
     data_ = static_cast<T*>(std::malloc(size * sizeof(T)));
     if (data_ == nullptr) std::abort();
@@ -77,6 +78,26 @@ inline void fill_with_integers(const Array<float>& array, std::uint32_t seed) {
     seed = seed * 1664525u + 1013904223u;
     array[i] = static_cast<float>(static_cast<int>(seed >> 26) - 32);
   }
+}
+
+/// Between −1 and 1, the same on every machine.
+inline double next(std::uint64_t& seed) {
+  seed = seed * 6364136223846793005u + 1442695040888963407u;
+  return static_cast<double>(seed >> 11) * 0x1p-52 - 1;
+}
+
+/// ‖ours − truth‖ ≤ tol ‖truth‖; rows of `width` numbers lie `stride` apart.
+template <class T>
+bool close(const Array<T>& ours, alphacl::index_t width, alphacl::index_t stride, const std::vector<long double>& truth,
+           long double tol) {
+  long double off = 0, size = 0;
+  for (std::size_t e = 0; e < truth.size(); ++e) {
+    const alphacl::index_t at = static_cast<alphacl::index_t>(e);
+    const long double mine = ours[static_cast<std::size_t>(at / width * stride + at % width)];
+    off += (mine - truth[e]) * (mine - truth[e]);
+    size += truth[e] * truth[e];
+  }
+  return off <= tol * tol * size;
 }
 
 /// A launch to its end.
