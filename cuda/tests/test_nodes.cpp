@@ -204,7 +204,7 @@ void test_climb() {
   const Data<double> data(40, 4, 3);
   Memory memory;
   const alphacl::cuda::Stream on{nullptr, memory};
-  const Activation h{Activation::Kind::relu, 0};
+  const Activation h{Activation::Kind::linear, 0};  // no gate that a node could stop at
   const auto shared = alphacl::cuda::uniform<double>(data.n, false);
   const auto layer = alphacl::cuda::layer_of<double>(on, data.view(data.x), data.view(data.x_aug), h, {shared.get()});
   alphacl::cuda::Climb<double> climb(on, layer, data.view(data.w), {1e-3, false});
