@@ -207,7 +207,7 @@ void test_climb() {
   const Activation h{Activation::Kind::linear, 0};  // no gate that a node could stop at
   const auto shared = alphacl::cuda::uniform<double>(data.n, false);
   const auto layer = alphacl::cuda::layer_of<double>(on, data.view(data.x), data.view(data.x_aug), h, {shared.get()});
-  alphacl::cuda::Climb<double> climb(on, layer, data.view(data.w), {1e-3, false});
+  alphacl::cuda::Climb<double> climb(on, layer, data.view(data.w), {1e-2, false});
   for (int step = 0; step < 60 && climb.step(on) > 0; ++step) testing::finish();
   climb.finish(on);
   const Data<double> ended(data.n, data.d, data.nodes);
