@@ -3,6 +3,9 @@
 ALPHACL_FAST_BACKEND=emulated pytest tests/test_cuda.py     # a build with ALPHACL_CUDA=emulated
 """
 
+import copy
+import importlib
+import pickle
 import subprocess
 import sys
 import warnings
@@ -295,6 +298,77 @@ def test_torch_cuda_gated_covariance(activation, name, dtype):
     one = layer.with_weights(there(w[1:2]))
     assert torch.equal(one.matmul(there(v[1:2])), products[1:2])
     assert torch.equal(layer.matmul(there(v)), products)
+
+
+def test_torch_cuda_more_nodes_than_a_block_holds():
+    """A node has the bits that it has alone, wherever it stands: blocks of 256 nodes, the last one shorter."""
+    x, x_aug = map(there, two_views(5, 3, np.float64))
+    w, v = np.random.default_rng(11).standard_normal((2, 300, 3))
+    layer = acl.GatedCovariance(x, x_aug, there(w), alpha=acl.NodeGaussian(0.5))
+    products = layer.matmul(there(v))
+    for k in (0, 255, 256, 299):
+        alone = layer.with_weights(there(w[k : k + 1])).matmul(there(v[k : k + 1]))
+        assert torch.equal(products[k : k + 1], alone)
+
+
+def test_torch_cuda_weights_and_alpha_weights_in_one_buffer():
+    """Both begin at one address, with rows of other strides."""
+    x, x_aug, _, given, _ = layer_of(33, 5, np.float64, "relu", "node")
+    buffer = torch.randn(6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(3)).to(DEVICE)
+    w, at = buffer[::2], buffer[:3]
+    found = acl.GatedCovariance(there(x), there(x_aug), w, alpha=given, alpha_weights=at).matmul(w)
+    expected = acl.GatedCovariance(there(x), there(x_aug), w.clone(), alpha=given, alpha_weights=at.clone()).matmul(w)
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("activation", ["linear", "relu"])
+def test_torch_cuda_importance_of_other_inputs(activation):
+    """α of the outputs of x0; what is added to all of a linear layer's inputs changes nothing."""
+    x, x_aug, w, _, _ = layer_of(33, 5, np.float64, "relu", "node")
+    x0 = np.random.default_rng(4).standard_normal(x.shape)
+    truth = reference.gated_cov(x, x_aug, w, activation=activation, alpha=acl.NodeGaussian(0.5, x0))
+    given = acl.NodeGaussian(0.5, there(x0 + 1e8 if activation == "linear" else x0))
+    layer = acl.GatedCovariance(*map(there, (x, x_aug, w)), activation=activation, alpha=given)
+    products = np.einsum("kij,kj->ki", truth, w)
+    close = 1e-7 if activation == "linear" else 1e-13  # x0 itself is rounded at 1e8
+    np.testing.assert_allclose(host(layer.matmul(there(w))), products, rtol=0, atol=close * np.abs(products).max())
+
+
+def test_torch_cuda_copies_and_scipy_operators():
+    x, x_aug, w, _, truth = layer_of(33, 5, np.float64, "relu", "none")
+    layer = acl.GatedCovariance(*map(there, (x, x_aug, w)))
+    v = there(w)
+    for again in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert torch.equal(again @ v, layer @ v)
+    np.testing.assert_allclose(layer.as_linear_operator(1) @ np.eye(5), truth[1], rtol=0, atol=1e-13)
+
+
+def test_torch_cuda_refuses_what_does_not_fit_an_operator():
+    """The compiled class itself, as a stranger calls it."""
+    x = there(two_views(5, 3, np.float64)[0])
+    module = importlib.import_module("alphacl_fast._cuda")
+    layer = module.GatedOperator_f64(x, x, x, "relu", 0.0, module.uniform_f64(5, False))
+    out, wide = torch.empty_like(x), there(np.zeros((5, 4)))
+    for v, active, text in (
+        (x, np.array([0, 1, 2, 3, 5]), "active: expected rising indices below 5, got 5"),
+        (x, np.array([0, 1, 1, 3, 4]), "active: expected rising indices below 5, got 1"),
+        (x, np.arange(4), r"active: expected shape \(5,\)"),
+        (wide, np.arange(5), r"v: expected shape \(any, 3\)"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            layer.matmul(v, active, out)
+    with pytest.raises(ValueError, match=r"weights: expected shape \(any, 3\)"):
+        layer.with_weights(wide)
+    with pytest.raises(TypeError):
+        module.GatedOperator_f64.with_weights(object(), x)
+    with pytest.raises(ValueError, match="alpha: expected 5 samples"):
+        module.GatedOperator_f64(x, x, x, "relu", 0.0, module.uniform_f64(4, False))
+    empty = there(np.zeros((5, 0)))
+    none = module.GatedOperator_f64(empty, empty, empty, "relu", 0.0, module.uniform_f64(5, False))
+    values, done = torch.empty_like(x[:, 0].contiguous()), torch.empty(5, dtype=torch.bool, device=DEVICE)
+    none.top_eigenvalue_apart(empty, values.clone(), 1e-8, 10, 0, values, done)
+    assert bool(done.all())
+    assert bool((values == -np.inf).all())
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -16,6 +16,7 @@ import time
 import numpy as np
 import alphacl_fast as acl
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background may have been told to ignore it
 rng = np.random.default_rng(5)
 normal = lambda *shape: rng.standard_normal(shape, dtype=np.float32)
 x = normal(700, 5)
@@ -160,6 +161,7 @@ import time
 import numpy as np
 import alphacl_fast as acl
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 x = np.random.default_rng(8).standard_normal((12_000, 8))
 compute = lambda: acl.contrastive_cov(x, x[::-1], acl.Gaussian(x, 4.0))
 expected = compute()

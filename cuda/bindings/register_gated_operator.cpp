@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <mutex>
+#include <tuple>
 
 #include "bindings/eigenpair_tensors.h"
 #include "bindings/layer_tensors.h"
@@ -13,22 +14,19 @@
 namespace alphacl::cuda::bindings {
 namespace {
 
-// A layer and what it has computed of its data. The importance must live as long (KeepAlpha).
-using KeepAlpha = py::keep_alive<1, 7>;
-
+// A layer and what it has computed of its data.
 template <class S>
 struct HeldLayer {
-  std::vector<py::object> read;  // the tensors that it goes on reading
-  py::object device;
+  std::vector<py::object> read;  // the tensors and the importance that it goes on reading
   TorchMemory memory;
   Layer<S> layer;
 
-  HeldLayer(LayerTensors<S>& given, std::vector<py::object> tensors, const Activation& h,
+  HeldLayer(LayerTensors<S>& given, std::vector<py::object> objects, const Activation& h,
             const NodeImportance<S>& alpha)
-      : read(std::move(tensors)),
-        device(given.first.device),
-        memory(device),
-        layer(layer_of(Stream{given.on.stream().handle, memory}, given.x, given.x_aug, h, alpha)) {}
+      : read(std::move(objects)),
+        memory(given.first.device),
+        layer(layer_of(given.on.stream(), memory, given.x, given.x_aug, h, alpha)) {}
+  const py::object& device() const { return memory.device(); }
 };
 
 // Copied: the core uses these numbers as indices, and Python could change the array meanwhile.
@@ -54,11 +52,9 @@ class OperatorObject {
       : layer_(std::move(layer)),
         weights_(weights),
         alpha_weights_(alpha_weights),
-        operator_(layer_->layer, view<S>("weights", Tensor("weights", weights), any, layer_->layer.features()),
-                  compared(weights, alpha_weights)) {}
+        operator_(made(*layer_, weights, alpha_weights)) {}
 
   std::unique_ptr<OperatorObject> with_weights(const py::object& weights) const {
-    CurrentStream(layer_->device).check("weights", Tensor("weights", weights).device);
     return std::make_unique<OperatorObject>(layer_, weights, alpha_weights_);
   }
   void matmul(const py::object& v, const py::array_t<std::int64_t>& active, const py::object& out) const {
@@ -66,14 +62,14 @@ class OperatorObject {
     const View<const S> vectors = view<S>("v", from, any, operator_.size());
     const std::vector<int> which = rising_indices("active", active, vectors.rows, operator_.count());
     const View<S> result = mutable_view<S>("out", to, vectors.rows, vectors.cols);
-    CurrentStream on(layer_->device);
+    CurrentStream on(layer_->device());
     on.check("v", from.device);
     on.check("out", to.device);
     if (vectors.cols > 0) operator_.matmul(on.stream(), which, vectors, result);
   }
   void iterate(const EigenpairTensors& given, const PowerOptions& options) const {
     if (operator_.size() == 0) refuse("features", "at least 1", "0");
-    CurrentStream on(layer_->device);
+    CurrentStream on(layer_->device());
     given.check(on);
     const index_t count = operator_.count(), d = operator_.size();
     power_iteration<S>(on.stream(), operator_, given.starts<S>(count, d), options, given.results<S>(count, d));
@@ -82,7 +78,7 @@ class OperatorObject {
              const py::object& eigenvalue, const py::object& converged) const {
     const Tensor vectors("apart", apart), least("sizes", sizes), values("eigenvalue", eigenvalue),
         done("converged", converged);
-    CurrentStream on(layer_->device);
+    CurrentStream on(layer_->device());
     on.check("apart", vectors.device);
     on.check("sizes", least.device);
     on.check("eigenvalue", values.device);
@@ -94,11 +90,15 @@ class OperatorObject {
   }
 
  private:
-  View<const S> compared(const py::object& weights, const py::object& alpha_weights) const {
-    const auto given = optional_tensor("alpha_weights", alpha_weights);
-    if (!given) return {nullptr, 0, 0, 0};
-    CurrentStream(layer_->device).check("alpha_weights", given->device);
-    return view<S>("alpha_weights", *given, Tensor("weights", weights).shape.at(0), layer_->layer.features());
+  static GatedOperator<S> made(const HeldLayer<S>& layer, const py::object& weights, const py::object& alpha_weights) {
+    CurrentStream on(layer.device());
+    const Tensor nodes("weights", weights);
+    on.check("weights", nodes.device);
+    const View<const S> w = view<S>("weights", nodes, any, layer.layer.features());
+    const auto compared = optional_tensor("alpha_weights", alpha_weights);
+    if (!compared) return {layer.layer, w, {nullptr, 0, 0, 0}};
+    on.check("alpha_weights", compared->device);
+    return {layer.layer, w, view<S>("alpha_weights", *compared, w.rows, w.cols)};
   }
 
   std::shared_ptr<const HeldLayer<S>> layer_;
@@ -111,7 +111,8 @@ std::shared_ptr<const HeldLayer<S>> shared_layer(const py::object& x, const py::
                                                  const py::object& weights, const Activation& h,
                                                  const ImportanceObject<S>& alpha) {
   LayerTensors<S> given(x, x_aug, weights);
-  return std::make_shared<HeldLayer<S>>(given, std::vector<py::object>{x, x_aug}, h, given.shared(alpha));
+  return std::make_shared<HeldLayer<S>>(given, std::vector<py::object>{x, x_aug, py::cast(&alpha)}, h,
+                                        given.shared(alpha));
 }
 
 template <class S>
@@ -131,7 +132,7 @@ void register_operator(py::module_& m, const char* name) {
                                                weights, py::none());
            }),
            py::arg("x"), py::arg("x_aug"), py::arg("weights"), py::arg("activation"), py::arg("parameter"),
-           py::arg("alpha"), KeepAlpha())
+           py::arg("alpha"))
       .def(py::init([](const py::object& x, const py::object& x_aug, const py::object& weights, const std::string& h,
                        double parameter, const py::object& x0, double tau, double, const py::object& alpha_weights) {
              return std::make_unique<Operator>(own_layer<S>(x, x_aug, weights, activation(h, parameter), x0, tau),
@@ -141,7 +142,7 @@ void register_operator(py::module_& m, const char* name) {
            py::arg("x0"), py::arg("tau"), py::arg("tol"), py::arg("alpha_weights") = py::none())
       .def(
           "with_weights", [](const Operator& a, const py::object& weights) { return a.with_weights(weights); },
-          py::arg("weights"), py::keep_alive<0, 1>())
+          py::arg("weights"))
       .def("matmul", &Operator::matmul, py::arg("v"), py::arg("active").noconvert(), py::arg("out"))
       .def(
           "power_iteration",
@@ -170,22 +171,23 @@ class ClimbObject {
  public:
   ClimbObject(std::shared_ptr<const HeldLayer<S>> layer, const py::object& weights, bool frozen, double tol)
       : layer_(std::move(layer)) {
-    check_positive("tol", tol);
     if (layer_->layer.features() == 0) refuse("features", "at least 1", "0");
     const View<const S> starts = view<S>("weights", Tensor("weights", weights), any, layer_->layer.features());
     nodes_ = starts.rows;
-    CurrentStream on(layer_->device);
+    if (nodes_ > most_nodes)
+      refuse("weights", "at most " + std::to_string(most_nodes) + " nodes", std::to_string(nodes_));
+    CurrentStream on(layer_->device());
     climb_ = std::make_unique<Climb<S>>(on.stream(), layer_->layer, starts, ClimbOptions{tol, frozen});
   }
 
   index_t step() {
     const auto lock = alone();
-    CurrentStream on(layer_->device);
+    CurrentStream on(layer_->device());
     return climb_->step(on.stream());
   }
   void finish() {
     const auto lock = alone();
-    CurrentStream on(layer_->device);
+    CurrentStream on(layer_->device());
     climb_->finish(on.stream());
   }
   void write(const py::object& weights, const py::object& eigenvalue, const py::object& residual,
@@ -196,23 +198,31 @@ class ClimbObject {
     Buffer<std::int64_t> counts(nodes_);
     Buffer<bool> done(nodes_);
     climb_->write({vectors.data(), values.data(), residuals.data(), energies.data(), counts.data(), done.data()});
-    CurrentStream on(layer_->device);
-    give(on, "weights", weights, {nodes_, d}, vectors);
-    give(on, "eigenvalue", eigenvalue, {nodes_}, values);
-    give(on, "residual", residual, {nodes_}, residuals);
-    give(on, "energy", energy, {nodes_}, energies);
-    give(on, "steps", steps, {nodes_}, counts);
-    give(on, "converged", converged, {nodes_}, done);
+    CurrentStream on(layer_->device());
+    // All are checked before the first is written.
+    const auto to = std::make_tuple(
+        place<S>(on, "weights", weights, {nodes_, d}), place<S>(on, "eigenvalue", eigenvalue, {nodes_}),
+        place<S>(on, "residual", residual, {nodes_}), place<S>(on, "energy", energy, {nodes_}),
+        place<std::int64_t>(on, "steps", steps, {nodes_}), place<bool>(on, "converged", converged, {nodes_}));
+    give(on, vectors, std::get<0>(to));
+    give(on, values, std::get<1>(to));
+    give(on, residuals, std::get<2>(to));
+    give(on, energies, std::get<3>(to));
+    give(on, counts, std::get<4>(to));
+    give(on, done, std::get<5>(to));
   }
 
  private:
   template <class T>
-  static void give(CurrentStream& on, const char* name, const py::object& t, std::initializer_list<index_t> shape,
-                   const Buffer<T>& from) {
+  static T* place(const CurrentStream& on, const char* name, const py::object& t,
+                  std::initializer_list<index_t> shape) {
     const Tensor to(name, t);
-    T* const place = entries<T>(name, to, shape);
     on.check(name, to.device);
-    copy_to_device(on.stream(), from.data(), static_cast<std::size_t>(from.size()) * sizeof(T), place);
+    return entries<T>(name, to, shape);
+  }
+  template <class T>
+  static void give(CurrentStream& on, const Buffer<T>& from, T* to) {
+    copy_to_device(on.stream(), from.data(), static_cast<std::size_t>(from.size()) * sizeof(T), to);
   }
   // No waiting: the other caller may be this very thread, in a signal handler.
   std::unique_lock<std::mutex> alone() {
@@ -220,6 +230,8 @@ class ClimbObject {
     if (!lock) throw std::runtime_error("Climb: expected one caller at a time");
     return lock;
   }
+
+  static constexpr index_t most_nodes = 65535;  // rows of blocks of a launch; find_local_maxima takes far fewer
 
   std::shared_ptr<const HeldLayer<S>> layer_;
   index_t nodes_ = 0;
@@ -233,13 +245,15 @@ void register_climb(py::module_& m, const char* name) {
   py::class_<Object>(m, name)
       .def(py::init([](const py::object& x, const py::object& x_aug, const py::object& weights, const std::string& h,
                        double parameter, const ImportanceObject<S>& alpha, bool frozen, double tol) {
+             check_positive("tol", tol);
              return std::make_unique<Object>(shared_layer(x, x_aug, weights, activation(h, parameter), alpha), weights,
                                              frozen, tol);
            }),
            py::arg("x"), py::arg("x_aug"), py::arg("weights"), py::arg("activation"), py::arg("parameter"),
-           py::arg("alpha"), py::arg("frozen"), py::arg("tol"), KeepAlpha())
+           py::arg("alpha"), py::arg("frozen"), py::arg("tol"))
       .def(py::init([](const py::object& x, const py::object& x_aug, const py::object& weights, const std::string& h,
                        double parameter, const py::object& x0, double tau, double, bool frozen, double tol) {
+             check_positive("tol", tol);
              return std::make_unique<Object>(own_layer<S>(x, x_aug, weights, activation(h, parameter), x0, tau),
                                              weights, frozen, tol);
            }),

@@ -138,8 +138,11 @@ void CurrentStream::check(const char* name, const py::object& device) const {
 }
 
 void TorchMemory::wait(const std::function<void()>& wait_for_stream) {
-  const py::gil_scoped_release released;
-  wait_for_stream();
+  {
+    const py::gil_scoped_release released;
+    wait_for_stream();
+  }
+  if (PyErr_CheckSignals() != 0) throw py::error_already_set();  // Ctrl-C between two waits
 }
 
 void* TorchMemory::bytes(std::size_t count) {

@@ -285,7 +285,7 @@ template <class S>
 void top_eigenvalue_apart(const Stream& on, const ProductsOfMany& a, View<const S> apart, const S* sizes,
                           const PowerOptions& options, S* eigenvalue, bool* converged) {
   if (a.count() == 0) return;
-  if (a.size() == 1) return for_each(on, "nothing", a.count(), Nothing<S>{eigenvalue, converged});
+  if (a.size() <= 1) return for_each(on, "nothing", a.count(), Nothing<S>{eigenvalue, converged});
   const AllMatrices all = matrices_of(on, a);
   for_each(on, "copy_rows", a.count() * a.size(), CopyRows<S>{apart, all.found});
   run_apart<S>(on, a, all, sizes, options);

@@ -46,7 +46,7 @@ class ClimbPass {
     const index_t count = static_cast<index_t>(ids.size()), d = features();
     const Stream on = stream_.next_pass();
     const double* const w = rows_of(on, ids, weights);
-    const NodeVectors block{count, w, w, frozen_ ? rows_of(on, ids, at_.data()) : w};
+    const NodeVectors block{count, w, w, frozen_ ? compared(on, ids, w) : w};
     const NodeRows rows = node_rows(on, layer_, block);
     double* const numbers = on.memory.take<double>(count * (d + 2));
     double *const product = numbers + 2 * count, *const lost = numbers + count;
@@ -64,7 +64,7 @@ class ClimbPass {
     const index_t count = static_cast<index_t>(ids.size());
     const Stream on = stream_.next_pass();
     const double* const trial = on_device(on, w, count * features());
-    const NodeRows rows = node_rows(on, layer_, {count, trial, trial, rows_of(on, ids, at_.data())});
+    const NodeRows rows = node_rows(on, layer_, {count, trial, trial, compared(on, ids, trial)});
     double* const forms = on.memory.take<double>(count);
     quadratic_forms(on, layer_, rows, forms);
     Buffer<double> found(count);
@@ -91,6 +91,10 @@ class ClimbPass {
   }
 
  private:
+  // The weights whose outputs enter α; any where it is shared.
+  const double* compared(const Stream& on, const std::vector<index_t>& ids, const double* any) const {
+    return layer_.alpha.shared == nullptr ? rows_of(on, ids, at_.data()) : any;
+  }
   // The rows `ids` of an array of the host, on the device.
   const double* rows_of(const Stream& on, const std::vector<index_t>& ids, const double* of) const {
     const index_t d = features(), count = static_cast<index_t>(ids.size());

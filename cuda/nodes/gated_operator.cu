@@ -42,9 +42,13 @@ struct Lost {
   index_t d;
   double* out;
   __device__ void operator()(std::int64_t k) const {
-    double square = 0;
-    for (index_t e = k * d; e < (k + 1) * d; ++e) square = fma(product[e], product[e], square);
-    out[k] = minuend[k] / sqrt(square);
+    double largest = 0, square = 0;
+    for (index_t e = k * d; e < (k + 1) * d; ++e) largest = fmax(largest, fabs(product[e]));
+    for (index_t e = k * d; largest > 0 && e < (k + 1) * d; ++e) {
+      const double share = product[e] / largest;  // its square is in the range of a double
+      square = fma(share, share, square);
+    }
+    out[k] = minuend[k] / (largest * sqrt(square));
   }
 };
 
@@ -98,7 +102,7 @@ void GatedOperator<S>::multiply(const Stream& given, const std::vector<int>& act
     const int* const where = on_device(on, rows.data() + first, nodes);
     const double* const weights = gathered(on, weights_, which, nodes);
     const double* const vectors = gathered(on, View<const double>{v, 0, d, d}, where, nodes);
-    const double* const compared = compared_.data == weights_.data ? weights : gathered(on, compared_, which, nodes);
+    const double* const compared = compared_.data == nullptr ? weights : gathered(on, compared_, which, nodes);
     const NodeVectors block{nodes, weights, vectors, compared};
     const NodeRows pass = node_rows(on, layer_, block);
     double* const product = on.memory.take<double>(nodes * d);

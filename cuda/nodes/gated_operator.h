@@ -8,16 +8,17 @@
 
 namespace alphacl::cuda {
 
-/// The matrices A(w_k) of K nodes, as alphacl::GatedOperator, computed in double: six matrix products of N × d × K and
-/// the importance of K columns, or N² exponentials for the own Gaussian of each node. Products that lose their digits
-/// are taken from the differences of all pairs, where these are few. Memory: 24 N d bytes for the data, and 9 arrays of
-/// N × nodes in double, 64 MiB each unless 16 nodes take more. The weights are the caller's.
+/// The matrices A(w_k) of K nodes, as alphacl::GatedOperator, computed in double: seven matrix products of N × d × K
+/// (eight where the own importance compares other outputs) and the importance of K columns, or N² exponentials for the
+/// own Gaussian of each node. Products that lose their digits
+/// are taken from the differences of all pairs, where these are few. Memory: 24 N d bytes for the data, eight arrays of
+/// N × nodes in double, 64 MiB each unless 16 nodes take more, and for differences of pairs 256 MiB and 24 N d bytes.
+/// The weights are the caller's.
 template <class S>
 class GatedOperator final : public ProductsOfMany {
  public:
-  /// What the layer computes of its data lies in the memory of `on`.
   GatedOperator(const Layer<S>& layer, View<const S> weights, View<const S> alpha_weights)
-      : layer_(layer), weights_(weights), compared_(alpha_weights.data == nullptr ? weights : alpha_weights) {}
+      : layer_(layer), weights_(weights), compared_(alpha_weights) {}
 
   index_t count() const override { return weights_.rows; }
   index_t size() const override { return layer_.features(); }
@@ -31,7 +32,7 @@ class GatedOperator final : public ProductsOfMany {
                 double* out) const;
 
   Layer<S> layer_;
-  View<const S> weights_, compared_;
+  View<const S> weights_, compared_;  // compared_: data null where the outputs are those of the weights
 };
 
 /// How many nodes a pass over N samples takes at a time.

@@ -56,37 +56,65 @@ struct RowSizes {
   }
 };
 
+template <class S>
+struct CentredRows {
+  View<const S> x;
+  const double* centre;
+  double* out;
+  __device__ void operator()(std::int64_t e) const {
+    out[e] = static_cast<double>(x.data[e / x.cols * x.stride + e % x.cols]) - centre[e % x.cols];
+  }
+};
+
+template <class S>
+const double* row_sizes(const Stream& on, Workspace& memory, const Importance<S>& alpha) {
+  const index_t n = alpha.size();
+  double* const size = memory.take<double>(n);
+  double* const numbers = on.memory.take<double>(5 * n);
+  double *const r = numbers, *const c = r + n, *const probe = c + n, *const l = probe + n, *const again = l + n;
+  alpha.sums(on, r, c);
+  for_each(on, "random_column", n, RandomColumn{probe});
+  alpha.laplacian(on, Samples{n, 1, probe, probe}, l, again);
+  for_each(on, "row_sizes", n, RowSizes{r, c, probe, l, size});
+  return size;
+}
+
+template <class S>
+const double* centred_inputs(const Stream& on, Workspace& memory, View<const S> x0) {
+  double* const centre = on.memory.take<double>(x0.cols);
+  double* const rows = memory.take<double>(x0.rows * x0.cols);
+  for_each(on, "rough_median", x0.cols, RoughMedian<S>{x0, centre});
+  for_each(on, "centred_rows", x0.rows * x0.cols, CentredRows<S>{x0, centre, rows});
+  return rows;
+}
+
 }  // namespace
 
 template <class S>
-Layer<S> layer_of(const Stream& on, View<const S> x, View<const S> x_aug, const Activation& h,
+Layer<S> layer_of(const Stream& on, Workspace& memory, View<const S> x, View<const S> x_aug, const Activation& h,
                   const NodeImportance<S>& alpha) {
   const index_t n = x.rows, d = x.cols;
-  double* const centre = on.memory.take<double>(d);
-  double* const rows = on.memory.take<double>(3 * n * d);
-  double* const squares = on.memory.take<double>(3 * n);
+  const NodeGate gate = gate_of(h);
+  double* const centre = memory.take<double>(d);
+  double* const rows = memory.take<double>(3 * n * d);
+  double* const squares = memory.take<double>(3 * n);
   for_each(on, "rough_median", d, RoughMedian<S>{x, centre});
   for_each(on, "layer_rows", n * d, LayerRowsOf<S>{x, x_aug, centre, rows, rows + n * d, rows + 2 * n * d});
   for (int k = 0; k < 3; ++k) for_each(on, "squared_lengths", n, SquaredLengths{rows + k * n * d, d, squares + k * n});
-  Layer<S> layer{
-      x,          x_aug,  gate_of(h),
-      h.degree(), alpha,  {n, d, centre, rows, rows + n * d, rows + 2 * n * d, squares, squares + n, squares + 2 * n},
-      nullptr,    nullptr};
-  if (alpha.shared == nullptr) return layer;
-  double* const numbers = on.memory.take<double>(5 * n);
-  double *const r = numbers, *const c = r + n, *const probe = c + n, *const l = probe + n, *const size = l + n;
-  alpha.shared->sums(on, r, c);
-  for_each(on, "random_column", n, RandomColumn{probe});
-  alpha.shared->laplacian(on, Samples{n, 1, probe, probe}, l, size);
-  for_each(on, "row_sizes", n, RowSizes{r, c, probe, l, size});
-  layer.row_sum = r;
-  layer.row_size = size;
+  Layer<S> layer{x,       x_aug,
+                 gate,    h.degree(),
+                 alpha,   {n, d, centre, rows, rows + n * d, rows + 2 * n * d, squares, squares + n, squares + 2 * n},
+                 nullptr, nullptr};
+  if (alpha.shared != nullptr)
+    layer.row_size = row_sizes(on, memory, *alpha.shared);
+  else if (gate.constant())
+    layer.own_inputs = alpha.x0.data == nullptr ? rows : centred_inputs(on, memory, alpha.x0);
   return layer;
 }
 
-template Layer<float> layer_of<float>(const Stream&, View<const float>, View<const float>, const Activation&,
-                                      const NodeImportance<float>&);
-template Layer<double> layer_of<double>(const Stream&, View<const double>, View<const double>, const Activation&,
-                                        const NodeImportance<double>&);
+template Layer<float> layer_of<float>(const Stream&, Workspace&, View<const float>, View<const float>,
+                                      const Activation&, const NodeImportance<float>&);
+template Layer<double> layer_of<double>(const Stream&, Workspace&, View<const double>, View<const double>,
+                                        const Activation&, const NodeImportance<double>&);
 
 }  // namespace alphacl::cuda

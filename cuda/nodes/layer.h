@@ -22,18 +22,20 @@ struct Layer {
   double degree;
   NodeImportance<S> alpha;
   LayerRows rows;
-  // Of a shared importance, else null: r, and the size of a row of α + αᵀ, which is D or, where entries of both signs
-  // make D small, the root of its summed squares.
-  const double *row_sum, *row_size;
+  // Of a shared importance, else null: the size of a row of α + αᵀ, which is D or, where entries of both signs make D
+  // small, the root of its summed squares.
+  const double* row_size;
+  // x0 without a vector near most samples, N × d; null where gates differ, and with them what an offset does.
+  const double* own_inputs;
 
   index_t samples() const { return x.rows; }
   index_t features() const { return x.cols; }
   double scale() const { return 1 / (2.0 * static_cast<double>(x.rows) * static_cast<double>(x.rows)); }
 };
 
-/// What the layer computes of its data lies in the memory of `on`, which must live as long.
+/// What the layer computes of its data lies in `memory`, which must live as long.
 template <class S>
-Layer<S> layer_of(const Stream& on, View<const S> x, View<const S> x_aug, const Activation& h,
+Layer<S> layer_of(const Stream& on, Workspace& memory, View<const S> x, View<const S> x_aug, const Activation& h,
                   const NodeImportance<S>& alpha);
 
 }  // namespace alphacl::cuda

@@ -1,41 +1,14 @@
-// The Gaussian importances of many nodes, each in the node's own outputs: their Laplacians, all pairs of a node.
+// The Gaussian importances of many nodes, each in the node's own outputs: their Laplacians.
 #pragma once
 
-#include "formulas/exponential.h"
-#include "runtime/launch.h"
+#include "runtime/stream.h"
 
 namespace alphacl::cuda {
 
-struct NodeGaussianShared {
-  double output[256], a[256];
-};
-
-/// Column k of the arrays (N × K) belongs to node k. r_i = Σ_j α_ij and t_i = 2 Σ_j α_ij (a_i − a_j),
-/// α_ij = exp(−(o_i − o_j)²/(2τ)). A block takes 256 samples of a node, a thread one of them, and meets all N in order.
-/// N² exponentials a node, some 40 operations in double each; bytes: 16 N for each 256 samples, through L2.
-inline __global__ void __launch_bounds__(256)
-    node_gaussian(const double* outputs, const double* a, int n, int nodes, double tau, double* r, double* t) {
-  auto& s = simt::shared<NodeGaussianShared>();
-  const int node = blockIdx.y, thread = threadIdx.x, i = blockIdx.x * 256 + thread;
-  const auto at = [&](int sample) { return static_cast<std::size_t>(sample) * nodes + node; };
-  const double own = i < n ? outputs[at(i)] : 0, value = i < n ? a[at(i)] : 0;
-  double sum = 0, moved = 0;
-  for (int first = 0; first < n; first += 256) {
-    __syncthreads();  // the samples before have been read
-    const int j = first + thread;
-    s.output[thread] = j < n ? outputs[at(j)] : 0;
-    s.a[thread] = j < n ? a[at(j)] : 0;
-    __syncthreads();
-    const int count = n - first < 256 ? n - first : 256;
-    for (int k = 0; k < count; ++k) {
-      const double apart = own - s.output[k], entry = exp_value(-0.5 * (apart * apart) / tau);
-      sum += entry;
-      moved = fma(entry, value - s.a[k], moved);
-    }
-  }
-  if (i >= n) return;
-  r[at(i)] = sum;
-  t[at(i)] = 2 * moved;
-}
+/// Column k of the arrays (N × K, K at most 65 535) belongs to node k. r_i = Σ_j α_ij and t_i = 2 Σ_j α_ij (a_i − a_j),
+/// α_ij = exp(−(o_i − o_j)²/(2τ)). N² exponentials a node, some 40 operations in double each; bytes: 16 N for each 256
+/// samples, through L2.
+void node_gaussian(const Stream& on, const double* outputs, const double* a, index_t n, index_t nodes, double tau,
+                   double* r, double* t);
 
 }  // namespace alphacl::cuda

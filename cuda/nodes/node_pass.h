@@ -77,14 +77,20 @@ struct OutputOf {
   __device__ void operator()(std::int64_t e) const { u[e] = u[e] * gate_value(gate, u[e]) / degree; }
 };
 
+// Half an open gate for each view.
 struct IsOpen {
   const double *gates, *gates_aug;
   index_t nodes;
-  double open;
   __device__ double operator()(int i, int k) const {
     const index_t e = i * nodes + k;
-    return (gates[e] == open ? 0.5 : 0.0) + (gates_aug[e] == open ? 0.5 : 0.0);
+    return (gates[e] == 1 ? 0.5 : 0.0) + (gates_aug[e] == 1 ? 0.5 : 0.0);
   }
+};
+
+struct Fill {
+  double value;
+  double* out;
+  __device__ void operator()(std::int64_t e) const { out[e] = value; }
 };
 
 // ρ of a node: the gate that seven eighths have, else 0, which keeps the closed gates of a ReLU closed.
@@ -161,12 +167,14 @@ struct MinuendTerm {
   }
 };
 
-struct CentreTerm {
+// Written down before they are summed: within the Gram kernel their pointers would spill.
+struct CentreTerms {
   NodeRows rows;
-  __device__ double operator()(int i, int k) const {
-    const index_t e = i * rows.nodes + k;
+  double* out;
+  __device__ void operator()(std::int64_t e) const {
+    const index_t i = e / rows.nodes, k = e % rows.nodes;
     const double gate = rows.gates[e], moved = rows.r_of(i, k) * rows.delta[e];
-    return (gate - rows.reference[k]) * rows.t[e] - (gate - rows.gates_aug[e]) * moved;
+    out[e] = (gate - rows.reference[k]) * rows.t[e] - (gate - rows.gates_aug[e]) * moved;
   }
 };
 
@@ -184,8 +192,9 @@ struct BackRows {
     return first + part == 1 ? -gate * moved : -(gate - pass.gates_aug[e]) * moved;
   }
   __device__ double right(int part, int i, int b) const {
-    const double* const of[] = {layer.centred, layer.difference, layer.centred_aug};
-    return of[first + part][i * layer.d + b];
+    const int which = first + part;
+    const double* const of = which == 0 ? layer.centred : which == 1 ? layer.difference : layer.centred_aug;
+    return of[i * layer.d + b];
   }
 };
 
@@ -233,12 +242,10 @@ template <class S>
 double* own_outputs(const Stream& on, const Layer<S>& layer, const NodeVectors& nodes) {
   const index_t n = layer.samples(), d = layer.features();
   double* const outputs = on.memory.take<double>(n * nodes.count);
-  if (layer.alpha.x0.data != nullptr)
-    project(on, layer.alpha.x0, nodes.compared, nodes.count, outputs);
-  else if (layer.gate.constant())
-    project(on, View<const double>{layer.rows.centred, n, d, d}, nodes.compared, nodes.count, outputs);
+  if (layer.own_inputs != nullptr)
+    project(on, View<const double>{layer.own_inputs, n, d, d}, nodes.compared, nodes.count, outputs);
   else
-    project(on, layer.x, nodes.compared, nodes.count, outputs);
+    project(on, layer.alpha.x0.data != nullptr ? layer.alpha.x0 : layer.x, nodes.compared, nodes.count, outputs);
   for_each(on, "output_of", n * nodes.count, OutputOf{layer.gate, layer.degree, outputs});
   return outputs;
 }
@@ -250,10 +257,14 @@ void gate_nodes(const Stream& on, const Layer<S>& layer, const NodeVectors& node
   double* const gates = on.memory.take<double>(2 * size);
   double* const numbers = on.memory.take<double>(3 * count);
   double *const reference = numbers, *const along = numbers + count, *const share = along + count;
-  project(on, layer.x, nodes.weights, count, gates);
-  project(on, layer.x_aug, nodes.weights, count, gates + size);
-  for_each(on, "gate_of_output", 2 * size, GateOfOutput{layer.gate, gates});
-  sum_samples(on, IsOpen{gates, gates + size, count, 1.0}, n, count, 1.0 / static_cast<double>(n), share);
+  if (layer.gate.constant()) {
+    for_each(on, "fill", 2 * size, Fill{1, gates});
+  } else {
+    project(on, layer.x, nodes.weights, count, gates);
+    project(on, layer.x_aug, nodes.weights, count, gates + size);
+    for_each(on, "gate_of_output", 2 * size, GateOfOutput{layer.gate, gates});
+    sum_samples(on, IsOpen{gates, gates + size, count}, n, count, 1.0 / static_cast<double>(n), share);
+  }
   for_each(on, "row_dots", count, RowDots{nodes.weights, layer.rows.centre, d, along});
   for_each(on, "reference_gate", count, ReferenceGate{layer.gate, share, along, reference});
   for_each(on, "row_dots", count, RowDots{nodes.vectors, layer.rows.centre, d, along});
@@ -265,7 +276,7 @@ void gate_nodes(const Stream& on, const Layer<S>& layer, const NodeVectors& node
   rows.reference = reference;
 }
 
-/// Gates and Laplacians of a block of nodes. Memory: 8 arrays of N × nodes in double.
+/// Gates and Laplacians of a block of nodes. Memory: seven arrays of N × nodes in double.
 template <class S>
 NodeRows node_rows(const Stream& on, const Layer<S>& layer, const NodeVectors& nodes) {
   const index_t n = layer.samples(), count = nodes.count, size = n * count;
@@ -285,9 +296,7 @@ NodeRows node_rows(const Stream& on, const Layer<S>& layer, const NodeVectors& n
   }
   const double* const outputs = own_outputs(on, layer, nodes);
   double* const r = on.memory.take<double>(size);
-  launch(on, "node_gaussian", node_gaussian,
-         dim3(static_cast<unsigned>(ceil_div(n, 256)), static_cast<unsigned>(count)), dim3(256),
-         sizeof(NodeGaussianShared), outputs, a, static_cast<int>(n), static_cast<int>(count), layer.alpha.tau, r, t);
+  node_gaussian(on, outputs, a, n, count, layer.alpha.tau, r, t);
   rows.r = r;
   return rows;
 }
@@ -298,7 +307,7 @@ void quadratic_forms(const Stream& on, const Layer<S>& layer, const NodeRows& ro
   sum_samples(on, QuadraticTerm{rows}, rows.n, rows.nodes, layer.scale(), out);
 }
 
-/// out (nodes × d) = A(w) v.
+/// out (nodes × d) = A(w) v. Memory: one more array of N × nodes.
 template <class S>
 void products(const Stream& on, const Layer<S>& layer, const NodeRows& rows, double* out) {
   const index_t count = rows.nodes, d = layer.features(), size = count * d;
@@ -306,7 +315,9 @@ void products(const Stream& on, const Layer<S>& layer, const NodeRows& rows, dou
   double* const factor = on.memory.take<double>(count);
   gram(on, BackRows{rows, layer.rows, 0},
        GramShape{static_cast<int>(count), static_cast<int>(d), false, gram_groups(rows.n)}, 3, 1.0, parts);
-  sum_samples(on, CentreTerm{rows}, rows.n, count, 1.0, factor);
+  double* const terms = on.memory.take<double>(rows.n * count);
+  for_each(on, "centre_terms", rows.n * count, CentreTerms{rows, terms});
+  sum_samples(on, EntryOf{terms, count}, rows.n, count, 1.0, factor);
   for_each(on, "add_parts", size, AddParts{parts, factor, layer.rows.centre, size, d, layer.scale(), out});
 }
 

@@ -11,7 +11,13 @@ namespace alphacl::cuda {
 
 namespace {
 
-void check(const char* what, cudaError_t error) {
+void copy(const Stream& on, const void* from, std::size_t bytes, void* to, cudaMemcpyKind kind, const char* what) {
+  const auto stream = static_cast<cudaStream_t>(on.handle);
+  cudaError_t error = cudaSuccess;
+  on.memory.wait([&] {
+    error = cudaMemcpyAsync(to, from, bytes, kind, stream);
+    if (error == cudaSuccess) error = cudaStreamSynchronize(stream);
+  });
   if (error == cudaSuccess) return;
   cudaGetLastError();  // clears the error, so that the next caller does not get it
   throw CudaError(std::string(what) + ": " + simt::error_text(error));
@@ -20,19 +26,11 @@ void check(const char* what, cudaError_t error) {
 }  // namespace
 
 void copy_to_host(const Stream& on, const void* from, std::size_t bytes, void* to) {
-  const auto stream = static_cast<cudaStream_t>(on.handle);
-  cudaError_t error = cudaSuccess;
-  on.memory.wait([&] {
-    error = cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream);
-    if (error == cudaSuccess) error = cudaStreamSynchronize(stream);
-  });
-  check("reading a result", error);
+  copy(on, from, bytes, to, cudaMemcpyDeviceToHost, "reading a result");
 }
 
-// From pageable memory: the call returns when the host's memory has been read.
 void copy_to_device(const Stream& on, const void* from, std::size_t bytes, void* to) {
-  check("copying to the GPU",
-        cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, static_cast<cudaStream_t>(on.handle)));
+  copy(on, from, bytes, to, cudaMemcpyHostToDevice, "copying to the GPU");
 }
 
 #else

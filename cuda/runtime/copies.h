@@ -1,5 +1,5 @@
-// Between the device and the host. A copy to the host waits for the stream: only where a result or a decision of the
-// host needs a number.
+// Between the device and the host. A copy waits for the stream: only where a result or a decision of the host needs a
+// number.
 #pragma once
 
 #include "runtime/stream.h"
@@ -9,7 +9,7 @@ namespace alphacl::cuda {
 /// Copies `bytes` to `to` once all that the stream has been given is done. Errors of kernels that ran meanwhile come
 /// out here, as CudaError.
 void copy_to_host(const Stream& on, const void* from, std::size_t bytes, void* to);
-/// Copies `bytes` from the host, whose memory may be changed afterwards, in the order of the stream.
+/// Copies `bytes` from the host; waits for it, since nobody promises when pageable memory has been read.
 void copy_to_device(const Stream& on, const void* from, std::size_t bytes, void* to);
 
 /// Copies `count` numbers.

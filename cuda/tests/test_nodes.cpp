@@ -95,7 +95,7 @@ void test_products(const Activation& h, double tau, const char* what) {
   const alphacl::cuda::Stream on{nullptr, memory};
   const auto shared = alphacl::cuda::uniform<S>(data.n, false);
   const NodeImportance<S> alpha{tau == 0 ? shared.get() : nullptr, tau};
-  const auto layer = alphacl::cuda::layer_of<S>(on, data.view(data.x), data.view(data.x_aug), h, alpha);
+  const auto layer = alphacl::cuda::layer_of<S>(on, memory, data.view(data.x), data.view(data.x_aug), h, alpha);
   const GatedOperator<S> a(layer, data.view(data.w), {nullptr, 0, 0, 0});
   const Array<S> out(2 * data.d);
   // The nodes 0 and 2, with the first two rows of v.
@@ -129,7 +129,7 @@ void test_cancellation() {
   for (const double tau : {0.0, 1e-6}) {
     const auto shared = alphacl::cuda::uniform<double>(data.n, false);
     const NodeImportance<double> alpha{tau == 0 ? shared.get() : nullptr, tau};
-    const auto layer = alphacl::cuda::layer_of<double>(on, data.view(data.x), data.view(data.x_aug), h, alpha);
+    const auto layer = alphacl::cuda::layer_of<double>(on, memory, data.view(data.x), data.view(data.x_aug), h, alpha);
     const GatedOperator<double> a(layer, data.view(data.w), {nullptr, 0, 0, 0});
     const Array<double> out(2 * data.d);
     a.matmul(on, {0, 1}, data.view(data.v), {out.data(), 2, data.d, data.d});
@@ -165,7 +165,8 @@ void test_eigenpairs() {
   const alphacl::cuda::Stream on{nullptr, memory};
   const Activation h{Activation::Kind::relu, 0};
   const auto shared = alphacl::cuda::uniform<double>(data.n, false);
-  const auto layer = alphacl::cuda::layer_of<double>(on, data.view(data.x), data.view(data.x_aug), h, {shared.get()});
+  const auto layer =
+      alphacl::cuda::layer_of<double>(on, memory, data.view(data.x), data.view(data.x_aug), h, {shared.get()});
   const GatedOperator<double> a(layer, data.view(data.w), {nullptr, 0, 0, 0});
   for (const bool lanczos : {true, false}) {
     const Pairs found(3, data.d);
@@ -206,7 +207,8 @@ void test_climb() {
   const alphacl::cuda::Stream on{nullptr, memory};
   const Activation h{Activation::Kind::linear, 0};  // no gate that a node could stop at
   const auto shared = alphacl::cuda::uniform<double>(data.n, false);
-  const auto layer = alphacl::cuda::layer_of<double>(on, data.view(data.x), data.view(data.x_aug), h, {shared.get()});
+  const auto layer =
+      alphacl::cuda::layer_of<double>(on, memory, data.view(data.x), data.view(data.x_aug), h, {shared.get()});
   alphacl::cuda::Climb<double> climb(on, layer, data.view(data.w), {1e-2, false});
   for (int step = 0; step < 60 && climb.step(on) > 0; ++step) testing::finish();
   climb.finish(on);

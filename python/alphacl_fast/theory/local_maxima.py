@@ -112,6 +112,7 @@ def find_local_maxima(
             climb.finish()
             bar.update(going)
             climb.write(weights[part], values[part], residuals[part], energies[part], steps[part], converged[part])
+            del climb  # and what it has computed of the data, before the next one is made
     ends = given_back(weights, a.is_torch)
     gaps = None
     if gap:
