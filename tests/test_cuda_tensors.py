@@ -104,13 +104,18 @@ assert acl.energy(far, far.clone()) == torch.inf
     )
 
 
-def test_torch_what_has_no_kernels_says_so():
+def test_torch_layers():
     _run(
         """
-for name, call in {
-    "GatedCovariance": lambda: acl.GatedCovariance(x, x_aug, w),
-    "find_local_maxima": lambda: acl.theory.find_local_maxima(x, x_aug, 2, progress=False),
-}.items():
-    refused(TypeError, name + ": has no CUDA kernels yet: copy the tensors to the CPU with .cpu()", call)
+layer, truth = acl.GatedCovariance(x, x_aug, w), reference.gated_cov(x, x_aug, w)
+close(layer.matmul(w), np.einsum("kij,kj->ki", truth, w.numpy()))
+close(layer.quadratic(w), np.einsum("ki,kij,kj->k", w.numpy(), truth, w.numpy()))
+close(layer.to_dense(), truth)
+close(acl.power_iteration(layer).eigenvalue, np.linalg.eigvalsh(truth)[:, -1])
+np.testing.assert_allclose(layer.as_linear_operator(1) @ np.ones(4), truth[1].sum(1), rtol=1e-12)
+found = acl.theory.find_local_maxima(x, x_aug, weights0=w, tol=1e-3, max_iter=5, progress=False)
+assert all(isinstance(part, torch.Tensor) for part in found)
+a = reference.gated_cov(x, x_aug, found.weights)
+close(found.eigenvalue, np.einsum("ki,kij,kj->k", found.weights.numpy(), a, found.weights.numpy()))
 """
     )

@@ -14,13 +14,10 @@ from alphacl_fast import _cpu
 
 
 class _Cuda:
-    """The module _cuda, imported when the first tensor on a GPU is met. It refuses what it does not have."""
+    """The module _cuda, imported when the first tensor on a GPU is met."""
 
     def __getattr__(self, name: str) -> Any:
-        module = importlib.import_module("alphacl_fast._cuda")
-        if not hasattr(module, name):
-            raise TypeError(f"{name}: has no CUDA kernels yet: copy the tensors to the CPU with .cpu()")
-        return getattr(module, name)
+        return getattr(importlib.import_module("alphacl_fast._cuda"), name)
 
 
 # ALPHACL_FAST_BACKEND=emulated: arrays and tensors of the CPU go through the kernels of the GPU, compiled for the CPU.
