@@ -3,7 +3,6 @@
 
 #include <memory>
 #include <mutex>
-#include <tuple>
 
 #include "bindings/eigenpair_tensors.h"
 #include "bindings/layer_tensors.h"
@@ -200,16 +199,16 @@ class ClimbObject {
     climb_->write({vectors.data(), values.data(), residuals.data(), energies.data(), counts.data(), done.data()});
     CurrentStream on(layer_->device());
     // All are checked before the first is written.
-    const auto to = std::make_tuple(
-        place<S>(on, "weights", weights, {nodes_, d}), place<S>(on, "eigenvalue", eigenvalue, {nodes_}),
-        place<S>(on, "residual", residual, {nodes_}), place<S>(on, "energy", energy, {nodes_}),
-        place<std::int64_t>(on, "steps", steps, {nodes_}), place<bool>(on, "converged", converged, {nodes_}));
-    give(on, vectors, std::get<0>(to));
-    give(on, values, std::get<1>(to));
-    give(on, residuals, std::get<2>(to));
-    give(on, energies, std::get<3>(to));
-    give(on, counts, std::get<4>(to));
-    give(on, done, std::get<5>(to));
+    const ClimbResult<S> to{
+        place<S>(on, "weights", weights, {nodes_, d}),     place<S>(on, "eigenvalue", eigenvalue, {nodes_}),
+        place<S>(on, "residual", residual, {nodes_}),      place<S>(on, "energy", energy, {nodes_}),
+        place<std::int64_t>(on, "steps", steps, {nodes_}), place<bool>(on, "converged", converged, {nodes_})};
+    give(on, vectors, to.weights);
+    give(on, values, to.eigenvalue);
+    give(on, residuals, to.residual);
+    give(on, energies, to.energy);
+    give(on, counts, to.steps);
+    give(on, done, to.converged);
   }
 
  private:

@@ -35,19 +35,23 @@ struct Centre {
   __device__ void operator()(std::int64_t e) const { centred[e] = raw[e] - mean[e % d]; }
 };
 
+/// The samples of rows that lie in `raw` (N × d), with a copy without their mean.
+inline Samples centred_samples(const Stream& on, const double* raw, index_t n, index_t d) {
+  double* const mean = on.memory.take<double>(d);
+  double* const centred = on.memory.take<double>(n * d);
+  column_sums(on, View<const double>{raw, n, d, d}, 1.0 / static_cast<double>(n), mean);
+  for_each(on, "centre", n * d, Centre{raw, mean, d, centred});
+  return {n, d, raw, centred};
+}
+
 /// gates, gates_aug: N each, h' of every sample of both views, or null for 1.
 template <class S>
 CentredViews centred_views(const Stream& on, View<const S> x, View<const S> x_aug, const double* gates = nullptr,
                            const double* gates_aug = nullptr) {
   const index_t n = x.rows, d = x.cols;
-  double* const mean = on.memory.take<double>(d);
-  double* const raw = on.memory.take<double>(3 * n * d);
-  double *const centred = raw + n * d, *const delta = centred + n * d;
+  double *const raw = on.memory.take<double>(2 * n * d), *const delta = raw + n * d;
   for_each(on, "gated_difference", n * d, GatedDifference<S>{x, x_aug, gates, gates_aug, raw, delta});
-  const GramShape row{1, static_cast<int>(d), false, gram_groups(n)};
-  gram(on, RowsAlone<double>{{raw, n, d, d}}, row, 1, 1.0 / static_cast<double>(n), mean);
-  for_each(on, "centre", n * d, Centre{raw, mean, d, centred});
-  return {{n, d, raw, centred}, delta};
+  return {centred_samples(on, raw, n, d), delta};
 }
 
 /// The Laplacian form: l_i = Σ_j (α_ij + α_ji)(x_i − x_j) and R, for the centred x.

@@ -14,6 +14,9 @@ namespace alphacl::cuda {
 
 constexpr int most_block = 512, most_warps = most_block / 32;
 
+/// The threads of a block that works on vectors of n numbers.
+inline unsigned threads_for(index_t n) { return n <= 128 ? 128 : n <= 256 ? 256 : most_block; }
+
 struct BlockShared {
   double part[most_warps];
   std::int64_t at[most_warps];

@@ -8,7 +8,7 @@
 #include "eigen/square.h"
 #include "runtime/copies.h"
 #include "runtime/reused_memory.h"
-#include "sums/elementwise.h"
+#include "sums/rows.h"
 
 namespace alphacl::cuda {
 namespace {
@@ -199,15 +199,6 @@ struct WriteApart {
 };
 
 template <class S>
-struct CopyRows {
-  View<const S> from;
-  double* to;
-  __device__ void operator()(std::int64_t e) const {
-    to[e] = static_cast<double>(from.data[e / from.cols * from.stride + e % from.cols]);
-  }
-};
-
-template <class S>
 struct Nothing {
   S* eigenvalue;
   bool* converged;
@@ -234,8 +225,6 @@ AllMatrices matrices_of(const Stream& on, const ProductsOfMany& a) {
           vectors + 3 * count * d,
           on.memory.take<int>(count)};
 }
-
-unsigned threads_for(index_t n) { return n <= 128 ? 128 : n <= 256 ? 256 : most_block; }
 
 // Multiplies and advances until no matrix goes on.
 template <class S>
@@ -287,7 +276,7 @@ void top_eigenvalue_apart(const Stream& on, const ProductsOfMany& a, View<const 
   if (a.count() == 0) return;
   if (a.size() <= 1) return for_each(on, "nothing", a.count(), Nothing<S>{eigenvalue, converged});
   const AllMatrices all = matrices_of(on, a);
-  for_each(on, "copy_rows", a.count() * a.size(), CopyRows<S>{apart, all.found});
+  copy_rows(on, apart, all.found);
   run_apart<S>(on, a, all, sizes, options);
   for_each(on, "write_apart", a.count(), WriteApart<S>{all, eigenvalue, converged});
 }

@@ -78,7 +78,6 @@ void solve_all(const Stream& on, const Matrices<S>& a, View<const S> v0, const P
   const index_t d = a.size, n = padded(d), basis = basis_of(d), rows = Iteration::rows(basis);
   const index_t bytes = d * n * index_t{sizeof(S)} + rows * n * index_t{sizeof(T)} + 3 * n * index_t{sizeof(double)};
   const index_t together = limited<index_t>(most_bytes / bytes, 1, a.count);
-  const unsigned threads = n <= 128 ? 128 : n <= 256 ? 256 : most_block;
   const index_t side = n / square_tile, tiles = side * (side + 1) / 2;
   Round<S, T> round{0,
                     d,
@@ -92,7 +91,7 @@ void solve_all(const Stream& on, const Matrices<S>& a, View<const S> v0, const P
     launch(on, "mirror", mirror<S>, dim3(count * static_cast<unsigned>(tiles)), dim3(square_tile, 8),
            sizeof(MirrorShared), a.data + round.first * a.matrix_stride, a.matrix_stride, a.row_stride,
            static_cast<int>(d), static_cast<int>(n), static_cast<unsigned>(tiles), round.squares);
-    launch(on, "solve", solve<S, T>, dim3(count), dim3(threads), sizeof(SolverShared), round, v0, options, out);
+    launch(on, "solve", solve<S, T>, dim3(count), dim3(threads_for(n)), sizeof(SolverShared), round, v0, options, out);
   }
 }
 

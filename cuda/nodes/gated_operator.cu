@@ -122,9 +122,9 @@ void GatedOperator<S>::matmul(const Stream& on, const std::vector<int>& active, 
   const index_t count = static_cast<index_t>(active.size()), d = size();
   std::vector<int> rows(active.size());
   for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int>(i);
-  const int* const list = on_device(on, rows.data(), count);
-  double* const product = on.memory.take<double>(count * d);
-  multiply(on, active, rows, gathered(on, v, list, count), product);
+  double *const vectors = on.memory.take<double>(2 * count * d), *const product = vectors + count * d;
+  copy_rows(on, v, vectors);
+  multiply(on, active, rows, vectors, product);
   for_each(on, "narrow", count * d, Narrow<S>{product, out});
 }
 

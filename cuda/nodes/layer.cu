@@ -2,7 +2,7 @@
 #include "nodes/layer.h"
 
 #include "alphacl/precision.h"
-#include "sums/row_dots.h"
+#include "sums/rows.h"
 
 namespace alphacl::cuda {
 namespace {

@@ -12,6 +12,8 @@ struct LayerRows {
   const double* centre;                              // d
   const double *centred, *centred_aug, *difference;  // N × d each: x − c, x' − c, x − x'
   const double *square, *square_aug, *square_apart;  // N each: their squared lengths
+
+  View<const double> view(const double* of) const { return {of, n, d, d}; }
 };
 
 /// A layer without its nodes. Reads the views and the importance as long as it lives.

@@ -67,9 +67,7 @@ void literal_product(const Stream& on, const Layer<S>& layer, const NodeVectors&
   const index_t n = layer.samples(), d = layer.features();
   const NodeVectors node{1, block.weights + k * d, block.vectors + k * d, block.compared + k * d};
   double* const gates = on.memory.take<double>(2 * n);
-  project(on, layer.x, node.weights, 1, gates);
-  project(on, layer.x_aug, node.weights, 1, gates + n);
-  for_each(on, "gate_of_output", 2 * n, GateOfOutput{layer.gate, gates});
+  gates_of(on, layer, node.weights, 1, gates);
   const CentredViews views = centred_views(on, layer.x, layer.x_aug, gates, gates + n);
   if (layer.alpha.shared != nullptr) {
     product_of_differences(on, views, *layer.alpha.shared, node.vectors, out);

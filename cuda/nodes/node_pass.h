@@ -13,12 +13,12 @@
 // has the digits of the difference of the views, however near these are. Arrays are N × nodes.
 #pragma once
 
+#include "covariance/views.h"
 #include "nodes/gates.h"
 #include "nodes/layer.h"
 #include "nodes/node_gaussian.h"
 #include "sums/pair_tile.h"
-#include "sums/row_dots.h"
-#include "sums/total.h"
+#include "sums/rows.h"
 
 namespace alphacl::cuda {
 
@@ -128,19 +128,6 @@ struct GateProjections {
   }
 };
 
-struct SubtractMean {
-  const double *a, *mean;
-  index_t nodes;
-  double* out;
-  __device__ void operator()(std::int64_t e) const { out[e] = a[e] - mean[e % nodes]; }
-};
-
-struct EntryOf {
-  const double* a;
-  index_t nodes;
-  __device__ double operator()(int i, int k) const { return a[i * nodes + k]; }
-};
-
 struct QuadraticTerm {
   NodeRows rows;
   __device__ double operator()(int i, int k) const {
@@ -240,14 +227,24 @@ struct NodeVectors {
 /// Outputs h(w·x0) of the nodes' own importance; a shift of a linear layer changes nothing.
 template <class S>
 double* own_outputs(const Stream& on, const Layer<S>& layer, const NodeVectors& nodes) {
-  const index_t n = layer.samples(), d = layer.features();
+  const index_t n = layer.samples();
   double* const outputs = on.memory.take<double>(n * nodes.count);
   if (layer.own_inputs != nullptr)
-    project(on, View<const double>{layer.own_inputs, n, d, d}, nodes.compared, nodes.count, outputs);
+    project(on, layer.rows.view(layer.own_inputs), nodes.compared, nodes.count, outputs);
   else
     project(on, layer.alpha.x0.data != nullptr ? layer.alpha.x0 : layer.x, nodes.compared, nodes.count, outputs);
   for_each(on, "output_of", n * nodes.count, OutputOf{layer.gate, layer.degree, outputs});
   return outputs;
+}
+
+/// gates (2 × N × nodes): h' of the first view, then of the second.
+template <class S>
+void gates_of(const Stream& on, const Layer<S>& layer, const double* weights, index_t nodes, double* gates) {
+  const index_t size = layer.samples() * nodes;
+  if (layer.gate.constant()) return for_each(on, "fill", 2 * size, Fill{1, gates});
+  project(on, layer.x, weights, nodes, gates);
+  project(on, layer.x_aug, weights, nodes, gates + size);
+  for_each(on, "gate_of_output", 2 * size, GateOfOutput{layer.gate, gates});
 }
 
 template <class S>
@@ -257,19 +254,14 @@ void gate_nodes(const Stream& on, const Layer<S>& layer, const NodeVectors& node
   double* const gates = on.memory.take<double>(2 * size);
   double* const numbers = on.memory.take<double>(3 * count);
   double *const reference = numbers, *const along = numbers + count, *const share = along + count;
-  if (layer.gate.constant()) {
-    for_each(on, "fill", 2 * size, Fill{1, gates});
-  } else {
-    project(on, layer.x, nodes.weights, count, gates);
-    project(on, layer.x_aug, nodes.weights, count, gates + size);
-    for_each(on, "gate_of_output", 2 * size, GateOfOutput{layer.gate, gates});
+  gates_of(on, layer, nodes.weights, count, gates);
+  if (layer.gate.form == NodeGate::Form::step)
     sum_samples(on, IsOpen{gates, gates + size, count}, n, count, 1.0 / static_cast<double>(n), share);
-  }
   for_each(on, "row_dots", count, RowDots{nodes.weights, layer.rows.centre, d, along});
   for_each(on, "reference_gate", count, ReferenceGate{layer.gate, share, along, reference});
   for_each(on, "row_dots", count, RowDots{nodes.vectors, layer.rows.centre, d, along});
-  project(on, View<const double>{layer.rows.centred, n, d, d}, nodes.vectors, count, a);
-  project(on, View<const double>{layer.rows.difference, n, d, d}, nodes.vectors, count, delta);
+  project(on, layer.rows.view(layer.rows.centred), nodes.vectors, count, a);
+  project(on, layer.rows.view(layer.rows.difference), nodes.vectors, count, delta);
   for_each(on, "gate_projections", size, GateProjections{gates, gates + size, reference, along, count, a, delta});
   rows.gates = gates;
   rows.gates_aug = gates + size;
@@ -285,12 +277,8 @@ NodeRows node_rows(const Stream& on, const Layer<S>& layer, const NodeVectors& n
   NodeRows rows{n, count, nullptr, nullptr, a, delta, t, nullptr, nullptr, layer.alpha.shared != nullptr};
   gate_nodes(on, layer, nodes, a, delta, rows);
   if (rows.shared) {
-    double* const centred = on.memory.take<double>(size);
-    double* const mean = on.memory.take<double>(count);
     double* const r = on.memory.take<double>(n);
-    sum_samples(on, EntryOf{a, count}, n, count, 1.0 / static_cast<double>(n), mean);
-    for_each(on, "subtract_mean", size, SubtractMean{a, mean, count, centred});
-    layer.alpha.shared->laplacian(on, Samples{n, count, a, centred}, t, r);
+    layer.alpha.shared->laplacian(on, centred_samples(on, a, n, count), t, r);
     rows.r = r;
     return rows;
   }
@@ -317,7 +305,7 @@ void products(const Stream& on, const Layer<S>& layer, const NodeRows& rows, dou
        GramShape{static_cast<int>(count), static_cast<int>(d), false, gram_groups(rows.n)}, 3, 1.0, parts);
   double* const terms = on.memory.take<double>(rows.n * count);
   for_each(on, "centre_terms", rows.n * count, CentreTerms{rows, terms});
-  sum_samples(on, EntryOf{terms, count}, rows.n, count, 1.0, factor);
+  column_sums(on, View<const double>{terms, rows.n, count, count}, 1.0, factor);
   for_each(on, "add_parts", size, AddParts{parts, factor, layer.rows.centre, size, d, layer.scale(), out});
 }
 

@@ -16,11 +16,17 @@ struct RowsAlone {
   __device__ double right(int, int row, int b) const { return static_cast<double>(x.data[row * x.stride + b]); }
 };
 
+/// out_b = scale · Σ_i x_ib.
+template <class S>
+void column_sums(const Stream& on, View<const S> x, double scale, double* out) {
+  const GramShape row{1, static_cast<int>(x.cols), false, gram_groups(x.rows)};
+  gram(on, RowsAlone<S>{x}, row, 1, scale, out);
+}
+
 /// Σ_i numbers_i, times `scale`; waits for it.
 inline double total(const Stream& on, const double* numbers, index_t count, double scale) {
   double* const sum = on.memory.take<double>(1);
-  const View<const double> column{numbers, count, 1, 1};
-  gram(on, RowsAlone<double>{column}, GramShape{1, 1, false, gram_groups(count)}, 1, scale, sum);
+  column_sums(on, View<const double>{numbers, count, 1, 1}, scale, sum);
   return read_back(on, sum);
 }
 

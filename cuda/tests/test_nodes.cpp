@@ -6,7 +6,7 @@
 
 #include "nodes/climb.h"
 #include "nodes/gated_operator.h"
-#include "tests/testing.h"
+#include "tests/eigenpairs.h"
 
 namespace {
 
@@ -16,6 +16,7 @@ using alphacl::View;
 using alphacl::cuda::GatedOperator;
 using alphacl::cuda::NodeImportance;
 using testing::Array;
+using testing::Eigenpairs;
 using testing::expect;
 using testing::Memory;
 
@@ -148,17 +149,6 @@ void test_cancellation() {
   }
 }
 
-struct Pairs {
-  Array<double> eigenvalue, eigenvector, gap, residual;
-  Array<std::int64_t> n_iter;
-  Array<bool> converged;
-  Pairs(index_t count, index_t d)
-      : eigenvalue(count), eigenvector(count * d), gap(count), residual(count), n_iter(count), converged(count) {}
-  alphacl::TopEigenpairs<double> to() const {
-    return {eigenvalue.data(), eigenvector.data(), gap.data(), residual.data(), n_iter.data(), converged.data()};
-  }
-};
-
 void test_eigenpairs() {
   const Data<double> data(40, 4, 3);
   Memory memory;
@@ -169,7 +159,7 @@ void test_eigenpairs() {
       alphacl::cuda::layer_of<double>(on, memory, data.view(data.x), data.view(data.x_aug), h, {shared.get()});
   const GatedOperator<double> a(layer, data.view(data.w), {nullptr, 0, 0, 0});
   for (const bool lanczos : {true, false}) {
-    const Pairs found(3, data.d);
+    const Eigenpairs<double> found(3, data.d);
     const double tol = lanczos ? 1e-10 : 1e-3;
     alphacl::cuda::power_iteration<double>(on, a, {nullptr, 0, 0, 0}, {{tol, 300, lanczos}, 7}, found.to());
     testing::finish();

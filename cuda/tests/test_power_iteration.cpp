@@ -8,23 +8,15 @@
 #include <vector>
 
 #include "eigen/block.h"
-#include "tests/testing.h"
+#include "tests/eigenpairs.h"
 
 namespace {
 
 using alphacl::index_t;
 using testing::Array;
+using testing::Eigenpairs;
 using testing::expect;
 using testing::Memory;
-
-template <class S>
-struct Found {
-  Array<S> eigenvalue, eigenvector, gap, residual;
-  Array<std::int64_t> n_iter;
-  Array<bool> converged;
-  Found(index_t count, index_t d)
-      : eigenvalue(count), eigenvector(count * d), gap(count), residual(count), n_iter(count), converged(count) {}
-};
 
 // The lower triangle of H D H, H = I − 2 u uᵀ with a unit u, D the eigenvalues; NaN above it.
 template <class S>
@@ -58,14 +50,11 @@ std::vector<double> spectrum(index_t d, double gap) {
 }
 
 template <class S>
-void run(const Array<S>& a, index_t count, index_t d, const S* v0, alphacl::PowerOptions options, Found<S>& found,
+void run(const Array<S>& a, index_t count, index_t d, const S* v0, alphacl::PowerOptions options, Eigenpairs<S>& found,
          index_t most_bytes = index_t{1} << 30) {
   Memory memory;
   alphacl::cuda::power_iteration<S>({nullptr, memory}, {a.data(), count, d, d * d, d}, {v0, v0 ? count : 0, d, d},
-                                    options,
-                                    {found.eigenvalue.data(), found.eigenvector.data(), found.gap.data(),
-                                     found.residual.data(), found.n_iter.data(), found.converged.data()},
-                                    most_bytes);
+                                    options, found.to(), most_bytes);
   testing::finish();
 }
 
@@ -87,7 +76,7 @@ void test_planted(index_t d, double tol, bool lanczos, const char* how) {
   const index_t count = d < 100 ? 2 : 1;
   const double gap = 0.4;
   const Array<S> a(count * d * d);
-  Found<S> found(count, d);
+  Eigenpairs<S> found(count, d);
   for (index_t b = 0; b < count; ++b) plant(spectrum(d, gap), a.data() + b * d * d);
   run<S>(a, count, d, nullptr, {{tol, 500, lanczos}, 7}, found);
   bool right = true;
@@ -111,7 +100,7 @@ void test_planted(index_t d, double tol, bool lanczos, const char* how) {
 void test_start() {
   const index_t d = 40;
   const Array<double> a(d * d), v0(d);
-  Found<double> first(1, d), again(1, d);
+  Eigenpairs<double> first(1, d), again(1, d);
   plant(spectrum(d, 0.2), a.data());
   run<double>(a, 1, d, nullptr, {{1e-8, 100, true}, 1}, first);
   for (index_t j = 0; j < d; ++j) v0[j] = std::ldexp(first.eigenvector[j], -600);
@@ -125,11 +114,11 @@ template <class S>
 void test_range(int exponent) {
   const index_t d = 33;
   const Array<S> a(2 * d * d);
-  Found<S> found(2, d);
+  Eigenpairs<S> found(2, d);
   plant(spectrum(d, 0.3), a.data());
   for (index_t e = 0; e < d * d; ++e) a[d * d + e] = std::ldexp(a[e], exponent);
   run<S>(a, 2, d, nullptr, {{1e-5, 100, true}, 5}, found);
-  Found<S> alone(1, d);
+  Eigenpairs<S> alone(1, d);
   run<S>(a, 1, d, nullptr, {{1e-5, 100, true}, 5}, alone);
   bool same = found.converged[0] && found.converged[1];
   same = same && std::fabs(std::ldexp(found.eigenvalue[1], -exponent) - found.eigenvalue[0]) < S(1e-5);
@@ -143,7 +132,7 @@ void test_not_finite() {
   const index_t d = 5;
   const double wrong[] = {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()};
   const Array<double> a(3 * d * d);
-  Found<double> found(3, d);
+  Eigenpairs<double> found(3, d);
   for (index_t b = 0; b < 3; ++b) plant(spectrum(d, 0.3), a.data() + b * d * d);
   a[3 * d + 1] = wrong[0];
   a[2 * d * d] = wrong[1];
@@ -162,7 +151,7 @@ void test_rounds() {
   for (index_t b = 0; b < count; ++b) plant(spectrum(d, 0.3 + 0.1 * static_cast<double>(b)), a.data() + b * d * d);
   for (index_t e = 0; e < count * d; ++e) v0[e] = 1 + static_cast<double>(e % 7);
   for (const double* const start : {static_cast<const double*>(nullptr), static_cast<const double*>(v0.data())}) {
-    Found<double> together(count, d), rounds(count, d), single(count, d);
+    Eigenpairs<double> together(count, d), rounds(count, d), single(count, d);
     run<double>(a, count, d, start, {{1e-9, 100, true}, 5}, together);
     run<double>(a, count, d, start, {{1e-9, 100, true}, 5}, rounds, two);
     run<double>(a, count, d, start, {{1e-9, 100, true}, 5}, single, 1);
@@ -178,7 +167,7 @@ void test_rounds() {
 void test_zeros() {
   const index_t d = 34;
   const Array<float> a(d * d);
-  Found<float> found(1, d);
+  Eigenpairs<float> found(1, d);
   for (index_t e = 0; e < d * d; ++e) a[e] = 0;
   run<float>(a, 1, d, nullptr, {{1e-5f, 100, true}, 5}, found);
   expect(found.converged[0] && found.eigenvalue[0] == 0 && found.gap[0] == 0, "a matrix of zeros");

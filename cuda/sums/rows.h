@@ -1,4 +1,4 @@
-// Inner products of rows, a thread each.
+// Rows of matrices: their inner products, a thread a row, and copies in double.
 #pragma once
 
 #include "sums/elementwise.h"
@@ -28,5 +28,20 @@ struct SquaredLengths {
     out[i] = square;
   }
 };
+
+template <class S>
+struct CopyRows {
+  View<const S> from;
+  double* to;
+  __device__ void operator()(std::int64_t e) const {
+    to[e] = static_cast<double>(from.data[e / from.cols * from.stride + e % from.cols]);
+  }
+};
+
+/// to (rows × cols, contiguous) = the rows of a view, in double.
+template <class S>
+void copy_rows(const Stream& on, View<const S> from, double* to) {
+  for_each(on, "copy_rows", from.rows * from.cols, CopyRows<S>{from, to});
+}
 
 }  // namespace alphacl::cuda
