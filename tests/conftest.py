@@ -1,5 +1,7 @@
-"""Before numpy is loaded: the reference makes many small products, where threads of numpy's BLAS only wait."""
+"""Before numpy and the package are loaded: threads that would only wait for one another."""
 
 import os
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the reference makes many small products
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # more threads than cores: those that wait must not spin
