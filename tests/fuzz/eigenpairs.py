@@ -9,7 +9,7 @@ from alphacl_fast import reference
 
 from .covariance import absolute_term, with_threads
 from .data import laid_out, numpy_of, size
-from .judge import ROUNDINGS, Finding, check, eps, frobenius
+from .judge import CHAINED, ROUNDINGS, Finding, check, eps, frobenius
 from .nodes import activation, clear_nodes, gated_views, layer_importance, node_alphas, nodes
 
 _DEFAULT_TOL = {4: 1e-5, 8: 1e-10}
@@ -229,7 +229,7 @@ def _matrix(wide, wide_aug, node, weights, rough, alpha, act, dtype):
     seen = [v * g for v, g in zip(views, gates, strict=True)]
     weights = np.asarray(weights, float)
     matrix = reference.contrastive_cov(*seen, weights)
-    moved = absolute_term(alpha, weights, rough, *seen, dtype)
+    moved = absolute_term(alpha, weights, rough, *seen, dtype) * CHAINED[np.dtype(dtype)] / ROUNDINGS
     if hasattr(act, "q") and act.q > 1:
         # Powers of outputs that the type of the data rounds.
         signs = np.where(np.arange(len(wide)) % 2, 1.0, -1.0)[:, None]
