@@ -32,7 +32,8 @@ def local_roughness(
     x, x_aug : (N, d) float32 or float64, two augmented views. weights : (K, d), of any length but 0; w is the unit vector.
     activation, alpha : as for ``gated_cov``.
     radius : δ in radians, at most π/2. On N samples A(v) of a ReLU is piecewise constant, so the limit δ → 0 is 0 almost
-        everywhere: δ must be wide enough that many samples lie between the hyperplanes of v and w.
+        everywhere: δ must be wide enough that many samples lie between the hyperplanes of v and w. On a density ρ̂ is off
+        by O(δ) from its limit, more where τ is below (δ · the length of a sample)².
     frozen : with NodeGaussian, keep α as it is at w; else α is that of v. Only frozen, Gaussian is far below uniform.
     directions : tangent directions in the basis from which the maximum is built; 4 at a time, from ``seed``. Where it
         reaches d − 1 the basis is complete. Then the value is raised around the best direction in a few rounds. What
