@@ -176,7 +176,8 @@ DIGEST = """
 import hashlib, numpy as np, alphacl_fast as acl
 from test_deflation import _batch, _definite
 h = hashlib.sha256()
-for values in acl.power_iteration(_batch(20, 33), k=3, gap=True) + acl.power_iteration(_batch(4, 33), b=_definite(4, 33)):
+found = acl.power_iteration(_batch(20, 33), k=3, gap=True)
+for values in found + acl.power_iteration(_batch(4, 33), b=_definite(4, 33)):
     h.update(b"" if values is None else values.tobytes())
 print(h.hexdigest())
 """

@@ -39,7 +39,7 @@ def test_against_a_search_over_all_directions(tau, frozen, activation):
 
 
 def _polar_sample(angles, radii):
-    """A standard Gaussian of two features as a grid: equal angles, and radii that keep the mean square of each share."""
+    """A standard Gaussian of two features as a grid: equal angles, radii that keep the mean square of each share."""
     edges = -np.log1p(-np.arange(radii) / radii)  # of the quantiles of r²/2, which is exponential
     heights = np.append(np.exp(-edges) * (edges + 1), 0)
     r = np.sqrt(2 * radii * (heights[:-1] - heights[1:]))
@@ -48,13 +48,13 @@ def _polar_sample(angles, radii):
 
 
 def _extrapolated(x, w, radius, alpha=None):
-    """The limit of radius 0 from two radii: where the density has a slope across the hyperplane, ρ̂ is off by O(radius)."""
+    """The limit of radius 0 from two radii: ρ̂ is off by O(radius) where the density slopes across the hyperplane."""
     near, far = (theory.local_roughness(x, x, w, alpha=alpha, radius=r) for r in (radius, 2 * radius))
     return 2 * near - far
 
 
 def test_closed_forms_are_what_is_measured():
-    """Oracle (h): 1 % on a large sample of a mixture, over τ. Both means are 0, where the grid has no sampling error."""
+    """Oracle (h): 1 % on a large sample of a mixture, over τ. Its means are 0, where the grid has no sampling error."""
     w, means = np.array([[0.8, -0.6]]), np.zeros((2, 2))
     factors = np.array([[[1.0, 0.2], [0.4, 0.7]], [[0.6, -0.5], [0.1, 1.5]]])
     angles = (8000, 4800)

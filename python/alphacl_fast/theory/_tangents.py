@@ -83,8 +83,8 @@ def largest_over_tangents(
 ) -> Array:
     """(K,) the largest value(t, image(t)) found over unit t ⊥ w; NaN where an image is not finite.
 
-    image: (K, BLOCK, d) → the same. small: a basis (K, s, d) and its images → (K, s, s), whose quadratic form is the value
-    of a combination where the image is linear. uphill: (basis, images, image of t) → (K, d), a direction of ascent.
+    image: (K, BLOCK, d) → the same. small: a basis (K, s, d) and its images → (K, s, s), the quadratic form of
+    combinations where the image is linear. uphill: (basis, images, image of t) → (K, d), a direction of ascent.
     """
     count, d = w.shape
     dimension = min(d - 1, directions)
