@@ -23,12 +23,11 @@ def test_patterns_of_your_own_data(tmp_path, monkeypatch):
     body = [line for line in script.splitlines() if line and not line.startswith(("import", "from"))]
     assert len(body) <= 10
     monkeypatch.chdir(tmp_path)
-    titles = []
     names = {}
     exec(compile(script, "docs/patterns.md", "exec"), names)
     titles = [axis.get_title() for axis in names["figure"].axes]
-    assert titles[0] == "linear: 1 of 300 nodes differ"
-    assert int(re.fullmatch(r"relu: (\d+) of 300 nodes differ", titles[1])[1]) >= 10
+    assert titles[0] == "300 linear nodes: 1 different patterns"
+    assert int(re.fullmatch(r"300 relu nodes: (\d+) different patterns", titles[1])[1]) >= 10
     assert (tmp_path / "patterns.png").read_bytes().startswith(b"\x89PNG")
 
 
