@@ -49,6 +49,7 @@ def wrong_importance(alpha):
         return alpha
     n = alpha.shape[0]
     dense = reference.dense_alpha(alpha, n) * np.random.default_rng(0).uniform(0.5, 1.5, (n, n))
+    dense = dense.astype(np.float32 if "float32" in str(alpha.dtype) else np.float64)
     torch_like = hasattr(getattr(alpha, "features", None), "detach")
     return acl.Dense(import_torch().from_numpy(dense) if torch_like else dense)
 
@@ -157,7 +158,7 @@ CASES = {  # claim, part, rules -> faults that must turn one of these rules red
     ("linear_networks", "deep linear networks", ("not above", "optimum reached")): ("importance", "intra", "pairing"),
     ("one_layer", "wᵀA(w)w = c² C_α[h]", ("gated data",)): ("importance", "intra", "pairing"),
     ("one_layer", "energy of a layer", ("sum over nodes",)): ("importance", "intra", "pairing"),
-    ("linear_networks", "100 linear nodes, digits", ("top eigenvector, digits",)): ("importance", "pairing"),
+    ("linear_networks", "100 linear nodes, digits", ("top eigenvector, digits",)): ("pairing",),
     ("kernel_lemma", "error against terms", ("all terms",)): ("importance", "intra"),
     ("kernel_lemma", "error against N", ("slope, Gaussian", "slope, uniform")): ("intra", "pairing"),
     ("patterns", "categories", ("categories, ReLU", "categories, energies")): ("pairing",),

@@ -84,12 +84,12 @@ def _views(n: int, rng: np.random.Generator, settings: Settings) -> tuple[np.nda
 
 def _batches(settings: Settings) -> Numbers:
     """Relative errors of C_α to its limit, (batches, sizes), and the slope of their root mean squares over N."""
-    sizes = [2**k for k in range(6, settings.pick(15, 18), 2)]
+    sizes = [2**k for k in range(6, settings.pick(13, 18), 2)]
     found: Numbers = {"sizes": sizes, "errors": {}, "slope": {}}
     for kind, tau in (("Gaussian", _TAU), ("uniform", None)):
         limit, rng = _limit(tau), np.random.default_rng([settings.seed, len(kind)])
         errors = []
-        for _ in range(settings.pick(30, 60)):
+        for _ in range(settings.pick(25, 60)):
             row = []
             for n in sizes:
                 u, g, g_aug = _views(n, rng, settings)
