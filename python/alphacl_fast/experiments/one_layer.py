@@ -216,7 +216,7 @@ def _draw_identity(axes: Any, numbers: Numbers) -> None:
     found = numbers["layer"]
     axes[0, 1].bar(range(1, len(found["nodes"]) + 1), found["nodes"], color=CYCLE[0], label="$w_k^T A(w_k) w_k$")
     axes[0, 1].step(
-        np.arange(len(found["nodes"]) + 1) + 0.5, np.cumsum([0, *found["nodes"]]), color=CYCLE[3], label="their sum"
+        np.arange(len(found["nodes"]) + 1) + 0.5, np.cumsum([0, *found["nodes"]]), color=CYCLE[4], label="their sum"
     )
     axes[0, 1].axhline(
         found["whole"], color=CYCLE[1], linestyle="--", label="$\\mathrm{tr}\\, C_\\alpha[f]$ of the layer"
@@ -232,7 +232,7 @@ def _draw_landscape(axes: Any, numbers: Numbers) -> None:
     left, right = axes[0]
     is_open = points @ w > 0
     left.plot(*points[~is_open].T, ".", color="0.75", markersize=3, label="gate closed: x̃ = 0")
-    left.plot(*points[is_open].T, ".", color=CYCLE[3], markersize=3, label="gate open: x̃ = x")
+    left.plot(*points[is_open].T, ".", color=CYCLE[4], markersize=3, label="gate open: x̃ = x")
     left.annotate("", xy=2.6 * w, xytext=(0, 0), arrowprops={"arrowstyle": "-|>", "color": "black"})
     left.text(*(2.9 * w), "w", ha="center", va="center")
     edge = 3 * np.array([-w[1], w[0]])

@@ -39,7 +39,7 @@ def run(settings: Settings) -> Result:
     """Categories, then images, seed by seed."""
     categories = settings.part("categories", lambda: _categories(settings))
     images: Numbers = {}
-    seeds = range(settings.seed, settings.seed + settings.pick(2, 5))
+    seeds = range(settings.seed, settings.seed + settings.pick(2, 3))
     for name in _SETS:
         runs = [settings.part(f"{name}, seed {seed}", lambda n=name, s=seed: _learn(n, s, settings)) for seed in seeds]
         if all(runs):
@@ -89,11 +89,11 @@ def _categories(settings: Settings) -> Numbers:
 
 def _learn(name: str, seed: int, settings: Settings) -> Numbers:
     """Coverage of linear and ReLU nodes on a whitened set, and the patterns with the highest energies as images."""
-    images = _data.images(name, settings, settings.pick(1500, 5000))
+    images = _data.images(name, settings, settings.pick(1500, 4000))
     if settings.quick:
         images = images.halved()
     white = theory.whiten(*settings.hooks.pairing(*images.views(seed)))
-    nodes = settings.pick(64, 256)
+    nodes = settings.pick(64, 128)
     sizes = _sizes(nodes)
     found: Numbers = {"title": images.title, "side": images.side, "samples": len(white.x), "sizes": sizes}
     for kind in ("linear", "relu"):
