@@ -10,6 +10,7 @@ from support import torch as import_torch
 from test_datasets import archive, write_cifar10, write_image_folder
 
 torch = import_torch()
+from alphacl_fast import training  # noqa: E402  (it needs torch, imported without its warnings)
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +48,8 @@ def test_precisions(example, capsys, precision):
 
 def test_features_are_float32_in_both_precisions(example):
     torch.manual_seed(0)
-    encoder, x = example.SmallEncoder(1), torch.rand(5, 1, 8, 8)
-    exact, rounded = (example.features_of(encoder, x, precision) for precision in ("float32", "bfloat16"))
+    encoder, x = training.SmallEncoder(1), torch.rand(5, 1, 8, 8)
+    exact, rounded = (training.features_of(encoder, x, precision) for precision in ("float32", "bfloat16"))
     assert exact.dtype == rounded.dtype == torch.float32
     torch.testing.assert_close(rounded, exact, rtol=0.05, atol=0.05)
     assert not torch.equal(rounded, exact)
@@ -73,8 +74,8 @@ def test_a_loss_that_is_not_finite(example):
 
 def test_logistic_regression_is_that_of_scikit_learn(example):
     linear_model = pytest.importorskip("sklearn.linear_model")
-    x, y, x_test, y_test = example.load("digits", None, None)
-    ours = example.logistic_regression(x.flatten(1), y)
+    x, y, x_test, y_test = training.load_labelled("digits", None, None)
+    ours = training.logistic_regression(x.flatten(1), y)
     theirs = linear_model.LogisticRegression(C=0.1, max_iter=2000).fit(x.flatten(1).numpy(), y.numpy())
     weight, bias = ours.weight.detach().numpy(), ours.bias.detach().numpy()
     np.testing.assert_allclose(weight, theirs.coef_, atol=0.01)
@@ -86,7 +87,7 @@ def test_logistic_regression_is_that_of_scikit_learn(example):
 def test_resnet_on_an_archive(example, tmp_path):
     write_image_folder(tmp_path / "images", count=8)
     path = str(archive(tmp_path / "images", tmp_path / "images.tgz"))
-    x, y, x_test, y_test = example.load(path, None, None)
+    x, y, x_test, y_test = training.load_labelled(path, None, None)
     assert x.shape == (24, 3, 4, 5)
     assert x_test.shape == (3, 3, 4, 5)
     assert 0 <= x.min() < x.max() <= 1
@@ -105,9 +106,9 @@ def test_resnet_on_cifar10_files(example, tmp_path):
 
 
 def test_resnet_has_the_published_size(example):
-    parameters = sum(p.numel() for p in example.ResNet18(3).parameters())
+    parameters = sum(p.numel() for p in training.ResNet18(3).parameters())
     assert parameters == 11_168_832  # 11 689 512 of ImageNet's, less its head and larger stem
-    assert example.ResNet18(3)(torch.zeros(2, 3, 32, 32)).shape == (2, 512)
+    assert training.ResNet18(3)(torch.zeros(2, 3, 32, 32)).shape == (2, 512)
 
 
 def test_a_folder_is_asked_for(example):

@@ -14,16 +14,18 @@ from collections.abc import Sequence
 from alphacl_fast import _backend, _info, demo
 from alphacl_fast._optional import MissingPackageError
 from alphacl_fast.datasets import DamagedFileError
+from alphacl_fast.experiments import _command as reproduce
 
 _COMMANDS = {
     "demo": (demo, "leading eigenvectors of C_α on real images, and what nodes learn: tables and a picture", True),
+    "reproduce": (reproduce, "every claim of the poster: numbers, pictures and a verdict each, in one report", True),
     "info": (_info, "facts of this build and machine: versions, instruction set, BLAS, OpenMP, CUDA", False),
 }  # module, summary, whether it is random
 _MAX_THREADS = 1024
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; exit code 0, or 2 with one sentence on stderr when something outside is missing or wrong."""
+    """Run one command; its exit code, or 2 with one sentence on stderr when something outside is missing or wrong."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # α and × where the locale has neither
     parser = _parser()
@@ -34,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.threads is not None:
         _backend.set_num_threads(args.threads)
     try:
-        args.run(args)
+        code = args.run(args) or 0
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader (`| head`) has gone; without this Python complains once more when it closes stdout.
@@ -45,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (MissingPackageError, DamagedFileError, OSError) as error:
         print(f"alphacl-fast: {error}", file=sys.stderr)
         return 2
-    return 0
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:

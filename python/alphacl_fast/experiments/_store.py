@@ -1,0 +1,82 @@
+"""What is kept of a run: a JSON file per finished claim and one per claim in hand, each with its settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from alphacl_fast._backend import build_info
+from alphacl_fast.experiments._claim import Result
+from alphacl_fast.experiments._settings import Settings
+
+
+def key(module: ModuleType, settings: Settings) -> dict[str, Any]:
+    """All that the numbers depend on: what was computed under another key is computed again."""
+    data = settings.data
+    source = Path(module.__file__ or "").read_bytes()
+    return {
+        "quick": settings.quick,
+        "seed": settings.seed,
+        "data": None if data is None else [str(data.resolve()), data.stat().st_mtime_ns],
+        "version": build_info()["version"],
+        "source": hashlib.sha256(source).hexdigest()[:16],
+    }
+
+
+class Store:
+    """The folder of one claim's records, below DIR/claims."""
+
+    def __init__(self, folder: Path, name: str, key: dict[str, Any]) -> None:
+        self._finished, self._parts = folder / f"{name}.json", folder / f"{name}.parts.json"
+        self._key = key
+        self._kept = self._read(self._parts) or {"parts": {}}
+
+    def get(self, name: str) -> tuple[Any, float] | None:
+        """A part that an interrupted run has finished, and its seconds."""
+        found = self._kept["parts"].get(name)
+        return None if found is None else (found[0], found[1])
+
+    def put(self, name: str, value: Any, seconds: float) -> None:
+        """Keep a part."""
+        self._kept["parts"][name] = [value, seconds]
+        self._write(self._parts, self._kept)
+
+    def load(self, module: ModuleType) -> Result | None:
+        """The finished claim, judged anew."""
+        found = self._read(self._finished)
+        if found is None:
+            return None
+        return Result(found["numbers"], module.RULES, module.FIGURES, found["left_out"], found["seconds"])
+
+    def save(self, module: ModuleType, result: Result) -> None:
+        """The finished claim; its parts are no longer needed."""
+        verdicts = [
+            {
+                "rule": v.rule.name,
+                "statement": v.rule.statement,
+                "value": v.value,
+                "relation": v.rule.relation,
+                "bound": v.rule.bound,
+                "verdict": v.word,
+            }
+            for v in result.verdicts
+        ]
+        record = {"title": module.TITLE, "verdicts": verdicts, "left_out": list(result.left_out)}
+        self._write(self._finished, {**record, "seconds": result.seconds, "numbers": result.numbers})
+        self._parts.unlink(missing_ok=True)
+
+    def _read(self, path: Path) -> dict[str, Any] | None:
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+        return found if found.get("key") == self._key else None
+
+    def _write(self, path: Path, record: dict[str, Any]) -> None:
+        """All of it or nothing: an interruption leaves the old file."""
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps({"key": self._key, **record}, ensure_ascii=False), encoding="utf-8")
+        new.replace(path)

@@ -1,0 +1,367 @@
+"""α-CL is one framework: the losses differ in their pairwise importance alone.
+
+Claim: Training with a contrastive loss is gradient ascent on the energy E_α, with α recomputed at each step and held
+constant in the gradient. α comes from a minimisation with a regulariser (InfoNCE: entropy), or is given directly.
+Source: poster, "α-CL: a unified framework"; arXiv 2201.12680, Theorems 1 and 2 (the factor −2N² is derived).
+Test: The gradients of eight losses, by automatic differentiation of their literal formulas, against −2N² times the
+gradient of the energy. InfoNCE's α against all feasible changes of it, and against mirror descent on the regularised
+objective. One encoder trained on digits four ways from the same start: by InfoNCE as a loss, by α-CL with the entropy's
+minimiser, with the square's, with α given directly; a linear probe says what each learned.
+Refuted by: A gradient that differs by more than rounding; a feasible change of α that lowers the objective;
+trajectories of loss and α-CL that part; an α of the three that teaches nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from alphacl_fast import Direct, SquareRegularized, datasets, reference
+from alphacl_fast._optional import require
+from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule
+from alphacl_fast.experiments._settings import Settings
+from alphacl_fast.experiments._style import CYCLE, array, band
+
+TITLE = "One framework: a loss is an energy with an importance"
+ORDER = 1
+_TAU = 0.3
+_WAYS = ("InfoNCE, the loss", "α-CL, entropy", "α-CL, square", "α-CL, direct")
+
+
+def run(settings: Settings) -> Result:
+    """The three parts of the test."""
+    return settings.result(
+        {
+            "gradients": settings.part("gradients of eight losses", lambda: _gradients(settings)),
+            "minimiser": settings.part("InfoNCE's α as a minimiser", lambda: _minimiser(settings)),
+            "training": settings.part("four trainings on digits", lambda: _training(settings)),
+        },
+        RULES,
+        FIGURES,
+    )
+
+
+# Eight losses.
+
+
+def _literal(torch: Any) -> dict[str, tuple[Any, Any]]:
+    """name -> (loss of the package, L as a function of x_ij = d_i² − d_ij² with the pairs j ≠ i)."""
+    from alphacl_fast import losses
+
+    def total(phi: Any, psi: Any) -> Any:
+        return lambda x, mask: phi((psi(x) * mask).sum(1)).sum()
+
+    exp, log, relu = torch.exp, torch.log, torch.relu
+    return {
+        "InfoNCE": (losses.InfoNCE(tau=_TAU), total(lambda s: _TAU * log(1 + s), lambda x: exp(x / _TAU))),
+        "MINE": (losses.MINE(), total(log, exp)),
+        "Triplet": (losses.Triplet(0.5), total(lambda s: s, lambda x: relu(x + 0.5))),
+        "SoftTriplet": (losses.SoftTriplet(0.4, 0.2), total(lambda s: 0.4 * log(1 + s), lambda x: exp(x / 0.4 + 0.2))),
+        "NTuplet": (losses.NTuplet(), total(lambda s: log(1 + s), exp)),
+        "Lifted": (losses.LiftedStructured(1.0), total(lambda s: relu(log(s)) ** 2, lambda x: exp(x + 1.0))),
+        "ModifiedTriplet": (losses.ModifiedTriplet(2.0), total(lambda s: s, lambda x: torch.sigmoid(2.0 * x))),
+        "Quadratic": (losses.Quadratic(), total(lambda s: s, lambda x: x)),
+    }
+
+
+def _gradients(settings: Settings) -> Numbers:
+    """Of each loss and of −2N² E, at the features of a two-layer network, with respect to its weights."""
+    torch = settings.torch()
+    generator = torch.Generator().manual_seed(settings.seed)
+    n = 64
+
+    def normal(*shape: int) -> Any:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    x = normal(n, 6)
+    x_aug = x + 0.3 * normal(n, 6)
+    theta = [normal(12, 6) / math.sqrt(6), normal(5, 12) / math.sqrt(12)]
+    for weight in theta:
+        weight.requires_grad_()
+
+    def features(view: Any) -> Any:
+        return torch.relu(view @ theta[0].T) @ theta[1].T
+
+    mask = 1 - torch.eye(n, dtype=torch.float64)
+    found: Numbers = {}
+    for name, (loss, literal) in _literal(torch).items():
+        z, z_aug = features(x), features(x_aug)
+        d2 = 0.5 * (z[:, None] - z[None]).square().sum(-1)
+        value = literal((0.5 * (z - z_aug).square().sum(1))[:, None] - d2, mask)
+        pair = settings.hooks.pairing(z, z_aug)
+        alpha = settings.hooks.importance(loss.importance(z.detach(), z_aug.detach()))
+        energy = -2 * n * n * settings.hooks.energy(*pair, alpha)
+        mine, theirs = (
+            torch.cat([g.ravel() for g in torch.autograd.grad(e, theta, retain_graph=True)]).numpy()
+            for e in (value, energy)
+        )
+        size = np.abs(mine).max()
+        found[name] = {
+            "error": float(np.linalg.norm(mine - theirs) / np.linalg.norm(mine)),
+            "of_loss": mine / size,
+            "of_energy": theirs / size,
+        }
+    return found
+
+
+# InfoNCE's α.
+
+
+def _minimiser(settings: Settings) -> Numbers:
+    """F(α) = Σ α_ij (d_ij² − d_i²) − τ Σ_i H(α_i) over rows that keep their sums, about InfoNCE's α."""
+    torch = settings.torch()
+    from alphacl_fast.losses import InfoNCE
+
+    rng = np.random.default_rng(settings.seed)
+    n = 40
+    z = rng.standard_normal((n, 4))
+    z_aug = z + 0.4 * rng.standard_normal((n, 4))
+    given = settings.hooks.importance(InfoNCE(tau=_TAU).importance(torch.from_numpy(z), torch.from_numpy(z_aug)))
+    off = ~np.eye(n, dtype=bool)
+    alpha = np.asarray(reference.dense_alpha(given, n))[off].reshape(n, n - 1)
+    cost = (reference._squared_distances(z) / 2)[off].reshape(n, n - 1) - ((z - z_aug) ** 2).sum(1)[:, None] / 2
+    sums = alpha.sum(1, keepdims=True)
+
+    def objective(a: np.ndarray) -> float:
+        return float((a * cost).sum() + _TAU * np.where(a > 0, a * np.log(np.maximum(a, 1e-300)), 0).sum())
+
+    mirror = sums * np.ones((n, n - 1)) / (n - 1)
+    for _ in range(200):  # exponentiated gradient: α ← α^{1/2} e^{−cost/2τ}, to the row's sum
+        mirror = np.sqrt(mirror) * np.exp(-(cost - cost.min(1, keepdims=True)) / (2 * _TAU))
+        mirror *= sums / mirror.sum(1, keepdims=True)
+    steps = np.linspace(-1, 1, 41)
+    curves = []
+    for _ in range(12):
+        way = alpha * rng.standard_normal(alpha.shape)
+        way -= alpha * (way.sum(1, keepdims=True) / sums)  # the sums of rows stay
+        way *= 0.9 / np.abs(way / alpha).max()  # and no entry becomes negative
+        curves.append([objective(alpha + t * way) - objective(alpha) for t in steps])
+    return {
+        "steps": steps,
+        "curves": curves,
+        "lowest_change": float(np.min(curves)),
+        "distance_to_mirror_descent": float(np.abs(mirror - alpha).max() / np.abs(alpha).max()),
+    }
+
+
+# Training.
+
+
+def _training(settings: Settings) -> Numbers:
+    """Probe accuracies over the steps, per way, and how far apart loss and α-CL are."""
+    torch = settings.torch()
+    x, y, x_test, y_test = _digits_split(torch)
+    steps = settings.pick(120, 600)
+    seeds = range(settings.seed, settings.seed + settings.pick(1, 3))
+    ends: dict[str, list[Any]] = {}
+    found: Numbers = {"steps": list(range(0, steps + 1, steps // 6)), "accuracy": {}}
+    for way in _WAYS:
+        runs = [_train(torch, way, x, y, x_test, y_test, steps, seed, settings) for seed in seeds]
+        found["accuracy"][way] = [scores for scores, _ in runs]
+        ends[way] = [end for _, end in runs]
+    apart = [(a - b).norm() / a.norm() for a, b in zip(ends[_WAYS[0]], ends[_WAYS[1]], strict=True)]
+    found["loss_and_entropy_apart"] = float(max(apart))
+    found["same_step_apart"] = _one_step_apart(torch, x, settings)
+    return found
+
+
+def _digits_split(torch: Any) -> tuple[Any, ...]:
+    labels = require("sklearn.datasets", package="scikit-learn").load_digits().target
+    x, y = torch.from_numpy(datasets.load_digits()).double(), torch.from_numpy(labels).long()
+    order = torch.from_numpy(np.random.default_rng(0).permutation(len(x)))
+    known, asked = order[:1200], order[1200:]
+    return x[known], y[known], x[asked], y[asked]
+
+
+def _loss_of(way: str, settings: Settings) -> Any:
+    from alphacl_fast.losses import AlphaCLLoss, InfoNCE
+
+    entropy = InfoNCE(tau=0.1)
+    alphas = {
+        "α-CL, entropy": entropy.importance,
+        "α-CL, square": lambda z, z_aug: SquareRegularized(z, tau=0.1),
+        "α-CL, direct": lambda z, z_aug: Direct(z, p=4, tau=0.1),
+    }
+    if way == _WAYS[0]:
+        return entropy
+    return AlphaCLLoss(lambda z, z_aug: settings.hooks.importance(alphas[way](z, z_aug)))
+
+
+def _encoder(torch: Any, seed: int) -> Any:
+    torch.manual_seed(seed)
+    nn = torch.nn
+    return nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 32)).double()
+
+
+def _features(torch: Any, encoder: Any, x: Any, generator: Any) -> tuple[Any, Any]:
+    """Features of length 1 of two views: noise, and a contrast of its own."""
+    views = []
+    for _ in range(2):
+        contrast = 0.5 + torch.rand(len(x), 1, generator=generator, dtype=x.dtype)
+        view = x * contrast + 0.25 * torch.randn(x.shape, generator=generator, dtype=x.dtype)
+        views.append(torch.nn.functional.normalize(encoder(view), dim=1))
+    return views[0], views[1]
+
+
+def _train(
+    torch: Any, way: str, x: Any, y: Any, x_test: Any, y_test: Any, steps: int, seed: int, settings: Settings
+) -> tuple[list[float], Any]:
+    encoder, loss = _encoder(torch, seed), _loss_of(way, settings)
+    generator = torch.Generator().manual_seed(seed)
+    optimizer = torch.optim.SGD(encoder.parameters(), lr=0.5, momentum=0.9)
+    scores = [_probe(torch, encoder, x, y, x_test, y_test)]
+    for step in range(1, steps + 1):
+        rows = torch.randint(len(x), (256,), generator=generator)
+        pair = settings.hooks.pairing(*_features(torch, encoder, x[rows], generator))
+        optimizer.zero_grad()
+        loss(*pair).backward()
+        optimizer.step()
+        if step % (steps // 6) == 0:
+            scores.append(_probe(torch, encoder, x, y, x_test, y_test))
+    return scores, torch.cat([p.detach().ravel() for p in encoder.parameters()])
+
+
+def _one_step_apart(torch: Any, x: Any, settings: Settings) -> float:
+    """Relative difference of the gradients of InfoNCE and of its α-CL on one batch of digits."""
+    gradients = []
+    for way in _WAYS[:2]:
+        encoder, generator = _encoder(torch, settings.seed), torch.Generator().manual_seed(settings.seed)
+        _loss_of(way, settings)(*_features(torch, encoder, x[:256], generator)).backward()
+        gradients.append(torch.cat([p.grad.ravel() for p in encoder.parameters()]))
+    return float((gradients[0] - gradients[1]).norm() / gradients[0].norm())
+
+
+def _probe(torch: Any, encoder: Any, x: Any, y: Any, x_test: Any, y_test: Any) -> float:
+    """Per cent right of a ridge regression on the labels, from the features of length 1."""
+    with torch.no_grad():
+        known, asked = (torch.nn.functional.normalize(encoder(part), dim=1) for part in (x, x_test))
+        mean = known.mean(0)
+        known, asked = known - mean, asked - mean
+        gram = known.T @ known + 1e-3 * len(x) * known.var() * torch.eye(known.shape[1], dtype=x.dtype)
+        target = torch.nn.functional.one_hot(y, 10).double() - 0.1
+        found = (asked @ torch.linalg.solve(gram, known.T @ target)).argmax(1)
+        return 100 * (found == y_test).double().mean().item()
+
+
+def _gained(numbers: Numbers) -> float | None:
+    """The least gain of an α-CL over the encoder that is not trained, in points, means over seeds."""
+    training = numbers["training"]
+    if training is None:
+        return None
+    runs = [array(training["accuracy"][way]).mean(0) for way in _WAYS[1:]]
+    return float(min(run[-1] - run[0] for run in runs))
+
+
+def _of(numbers: Numbers, part: str, name: str) -> float | None:
+    return None if numbers[part] is None else numbers[part][name]
+
+
+RULES = (
+    Rule(
+        "eight gradients",
+        "∇L = −2N² ∇E with α held constant, the worst of eight losses, relative",
+        lambda n: None if n["gradients"] is None else max(g["error"] for g in n["gradients"].values()),
+        "<",
+        1e-10,
+    ),
+    Rule(
+        "no change is lower",
+        "no feasible change of InfoNCE's α lowers its regularised objective, the lowest change",
+        lambda n: _of(n, "minimiser", "lowest_change"),
+        ">",
+        -1e-9,
+    ),
+    Rule(
+        "mirror descent",
+        "mirror descent on the objective ends at InfoNCE's α, largest difference, relative",
+        lambda n: _of(n, "minimiser", "distance_to_mirror_descent"),
+        "<",
+        1e-8,
+    ),
+    Rule(
+        "same step",
+        "on digits InfoNCE and α-CL with its minimiser have the same gradient, relative difference",
+        lambda n: _of(n, "training", "same_step_apart"),
+        "<",
+        1e-10,
+    ),
+    Rule(
+        "all three teach", "entropy, square and direct α all gain in linear probe, the least, points", _gained, ">", 1.0
+    ),
+)
+
+
+def _draw_gradients(axes: Any, numbers: Numbers) -> None:
+    left, right = axes[0]
+    found = numbers["gradients"]
+    for index, (name, gradient) in enumerate(found.items()):
+        left.plot(
+            gradient["of_loss"], gradient["of_energy"], "os^Dv<>p"[index], color=CYCLE[index], label=name, alpha=0.6
+        )
+    left.plot([-1, 1], [-1, 1], "-", color="0.6", zorder=0)
+    left.set(xlabel="∂L/∂θ, of the largest", ylabel="−2N² ∂E/∂θ, of the largest", title="each point is a weight θ")
+    left.set(xticks=(-1, 0, 1), yticks=(-1, 0, 1))
+    left.legend(ncols=2, loc="upper left", handletextpad=0.2, columnspacing=0.6)
+    errors = [max(gradient["error"], 1e-17) for gradient in found.values()]
+    right.barh(list(found), errors, color=CYCLE[: len(errors)], left=1e-18)
+    right.axvline(1e-10, color="black", linestyle="--", linewidth=0.9)
+    right.text(1e-10, -0.8, "bound ", ha="right", va="center", size=7)
+    right.set(xscale="log", xlim=(1e-18, 1e-4), xlabel="‖∇L + 2N²∇E‖ / ‖∇L‖", title="difference")
+    right.invert_yaxis()
+
+
+def _draw_minimiser(axes: Any, numbers: Numbers) -> None:
+    found = numbers["minimiser"]
+    for curve in found["curves"]:
+        axes[0, 0].plot(found["steps"], curve, color=CYCLE[0], alpha=0.5, linewidth=1)
+    axes[0, 0].plot([0], [0], "o", color=CYCLE[1], label="InfoNCE's α")
+    axes[0, 0].axhline(0, color="0.7", linewidth=0.7, zorder=0)
+    axes[0, 0].set(xlabel="step t along a change δ that keeps all row sums", ylabel="F(α + tδ) − F(α)")
+    axes[0, 0].legend()
+
+
+def _draw_training(axes: Any, numbers: Numbers) -> None:
+    found = numbers["training"]
+    for index, way in enumerate(_WAYS):
+        band(
+            axes[0, 0],
+            found["steps"],
+            found["accuracy"][way],
+            label=way,
+            colour=CYCLE[index],
+            style=("-", "--", "-", "-")[index],
+        )
+    axes[0, 0].set(xlabel="steps", ylabel="linear probe, % right")
+    axes[0, 0].legend()
+
+
+FIGURES = (
+    Figure(
+        "gradients",
+        "Gradients of eight losses with respect to the weights of a two-layer ReLU network, against those of the "
+        "energy with each loss's own importance held constant. Left: all points lie on the diagonal. Right: they "
+        "differ by rounding.",
+        _draw_gradients,
+        (1, 2),
+        needs=("gradients",),
+    ),
+    Figure(
+        "minimiser",
+        "The entropy-regularised objective along twelve random feasible changes of InfoNCE's α: each curve has its "
+        "minimum at t = 0, at InfoNCE's own α.",
+        _draw_minimiser,
+        size=(4.2, 2.6),
+        needs=("minimiser",),
+    ),
+    Figure(
+        "training",
+        "One encoder trained on scikit-learn's digits from the same start and batches. InfoNCE as a loss and α-CL "
+        "with the entropy's minimiser lie on each other; the square's minimiser and the α given directly learn as "
+        "well. Bands: from the least to the greatest seed.",
+        _draw_training,
+        size=(4.6, 2.8),
+        needs=("training",),
+    ),
+)

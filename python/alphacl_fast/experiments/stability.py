@@ -1,0 +1,179 @@
+"""Critical points are not all local optima: those whose gap is larger than the local roughness are.
+
+Claim: If A(w)w = λw and λ_gap(w) > ρ(w), where λ_gap is λ minus the next eigenvalue and ρ the local roughness, then w
+is stable, a local maximum. Critical points with a smaller gap may be saddles.
+Source: poster, "Critical points ≠ local optima"; arXiv 2206.01342, Theorem 3. That the converse is false is derived.
+Test: Many critical points of four problems, maxima and saddles, with gap and roughness by theory.stability (roughness
+at a radius of 0.1 rad, since A(w) is piecewise constant on samples). Each is pushed by 0.05 rad in 26 directions; it is
+stable if no push gains energy and every node climbs back. Planted: the second eigenvector of a linear node (a saddle),
+and data that is the same in all directions (gap 0, nothing is stable).
+Refuted by: A certified point (gap > ρ) that gains energy when pushed, or does not come back.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from alphacl_fast import theory
+from alphacl_fast.experiments import _critical_points as points
+from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule
+from alphacl_fast.experiments._settings import Settings
+from alphacl_fast.experiments._style import CYCLE, array
+
+TITLE = "Critical points are not all local optima; a large gap makes one"
+ORDER = 5
+_RADIUS = 0.1
+_GAIN = 1e-9  # of the energy, relative: rounding
+_BACK = points.PUSH / 2  # radians: nearer than it was pushed
+
+
+def run(settings: Settings) -> Result:
+    """Critical points of each problem, then the planted ones."""
+    found = {
+        title: settings.part(title, lambda m=make, a=activation: _problem(m, a, settings))
+        for title, make, activation in points.PROBLEMS
+    }
+    planted = settings.part("planted points", lambda: _planted(settings))
+    return settings.result({"problems": found, "planted": planted}, RULES, FIGURES)
+
+
+def _problem(make: Any, activation: Any, settings: Settings) -> Numbers:
+    rng = np.random.default_rng(settings.seed)
+    x = make(rng, settings.pick(1500, 5000), 5)
+    x_aug = x + 0.05 * rng.standard_normal(x.shape)
+    weights = points.critical_points(x, x_aug, activation, settings.pick(6, 20), settings.seed)
+    return _judged(x, x_aug, weights, activation, settings)
+
+
+def _judged(x: np.ndarray, x_aug: np.ndarray, weights: np.ndarray, activation: Any, settings: Settings) -> Numbers:
+    """What theory.stability says of critical points, and what pushes say."""
+    pair, alpha = settings.hooks.pairing(x, x_aug), settings.hooks.importance(None)
+    said = theory.stability(*pair, weights, activation=activation, alpha=alpha, radius=_RADIUS, seed=settings.seed)
+    seen = [points.pushed(x, x_aug, w, activation, settings.seed) for w in weights]
+    return {
+        "gap": said.gap,
+        "roughness": said.roughness,
+        "eigenvalue": said.eigenvalue,
+        "certified": said.certified,
+        "jacobian_top": said.jacobian_top,
+        "gain": [push["gain"] for push in seen],
+        "end": [push["end"] for push in seen],
+        "stable": [push["gain"] <= _GAIN and push["end"] < _BACK for push in seen],
+    }
+
+
+def _planted(settings: Settings) -> Numbers:
+    """A saddle: the second eigenvector of a linear node; a degenerate maximum: any direction of isotropic data."""
+    rng = np.random.default_rng(settings.seed)
+    x = rng.standard_normal((800, 5)) * np.array([2.0, 1.4, 1.0, 0.8, 0.6])
+    second = np.linalg.eigh(np.cov(x.T, bias=True))[1][:, -2:][:, ::-1].T.copy()
+    same = points.isotropic(5)
+    return {
+        "saddle": _judged(x, x, second, "linear", settings),
+        "degenerate": _judged(same, same, np.eye(5)[:1], "linear", settings),
+    }
+
+
+def _all(numbers: Numbers, name: str) -> np.ndarray:
+    """One quantity of all critical points, planted ones too."""
+    groups = [*numbers["problems"].values(), *numbers["planted"].values()]
+    return np.concatenate([array(group[name]) for group in groups])
+
+
+def _count(numbers: Numbers, certified: bool, stable: bool) -> float:
+    return float(((_all(numbers, "certified") == certified) & (_all(numbers, "stable") == stable)).sum())
+
+
+RULES = (
+    Rule(
+        "no counterexample",
+        "certified critical points (gap > ρ) that are not stable when pushed",
+        lambda n: _count(n, True, False),
+        "=",
+        0,
+    ),
+    Rule(
+        "certified",
+        "critical points that are certified, so that the first rule is about something",
+        lambda n: _count(n, True, True),
+        "≥",
+        5,
+    ),
+    Rule("unstable exist", "critical points that are no local optima", lambda n: _count(n, False, False), "≥", 5),
+    Rule(
+        "sufficient only",
+        "critical points that are stable without being certified: the converse is false",
+        lambda n: _count(n, False, True),
+        "≥",
+        1,
+    ),
+    Rule(
+        "planted maximum",
+        "the top eigenvector of a linear node is certified",
+        lambda n: float(n["planted"]["saddle"]["certified"][0]),
+        "=",
+        1,
+    ),
+    Rule(
+        "planted saddle",
+        "the second eigenvector of a linear node: largest eigenvalue of the tangent Jacobian, of λ",
+        lambda n: n["planted"]["saddle"]["jacobian_top"][1] / n["planted"]["saddle"]["eigenvalue"][1],
+        ">",
+        0.1,
+    ),
+    Rule(
+        "planted degenerate",
+        "data that is the same in all directions: largest eigenvalue of the tangent Jacobian, of λ",
+        lambda n: abs(n["planted"]["degenerate"]["jacobian_top"][0]) / n["planted"]["degenerate"]["eigenvalue"][0],
+        "<",
+        1e-6,
+    ),
+)
+
+
+def _draw(axes: Any, numbers: Numbers) -> None:
+    left, right = axes[0]
+    groups = {
+        **numbers["problems"],
+        "planted": {
+            k: np.concatenate([group[k] for group in numbers["planted"].values()])
+            for k in ("gap", "roughness", "eigenvalue", "stable", "jacobian_top", "gain")
+        },
+    }
+    for index, (title, found) in enumerate(groups.items()):
+        scale, stable = array(found["eigenvalue"]), np.array(found["stable"], bool)
+        rough, gap = array(found["roughness"]) / scale, array(found["gap"]) / scale
+        top, gain = array(found["jacobian_top"]) / scale, array(found["gain"])
+        for chosen, filled in ((stable, True), (~stable, False)):
+            style = {"color": CYCLE[index], "markerfacecolor": CYCLE[index] if filled else "white", "linestyle": "none"}
+            left.plot(
+                rough[chosen], gap[chosen], "os^Dv"[index], label=title if filled or not stable.any() else None, **style
+            )
+            right.plot(top[chosen], gain[chosen], "os^Dv"[index], **style)
+    most = 1.3 * max(left.get_xlim()[1], 0.1)
+    left.fill_between([0, most], [0, most], 1.3, color=CYCLE[0], alpha=0.1, linewidth=0)
+    left.plot([0, most], [0, most], "-", color="0.4", linewidth=0.8)
+    left.text(0.97, 0.97, "certified: gap > ρ̂", size=7, ha="right", va="top", transform=left.transAxes)
+    left.set(xlabel="roughness ρ̂ / λ", ylabel="gap / λ", xlim=(-0.03 * most, most), ylim=(None, 1.3))
+    left.axhline(0, color="0.7", linewidth=0.7)
+    left.legend(loc="lower right")
+    right.axhline(0, color="0.7", linewidth=0.7)
+    right.axvline(0, color="0.7", linewidth=0.7)
+    right.set_yscale("symlog", linthresh=1e-4)
+    right.set(xlabel="top eigenvalue of the tangent Jacobian / λ", ylabel="largest gain of energy by a push")
+
+
+FIGURES = (
+    Figure(
+        "stability",
+        "Critical points; filled: stable when pushed, open: not. Left: above the diagonal, where the gap is larger "
+        "than the roughness, all are stable; below it there are both, so the criterion is sufficient only. Right: "
+        "the sign of the tangent Jacobian's top eigenvalue tells which pushes gain energy.",
+        _draw,
+        (1, 2),
+        (7.2, 3.2),
+        needs=("planted",),
+    ),
+)

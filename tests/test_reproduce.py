@@ -1,0 +1,195 @@
+"""`alphacl-fast reproduce`: what it prints and writes, that it resumes, and what it refuses before any work."""
+
+import html.parser
+import json
+import re
+
+import numpy as np
+import pytest
+from support import run_python
+from test_cli import assert_refused, run, without
+from test_datasets import archive, write_image_folder
+
+from alphacl_fast import _cli
+from alphacl_fast.experiments import Settings, _data, _store
+from alphacl_fast.experiments._folder import claim, in_order
+
+FAST = "one_layer"  # needs no optional package but matplotlib and tqdm
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """One quick run of a claim, in this process."""
+    folder = tmp_path_factory.mktemp("reproduced")
+    code = _cli.main(["reproduce", FAST, "--quick", "--out", str(folder)])
+    return code, folder
+
+
+def test_list():
+    done = run("reproduce", "--list")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert [line.split()[1] for line in lines] == in_order()
+    assert all(claim(line.split()[1]).TITLE in line for line in lines)
+
+
+def test_list_needs_no_optional_package(tmp_path):
+    done = run("reproduce", "--list", **without(tmp_path, "torch", "matplotlib", "sklearn", "tqdm"))
+    assert done.returncode == 0, done.stderr
+
+
+def test_writes_records_pictures_and_a_report(finished):
+    code, folder = finished
+    assert code == 0
+    record = json.loads((folder / "claims" / f"{FAST}.json").read_text())
+    assert record["key"]["quick"] is True
+    assert {v["verdict"] for v in record["verdicts"]} == {"holds"}
+    assert all(v["value"] is not None for v in record["verdicts"])
+    assert record["numbers"]["layer"]["whole"] > 0
+    pictures = sorted(path.name for path in (folder / "figures").iterdir())
+    assert pictures == sorted(f"{FAST}-{figure.name}.png" for figure in claim(FAST).FIGURES)
+    summary = json.loads((folder / "verdicts.json").read_text())
+    assert [v["rule"] for v in summary[FAST]] == [rule.name for rule in claim(FAST).RULES]
+
+
+class _Page(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.links, self.ids = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name in ("src", "href", "xlink:href", "data") and value]
+        self.ids += [value for name, value in attrs if name == "id"]
+
+
+def test_report_is_self_contained(finished):
+    page = _Page()
+    text = (finished[1] / "report.html").read_text()
+    page.feed(text)
+    assert page.tags.count("svg") == len(claim(FAST).FIGURES)
+    assert not {"script", "link", "img", "iframe"} & set(page.tags)
+    assert all(link.startswith(("#", "data:")) for link in page.links), page.links
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+    assert len(set(page.ids)) == len(page.ids)
+    assert not re.search(r"url\((?!#|data:)", text)
+    table = text[text.index("<table>") : text.index("</table>")]
+    assert text.index("<table>") < text.index("<svg")
+    assert table.count("✓ holds") == len(claim(FAST).RULES)
+
+
+def test_what_is_finished_is_not_computed_again(finished, monkeypatch, capsys):
+    monkeypatch.setattr(claim(FAST), "run", lambda settings: 1 / 0)
+    assert _cli.main(["reproduce", FAST, "--quick", "--out", str(finished[1])]) == 0
+    assert "holds" in capsys.readouterr().out
+    with pytest.raises(ZeroDivisionError):
+        _cli.main(["reproduce", FAST, "--quick", "--seed", "1", "--out", str(finished[1])])
+
+
+def test_resumes_within_a_claim(tmp_path, monkeypatch, capsys):
+    """Interrupted in its last part, a claim keeps the others."""
+    module = claim(FAST)
+    sound = module._landscape
+
+    def interrupted(settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_landscape", interrupted)
+    arguments = ["reproduce", FAST, "--quick", "--out", str(tmp_path)]
+    assert _cli.main(arguments) == 130
+    assert set(json.loads((tmp_path / "claims" / f"{FAST}.parts.json").read_text())["parts"]) == {
+        "wᵀA(w)w = c² C_α[h]",
+        "energy of a layer",
+    }
+    monkeypatch.setattr(module, "_landscape", sound)
+    monkeypatch.setattr(module, "_identity", interrupted)
+    assert _cli.main(arguments) == 0
+    assert not (tmp_path / "claims" / f"{FAST}.parts.json").exists()
+    assert "fails" not in capsys.readouterr().out
+
+
+def test_a_record_that_is_cut_off_is_computed_again(finished, tmp_path):
+    (tmp_path / "claims").mkdir()
+    whole = (finished[1] / "claims" / f"{FAST}.json").read_text()
+    (tmp_path / "claims" / f"{FAST}.json").write_text(whole[: len(whole) // 2])
+    store = _store.Store(tmp_path / "claims", FAST, json.loads(whole)["key"])
+    assert store.load(claim(FAST)) is None
+    (tmp_path / "claims" / f"{FAST}.json").write_text(whole)
+    assert store.load(claim(FAST)).passed
+
+
+def test_a_verdict_that_fails_is_the_exit_code(finished, tmp_path, capsys):
+    """A number changed in the record: verdicts are computed from numbers."""
+    record = json.loads((finished[1] / "claims" / f"{FAST}.json").read_text())
+    record["numbers"]["layer"]["sum_error"] = 0.5
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims" / f"{FAST}.json").write_text(json.dumps(record))
+    assert _cli.main(["reproduce", FAST, "--quick", "--out", str(tmp_path)]) == 1
+    assert "fails     tr C_α[f] = Σ_k w_kᵀA(w_k)w_k, relative difference: 0.5 < 1.0e-10" in capsys.readouterr().out
+    assert "✗ fails" in (tmp_path / "report.html").read_text()
+
+
+def test_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = run("reproduce", FAST, "--out", tmp_path / "file" / "below")
+    assert_refused(done, "--out: cannot write", "Not a directory")
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["nonsense"], "expected one of .*one_layer.*, got nonsense"),
+        (["--data", "nowhere"], "argument --data: expected a folder or an archive that exists, got nowhere"),
+        (["--seed", "-1"], "argument --seed: expected an integer >= 0, got -1"),
+    ],
+)
+def test_errors_of_arguments(capsys, arguments, message):
+    with pytest.raises(SystemExit):
+        _cli.main(["reproduce", *arguments])
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_missing_package_is_named(tmp_path):
+    (tmp_path / "site").mkdir()
+    environment = without(tmp_path / "site", "matplotlib")
+    done = run("reproduce", FAST, "--out", tmp_path / "out", **environment)
+    assert_refused(done, "matplotlib is needed here", "pip install matplotlib")
+
+
+def test_key_knows_all_that_numbers_depend_on(tmp_path):
+    settings = Settings(quick=True, seed=3, data=tmp_path)
+    found = _store.key(claim(FAST), settings)
+    assert (found["quick"], found["seed"], found["data"][0]) == (True, 3, str(tmp_path.resolve()))
+    assert found["source"] != _store.key(claim("framework"), settings)["source"]
+
+
+@pytest.mark.parametrize("name", ["", "cifar10-small.tar.xz"])
+def test_given_images(tmp_path, name):
+    """--data: a grey 8×8 patch of each image of a folder or an archive."""
+    written = write_image_folder(tmp_path / "images", side=9)["train"]
+    path = archive(tmp_path / "images", tmp_path / name) if name else tmp_path / "images"
+    found = _data.images("data", Settings(data=path), 100)
+    assert found.title == ("CIFAR-10 (JPEG copy)" if name else "images")
+    assert (found.side, found.pixels.shape, found.pixels.dtype) == ((8, 8), (9, 64), np.float32)
+    grey = np.concatenate(list(written.values())).mean(axis=1) / 255
+    windows = np.lib.stride_tricks.sliding_window_view(grey, (8, 8), axis=(1, 2)).reshape(-1, 64)
+    windows = windows - windows.mean(axis=1, keepdims=True)
+    apart = np.abs(found.pixels[:, None] - windows).max(axis=2).min(axis=1)
+    assert apart.max() < 1e-6
+
+
+def test_images_without_splits_and_without_data(tmp_path):
+    written = write_image_folder(tmp_path / "images", side=9)["test"]
+    found = _data.images("data", Settings(data=tmp_path / "images" / "test"), 2)
+    assert len(found.pixels) == 2 < len(written)
+    with pytest.raises(LookupError, match="name a folder or an archive with --data"):
+        _data.images("data", Settings(), 10)
+
+
+def test_import_of_experiments_is_light():
+    code = (
+        "import sys, alphacl_fast as acl; acl.experiments.claims(); acl.experiments.framework;"
+        "print([n for n in ('torch', 'matplotlib', 'sklearn', 'tqdm') if n in sys.modules])"
+    )
+    assert run_python(code).stdout.strip() == "[]"
