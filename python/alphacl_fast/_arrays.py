@@ -267,8 +267,8 @@ def integers(name: str, a: Any, model: Operand) -> Any:
         refuse_transforms(name, a)
         _same_place(name, place_of(a), model)
         if not is_in_host_memory(a):
-            return a.detach().to(sys.modules["torch"].int64).contiguous()
-        a = a.detach().numpy()
+            return a.detach().resolve_neg().to(sys.modules["torch"].int64).contiguous()
+        a = a.detach().resolve_neg().numpy()
     wide = np.require(a.astype(np.int64, copy=False), requirements=("C", "A"))
     return wide if model.device == "cpu" else tensor_over(wide).to(model.array.device)
 

@@ -90,6 +90,11 @@ class Doubles(Data):
         return contiguous(given, data)
 
 
+def _is_compiling() -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and bool(torch.compiler.is_compiling())
+
+
 @dataclass(frozen=True)
 class Signs(Data):
     """One real number of any sign per column of the data, kept as float64; None: ones."""
@@ -101,6 +106,8 @@ class Signs(Data):
         if value is None:
             return None
         kind = value.dtype if is_array(value) else type(value).__name__
+        if _is_compiling() and not is_tensor(value):
+            value = sys.modules["torch"].tensor(value, dtype=sys.modules["torch"].float64)
         if is_tensor(value):
             real = not (value.is_complex() or value.is_sparse)
             given = value.double() if real else value
@@ -194,7 +201,7 @@ class Compressed(Data):
         _check_square(name, tuple(t.shape))
         if t.values().ndim != 1:
             raise ValueError(f"{name}: expected entries that are numbers, got blocks of shape {t.values().shape[1:]}")
-        return Csr(t.crow_indices(), t.col_indices(), t.values())
+        return Csr(*map(_own, (t.crow_indices(), t.col_indices(), t.values())))
 
     @staticmethod
     def _of_scipy(name: str, value: Any) -> Csr:
@@ -209,6 +216,13 @@ class Compressed(Data):
         _check_square(name, value.shape)
         rows = value.tocsr()
         return Csr(rows.indptr, rows.indices, rows.data)
+
+
+def _own(t: Any) -> Any:
+    """The same memory as a tensor that is no view of a sparse one, which torch.compile cannot look at."""
+    if t.requires_grad:
+        return t
+    return t.new_empty(0).set_(t.untyped_storage(), t.storage_offset(), t.shape, t.stride())
 
 
 def _check_square(name: str, shape: tuple[int, ...]) -> None:

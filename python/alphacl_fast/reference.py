@@ -63,7 +63,7 @@ def low_rank(phi, signs=None, *, dtype=None):
 
 def labels(labels, same=1.0, different=0.0, *, dtype=None):
     """α_ij = same where y_i = y_j, else different; labels: y, (N,) integers -> (N, N). Source: derived."""
-    y = labels.detach().cpu().numpy() if hasattr(labels, "detach") else np.asarray(labels)
+    y = labels.detach().cpu().resolve_neg().numpy() if hasattr(labels, "detach") else np.asarray(labels)
     exact = np.dtype(dtype or np.float64).type
     return np.where(y[:, None] == y, exact(same), exact(different))
 

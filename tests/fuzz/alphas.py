@@ -1,6 +1,7 @@
 """Hostile importances: signed, free of row sums, within clusters, of extreme temperature."""
 
 import math
+import warnings
 
 import numpy as np
 import scipy.sparse
@@ -90,7 +91,7 @@ _INTEGERS = ("int8", "uint8", "int16", "int32", "uint32", "int64", "uint64", "bo
 
 
 def _labels(case, n, x):
-    dtype = np.dtype(case.pick([k for k in _INTEGERS if not case.torch or k not in ("uint32", "uint64")]))
+    dtype = np.dtype(case.pick([k for k in _INTEGERS if not case.torch or k not in ("uint32", "uint64", "bool")]))
     count = int(case.pick([1, 2, case.clusters, max(1, n // 2), n]))
     low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     kind = np.dtype(np.uint8) if dtype.kind == "b" else dtype
@@ -99,6 +100,14 @@ def _labels(case, n, x):
     same, different = case.pick([(1.0, 0.0), (0.0, 1.0), (-1.0, 1.0), (1.0, -1e-6), (1.0, 1.0), (2.5, 1e-12)])
     case.note(f"Labels {dtype}, {len(names)} names, same={same} different={different}")
     return acl.Labels(laid_out(case, "labels", y, dtype), same, different)
+
+
+def sparse_tensor(starts, columns, values, n):
+    import torch
+
+    with warnings.catch_warnings():  # torch says once that these are new, and that it checks nothing
+        warnings.simplefilter("ignore")
+        return torch.sparse_csr_tensor(*map(torch.from_numpy, (starts, columns, values)), (n, n))
 
 
 def _sparse(case, n, x):
@@ -110,9 +119,7 @@ def _sparse(case, n, x):
         starts, columns, data = 2 * starts, columns.repeat(2), data.repeat(2)
     case.note(f"Sparse, {len(data)} entries" + (", every place twice" if twice else ""))
     if case.torch:
-        import torch
-
-        return acl.Sparse(torch.sparse_csr_tensor(*map(torch.from_numpy, (starts, columns, data)), (n, n)))
+        return acl.Sparse(sparse_tensor(starts, columns, data, n))
     return acl.Sparse(scipy.sparse.csr_array((data, columns, starts), (n, n)))
 
 

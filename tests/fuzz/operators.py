@@ -9,7 +9,7 @@ import alphacl_fast as acl
 from alphacl_fast import reference
 from alphacl_fast._parts import FORMS
 
-from .alphas import typical_square
+from .alphas import sparse_tensor, typical_square
 from .covariance import _literal_gradient, absolute_term, dense_pair, exact_type, gradient_terms, views
 from .data import laid_out, numpy_of
 from .judge import ROUNDINGS, contract, eps
@@ -73,7 +73,9 @@ def _packed(case, n, wide):
         y, same, different = laid_out(case, "labels", case.rng.integers(-3, 4, n), np.int64), 0.5, -2.0
         return kind, [y], [same, different], acl.Labels(y, same, different)
     if kind == "Sparse":
-        alpha = acl.Sparse(torch.from_numpy(case.rng.standard_normal((n, n)).astype(case.dtype)).to_sparse_csr())
+        columns = case.rng.integers(0, n, 3 * n)
+        values = case.rng.standard_normal(3 * n).astype(case.dtype)
+        alpha = acl.Sparse(sparse_tensor(3 * np.arange(n + 1), columns, values, n))
         return kind, list(alpha.matrix), [], alpha
     f = laid_out(case, "features", wide[:, : min(3, wide.shape[1])])
     tau = float(case.dtype.type(typical_square(case, wide)))

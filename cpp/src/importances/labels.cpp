@@ -73,18 +73,20 @@ class Labels final : public ProductImportance<T> {
     });
   }
 
-  // 2 [a n_c (y_i − mean of the class) + b (N − n_c) (y_i − mean of the others)].
+  // 2 [a n_c (y_i − mean of the class) + b (N − n_c) (y_i − mean of the others)]. A rounding of the mean would be in
+  // every y_i − mean alike, and the samples of a class far from the others would add it up: their mean is taken off
+  // too.
   void differences(View<const T> y, View<double> out) const override {
     const ClassSums sums = class_sums(y);
     const index_t q = y.cols;
+    const Buffer<double> mean = means(sums.own, q), left = means(own_sums(y, mean.data()), q);
     for_samples([&](index_t i, index_t c) {
-      const double *own = sums.own.data() + c * q, *rest = sums.rest.data() + c * q;
-      const double of_own = same_ * members(c), of_rest = different_ * others(c);
-      const double count = members(c), other = std::max(1.0, others(c));
+      const double *own = mean.data() + c * q, *far = left.data() + c * q, *rest = sums.rest.data() + c * q;
+      const double of_own = same_ * members(c), of_rest = different_ * others(c), other = std::max(1.0, others(c));
       const T* row = y.row(i);
       for (index_t k = 0; k < q; ++k) {
-        const double value = static_cast<double>(row[k]);
-        out.row(i)[k] = 2 * (of_own * (value - own[k] / count) + of_rest * (value - rest[k] / other));
+        const double value = static_cast<double>(row[k]), apart = (value - own[k]) - far[k];
+        out.row(i)[k] = 2 * (of_own * apart + of_rest * (value - rest[k] / other));
       }
     });
   }
@@ -129,21 +131,38 @@ class Labels final : public ProductImportance<T> {
   }
 
   // Sums of runs, then of classes: both lists depend on the labels alone, so the number of threads changes no bit.
-  ClassSums class_sums(View<const T> y) const {
-    const index_t q = y.cols, count = classes_->count(), runs = static_cast<index_t>(runs_.size());
+  // origin (classes × q): what is subtracted from the samples of a class; null: nothing.
+  Buffer<double> own_sums(View<const T> y, const double* origin) const {
+    const index_t q = y.cols, runs = static_cast<index_t>(runs_.size());
+    const Buffer<double> none(origin ? 0 : q, 0.0);
     Buffer<double> parts(runs * q, 0.0);
     parallel_for(ceil_div(runs, runs_per_task), [&](index_t task, int) {
       for (index_t s = task * runs_per_task; s < std::min(runs, (task + 1) * runs_per_task); ++s) {
+        const Run& run = runs_[static_cast<std::size_t>(s)];
+        const double* from = origin ? origin + run.of * q : none.data();
         double* sum = parts.data() + s * q;
-        for (index_t r = runs_[static_cast<std::size_t>(s)].begin; r < runs_[static_cast<std::size_t>(s)].end; ++r) {
+        for (index_t r = run.begin; r < run.end; ++r) {
           const T* row = y.row(classes_->order[static_cast<std::size_t>(r)]);
-          for (index_t k = 0; k < q; ++k) sum[k] += static_cast<double>(row[k]);
+          for (index_t k = 0; k < q; ++k) sum[k] += static_cast<double>(row[k]) - from[k];
         }
       }
     });
-    ClassSums sums{Buffer<double>(count * q, 0.0), Buffer<double>(count * q, 0.0)};
+    Buffer<double> own(classes_->count() * q, 0.0);
     for (index_t s = 0; s < runs; ++s)
-      for (index_t k = 0; k < q; ++k) sums.own[runs_[static_cast<std::size_t>(s)].of * q + k] += parts[s * q + k];
+      for (index_t k = 0; k < q; ++k) own[runs_[static_cast<std::size_t>(s)].of * q + k] += parts[s * q + k];
+    return own;
+  }
+
+  Buffer<double> means(const Buffer<double>& sums, index_t q) const {
+    Buffer<double> mean(classes_->count() * q);
+    for (index_t c = 0; c < classes_->count(); ++c)
+      for (index_t k = 0; k < q; ++k) mean[c * q + k] = sums[c * q + k] / members(c);
+    return mean;
+  }
+
+  ClassSums class_sums(View<const T> y) const {
+    const index_t q = y.cols, count = classes_->count();
+    ClassSums sums{own_sums(y, nullptr), Buffer<double>(count * q, 0.0)};
     Buffer<double> before(q, 0.0), behind(q, 0.0);
     for (index_t c = 0, last = count - 1; c < count; ++c, --last)
       for (index_t k = 0; k < q; ++k) {
