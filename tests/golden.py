@@ -65,6 +65,9 @@ class Inputs:
         yield "none", None
         yield "array", self(4, n, n)
         yield "low_rank", acl.LowRank(self(5, n, 3))
+        yield "low_rank_signed", acl.LowRank(self(5, n, 3), [1.5, -0.75, -2.0])
+        yield "labels", acl.Labels((8 * self(9, n)).long(), 1.25, -0.5)
+        yield "sparse", acl.Sparse((self(4, n, n) * (self(10, n, n) > 0.75)).to_sparse_csr())
         yield "gaussian", acl.Gaussian(f, 0.75)
         yield "gaussian_scalar", acl.Gaussian(self(6, n), 0.25)
         yield "direct", acl.Direct(f)

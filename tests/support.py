@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import scipy.sparse
 
 import alphacl_fast as acl
 from alphacl_fast import reference
@@ -83,6 +84,13 @@ def _normal(rng, dtype, *shape):
     return inside(rng.standard_normal(shape), dtype)
 
 
+def _few(rng, n, dtype):
+    """About four entries a row, of both signs, not symmetric; the last row is empty where there are two."""
+    a = rng.standard_normal((n, n)) * (rng.random((n, n)) < 4 / n)
+    a[1:][-1:] = 0
+    return scipy.sparse.csr_array(a.astype(dtype))
+
+
 # name -> (rng, n, dtype) -> what is passed as alpha=
 IMPORTANCES = {
     "none": lambda rng, n, dtype: None,
@@ -90,6 +98,10 @@ IMPORTANCES = {
     "array": lambda rng, n, dtype: _normal(rng, dtype, n, n),
     "dense": lambda rng, n, dtype: acl.Dense(inside(rng.uniform(-0.3, 1, (n, n)), dtype)),
     "low_rank": lambda rng, n, dtype: acl.LowRank(_normal(rng, dtype, n, 3)),
+    "low_rank_signed": lambda rng, n, dtype: acl.LowRank(_normal(rng, dtype, n, 3), [2.0, -1.5, 0.3]),
+    "labels": lambda rng, n, dtype: acl.Labels(rng.integers(-2, 3, n), 1.0, 0.25),
+    "labels_signed": lambda rng, n, dtype: acl.Labels(rng.integers(-2, 3, n).astype(np.int8), -1.5, 0.5),
+    "sparse": lambda rng, n, dtype: acl.Sparse(_few(rng, n, dtype)),
     "gaussian_scalar": lambda rng, n, dtype: acl.Gaussian(_normal(rng, dtype, n), 0.3),
     "gaussian": lambda rng, n, dtype: acl.Gaussian(_normal(rng, dtype, n, 5), 2.0),
     "direct": lambda rng, n, dtype: acl.Direct(_normal(rng, dtype, n, 4)),
@@ -129,6 +141,13 @@ def torch():
         warnings.simplefilter("ignore")
         import torch as module
     return module
+
+
+def sparse_csr(dense):
+    """The tensor in compressed rows; torch warns once that these are new."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return dense.to_sparse_csr()
 
 
 # For the losses; torch is imported when one of these is called.

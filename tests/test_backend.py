@@ -47,6 +47,7 @@ def test_another_module_serves_another_device(monkeypatch):
         acl.power_iteration,
         lambda t: acl.Gaussian(t, 1.0),
         acl.LowRank,
+        lambda t: acl.Labels(t[:, 0].int()).row_sums(),
         lambda t: acl.NodeGaussian(1.0, t),
         lambda t: acl.contrastive_cov(X, X, t),
         lambda t: acl.losses.nt_xent(t, t),

@@ -20,6 +20,7 @@ def _normal(*shape, dtype=np.float64):
 
 X, Y, W, V = _normal(N, D), _normal(N, D), _normal(K, D), _normal(K, D)
 SCALARS, OFFSET, OMEGA, SQUARE = _normal(N), _normal(N), _normal(N, K), _normal(N, N)
+SIGNS, LABELS = np.array([1.0, -2.0, 0.5]), np.arange(N) % 3
 UNIFORM, FEW = _cpu.uniform_f64(N, True), _cpu.uniform_f64(N - 1, True)
 ACTIVE = np.arange(K)
 
@@ -96,7 +97,9 @@ CALLS = {  # name -> (a function, its arguments)
     "square_regularized": (_cpu.square_regularized_f64, {"features": X, "tau": 1.0}),
     "dense": (_cpu.dense_f64, {"alpha": SQUARE}),
     "uniform": (_cpu.uniform_f64, {"size": N, "diagonal": True}),
-    "low_rank": (_cpu.low_rank_f64, {"phi": X}),
+    "low_rank": (_cpu.low_rank_f64, {"phi": X, "signs": SIGNS}),
+    "labels": (_cpu.labels_f64, {"labels": LABELS, "same": 1.0, "different": -0.5}),
+    "sparse": (_cpu.sparse_f64, {"starts": np.arange(N + 1), "columns": LABELS, "values": _normal(N)}),
     "direct": (_cpu.direct_f64, {"features": X, "p": 4.0, "tau": 0.5, "normalize": True}),
     "gaussian": (_cpu.gaussian_f64, {"features": SCALARS, "tau": 1.0, "tol": 1e-12, "method": "auto"}),
     "row_sums": (UNIFORM.row_sums, {"out": np.empty(N)}),
@@ -180,7 +183,12 @@ def _misshapen(a):
 
 
 # Sizes that may be anything, because the others follow them.
-FREE = {("low_rank", "phi"): (0, 1), ("direct", "features"): (0, 1), ("gaussian", "features"): (0,)}
+FREE = {
+    ("low_rank", "phi"): (0,),
+    ("labels", "labels"): (0,),
+    ("direct", "features"): (0, 1),
+    ("gaussian", "features"): (0,),
+}
 FREE |= {
     ("pair_sums", "right"): (0,),
     ("pair", "features"): (1,),
@@ -368,7 +376,7 @@ def test_sizes_are_named_in_the_text():
 
 MADE = {  # name -> (what reads an array as long as it lives, made from the array)
     "dense": _cpu.dense_f64,
-    "low_rank": _cpu.low_rank_f64,
+    "low_rank": lambda a: _cpu.low_rank_f64(a, None),
     "direct": lambda a: _cpu.direct_f64(a, 4.0, 0.5, True),
     "gaussian": lambda a: _cpu.gaussian_f64(a, 1.0, 1e-12, "auto"),
     "pair": lambda a: _cpu.pair_f64(a, 1.0, "hinge", OFFSET, OFFSET),

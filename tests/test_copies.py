@@ -10,6 +10,7 @@ from support import ACTIVATIONS, DTYPES, IMPORTANCES, importance, two_views
 from support import torch as import_torch
 
 import alphacl_fast as acl
+from alphacl_fast._parts import Data
 from alphacl_fast.importance import Importance
 
 COPIES = {"copy": copy.copy, "deepcopy": copy.deepcopy, "pickle": lambda a: pickle.loads(pickle.dumps(a))}
@@ -119,8 +120,10 @@ def test_importances_of_torch_tensors(name, way):
     torch = import_torch()
     x, x_aug = (torch.from_numpy(np.ascontiguousarray(a)).requires_grad_() for a in two_views(N, D, np.float32))
     alpha = importance(name, N, np.float32)
-    for part in [part for part, value in vars(alpha).items() if isinstance(value, np.ndarray)]:
-        setattr(alpha, part, torch.from_numpy(np.ascontiguousarray(getattr(alpha, part))))
+    for name, part in alpha._parts.items():
+        if isinstance(part, Data):
+            arrays = [torch.from_numpy(np.ascontiguousarray(a)) for a in part.apart(getattr(alpha, name))]
+            setattr(alpha, name, part.together(arrays))
     found = [acl.contrastive_cov(x, x_aug, a) for a in (alpha, COPIES[way](alpha))]
     gradients = [torch.autograd.grad(c.square().sum(), (x, x_aug)) for c in found]
     assert torch.equal(found[0], found[1])

@@ -59,7 +59,10 @@ def moved(alpha):
     """The same importance with its arrays on the device."""
     if not isinstance(alpha, acl.importance.Importance):
         return there(alpha)
-    parts = {name: there(value) for name, value in vars(alpha).items()}
+    parts = {
+        name: type(value)(*map(there, value)) if isinstance(value, tuple) else there(value)
+        for name, value in vars(alpha).items()
+    }
     again = object.__new__(type(alpha))
     vars(again).update(parts)
     return again
@@ -100,13 +103,17 @@ def test_torch_cuda_importances_are_operators(name, dtype):
             (given.to_dense(), exact),
         ):
             assert found.device == DEVICE
-            assert_contract(host(found), truth, rounded(truth), dtype)
+            own = np.float64 if isinstance(alpha, acl.Labels) else dtype
+            assert_contract(host(found), truth, rounded(truth), own)
     product = exact @ y.astype(np.float64)
     assert_contract(host(given.matmul(there(y))), product, rounded(product), dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ["none", "array", "gaussian", "direct", "pair_logistic", "low_rank"])
+@pytest.mark.parametrize(
+    "name",
+    ["none", "array", "gaussian", "direct", "pair_logistic", "low_rank", "low_rank_signed", "labels_signed", "sparse"],
+)
 def test_torch_cuda_gradients_of_sums(name, dtype):
     """Of a weighted sum of C and of E, against autograd through the literal sums in double."""
     n, d = 67, 9

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 from support import DTYPES, assert_contract, inside
 
 import alphacl_fast as acl
@@ -14,11 +15,23 @@ def _normal(n, dtype, *shape):
     return inside(np.random.default_rng([31, n]).standard_normal((n, *shape)), dtype)
 
 
+def _sparse(n, dtype):
+    a = _normal(n, dtype, n)
+    return scipy.sparse.csr_array(np.where(np.abs(a) > 1, a, 0))
+
+
 IMPORTANCES = {
     "dense": lambda n, dtype: acl.Dense(_normal(n, dtype, n)),
     "low_rank": lambda n, dtype: acl.LowRank(_normal(n, dtype, 3)),
     "low_rank_1": lambda n, dtype: acl.LowRank(_normal(n, dtype, 1)),
     "low_rank_wide": lambda n, dtype: acl.LowRank(_normal(n, dtype, 70)),
+    "low_rank_signed": lambda n, dtype: acl.LowRank(_normal(n, dtype, 4), [1.0, -2.0, 0.25, -1e-3]),
+    "low_rank_negative": lambda n, dtype: acl.LowRank(_normal(n, dtype, 2), [-1, -1]),
+    "labels": lambda n, dtype: acl.Labels(np.arange(n) ** 2 % 7, 1.5, 0.5),
+    "labels_apart": lambda n, dtype: acl.Labels(np.arange(n), 1.0, -0.5),
+    "labels_one": lambda n, dtype: acl.Labels(np.full(n, -3)),
+    "sparse": lambda n, dtype: acl.Sparse(_sparse(n, dtype)),
+    "sparse_empty": lambda n, dtype: acl.Sparse(scipy.sparse.csr_array((n, n), dtype=dtype)),
     "gaussian_scalar": lambda n, dtype: acl.Gaussian(_normal(n, dtype), 0.2),
     "gaussian_scalar_tiny_tau": lambda n, dtype: acl.Gaussian(_normal(n, dtype), 1e-7),
     "gaussian_scalar_huge_tau": lambda n, dtype: acl.Gaussian(_normal(n, dtype), 1e7),
@@ -50,8 +63,8 @@ cases = pytest.mark.parametrize(
 @cases
 def test_row_and_column_sums(name, n, dtype):
     alpha = IMPORTANCES[name](n, dtype)
-    _assert_close(alpha.row_sums(), lambda a: a.sum(axis=1), alpha, n, dtype)
-    _assert_close(alpha.col_sums(), lambda a: a.sum(axis=0), alpha, n, dtype)
+    _assert_close(alpha.row_sums(), lambda a: a.sum(axis=1), alpha, n, alpha.dtype)
+    _assert_close(alpha.col_sums(), lambda a: a.sum(axis=0), alpha, n, alpha.dtype)
 
 
 @cases
@@ -67,8 +80,8 @@ def test_matmul(name, n, dtype):
 def test_to_dense_shape_and_dtype(name, n, dtype):
     alpha = IMPORTANCES[name](n, dtype)
     assert tuple(alpha.shape) == (n, n)
-    assert alpha.dtype == dtype
-    _assert_close(alpha.to_dense(), lambda a: a, alpha, n, dtype)
+    assert alpha.dtype == (np.float64 if isinstance(alpha, acl.Labels) else dtype)
+    _assert_close(alpha.to_dense(), lambda a: a, alpha, n, alpha.dtype)
     if name.startswith("direct"):
         assert not np.diagonal(alpha.to_dense()).any()
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 from support import DTYPES, IMPORTANCES, importance, relative_error, two_views
 
 import alphacl_fast as acl
@@ -28,7 +29,12 @@ def _permuted(alpha, order):
     if isinstance(alpha, acl.Dense):
         return acl.Dense(alpha.alpha[np.ix_(order, order)])
     if isinstance(alpha, acl.LowRank):
-        return acl.LowRank(alpha.phi[order])
+        return acl.LowRank(alpha.phi[order], alpha.signs)
+    if isinstance(alpha, acl.Labels):
+        return acl.Labels(alpha.labels[order], alpha.same, alpha.different)
+    if isinstance(alpha, acl.Sparse):
+        starts, columns, values = alpha.matrix
+        return acl.Sparse(scipy.sparse.csr_array((values, columns, starts), alpha.shape)[order][:, order])
     if isinstance(alpha, acl.Gaussian):
         return acl.Gaussian(alpha.features[order], alpha.tau)
     if isinstance(alpha, acl.SquareRegularized):

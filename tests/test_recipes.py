@@ -17,7 +17,7 @@ from support import torch as import_torch
 
 import alphacl_fast as acl
 from alphacl_fast import _cpu, reference
-from alphacl_fast._parts import FORMS, METHODS, Number, Rows
+from alphacl_fast._parts import FORMS, METHODS, Data, Number, Rows
 from alphacl_fast.importance import KINDS, Importance, NodeGaussian
 
 ROOT = Path(__file__).parent.parent
@@ -101,9 +101,13 @@ def test_parts_are_what_an_importance_holds(name):
     alpha = importance(name, 9, np.float64)
     if isinstance(alpha, Importance):
         assert set(vars(alpha)) == set(alpha._parts)
-        arrays = [isinstance(value, np.ndarray) for value in map(vars(alpha).get, alpha._parts)]
-        assert arrays == [not isinstance(part, Number) for part in alpha._parts.values()]
-        again = {part: value for part, value in vars(alpha).items() if isinstance(value, np.ndarray)}
+        again = {}
+        for part, sort in alpha._parts.items():
+            if isinstance(sort, Data):
+                arrays = sort.apart(getattr(alpha, part))
+                assert all(isinstance(array, np.ndarray) for array in arrays)
+                assert len(arrays) == sort.tensors or (sort.optional and not arrays)
+                again[part] = sort.together(arrays)
         for part, sort in alpha._parts.items():
             if isinstance(sort, Number):
                 value = getattr(alpha, part)
@@ -232,6 +236,6 @@ def test_lists_of_losses_with_torch():
 
 
 def test_rows_are_the_only_data():
-    """One array of rows each, but for the importance that has none: what the operations read as the data."""
+    """One array of rows each, but for the importances that have none: what the operations read as the data."""
     counts = {name: sum(isinstance(part, Rows) for part in kind._parts.values()) for name, kind in KINDS.items()}
-    assert counts == {name: int(name != "Uniform") for name in KINDS}
+    assert counts == {name: int(name not in ("Uniform", "Labels", "Sparse")) for name in KINDS}

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from alphacl_fast import reference
 
@@ -93,6 +94,29 @@ def test_low_rank_and_dense(data):
     np.testing.assert_allclose(reference.low_rank(x), [[sum(a * b) for b in x] for a in x], rtol=1e-13, atol=1e-15)
     np.testing.assert_array_equal(reference.dense(x), x)
     np.testing.assert_array_equal(reference.uniform(3), np.ones((3, 3)))
+
+
+def test_low_rank_with_signs(data):
+    x, _ = data
+    signs = [-2.0, 0.5, 1.0, 3.0, -1.0][: x.shape[1]]
+    expected = [[sum(s * p * q for s, p, q in zip(signs, a, b, strict=True)) for b in x] for a in x]
+    np.testing.assert_allclose(reference.low_rank(x, signs), expected, rtol=1e-13, atol=1e-14)
+
+
+def test_labels():
+    y = np.array([3, -7, 3, 2**62, -7], np.int64)
+    expected = [[2.0 if a == b else -0.5 for b in y.tolist()] for a in y.tolist()]
+    np.testing.assert_array_equal(reference.labels(y, 2.0, -0.5), expected)
+    np.testing.assert_array_equal(reference.labels(y), reference.labels(y, 1.0, 0.0))
+
+
+def test_sparse():
+    """Two entries of one place add up."""
+    matrix = (np.array([0, 3, 3, 4]), np.array([2, 0, 2, 1]), np.array([1.0, -2.0, 0.5, 4.0]))
+    np.testing.assert_array_equal(reference.sparse(matrix), [[-2.0, 0.0, 1.5], [0.0, 0.0, 0.0], [0.0, 4.0, 0.0]])
+    rows = scipy.sparse.csr_array((matrix[2], matrix[1], matrix[0]), (3, 3))
+    for same in (rows, rows.tocoo(), rows.tocsc()):
+        np.testing.assert_array_equal(reference.sparse(same), reference.sparse(matrix))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

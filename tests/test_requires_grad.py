@@ -24,6 +24,7 @@ CALLS = {
     "features beside f": lambda x, y, z: acl.energy(x.requires_grad_(), y, acl.Gaussian(z.requires_grad_(), 1.0)),
     "Dense": lambda x, y, z: acl.contrastive_cov(x, y, acl.Dense(z.requires_grad_())),
     "LowRank": lambda x, y, z: acl.contrastive_cov(x, y, acl.LowRank(z.requires_grad_())),
+    "LowRank with signs": lambda x, y, z: acl.contrastive_cov(x, y, acl.LowRank(x, z[0].requires_grad_())),
     "Gaussian": lambda x, y, z: acl.energy(x, y, acl.Gaussian(z.requires_grad_(), 1.0)),
     "Direct": lambda x, y, z: acl.energy(x, y, acl.Direct(z.requires_grad_())),
     "matmul": lambda x, y, z: acl.Gaussian(z, 1.0).matmul(y.requires_grad_()),

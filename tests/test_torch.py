@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from support import DTYPES, IMPORTANCES, importance, two_views
+from support import DTYPES, IMPORTANCES, importance, sparse_csr, two_views
 from support import torch as import_torch
 
 import alphacl_fast as acl
@@ -22,7 +22,11 @@ def _to_torch(alpha):
     if isinstance(alpha, acl.Dense):
         return acl.Dense(torch.tensor(alpha.alpha))
     if isinstance(alpha, acl.LowRank):
-        return acl.LowRank(torch.tensor(alpha.phi))
+        return acl.LowRank(torch.tensor(alpha.phi), alpha.signs)
+    if isinstance(alpha, acl.Labels):
+        return acl.Labels(torch.tensor(alpha.labels), alpha.same, alpha.different)
+    if isinstance(alpha, acl.Sparse):
+        return acl.Sparse(sparse_csr(torch.tensor(alpha.to_dense())))
     if isinstance(alpha, acl.Gaussian):
         return acl.Gaussian(torch.tensor(alpha.features), alpha.tau)
     if isinstance(alpha, acl.SquareRegularized):
@@ -57,7 +61,7 @@ def test_methods_of_an_importance_over_tensors(name):
     alpha = importance(name, 50, np.float32)
     over_tensors = _to_torch(alpha)
     y, _ = two_views(50, 3, np.float32)
-    assert over_tensors.dtype in (torch.float32, np.float32)
+    assert over_tensors.dtype == (torch.float64 if isinstance(alpha, acl.Labels) else torch.float32)
     for ours, array in (
         (over_tensors.row_sums(), alpha.row_sums()),
         (over_tensors.col_sums(), alpha.col_sums()),
@@ -65,7 +69,7 @@ def test_methods_of_an_importance_over_tensors(name):
         (over_tensors.to_dense(), alpha.to_dense()),
     ):
         assert isinstance(ours, torch.Tensor)
-        assert ours.dtype == torch.float32
+        assert str(ours.dtype) == f"torch.{array.dtype}"
         np.testing.assert_array_equal(ours.numpy(), array)
 
 

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from support import sparse_csr
 from support import torch as import_torch
 
 import alphacl_fast as acl
@@ -44,8 +45,17 @@ def _arguments():
             (ones, z, k, offset, scale, "softplus", False, False),
         ],
         "contrastive_cov": [(z, z + 1, *direct), (z.float(), z.float(), "Uniform", [], [0.0, 1.0])],
-        "energy": [(z, z + 1, *direct), (z, z + 1, "Gaussian", [z[:, 0]], [0.5, 0.0, 0.0])],
-        "laplacian": [(z, z + 1, *direct), (z, z + 1, "LowRank", [k.new_ones(9, 2)], [])],
+        "energy": [
+            (z, z + 1, *direct),
+            (z, z + 1, "Gaussian", [z[:, 0]], [0.5, 0.0, 0.0]),
+            (z, z + 1, "Labels", [torch.arange(9) % 4], [1.0, -0.5]),
+        ],
+        "laplacian": [
+            (z, z + 1, *direct),
+            (z, z + 1, "LowRank", [k.new_ones(9, 2)], []),
+            (z, z + 1, "LowRank", [k.new_ones(9, 2), k.new_tensor([1.0, -2.0]).double()], []),
+            (z, z + 1, "Sparse", [torch.arange(10), torch.arange(9), z[:, 0].contiguous()], []),
+        ],
     }
 
 
@@ -56,6 +66,7 @@ def test_opcheck(name):
 
 
 _ONE, _TWO, _SIX = _features(6, 1)[:, 0], _features(6, 2), _features(6, 6)
+_SPARSE = acl.Sparse(sparse_csr(_SIX * (_SIX > 0)))
 
 
 def _scalar(value):
@@ -82,6 +93,9 @@ DIFFERENTIABLE = {
     "contrastive_cov_uniform": (acl.contrastive_cov, 0),
     "energy": (lambda z, k: acl.energy(z, k, acl.Gaussian(_ONE, 0.8)), 0),
     "energy_dense": (lambda z, k: acl.energy(z, k, _SIX), 0),
+    "energy_signs": (lambda z, k: acl.energy(z, k, acl.LowRank(_TWO, [1.0, -2.0])), 0),
+    "energy_labels": (lambda z, k: acl.energy(z, k, acl.Labels(torch.arange(6) % 2, 1.0, -0.5)), 0),
+    "contrastive_cov_sparse": (lambda z, k: acl.contrastive_cov(z, k, _SPARSE), 0),
 }
 
 
@@ -211,6 +225,8 @@ def test_gradients_of_the_sums_are_those_of_the_literal_form(dtype):
     x_aug.requires_grad_()
     m = torch.from_numpy(rng.standard_normal((6, 6)))
     importances = [None, acl.Direct(f), acl.Gaussian(f[:, 0], 0.3), acl.Gaussian(f, 3.0), acl.LowRank(f - 50)]
+    importances += [acl.LowRank(f - 50, torch.linspace(-2, 3, 6)), acl.Labels(torch.arange(150) % 4, 1.0, -0.5)]
+    importances += [acl.Sparse(sparse_csr((f - 50) @ (f - 50).T * (f @ f.T > 15000)))]
     importances += [acl.SquareRegularized(f, 1.0), acl.Dense(f @ f.T / 2500), losses.MINE().importance(f, x.detach())]
     for alpha in importances:
         dense = torch.from_numpy(acl.reference.dense_alpha(alpha, 150))

@@ -64,6 +64,21 @@ def _views(name):
     yield {"kind": "Dense", "tensors": [Z], "numbers": []}, ValueError, r"alpha: expected shape \(6, 6\)"
     yield {"kind": "LowRank", "tensors": [ROWS], "numbers": []}, ValueError, "phi: expected a tensor with 2 axes"
     yield {"kind": "LowRank", "tensors": [K], "numbers": []}, ValueError, "alpha: expected 6 samples"
+    signed = {"kind": "LowRank", "numbers": []}
+    yield signed | {"tensors": [Z, ROWS[:2]]}, ValueError, r"signs: expected shape \(3,\), got \(2,\)"
+    yield signed | {"tensors": [Z, ROWS[:3].float()]}, TypeError, "signs: expected a dense float64 tensor"
+    yield signed | {"tensors": [Z, ROWS, ROWS]}, ValueError, "tensors: expected 1 or 2 for LowRank"
+    labels = {"kind": "Labels", "numbers": [1.0, 0.0]}
+    yield labels | {"tensors": [torch.arange(4)]}, ValueError, rf"alpha: expected 6 samples like {x}, got 4"
+    yield labels | {"tensors": [ROWS]}, TypeError, "labels: expected a dense tensor of integers, got float64"
+    yield labels | {"tensors": [torch.zeros(6, 1).long()]}, ValueError, "labels: expected a tensor with 1 axis"
+    yield labels | {"tensors": [torch.arange(6)], "numbers": [float("nan"), 0.0]}, ValueError, "same: expected a finite"
+    sparse = {"kind": "Sparse", "numbers": []}
+    lines, first = torch.arange(7), torch.arange(6)
+    yield sparse | {"tensors": [lines, first]}, ValueError, "tensors: expected 3 for Sparse"
+    yield sparse | {"tensors": [first, first, ROWS]}, ValueError, rf"alpha: expected 6 samples like {x}, got 5"
+    yield sparse | {"tensors": [lines, first[:4], ROWS]}, ValueError, r"matrix: expected shape \(4,\), got \(6,\)"
+    yield sparse | {"tensors": [lines, first, ROWS.float()]}, TypeError, rf"alpha: expected float64 like {x}"
     yield {"kind": "Uniform", "tensors": [], "numbers": [4.0, 1.0]}, ValueError, "size: expected 0 or 6, got 4"
     yield {"kind": "Gaussian", "numbers": [1.0, 0.0, 9.0]}, ValueError, "method: expected an integer from 0 to 3"
     yield {"kind": "Gaussian", "numbers": [1.0, -1.0, 0.0]}, ValueError, "tol: expected a positive"

@@ -109,6 +109,10 @@ inline void check_positive(const char* name, double value) {
   if (!(value > 0 && std::isfinite(value))) refuse(name, "a positive finite number", std::to_string(value));
 }
 
+inline void check_finite(const char* name, double value) {
+  if (!std::isfinite(value)) refuse(name, "a finite number", std::to_string(value));
+}
+
 /// `tol`, an error allowed in the entries of α; its logarithm is used as a length.
 inline void check_share(const char* name, double value) {
   if (!(value >= 1e-30 && value < 1)) refuse(name, "a number from 1e-30 to 1", std::to_string(value));

@@ -1,6 +1,8 @@
 // Binds the importances, except those of pairs (register_pairs.cpp).
 #include "alphacl/importance.h"
 
+#include <pybind11/stl.h>
+
 #include <string>
 
 #include "arrays.h"
@@ -14,6 +16,19 @@ GaussianMethod method_named(const std::string& name) {
   if (name == "fourier") return GaussianMethod::fourier;
   if (name == "sorted") return GaussianMethod::sorted;
   throw py::value_error("method: expected auto, tiles, fourier or sorted, got " + name);
+}
+
+// The matrix of compressed rows, whose indices may be anything.
+template <class T>
+SparseMatrix matrix_of(const py::array_t<std::int64_t>& starts, const py::array_t<std::int64_t>& columns,
+                       const py::array_t<T>& values) {
+  if (starts.ndim() != 1 || starts.shape(0) < 2) refuse("starts", "shape (N + 1,), N > 0", shape_text(starts));
+  const index_t n = starts.shape(0) - 1, count = values.size();
+  const std::int64_t *first = entries<std::int64_t>("starts", starts, {n + 1}),
+                     *column = entries<std::int64_t>("columns", columns, {count});
+  const T* value = entries<T>("values", values, {count});
+  if (const char* fault = csr_fault(first, column, n, count)) refuse("matrix", fault, "others");
+  return sparse_matrix(first, column, value, n);
 }
 
 template <class T>
@@ -69,11 +84,26 @@ void register_for(py::module_& m, const std::string& suffix) {
         },
         py::arg("size"), py::arg("diagonal"));
   m.def(("low_rank" + suffix).c_str(),
-        [](const Array& phi) {
+        [](const Array& phi, const std::optional<py::array_t<double>>& signs) {
           const View<const T> f = features_view<T>("phi", phi);
-          return made_from(phi, [&] { return low_rank<T, T>(f); });
+          const double* s = entries<double>("signs", signs, {f.cols});
+          return made_from(phi, [&] { return low_rank<T, T>(f, s); });
         },
-        py::arg("phi").noconvert());
+        py::arg("phi").noconvert(), py::arg("signs").noconvert());
+  m.def(("labels" + suffix).c_str(),
+        [](const py::array_t<std::int64_t>& of, double same, double different) {
+          if (of.ndim() != 1 || of.shape(0) == 0) refuse("labels", "shape (N,), N > 0", shape_text(of));
+          const std::int64_t* label = entries<std::int64_t>("labels", of, {of.shape(0)});
+          check_finite("same", same);
+          check_finite("different", different);
+          return labels<T>(label, of.shape(0), same, different);
+        },
+        py::arg("labels").noconvert(), py::arg("same"), py::arg("different"));
+  m.def(("sparse" + suffix).c_str(),
+        [](const py::array_t<std::int64_t>& starts, const py::array_t<std::int64_t>& columns, const Array& values) {
+          return sparse<T>(matrix_of<T>(starts, columns, values));
+        },
+        py::arg("starts").noconvert(), py::arg("columns").noconvert(), py::arg("values").noconvert());
   m.def(("direct" + suffix).c_str(),
         [](const Array& features, double p, double tau, bool normalize) {
           const View<const T> f = features_view<T>("features", features);

@@ -1,6 +1,8 @@
 // Binds the importances.
 #include <pybind11/stl.h>
 
+#include <cmath>
+
 #include "bindings/importance_object.h"
 
 namespace alphacl::cuda::bindings {
@@ -16,6 +18,18 @@ View<const S> features_view(const char* name, const Tensor& t) {
   const View<const S> f = view<S>(name, t);
   if (f.cols == 0) refuse(name, "at least one column", "a tensor without any");
   return f;
+}
+
+void check_finite(const char* name, double value) {
+  if (!std::isfinite(value)) refuse(name, "a finite number", std::to_string(value));
+}
+
+// The length of a tensor of one axis.
+index_t length_of(const char* name, const Tensor& t, index_t least) {
+  if (t.shape.size() != 1 || t.shape[0] < least || t.shape[0] > most_samples)
+    refuse(name, "one axis of " + std::to_string(least) + " to " + std::to_string(most_samples) + " numbers",
+           "shape " + text(t.shape));
+  return t.shape[0];
 }
 
 template <class S>
@@ -46,12 +60,39 @@ void register_for(py::module_& m, const std::string& suffix) {
         },
         py::arg("size"), py::arg("diagonal"));
   m.def(("low_rank" + suffix).c_str(),
-        [](const py::object& phi) {
+        [](const py::object& phi, const py::object& signs) {
           const Tensor t("phi", phi);
           const View<const S> f = features_view<S>("phi", t);
-          return Object(t.device, {phi}, [&](const Stream&, Workspace&) { return low_rank<S>(f); });
+          const std::optional<Tensor> given = optional_tensor("signs", signs);
+          const double* const s = given ? entries<double>("signs", *given, {f.cols}) : nullptr;
+          std::vector<py::object> read = {phi};
+          if (given) read.push_back(signs);
+          return Object(t.device, read, [&](const Stream&, Workspace&) { return low_rank<S>(f, s); });
         },
-        py::arg("phi"));
+        py::arg("phi"), py::arg("signs"));
+  m.def(("labels" + suffix).c_str(),
+        [](const py::object& of, double same, double different) {
+          const Tensor t("labels", of);
+          const index_t n = length_of("labels", t, 1);
+          const std::int64_t* const label = entries<std::int64_t>("labels", t, {n});
+          check_finite("same", same);
+          check_finite("different", different);
+          return Object(t.device, {}, [&](const Stream& on, Workspace& memory) {
+            return labels<S>(on, label, n, same, different, memory);
+          });
+        },
+        py::arg("labels"), py::arg("same"), py::arg("different"));
+  m.def(("sparse" + suffix).c_str(),
+        [](const py::object& starts, const py::object& columns, const py::object& values) {
+          const Tensor s("starts", starts), c("columns", columns), v("values", values);
+          const index_t n = length_of("starts", s, 2) - 1, count = length_of("columns", c, 0);
+          const CompressedRows<S> given{entries<std::int64_t>("starts", s, {n + 1}),
+                                        entries<std::int64_t>("columns", c, {count}), entries<S>("values", v, {count}),
+                                        n, count};
+          return Object(v.device, {starts, columns},
+                        [&](const Stream& on, Workspace& memory) { return sparse<S>(on, given, memory); });
+        },
+        py::arg("starts"), py::arg("columns"), py::arg("values"));
   m.def(("direct" + suffix).c_str(),
         [](const py::object& features, double p, double tau, bool normalize) {
           const Tensor t("features", features);

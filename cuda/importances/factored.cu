@@ -1,4 +1,4 @@
-// Importances with a factor, α = ΦΦᵀ: Uniform and LowRank, in time linear in N.
+// Importances with a factor, α = Φ diag(s) Φᵀ: Uniform and LowRank, in time linear in N.
 #include <cmath>
 #include <type_traits>
 
@@ -15,6 +15,8 @@ struct Ones {
   index_t rows, cols;
   double without;
   __device__ double at(index_t, index_t) const { return 1; }
+  __host__ __device__ bool is_signed() const { return false; }
+  __device__ double sign(index_t) const { return 1; }
 };
 
 template <class S>
@@ -22,7 +24,10 @@ struct Stored {
   const S* data;
   index_t stride, rows, cols;
   double without;
+  const double* signs;  // null: ones
   __device__ double at(index_t i, index_t l) const { return static_cast<double>(data[i * stride + l]); }
+  __host__ __device__ bool is_signed() const { return signs != nullptr; }
+  __device__ double sign(index_t l) const { return signs != nullptr ? signs[l] : 1; }
 };
 
 // Rows φ_i and y_i.
@@ -47,7 +52,16 @@ struct FactorAlone {
   __device__ double right(int, int, int) const { return 1; }
 };
 
-// r_i = φ_i · Φᵀ1 − without.
+// Row l of the moments times s_l.
+template <class Phi>
+struct SignedMoments {
+  Phi phi;
+  index_t q;
+  double* moments;
+  __device__ void operator()(std::int64_t e) const { moments[e] *= phi.sign(e / q); }
+};
+
+// r_i = φ_i · (s ∘ Φᵀ1) − without.
 template <class Phi>
 struct RowSums {
   Phi phi;
@@ -60,7 +74,7 @@ struct RowSums {
   }
 };
 
-// out_i = φ_i · ΦᵀY − without y_i.
+// out_i = φ_i · (s ∘ ΦᵀY) − without y_i.
 template <class Phi, class S>
 struct FactorProduct {
   Phi phi;
@@ -76,7 +90,7 @@ struct FactorProduct {
   }
 };
 
-// l_i = 2 (x_i φ_i · Φᵀ1 − φ_i · ΦᵀX); the diagonal cancels.
+// l_i = 2 (x_i φ_i · (s ∘ Φᵀ1) − φ_i · (s ∘ ΦᵀX)); the diagonal cancels.
 template <class Phi>
 struct FactorLaplacian {
   Phi phi;
@@ -100,12 +114,12 @@ struct FactorEntries {
   __device__ void operator()(std::int64_t e) const {
     const index_t row = e / out.cols, i = first + row, j = e % out.cols;
     double sum = i == j ? -phi.without : 0;
-    for (index_t k = 0; k < phi.cols; ++k) sum = fma(phi.at(i, k), phi.at(j, k), sum);
+    for (index_t k = 0; k < phi.cols; ++k) sum = fma(phi.sign(k) * phi.at(i, k), phi.at(j, k), sum);
     out.data[row * out.stride + j] = static_cast<T>(sum);
   }
 };
 
-// The same from differences: l_i = 2 Σ_j φ_i · φ_j (x_i − x_j).
+// The same from differences: l_i = 2 Σ_j φ_i · (s ∘ φ_j) (x_i − x_j).
 template <class Phi>
 struct LiteralLaplacian {
   Phi phi;
@@ -116,7 +130,7 @@ struct LiteralLaplacian {
     double total = 0;
     for (index_t j = 0; j < x.n; ++j) {
       double entry = 0;
-      for (index_t k = 0; k < phi.cols; ++k) entry = fma(phi.at(i, k), phi.at(j, k), entry);
+      for (index_t k = 0; k < phi.cols; ++k) entry = fma(phi.sign(k) * phi.at(i, k), phi.at(j, k), entry);
       total = fma(entry, x.raw[e] - x.raw[j * x.d + c], total);
     }
     l[e] = 2 * total;
@@ -137,6 +151,27 @@ struct SizesOfRow {
     }
     own[i] = a;
     rest[i] = b;
+  }
+};
+
+// Where s has both signs: own_i = ‖a_i‖² with a_i = 2 Σ_k |φ_ik| (|s_k Φᵀ1_k x_i| + |s_k ΦᵀX_k|), what l_i is a sum of.
+template <class Phi>
+struct SizesOfTerms {
+  Phi phi;
+  Samples x;
+  const double *ones, *moments;
+  double* own;
+  __device__ void operator()(std::int64_t i) const {
+    double square = 0;
+    for (index_t c = 0; c < x.d; ++c) {
+      double size = 0;
+      for (index_t k = 0; k < phi.cols; ++k) {
+        const double inter = fabs(ones[k] * x.centred[i * x.d + c]) + fabs(moments[k * x.d + c]);
+        size = fma(2 * fabs(phi.at(i, k)), inter, size);
+      }
+      square = fma(size, size, square);
+    }
+    own[i] = square;
   }
 };
 
@@ -163,6 +198,7 @@ class Factored final : public Importance<S> {
     if (!std::is_same<S, double>::value || !few_pairs(x.n, x.d * phi_.cols)) return;
     double* const sizes = on.memory.take<double>(2 * x.n);
     for_each(on, "sizes_of_row", x.n, SizesOfRow{x, row_sum, l, sizes, sizes + x.n});
+    if (phi_.is_signed()) for_each(on, "sizes_of_terms", x.n, SizesOfTerms<Phi>{phi_, x, ones, found, sizes});
     const double own = std::sqrt(total(on, sizes, x.n, 1.0)), rest = std::sqrt(total(on, sizes + x.n, x.n, 1.0));
     if (cancelled({own, 0, rest}, wide_limits<S>))
       for_each(on, "literal_laplacian", x.n * x.d, LiteralLaplacian<Phi>{phi_, x, l});
@@ -176,12 +212,13 @@ class Factored final : public Importance<S> {
   }
 
  private:
-  // p × q numbers.
+  // s ∘ Φᵀ of the source's right side: p × q numbers.
   template <class Source>
   const double* moments(const Stream& on, const Source& source, index_t q) const {
     double* const out = on.memory.take<double>(phi_.cols * q);
     const GramShape shape{static_cast<int>(phi_.cols), static_cast<int>(q), false, gram_groups(phi_.rows)};
     gram(on, source, shape, 1, 1.0, out);
+    if (phi_.is_signed()) for_each(on, "signed_moments", phi_.cols * q, SignedMoments<Phi>{phi_, q, out});
     return out;
   }
 
@@ -196,13 +233,13 @@ std::unique_ptr<Importance<S>> uniform(index_t size, bool diagonal) {
 }
 
 template <class S>
-std::unique_ptr<Importance<S>> low_rank(View<const S> phi) {
-  return std::make_unique<Factored<S, Stored<S>>>(Stored<S>{phi.data, phi.stride, phi.rows, phi.cols, 0.0});
+std::unique_ptr<Importance<S>> low_rank(View<const S> phi, const double* signs) {
+  return std::make_unique<Factored<S, Stored<S>>>(Stored<S>{phi.data, phi.stride, phi.rows, phi.cols, 0.0, signs});
 }
 
 template std::unique_ptr<Importance<float>> uniform<float>(index_t, bool);
 template std::unique_ptr<Importance<double>> uniform<double>(index_t, bool);
-template std::unique_ptr<Importance<float>> low_rank<float>(View<const float>);
-template std::unique_ptr<Importance<double>> low_rank<double>(View<const double>);
+template std::unique_ptr<Importance<float>> low_rank<float>(View<const float>, const double*);
+template std::unique_ptr<Importance<double>> low_rank<double>(View<const double>, const double*);
 
 }  // namespace alphacl::cuda

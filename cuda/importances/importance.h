@@ -9,6 +9,7 @@
 // digit. All pointers are to memory of the device; everything is computed in double.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "alphacl/pair_form.h"
@@ -56,9 +57,26 @@ std::unique_ptr<Importance<S>> dense(View<const S> alpha);
 template <class S>
 std::unique_ptr<Importance<S>> uniform(index_t size, bool diagonal);
 
-/// α = ΦΦᵀ, Φ: N × p.
+/// α = Φ diag(s) Φᵀ, Φ: N × p; signs: the p numbers s, null: ones.
 template <class S>
-std::unique_ptr<Importance<S>> low_rank(View<const S> phi);
+std::unique_ptr<Importance<S>> low_rank(View<const S> phi, const double* signs);
+
+/// α_ij = same where samples i and j have one label, else different. Waits for a copy of the labels.
+template <class S>
+std::unique_ptr<Importance<S>> labels(const Stream& on, const std::int64_t* of, index_t size, double same,
+                                      double different, Workspace& memory);
+
+/// A matrix in compressed rows (CSR).
+template <class S>
+struct CompressedRows {
+  const std::int64_t *starts, *columns;
+  const S* values;
+  index_t size, entries;  // N, and the number of columns and values
+};
+
+/// α as a sparse matrix, whose indices are checked. Waits for a copy of it.
+template <class S>
+std::unique_ptr<Importance<S>> sparse(const Stream& on, const CompressedRows<S>& given, Workspace& memory);
 
 /// α_ij = exp(−‖f_i − f_j‖²/(2τ)).
 template <class S>

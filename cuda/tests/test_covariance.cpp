@@ -153,7 +153,25 @@ void test_cancellation() {
   for (std::size_t e = 0; e < stored.size(); ++e) stored[e] = static_cast<double>(alpha[e]);
   const Truth truth = views.truth(alpha);
   check<double>(views, *alphacl::cuda::dense<double>({stored.data(), n, n, n}), truth, "clusters, pairs");
-  check<double>(views, *alphacl::cuda::low_rank<double>({phi.data(), n, 2, 2}), truth, "clusters, a factor");
+  check<double>(views, *alphacl::cuda::low_rank<double>({phi.data(), n, 2, 2}, nullptr), truth, "clusters, a factor");
+}
+
+// Two large factors of opposite signs that cancel beside a small one; their products have few bits, so α is exact.
+void test_signs_that_cancel() {
+  const index_t n = 66, d = 3;
+  const Views<double> views(n, d, 9);
+  const Array<double> phi(n * 3), signs(3);
+  Reals alpha(n * n);
+  std::uint64_t seed = 10;
+  for (index_t k = 0; k < 3; ++k) signs[k] = k == 0 ? 1e6 : k == 1 ? -1e6 : 1;
+  for (index_t i = 0; i < n; ++i) {
+    phi[i * 3] = phi[i * 3 + 1] = 1 + static_cast<double>(i % 5) / 8;
+    phi[i * 3 + 2] = next(seed);
+  }
+  for (index_t i = 0; i < n; ++i)
+    for (index_t j = 0; j < n; ++j) alpha[i * n + j] = Real{phi[i * 3 + 2]} * phi[j * 3 + 2];
+  check<double>(views, *alphacl::cuda::low_rank<double>({phi.data(), n, 3, 3}, signs.data()), views.truth(alpha),
+                "signs that cancel");
 }
 
 // The sums over all pairs, seven rows of α at a time.
@@ -271,6 +289,7 @@ int main() {
   test_views<float>(65, 5);
   test_views<double>(65, 3);
   test_cancellation();
+  test_signs_that_cancel();
   test_blocks_of_rows();
   test_gated<float>("gated float views");
   test_gated<double>("gated double views");

@@ -291,13 +291,41 @@ void test_kinds(index_t n, index_t m, double tau) {
     fill([&](index_t i, index_t j) { return i == j && !diagonal ? 0.0L : 1.0L; }, false);
     check<S>(on, *alphacl::cuda::uniform<S>(n, diagonal), alpha, diagonal ? "uniform" : "uniform, no diagonal");
   }
+  const Array<std::int64_t> labels(n);
+  for (index_t i = 0; i < n; ++i) labels[i] = i % 7 == 0 ? std::numeric_limits<std::int64_t>::min() : i % 3;
+  fill([&](index_t i, index_t j) { return labels[i] == labels[j] ? -1.25L : 0.5L; }, false);
+  check<S>(on, *alphacl::cuda::labels<S>(on, labels.data(), n, -1.25, 0.5, memory), alpha, "labels");
+  const Array<std::int64_t> starts(n + 1), columns(3 * n);
+  const Array<S> values(3 * n);
+  std::fill(alpha.begin(), alpha.end(), 0.0L);
+  for (index_t i = 0; i < n; ++i) {  // row 1 is empty, row 0 has the entries of both; two of three fall on one place
+    starts[i + 1] = 3 * (i == 0 ? std::min<index_t>(2, n) : i + 1);
+    for (index_t e = 3 * i; e < 3 * i + 3; ++e) {
+      columns[e] = e % 3 == 0 ? i : (5 * i + 2) % n;
+      values[e] = static_cast<S>(next(seed));
+      alpha[(i == 1 ? 0 : i) * n + columns[e]] += values[e];
+    }
+  }
+  starts[0] = 0;
+  check<S>(on, *alphacl::cuda::sparse<S>(on, {starts.data(), columns.data(), values.data(), n, 3 * n}, memory), alpha,
+           "sparse");
+
   const auto product = [&](index_t i, index_t j) {
     Real sum = 0;
     for (index_t k = 0; k < m; ++k) sum += Real{f[i * (m + 2) + k]} * f[j * (m + 2) + k];
     return sum;
   };
   fill(product, false);
-  check<S>(on, *alphacl::cuda::low_rank<S>(features), alpha, "low rank");
+  check<S>(on, *alphacl::cuda::low_rank<S>(features, nullptr), alpha, "low rank");
+  const Array<double> signs(m);
+  for (index_t k = 0; k < m; ++k) signs[k] = k % 2 == 0 ? -0.75 - static_cast<double>(k) : 2;
+  const auto signed_product = [&](index_t i, index_t j) {
+    Real sum = 0;
+    for (index_t k = 0; k < m; ++k) sum += signs[k] * (Real{f[i * (m + 2) + k]} * f[j * (m + 2) + k]);
+    return sum;
+  };
+  fill(signed_product, false);
+  check<S>(on, *alphacl::cuda::low_rank<S>(features, signs.data()), alpha, "low rank, signed");
 }
 
 // Entries of a sample that is not finite, or too far for a double, are NaN, its own included where it is not finite.

@@ -15,7 +15,17 @@ from alphacl_fast._gated import GatedCovariance, gated_cov, gated_outer
 from alphacl_fast._optional import losses as _losses
 from alphacl_fast._power_iteration import TopEigenpairs, power_iteration
 from alphacl_fast.activations import LeakyReLU, Monomial
-from alphacl_fast.importance import Dense, Direct, Gaussian, LowRank, NodeGaussian, SquareRegularized, Uniform
+from alphacl_fast.importance import (
+    Dense,
+    Direct,
+    Gaussian,
+    Labels,
+    LowRank,
+    NodeGaussian,
+    Sparse,
+    SquareRegularized,
+    Uniform,
+)
 
 if _TYPE_CHECKING:
     from alphacl_fast import losses
@@ -27,10 +37,12 @@ __all__ = [
     "Direct",
     "GatedCovariance",
     "Gaussian",
+    "Labels",
     "LeakyReLU",
     "LowRank",
     "Monomial",
     "NodeGaussian",
+    "Sparse",
     "SquareRegularized",
     "TopEigenpairs",
     "Uniform",

@@ -197,6 +197,21 @@ def like(given: Operand, model: Operand, *, shape: bool = True) -> None:
         raise ValueError(f"{given.name}: expected shape {model.shape} like {model.name}, got {given.shape}")
 
 
+def alongside(name: str, a: Any, model: Operand) -> None:
+    """`a`, an array or a tensor of any dtype, has the kind and the place of `model`."""
+    if is_tensor(a) != model.is_torch:
+        kind = "torch tensor" if is_tensor(a) else "numpy array"
+        raise TypeError(f"{name}: expected a {_kind(model)} like {model.name}, got a {kind}")
+    if is_tensor(a):
+        refuse_device(name, a.device.type)
+        _same_place(name, place_of(a), model)
+
+
+def place_of(t: Any) -> str:
+    """The device of a tensor as an operand names its own."""
+    return device_for(t) if device_for(t) == "cpu" else str(t.device)
+
+
 def _same_place(name: str, place: str, model: Operand) -> None:
     if place != model.place:
         raise TypeError(f"{name}: expected a tensor on {model.place} like {model.name}, got one on {place}")
@@ -232,9 +247,30 @@ def empty(shape: tuple[int, ...], dtype: Any, model: Operand) -> Any:
     return torch.empty(shape, dtype=getattr(torch, np.dtype(dtype).name), device=model.array.device)
 
 
+def stand_in(model: Any, rows: int, dtype: Any) -> Any:
+    """(rows, 1) numbers of a dtype that take no memory, of the kind and on the device of an array or a tensor."""
+    if is_tensor(model):
+        torch = sys.modules["torch"]
+        return torch.zeros((), dtype=getattr(torch, np.dtype(dtype).name), device=model.device).expand(rows, 1)
+    return np.broadcast_to(np.zeros((), dtype), (rows, 1))
+
+
 def memory_of(t: Any) -> Any:
     """What the compiled module of a tensor's device writes to: the tensor, or a numpy array over its memory."""
     return t.numpy() if device_for(t) == "cpu" else t
+
+
+def integers(name: str, a: Any, model: Operand) -> Any:
+    """Integers of any dtype without gaps, as int64 where `model` lies; those beyond it keep what tells them apart."""
+    tensor = is_tensor(a)
+    if tensor:
+        refuse_transforms(name, a)
+        _same_place(name, place_of(a), model)
+        if not is_in_host_memory(a):
+            return a.detach().resolve_neg().to(sys.modules["torch"].int64).contiguous()
+        a = a.detach().resolve_neg().numpy()
+    wide = np.require(a.astype(np.int64, copy=False), requirements=("C", "A"))
+    return wide if model.device == "cpu" else tensor_over(wide).to(model.array.device)
 
 
 def contiguous(given: Operand, model: Operand) -> Any:

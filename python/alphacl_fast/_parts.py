@@ -6,20 +6,54 @@ the arguments of its compiled constructor, its repr, and the tensors and floats 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from alphacl_fast._arrays import NotAnArray, Operand, contiguous, is_array, is_traced, operand, positive, refuse_grad
+from alphacl_fast._arrays import (
+    NotAnArray,
+    Operand,
+    contiguous,
+    integers,
+    is_array,
+    is_tensor,
+    is_traced,
+    number,
+    operand,
+    positive,
+    refuse_grad,
+)
 
 METHODS = ("auto", "tiles", "fourier", "sorted")  # how a Gaussian is computed
 FORMS = ("exponential", "hinge", "logistic", "softplus", "square")  # the ψ of a PairImportance, and of sums over pairs
 
 
+class Data:
+    """Arrays, as what torch takes apart: `tensors` of them, or none where they are `optional` and not there."""
+
+    tensors: ClassVar[int] = 1
+    optional: ClassVar[bool] = False
+
+    def checked(self, name: str, value: Any) -> Any:
+        """The value that the importance keeps; refuses others."""
+        raise NotImplementedError
+
+    def compiled(self, name: str, value: Any, data: Operand) -> Any:
+        """What the compiled constructor is given."""
+        raise NotImplementedError
+
+    def apart(self, value: Any) -> list[Any]:
+        return [] if value is None and self.optional else [value]
+
+    def together(self, tensors: Sequence[Any]) -> Any:
+        return tensors[0] if tensors else None
+
+
 @dataclass(frozen=True)
-class Rows:
+class Rows(Data):
     """The data: one row, or one number, per sample. `columns` says what a column holds where there must be one."""
 
     ndim: tuple[int, ...] = (2,)
@@ -42,7 +76,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Doubles:
+class Doubles(Data):
     """One float64 number per sample beside the data; the importance that they are part `of` checks how many."""
 
     of: str
@@ -54,6 +88,146 @@ class Doubles:
         given = operand(name, value, ndim=(1,))
         refuse_grad(self.of, given)
         return contiguous(given, data)
+
+
+def _is_compiling() -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and bool(torch.compiler.is_compiling())
+
+
+@dataclass(frozen=True)
+class Signs(Data):
+    """One real number of any sign per column of the data, kept as float64; None: ones."""
+
+    of: str
+    optional: ClassVar[bool] = True
+
+    def checked(self, name: str, value: Any) -> Any:
+        if value is None:
+            return None
+        kind = value.dtype if is_array(value) else type(value).__name__
+        if _is_compiling() and not is_tensor(value):
+            value = sys.modules["torch"].tensor(value, dtype=sys.modules["torch"].float64)
+        if is_tensor(value):
+            real = not (value.is_complex() or value.is_sparse)
+            given = value.double() if real else value
+        else:
+            given = np.asarray(value)
+            real = given.dtype.kind in "biuf"
+            kind, given = (given.dtype, given.astype(np.float64, copy=False)) if real else (kind, given)
+        if not real or isinstance(value, np.ma.MaskedArray):
+            raise TypeError(f"{name}: expected real numbers, one per column of the factor, got {kind}")
+        if given.ndim != 1:
+            raise ValueError(f"{name}: expected one number per column of the factor, got shape {tuple(given.shape)}")
+        return given
+
+    def compiled(self, name: str, value: Any, data: Operand) -> Any:
+        if value is None:
+            return None
+        given = operand(name, value, ndim=(1,))
+        refuse_grad(self.of, given)
+        return contiguous(given, data)
+
+
+@dataclass(frozen=True)
+class Classes(Data):
+    """One integer per sample, of any dtype: only whether two are equal counts."""
+
+    def checked(self, name: str, value: Any) -> Any:
+        if is_traced(value):
+            return value
+        if not is_array(value):
+            raise TypeError(f"{name}: expected an array or a tensor of integers, got {type(value).__name__}")
+        dtype = str(value.dtype).removeprefix("torch.")
+        if dtype != "bool" and not dtype.startswith(("int", "uint")):
+            raise TypeError(f"{name}: expected integers, got {dtype}")
+        if value.ndim != 1 or value.shape[0] == 0:
+            raise ValueError(f"{name}: expected one integer per sample, got shape {tuple(value.shape)}")
+        return value
+
+    def compiled(self, name: str, value: Any, data: Operand) -> Any:
+        return integers(name, value, data)
+
+
+class Csr(NamedTuple):
+    """A square sparse matrix in compressed rows: row i has the columns and values from starts[i] to starts[i + 1]."""
+
+    starts: Any
+    columns: Any
+    values: Any
+
+    @property
+    def size(self) -> int:
+        return int(self.starts.shape[0]) - 1
+
+    def __repr__(self) -> str:
+        n, dtype = self.size, str(self.values.dtype).removeprefix("torch.")
+        return f"({n}, {n}) {dtype}, {self.values.shape[0]} entries"
+
+
+@dataclass(frozen=True)
+class Compressed(Data):
+    """A square sparse matrix: of scipy, of torch in compressed rows, or a Csr that one was made into."""
+
+    tensors: ClassVar[int] = 3
+
+    def checked(self, name: str, value: Any) -> Csr:
+        if isinstance(value, Csr):
+            return value
+        made = self._of_torch(name, value) if is_tensor(value) else self._of_scipy(name, value)
+        self.values(name, made)
+        return made
+
+    def values(self, name: str, matrix: Csr) -> Operand:
+        return operand(name, matrix.values, ndim=(1,), empty=True)
+
+    def compiled(self, name: str, value: Csr, data: Operand) -> tuple[Any, Any, Any]:
+        indices = [integers(name, a, data) for a in (value.starts, value.columns)]
+        return indices[0], indices[1], contiguous(self.values(name, value), data)
+
+    def apart(self, value: Csr) -> list[Any]:
+        return list(value)
+
+    def together(self, tensors: Sequence[Any]) -> Csr:
+        return Csr(*tensors)
+
+    @staticmethod
+    def _of_torch(name: str, t: Any) -> Csr:
+        if t.layout is not sys.modules["torch"].sparse_csr:
+            raise TypeError(
+                f"{name}: expected a sparse tensor in compressed rows, got layout {t.layout}: "
+                + (f"use Dense({name})" if str(t.layout) == "torch.strided" else f"{name}.to_sparse_csr() converts it")
+            )
+        _check_square(name, tuple(t.shape))
+        if t.values().ndim != 1:
+            raise ValueError(f"{name}: expected entries that are numbers, got blocks of shape {t.values().shape[1:]}")
+        return Csr(*map(_own, (t.crow_indices(), t.col_indices(), t.values())))
+
+    @staticmethod
+    def _of_scipy(name: str, value: Any) -> Csr:
+        scipy_sparse = sys.modules.get("scipy.sparse")
+        if scipy_sparse is None or not scipy_sparse.issparse(value):
+            remedy = f": use Dense({name})" if is_array(value) else ""
+            raise TypeError(f"{name}: expected a sparse matrix of scipy or torch, got {type(value).__name__}{remedy}")
+        if value.dtype not in (np.float32, np.float64):
+            raise TypeError(
+                f"{name}: expected float32 or float64, got {value.dtype}: {name}.astype(np.float32) converts it"
+            )
+        _check_square(name, value.shape)
+        rows = value.tocsr()
+        return Csr(rows.indptr, rows.indices, rows.data)
+
+
+def _own(t: Any) -> Any:
+    """The same memory as a tensor that is no view of a sparse one, which torch.compile cannot look at."""
+    if t.requires_grad:
+        return t
+    return t.new_empty(0).set_(t.untyped_storage(), t.storage_offset(), t.shape, t.stride())
+
+
+def _check_square(name: str, shape: tuple[int, ...]) -> None:
+    if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
+        raise ValueError(f"{name}: expected a square (N, N) matrix, got shape {tuple(shape)}")
 
 
 class Number:
@@ -82,6 +256,14 @@ class Positive(Number):
 
     def checked(self, name: str, value: Any) -> float:
         return positive(name, value)
+
+
+@dataclass(frozen=True)
+class Real(Number):
+    """A finite number of any sign."""
+
+    def checked(self, name: str, value: Any) -> float:
+        return number(name, value)
 
 
 @dataclass(frozen=True)
@@ -161,7 +343,7 @@ class Size(Number):
         return int(number) or None
 
 
-Part = Rows | Doubles | Number
+Part = Data | Number
 Parts = Mapping[str, Part]
 
 FEATURES = Rows(ndim=(1, 2), columns="feature")

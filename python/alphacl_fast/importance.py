@@ -11,6 +11,7 @@ import numpy as np
 
 from alphacl_fast._arrays import (
     Operand,
+    alongside,
     empty,
     is_array,
     like,
@@ -18,18 +19,24 @@ from alphacl_fast._arrays import (
     refuse_grad,
     refuse_learned_importance,
     result,
+    stand_in,
 )
 from alphacl_fast._backend import constructor_for
 from alphacl_fast._parts import (
     FEATURES,
     FORM,
     METHOD,
+    Classes,
+    Compressed,
+    Csr,
     Doubles,
     Flag,
     MadeOfParts,
     Parts,
     Positive,
+    Real,
     Rows,
+    Signs,
     Size,
     Tolerance,
     sup_error,
@@ -40,9 +47,11 @@ __all__ = [
     "Direct",
     "Gaussian",
     "Importance",
+    "Labels",
     "LowRank",
     "NodeGaussian",
     "PairImportance",
+    "Sparse",
     "SquareRegularized",
     "Uniform",
 ]
@@ -183,17 +192,82 @@ class Dense(Importance):
 
 
 class LowRank(Importance):
-    """α = φφᵀ, φ: (N, p). Also any kernel with p explicit features (poster, kernel lemma).
+    """α = φ diag(s) φᵀ, φ: (N, p). Also any kernel with p explicit features (poster, kernel lemma).
 
-    Cost: 2Npd + 2Nd² multiply-adds; O(pd) memory.
+    ``signs`` are the p numbers s, real and of any sign: an array, a tensor or a list, kept as float64. None: ones,
+    α = φφᵀ. Cost: 2Npd + 2Nd² multiply-adds; O(pd) memory. Source: poster; signs: derived.
     """
 
     _kind = "LowRank"
     _constructor = "low_rank"
-    _parts: ClassVar[Parts] = {"phi": Rows(columns="column")}
+    _parts: ClassVar[Parts] = {"phi": Rows(columns="column"), "signs": Signs("LowRank")}
 
-    def __init__(self, phi: Any) -> None:
+    def __init__(self, phi: Any, signs: Any = None) -> None:
         self.phi = self._checked("phi", phi)
+        self.signs = self._checked("signs", signs)
+        if self.signs is not None and self.signs.shape[0] != phi.shape[1]:
+            raise ValueError(f"signs: expected {phi.shape[1]} numbers like columns of phi, got {self.signs.shape[0]}")
+
+
+class Labels(Importance):
+    """α_ij = same where y_i = y_j, else different; diagonal: same. y = labels: (N,) integers.
+
+    Labels may be integers of any dtype and value: only whether two are equal counts. ``same`` and ``different`` are
+    real numbers of any sign. Used on its own it computes in float64.
+    Cost: O(Nq) for a product with q columns, 2Nd² multiply-adds for a covariance, by sums of classes; O(Nd) memory.
+    Source: derived.
+    """
+
+    _kind = "Labels"
+    _constructor = "labels"
+    _parts: ClassVar[Parts] = {"labels": Classes(), "same": Real(), "different": Real()}
+
+    def __init__(self, labels: Any, same: float = 1.0, different: float = 0.0) -> None:
+        self.labels = self._checked("labels", labels)
+        self.same: float = self._checked("same", same)
+        self.different: float = self._checked("different", different)
+
+    def _data(self) -> Any:
+        return stand_in(self.labels, len(self.labels), np.float64)
+
+    def _operand(self) -> Operand:
+        return operand("labels", self._data())
+
+    def _operand_for(self, model: Operand) -> Operand:
+        alongside("alpha", self.labels, model)
+        if len(self.labels) != model.shape[0]:
+            raise ValueError(f"alpha: expected {model.shape[0]} samples like {model.name}, got {len(self.labels)}")
+        return model
+
+
+class Sparse(Importance):
+    """α as a sparse (N, N) matrix of scipy (any format) or torch (compressed rows, CSR): any sign, not symmetric.
+
+    Entries of one place add up, entries that are not there are 0. Matrices of scipy that are not in compressed rows are
+    converted once, by their ``tocsr``; compressed rows are read where they are at each call, and never modified.
+    Indices are checked before any work.
+    Cost: nnz·q multiply-adds for a product with q columns, 2 nnz·d + 4Nd² for a covariance; O(nnz + Nd) memory.
+    Source: derived.
+    """
+
+    _kind = "Sparse"
+    _constructor = "sparse"
+    _parts: ClassVar[Parts] = {"matrix": Compressed()}
+
+    def __init__(self, matrix: Any) -> None:
+        self.matrix: Csr = self._checked("matrix", matrix)
+
+    def _data(self) -> Any:
+        return self.matrix.values
+
+    def _operand(self) -> Operand:
+        values = Compressed().values("matrix", self.matrix)
+        rows = stand_in(values.array, self.matrix.size, values.dtype)
+        return Operand("matrix", rows, values.is_torch, values.requires_grad, values.device)
+
+    def _compile(self, data: Operand) -> Any:
+        parts = self._parts["matrix"].compiled("matrix", self.matrix, data)
+        return constructor_for(self._constructor, data)(*parts)
 
 
 class Gaussian(Importance):
@@ -291,7 +365,8 @@ class PairImportance(Importance):
 
 # The importances over the samples, by the kind that they and their subclasses carry.
 KINDS: dict[str, type[Importance]] = {
-    kind._kind: kind for kind in (Uniform, Dense, LowRank, Gaussian, Direct, SquareRegularized, PairImportance)
+    kind._kind: kind
+    for kind in (Uniform, Dense, LowRank, Labels, Sparse, Gaussian, Direct, SquareRegularized, PairImportance)
 }
 
 

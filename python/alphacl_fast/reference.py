@@ -52,10 +52,38 @@ def dense(alpha, *, dtype=None):
     return _array(alpha, dtype or np.float64)
 
 
-def low_rank(phi, *, dtype=None):
-    """α_ij = Σ_l φ_l(i) φ_l(j), phi: (N, p) -> (N, N). Cost N²p. Source: poster (kernel importance)."""
+def low_rank(phi, signs=None, *, dtype=None):
+    """α_ij = Σ_l s_l φ_l(i) φ_l(j), phi: (N, p), signs: s, (p,), None: ones -> (N, N). Cost N²p.
+
+    Source: poster (kernel importance); signs: derived.
+    """
     phi = _array(phi, dtype or np.float64)
-    return phi @ phi.T
+    return phi @ phi.T if signs is None else (phi * _array(signs, phi.dtype)) @ phi.T
+
+
+def labels(labels, same=1.0, different=0.0, *, dtype=None):
+    """α_ij = same where y_i = y_j, else different; labels: y, (N,) integers -> (N, N). Source: derived."""
+    y = labels.detach().cpu().resolve_neg().numpy() if hasattr(labels, "detach") else np.asarray(labels)
+    exact = np.dtype(dtype or np.float64).type
+    return np.where(y[:, None] == y, exact(same), exact(different))
+
+
+def sparse(matrix, *, dtype=None):
+    """α as a sparse matrix of scipy, of torch in compressed rows, or its (starts, columns, values) -> (N, N).
+
+    Entries of one place add up. Source: derived.
+    """
+    if hasattr(matrix, "crow_indices"):
+        matrix = matrix.crow_indices(), matrix.col_indices(), matrix.values()
+    elif hasattr(matrix, "tocsr"):
+        rows = matrix.tocsr()
+        matrix = rows.indptr, rows.indices, rows.data
+    starts, columns, values = (_array(a, kind) for a, kind in zip(matrix, (int, int, dtype or np.float64), strict=True))
+    alpha = np.zeros((len(starts) - 1,) * 2, values.dtype)
+    for i in range(len(alpha)):
+        for e in range(starts[i], starts[i + 1]):
+            alpha[i, columns[e]] += values[e]
+    return alpha
 
 
 def gaussian(features, tau, *, dtype=None):
@@ -139,7 +167,9 @@ _FROM_OBJECT = {
     "SquareRegularized": lambda a, n, dtype: square_regularized(a.features, a.tau, dtype=dtype),
     "PairImportance": lambda a, n, dtype: pair(a.features, a.scale, a.form, a.offset, a.weight, dtype=dtype),
     "Dense": lambda a, n, dtype: dense(a.alpha, dtype=dtype),
-    "LowRank": lambda a, n, dtype: low_rank(a.phi, dtype=dtype),
+    "LowRank": lambda a, n, dtype: low_rank(a.phi, a.signs, dtype=dtype),
+    "Labels": lambda a, n, dtype: labels(a.labels, a.same, a.different, dtype=dtype),
+    "Sparse": lambda a, n, dtype: sparse(a.matrix, dtype=dtype),
     "Gaussian": lambda a, n, dtype: gaussian(a.features, a.tau, dtype=dtype),
     "Direct": lambda a, n, dtype: direct(a.features, a.p, a.tau, a.normalize, dtype=dtype),
 }

@@ -1,8 +1,10 @@
 """Hostile importances: signed, free of row sums, within clusters, of extreme temperature."""
 
 import math
+import warnings
 
 import numpy as np
+import scipy.sparse
 
 import alphacl_fast as acl
 from alphacl_fast._parts import FORMS
@@ -74,8 +76,51 @@ def _dense(case, n, x):
 
 
 def _low_rank(case, n, x):
-    phi, _ = values(case, "phi", n, size(case, 12))
-    return acl.LowRank(laid_out(case, "phi", phi))
+    p = size(case, 12)
+    phi, _ = values(case, "phi", n, p)
+    signs = None
+    if case.chance(0.5):
+        signs = case.pick([-1.0, 1.0, case.power_of_ten(-3, 3)]) * case.rng.choice([-1.0, 1.0], p)
+        if case.chance(0.3) and p > 1:  # two columns that all but cancel
+            phi[:, 1], signs[1] = phi[:, 0], -signs[0] * (1 + case.pick([0, 1e-9, 1e-3]))
+        case.note(f"signs {signs.tolist()}")
+    return acl.LowRank(laid_out(case, "phi", phi), signs)
+
+
+_INTEGERS = ("int8", "uint8", "int16", "int32", "uint32", "int64", "uint64", "bool")
+
+
+def _labels(case, n, x):
+    dtype = np.dtype(case.pick([k for k in _INTEGERS if not case.torch or k not in ("uint32", "uint64", "bool")]))
+    count = int(case.pick([1, 2, case.clusters, max(1, n // 2), n]))
+    low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    kind = np.dtype(np.uint8) if dtype.kind == "b" else dtype
+    names = case.rng.integers(low, high, min(count, 100), endpoint=True, dtype=kind)
+    y = names[np.arange(n) % case.clusters % len(names) if case.chance(0.5) else case.rng.integers(0, len(names), n)]
+    same, different = case.pick([(1.0, 0.0), (0.0, 1.0), (-1.0, 1.0), (1.0, -1e-6), (1.0, 1.0), (2.5, 1e-12)])
+    case.note(f"Labels {dtype}, {len(names)} names, same={same} different={different}")
+    return acl.Labels(laid_out(case, "labels", y, dtype), same, different)
+
+
+def sparse_tensor(starts, columns, values, n):
+    import torch
+
+    with warnings.catch_warnings():  # torch says once that these are new, and that it checks nothing
+        warnings.simplefilter("ignore")
+        return torch.sparse_csr_tensor(*map(torch.from_numpy, (starts, columns, values)), (n, n))
+
+
+def _sparse(case, n, x):
+    a = _DENSE[case.pick(["few entries", "within clusters", "cycles", "antisymmetric", "zero"])](case, n)
+    rows = scipy.sparse.csr_array(a.astype(case.dtype))
+    twice = case.chance(0.3)  # every entry again, as one more of its place
+    starts, columns, data = rows.indptr, rows.indices, rows.data
+    if twice:
+        starts, columns, data = 2 * starts, columns.repeat(2), data.repeat(2)
+    case.note(f"Sparse, {len(data)} entries" + (", every place twice" if twice else ""))
+    if case.torch:
+        return acl.Sparse(sparse_tensor(starts, columns, data, n))
+    return acl.Sparse(scipy.sparse.csr_array((data, columns, starts), (n, n)))
 
 
 def features(case, n, x, width=None):
@@ -156,6 +201,8 @@ KINDS = {
     "Uniform": lambda c, n, x: acl.Uniform(n if c.chance(0.5) else None, diagonal=c.chance(0.5)),
     "Dense": _dense,
     "LowRank": _low_rank,
+    "Labels": _labels,
+    "Sparse": _sparse,
     "Gaussian of scalars": lambda c, n, x: _gaussian(c, n, x, 1),
     "Gaussian": _gaussian,
     "Direct": _direct,
@@ -166,7 +213,7 @@ KINDS = {
 
 def importance(case, n, x, *, own=False, kinds=None):
     """What is passed as alpha=, for samples x: (n, d) in float64. own: an importance that can be used alone."""
-    kind = case.pick(list(KINDS), [1, 1, 4, 1.5, 3, 2, 2, 1.5, 1.5]) if kinds is None else case.pick(kinds)
+    kind = case.pick(list(KINDS), [1, 1, 4, 1.5, 1.5, 1.5, 3, 2, 2, 1.5, 1.5]) if kinds is None else case.pick(kinds)
     if own and kind == "none":
         kind = "Uniform"
     case.note(f"alpha: {kind}")

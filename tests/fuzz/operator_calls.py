@@ -13,8 +13,8 @@ def importances(case):
     n, d = shape(case, {4: 4e7, 8: 4e6}[case.dtype.itemsize])
     wide = np.asarray(values(case, "x", n, d)[0]).astype(case.dtype).astype(np.float64)
     alpha = importance(case, n, wide, own=True)
-    if type(alpha).__name__ == "Uniform":
-        case.dtype, case.torch = np.dtype(np.float64), False
+    if type(alpha).__name__ in ("Uniform", "Labels"):  # which have no dtype of their own
+        case.dtype, case.torch = np.dtype(np.float64), case.torch and type(alpha).__name__ == "Labels"
     case.arguments["alpha"] = alpha
     exact, rough = dense_pair(alpha, n, case.dtype)
     moved = ROUNDINGS * eps(case.dtype) * np.abs(exact) + 2 * np.abs(rough - exact) + left_in_alpha(alpha, case.dtype)

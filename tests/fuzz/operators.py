@@ -9,7 +9,7 @@ import alphacl_fast as acl
 from alphacl_fast import reference
 from alphacl_fast._parts import FORMS
 
-from .alphas import typical_square
+from .alphas import sparse_tensor, typical_square
 from .covariance import _literal_gradient, absolute_term, dense_pair, exact_type, gradient_terms, views
 from .data import laid_out, numpy_of
 from .judge import ROUNDINGS, contract, eps
@@ -17,7 +17,7 @@ from .pairs import judge_log_sums, judge_sums
 
 acl.losses  # noqa: B018  registers the operators
 
-KINDS = ("Uniform", "Dense", "LowRank", "Direct", "Gaussian", "SquareRegularized", "PairImportance")
+KINDS = ("Uniform", "Dense", "LowRank", "Labels", "Sparse", "Direct", "Gaussian", "SquareRegularized", "PairImportance")
 
 
 def _log_sums(left, right, scale, *how):
@@ -69,6 +69,14 @@ def _packed(case, n, wide):
     if kind == "Dense":
         a = laid_out(case, "alpha", case.rng.standard_normal((n, n)))
         return kind, [a], [], acl.Dense(a)
+    if kind == "Labels":
+        y, same, different = laid_out(case, "labels", case.rng.integers(-3, 4, n), np.int64), 0.5, -2.0
+        return kind, [y], [same, different], acl.Labels(y, same, different)
+    if kind == "Sparse":
+        columns = case.rng.integers(0, n, 3 * n)
+        values = case.rng.standard_normal(3 * n).astype(case.dtype)
+        alpha = acl.Sparse(sparse_tensor(3 * np.arange(n + 1), columns, values, n))
+        return kind, list(alpha.matrix), [], alpha
     f = laid_out(case, "features", wide[:, : min(3, wide.shape[1])])
     tau = float(case.dtype.type(typical_square(case, wide)))
     tau = tau if 1e-25 < tau < 1e25 else 1.0
@@ -80,12 +88,16 @@ def _packed(case, n, wide):
         alpha = acl.importance.PairImportance(f, 1 / tau, form, offset, weight)
         return kind, [f, torch.from_numpy(offset), torch.from_numpy(weight)], [1 / tau, FORMS.index(form)], alpha
     numbers, alpha = {
-        "LowRank": lambda: ([], acl.LowRank(f)),
+        "LowRank": lambda: ([], acl.LowRank(f, _some_signs(case, f.shape[1]))),
         "Direct": lambda: ([2.0, tau, 1.0], acl.Direct(f, 2.0, tau)),
         "Gaussian": lambda: ([tau, 0.0, 0.0], acl.Gaussian(f, tau)),
         "SquareRegularized": lambda: ([tau], acl.SquareRegularized(f, tau)),
     }[kind]()
-    return kind, [f], numbers, alpha
+    return kind, [f, alpha.signs] if getattr(alpha, "signs", None) is not None else [f], numbers, alpha
+
+
+def _some_signs(case, p):
+    return torch.from_numpy(case.rng.standard_normal(p)) if case.chance(0.5) else None
 
 
 def sums_of_importances(case):

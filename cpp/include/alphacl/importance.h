@@ -7,13 +7,15 @@
 //
 // So an importance is a class that can form sums (row_sums, degrees), products (matmul, symmetric_product) and this
 // form over given samples (laplacian). It hands the form piece by piece to a LaplacianSink: blocks of rows where α is
-// made in tiles, or a factor Φ where α = ΦΦᵀ. An operation is such a sink: one collects the d × d matrix, another its
-// trace. Hence a new importance changes no operation, and a new operation changes no importance. Entries come out by
-// to_dense() only, for small N.
+// made in tiles, or a factor Φ where α = Φ diag(s) Φᵀ. An operation is such a sink: one collects the d × d matrix,
+// another its trace. Hence a new importance changes no operation, and a new operation changes no importance. Entries
+// come out by to_dense() only, for small N.
 #pragma once
 
 #include <memory>
+#include <vector>
 
+#include "alphacl/sparse_matrix.h"
 #include "alphacl/view.h"
 
 namespace alphacl {
@@ -21,13 +23,15 @@ namespace alphacl {
 template <class T>
 class Samples;  // packing/samples.h
 
-/// Writes rows of a factor Φ of a low-rank importance α = ΦΦᵀ.
+/// Writes rows of a factor Φ of a low-rank importance α = Φ diag(s) Φᵀ.
 template <class T>
 class Features {
  public:
   virtual ~Features() = default;
   virtual index_t rank() const = 0;  // p
-  /// Whether no entry of ΦΦᵀ is negative, apart from its approximation error.
+  /// s, of any sign; null where all are 1.
+  virtual const double* signs() const { return nullptr; }
+  /// Whether no entry of α is negative, apart from its approximation error.
   virtual bool nonnegative() const { return false; }
   /// out (n × p, contiguous): rows begin … begin + n − 1 of Φ.
   virtual void rows(index_t begin, index_t n, T* out) const = 0;
@@ -49,9 +53,10 @@ class Features {
 template <class T>
 class StoredFeatures final : public Features<T> {
  public:
-  StoredFeatures(index_t size, index_t rank, bool nonnegative)
-      : rank_(rank), nonnegative_(nonnegative), phi_(size * rank) {}
+  StoredFeatures(index_t size, index_t rank, const double* signs, bool nonnegative)
+      : rank_(rank), nonnegative_(nonnegative), signs_(signs, signs + (signs ? rank : 0)), phi_(size * rank) {}
   index_t rank() const override { return rank_; }
+  const double* signs() const override { return signs_.empty() ? nullptr : signs_.data(); }
   bool nonnegative() const override { return nonnegative_; }
   void rows(index_t begin, index_t n, T* out) const override {
     for (index_t e = 0; e < n * rank_; ++e) out[e] = phi_[begin * rank_ + e];
@@ -61,6 +66,7 @@ class StoredFeatures final : public Features<T> {
  private:
   index_t rank_;
   bool nonnegative_;
+  std::vector<double> signs_;
   Buffer<T> phi_;
 };
 
@@ -77,13 +83,13 @@ class LaplacianSink {
   virtual void tiles(index_t begin, index_t end, const index_t* order, const double* degree, const double* row_sum,
                      View<const T> y) = 0;
 
-  /// All samples, for α = ΦΦᵀ: adds Σ_i D_i x_i x_iᵀ − R_i δ_i δ_iᵀ, and − 2(ΦᵀX)ᵀ(ΦᵀX).
+  /// All samples, for α = Φ diag(s) Φᵀ: adds Σ_i D_i x_i x_iᵀ − R_i δ_i δ_iᵀ, and − 2(ΦᵀX)ᵀ diag(s) (ΦᵀX).
   virtual void factors(const double* degree, const double* row_sum, const Features<T>& phi) = 0;
 
   /// The length l_i of a sample in the norm of the result: the term of a pair has the size |α_ij + α_ji| l_i l_j.
   virtual double length(const T* x) const = 0;
-  /// Called once beside tiles() where α is not nonnegative(): an estimate of √Σ_ij (α_ij + α_ji)² l_i² l_j². Terms of
-  /// both signs may cancel in D, their roundings do not: they are about ε times this root.
+  /// Called once beside tiles() where D does not bound all that is added up: an estimate of √Σ_ij (α_ij + α_ji)² l_i²
+  /// l_j². Terms of both signs may cancel in D, their roundings do not: they are about ε times this root.
   virtual void terms(double root) = 0;
 };
 
@@ -110,10 +116,16 @@ class Importance {
   virtual bool symmetric() const { return true; }
   /// Whether no entry of α is negative. Then D bounds all that is added up on the way.
   virtual bool nonnegative() const { return true; }
-  /// Φ of a low-rank importance α = ΦΦᵀ, null for others.
+  /// Φ of a low-rank importance α = Φ diag(s) Φᵀ, null for others.
   virtual const Features<T>* factor() const { return nullptr; }
+  /// Where entries of α are differences of larger terms (s of both signs): the sums of the sizes of these terms, as an
+  /// importance that lives no longer than this one. Its products bound what rounding leaves in those of α.
+  virtual std::unique_ptr<Importance<T>> sizes() const { return nullptr; }
   /// Hands the Laplacian form over x to `sink`.
   virtual void laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const = 0;
+  /// Hands − Xᵀ(α + αᵀ)X alone to a sink that takes no more of what laplacian() hands to it, the diagonal as in
+  /// degrees().
+  virtual void products(const Samples<T>& x, LaplacianSink<T>& sink) const { laplacian(x, sink); }
   /// α itself, N × N.
   virtual void to_dense(View<T> out) const = 0;
   /// α over the samples rows[0 … n) alone. Entries are those of the whole: normalisers are not computed again.
@@ -139,9 +151,19 @@ std::unique_ptr<Importance<T>> dense(View<const S> alpha);
 template <class T>
 std::unique_ptr<Importance<T>> uniform(index_t size, bool diagonal);
 
-/// α = ΦΦᵀ, Φ: N × p. Time O(N p d), memory O(p d).
+/// α = Φ diag(s) Φᵀ, Φ: N × p; signs: the p numbers s, which are copied, null: ones. Time O(N p d), memory O(p d).
 template <class T, class S>
-std::unique_ptr<Importance<T>> low_rank(View<const S> phi);
+std::unique_ptr<Importance<T>> low_rank(View<const S> phi, const double* signs);
+
+/// α_ij = same where samples i and j have one label, else different; the labels are copied. Time O(N q) for a product
+/// with q columns, O(N d²) for a covariance; memory O(N d).
+template <class T>
+std::unique_ptr<Importance<T>> labels(const std::int64_t* of, index_t size, double same, double different);
+
+/// α as a sparse matrix, any sign, not necessarily symmetric. Time O(nnz q) for a product with q columns; memory O(nnz
+/// + N d).
+template <class T>
+std::unique_ptr<Importance<T>> sparse(SparseMatrix matrix);
 
 /// The parameters of a radial importance α_ij = exp(−(½‖f_i − f_j‖²)^(p/2)/τ).
 struct Radial {

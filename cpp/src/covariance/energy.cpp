@@ -102,21 +102,27 @@ class TraceSink final : public LaplacianSink<T> {
       trace_ += sums[2 * g];
       positive_ += sums[2 * g + 1];
     }
-    subtract_squares(groups, p, moments, squares);
+    subtract_squares(groups, p, phi ? phi->signs() : nullptr, moments, squares);
   }
 
-  // −2 Σ_lk m_lk² of the moments m of all groups; `squares` is empty where no term may be negative.
-  void subtract_squares(index_t groups, index_t p, Buffer<double>& moments, const Buffer<double>& squares) {
+  // −2 Σ_lk s_l m_lk² of the moments m of all groups; `squares` is empty where no term may be negative.
+  void subtract_squares(index_t groups, index_t p, const double* signs, Buffer<double>& moments,
+                        const Buffer<double>& squares) {
     const index_t d = x_.features();
+    double of_signs = 0;  // Σ_lk 2|s_l| m_lk²
     for (index_t l = 0; l < p; ++l) {
       double square = 0;
       for (index_t g = 0; g < groups && squares.size() > 0; ++g) square += squares[g * p + l];
       for (index_t g = 1; g < groups; ++g)
         for (index_t e = l * d; e < (l + 1) * d; ++e) moments[e] += moments[g * p * d + e];
-      for (index_t e = l * d; e < (l + 1) * d; ++e) trace_ -= 2 * moments[e] * moments[e];
-      // A moment m = Σ_i φ_i x_i errs so that its term errs by 4 m_k times the root of Σ_i φ_i² x_ik².
-      if (squares.size() > 0) terms_ += 16 * std::sqrt(fourth_powers(moments.data() + l * d)) * square;
+      const double sign = signs ? signs[l] : 1;
+      for (index_t e = l * d; e < (l + 1) * d; ++e) trace_ -= 2 * sign * moments[e] * moments[e];
+      if (signs)
+        of_signs += 2 * std::fabs(sign) * kernels<double>().dot(moments.data() + l * d, moments.data() + l * d, d);
+      // A moment m = Σ_i φ_i x_i errs so that its term errs by 4 |s| m_k times the root of Σ_i φ_i² x_ik².
+      if (squares.size() > 0) terms_ += 16 * sign * sign * std::sqrt(fourth_powers(moments.data() + l * d)) * square;
     }
+    positive_ = std::max(positive_, of_signs);
   }
 
   const Samples<T>& x_;

@@ -220,6 +220,7 @@ index_t GramSink<T>::groups_for(const Features<T>* phi) {
     moments_.resize(moment_groups_ * rank_ * wide_);
     zero(moments_, moment_groups_);
     if (!phi->nonnegative()) squares_ = Buffer<double>(moment_groups_ * rank_, 0.0);
+    if (phi->signs()) signs_.assign(phi->signs(), phi->signs() + rank_);
   }
   return moment_groups_;
 }
@@ -343,12 +344,21 @@ double GramSink<T>::minuend() const {
   return std::isnan(norm[1]) ? norm[1] : std::max(norm[0], norm[1]);
 }
 
+// diag(s) times the moments, nothing where all s are 1.
+template <class T>
+Buffer<double> GramSink<T>::signed_rows(const Buffer<double>& moments) const {
+  Buffer<double> rows(signs_.empty() ? 0 : rank_ * wide_);
+  for (index_t e = 0; !signs_.empty() && e < rank_ * wide_; ++e)
+    rows[e] = signs_[static_cast<std::size_t>(e / wide_)] * moments[e];
+  return rows;
+}
+
 template <class T>
 GramNorms GramSink<T>::finish(double scale, double* out) const {
   const index_t d = x_.features(), panel = kernels<T>().panel, tiles = UpperTiles<T>::entries(d);
   Buffer<double> weighted(panels_), squares(panels_, 0.0), totals(panels_, 0.0);
-  Buffer<double> squared;  // 2(ΦᵀX)ᵀ(ΦᵀX), upper triangle
-  double terms = terms_ * terms_;
+  Buffer<double> squared;  // 2(ΦᵀX)ᵀ diag(s) (ΦᵀX), upper triangle
+  double terms = terms_ * terms_, of_signs = 0;
   parallel_for(panels_, [&](index_t pb, int) {
     double tile[most_panel * most_panel];
     const index_t size = panel * panel, first = pb * panel, columns = std::min(panel, d - first);
@@ -373,13 +383,22 @@ GramNorms GramSink<T>::finish(double scale, double* out) const {
     for (index_t g = 0; g < moment_groups_; ++g)
       for (index_t e = 0; e < rank_ * wide_; ++e) moments[e] += moments_[g * rank_ * wide_ + e];
     squared.resize(d * d);
-    syrk<double>(d, rank_, 2.0, moments.data(), wide_, 0.0, squared.data(), d);
-    // A moment m = Σ_i φ_i x_i enters as −2 m mᵀ, whose error is 2√2 ‖m‖ times the root of Σ_i φ_i² ‖x_i‖² (times ε).
+    const Buffer<double> right = signed_rows(moments);
+    if (right.size() == 0)
+      syrk<double>(d, rank_, 2.0, moments.data(), wide_, 0.0, squared.data(), d);
+    else
+      gemm<double>(Trans::yes, Trans::no, d, d, rank_, 2.0, moments.data(), wide_, right.data(), wide_, 0.0,
+                   squared.data(), d);
+    // A moment m = Σ_i φ_i x_i enters as −2 s m mᵀ: its error is 2√2 |s| ‖m‖ times the root of Σ_i φ_i² ‖x_i‖² (times
+    // ε), and where s has both signs, these terms may cancel each other.
     for (index_t l = 0; squares_.size() > 0 && l < rank_; ++l) {
       const double* moment = moments.data() + l * wide_;
+      const double sign = signs_.empty() ? 1 : signs_[static_cast<std::size_t>(l)];
       double square = 0;
       for (index_t g = 0; g < moment_groups_; ++g) square += squares_[g * rank_ + l];
-      terms += 8 * kernels<double>().dot(moment, moment, wide_) * square;
+      const double length = kernels<double>().dot(moment, moment, wide_);
+      terms += 8 * sign * sign * length * square;
+      if (!signs_.empty()) of_signs += 2 * std::fabs(sign) * length;
     }
   }
   // The norm of a symmetric matrix over its rows a of a panel: `row` begins on the diagonal and has n numbers.
@@ -403,7 +422,7 @@ GramNorms GramSink<T>::finish(double scale, double* out) const {
     return norm_of(parts.data(), static_cast<index_t>(parts.size()));
   };
   const double unit = std::fabs(scale);
-  return {unit * std::max(norm(weighted), norm(squares)), norm(totals), unit * std::sqrt(terms)};
+  return {unit * std::max({norm(weighted), norm(squares), of_signs}), norm(totals), unit * std::sqrt(terms)};
 }
 
 template class GramSink<float>;

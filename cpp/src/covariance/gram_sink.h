@@ -1,6 +1,8 @@
 // Weighted Gram matrices Σ_i w_i x_i x_iᵀ and their relatives, accumulated in double.
 #pragma once
 
+#include <vector>
+
 #include "alphacl/importance.h"
 #include "packing/packed_panels.h"
 #include "packing/samples.h"
@@ -8,7 +10,7 @@
 namespace alphacl {
 
 /// Frobenius norms: of the larger of the two parts that the result is the difference of, the weighted products and
-/// 2(ΦᵀX)ᵀ(ΦᵀX); of the result; and of the terms that may cancel.
+/// 2(ΦᵀX)ᵀ diag(s) (ΦᵀX); of the result; and of the terms that may cancel.
 struct GramNorms {
   double parts, total, terms;
 };
@@ -32,8 +34,8 @@ class GramSink final : public LaplacianSink<T> {
   double length(const T* x) const override;
   void terms(double root) override { terms_ = root; }
 
-  /// Samples rows[0 … n), or the first n where null: adds Σ_i D_i x_i x_iᵀ − R_i δ_i δ_iᵀ. With phi also −2(ΦᵀX)ᵀ(ΦᵀX)
-  /// over them; D and R must then have the same sign everywhere.
+  /// Samples rows[0 … n), or the first n where null: adds Σ_i D_i x_i x_iᵀ − R_i δ_i δ_iᵀ. With phi also −2(ΦᵀX)ᵀ
+  /// diag(s) (ΦᵀX) over them; D and R must then have the same sign everywhere.
   void add_views(const index_t* rows, index_t n, const double* degree, const double* row_sum, const Features<T>* phi);
   /// Samples rows[0 … n) of z, with as many features as x: adds Σ_i w_i z_i z_iᵀ, half the work of add_views(). With
   /// phi, the one given to add_views(), also their part of the moments ΦᵀX. Not where `probed`.
@@ -64,6 +66,7 @@ class GramSink final : public LaplacianSink<T> {
   index_t groups_for(const Features<T>* phi);
   void flush(Entries& entries, RowPrefetch& prefetch, const Features<T>* phi, index_t g, index_t first, index_t last,
              Scratch& s);
+  Buffer<double> signed_rows(const Buffer<double>& moments) const;
   void add_moments(const Features<T>& phi, const index_t* rows, const PackedPanels<T>& packed, index_t n,
                    const Share& share, Scratch& s);
 
@@ -72,10 +75,11 @@ class GramSink final : public LaplacianSink<T> {
   index_t groups_ = 0, moment_groups_ = 0, rank_ = 0, panels_ = 0, wide_ = 0;
   Buffer<double> upper_;  // groups × UpperTiles
   double terms_ = 0;
-  Buffer<double> moments_;  // moment_groups × p × d (padded): ΦᵀX
-  Buffer<double> squares_;  // moment_groups × p: Σ_i φ_l(i)² ‖x_i‖², where ΦΦᵀ may have negative entries
-  Buffer<T> vectors_;       // 2 × d, padded: the vectors v of minuend()
-  Buffer<double> probes_;   // groups × 2 × d, padded
+  Buffer<double> moments_;     // moment_groups × p × d (padded): ΦᵀX
+  Buffer<double> squares_;     // moment_groups × p: Σ_i φ_l(i)² ‖x_i‖², where α may have negative entries
+  std::vector<double> signs_;  // s, empty where all are 1
+  Buffer<T> vectors_;          // 2 × d, padded: the vectors v of minuend()
+  Buffer<double> probes_;      // groups × 2 × d, padded
 };
 
 }  // namespace alphacl

@@ -28,6 +28,8 @@ Sizes product(const Samples<T>& x, const Importance<T>& alpha, View<S> grad, Vie
   });
   const double longest = random_probe(length.data(), probed * n, q, centred.data() + d);
   alpha.symmetric_product({centred.data(), n, q, q}, {near.data(), n, q, q}, degree.data(), r.data());
+  if (const auto sizes = alpha.sizes())
+    sizes->symmetric_product({centred.data() + d, n, 1, q}, {near.data() + d, n, 1, q}, nullptr, nullptr);
   double largest = 0;
   for (index_t i = 0; i < n; ++i) largest = std::max(largest, std::fabs(degree[i]));
   const double unit =

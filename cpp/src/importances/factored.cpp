@@ -1,7 +1,10 @@
-// Importances α = ΦΦᵀ of low rank: uniform, and given factors.
+// Importances α = Φ diag(s) Φᵀ of low rank: uniform, and given factors.
 #include "importances/factored.h"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
+#include <vector>
 
 #include "isa/tables/kernels.h"
 #include "packing/moments.h"
@@ -28,6 +31,22 @@ void for_chunks(index_t n, index_t group, index_t groups, F&& body) {
     body(i, std::min(chunk, end - i));
   }
 }
+
+// A sum with twice the digits of a double (Ogita, Rump and Oishi 2005).
+struct TwofoldSum {
+  double high = 0, low = 0;
+  void add(double a) {
+    const double next = high + a, added = next - high;
+    low += (high - (next - added)) + (a - added);
+    high = next;
+  }
+  void add_product(double a, double b) {
+    const double product = a * b;
+    low += std::fma(a, b, -product);
+    add(product);
+  }
+  double value() const { return std::isfinite(low) ? high + low : high; }
+};
 
 template <class T>
 class Ones final : public Features<T> {
@@ -75,22 +94,29 @@ class OffDiagonal final : public FactoredImportance<T> {
 template <class T, class S>
 class Given final : public Features<T> {
  public:
-  explicit Given(View<const S> phi) : phi_(phi) {}
+  Given(View<const S> phi, const double* signs) : phi_(phi) {
+    const auto differs = [](double s) { return s != 1; };
+    if (signs && std::any_of(signs, signs + phi.cols, differs)) signs_.assign(signs, signs + phi.cols);
+  }
   index_t rank() const override { return phi_.cols; }
+  const double* signs() const override { return signs_.empty() ? nullptr : signs_.data(); }
   void rows(index_t begin, index_t n, T* out) const override {
     for (index_t i = begin; i < begin + n; ++i, out += phi_.cols) std::copy_n(phi_.row(i), phi_.cols, out);
   }
 
  private:
   View<const S> phi_;
+  std::vector<double> signs_;
 };
 
 template <class T, class S>
 class LowRank final : public FactoredImportance<T> {
  public:
-  explicit LowRank(View<const S> phi)
-      : FactoredImportance<T>(phi.rows, std::make_unique<Given<T, S>>(phi)), view_(phi) {}
-  std::unique_ptr<Importance<double>> widened() const override { return low_rank<double, S>(view_); }
+  LowRank(View<const S> phi, const double* signs)
+      : FactoredImportance<T>(phi.rows, std::make_unique<Given<T, S>>(phi, signs)), view_(phi) {}
+  std::unique_ptr<Importance<double>> widened() const override {
+    return low_rank<double, S>(view_, this->factor()->signs());
+  }
 
  private:
   View<const S> view_;
@@ -103,7 +129,7 @@ class Restricted final : public FactoredImportance<T> {
   Restricted(index_t size, std::unique_ptr<Features<T>> phi) : FactoredImportance<T>(size, std::move(phi)) {}
   std::unique_ptr<Importance<double>> widened() const override {
     const Features<T>& phi = *this->factor();
-    auto wide = std::make_unique<StoredFeatures<double>>(this->size(), phi.rank(), phi.nonnegative());
+    auto wide = std::make_unique<StoredFeatures<double>>(this->size(), phi.rank(), phi.signs(), phi.nonnegative());
     Buffer<T> row(phi.rank());
     for (index_t i = 0; i < this->size(); ++i) {
       phi.rows(i, 1, row.data());
@@ -113,17 +139,84 @@ class Restricted final : public FactoredImportance<T> {
   }
 };
 
+// Rows of |Φ|, and |s|.
+template <class T>
+class Magnitudes final : public Features<T> {
+ public:
+  explicit Magnitudes(const Features<T>& phi) : phi_(phi), signs_(static_cast<std::size_t>(phi.rank())) {
+    for (index_t l = 0; l < phi.rank(); ++l) signs_[static_cast<std::size_t>(l)] = std::fabs(phi.signs()[l]);
+  }
+  index_t rank() const override { return phi_.rank(); }
+  const double* signs() const override { return signs_.data(); }
+  bool nonnegative() const override { return true; }
+  void rows(index_t begin, index_t n, T* out) const override {
+    phi_.rows(begin, n, out);
+    for (index_t e = 0; e < n * rank(); ++e) out[e] = std::fabs(out[e]);
+  }
+
+ private:
+  const Features<T>& phi_;
+  std::vector<double> signs_;
+};
+
 }  // namespace
 
 template <class T>
+std::unique_ptr<Importance<T>> FactoredImportance<T>::sizes() const {
+  if (phi_->signs() == nullptr) return nullptr;
+  return std::make_unique<Restricted<T>>(this->size(), std::make_unique<Magnitudes<T>>(*phi_));
+}
+
+template <class T>
 std::unique_ptr<Importance<T>> FactoredImportance<T>::restricted(const index_t* rows, index_t n) const {
-  auto phi = std::make_unique<StoredFeatures<T>>(n, phi_->rank(), phi_->nonnegative());
+  auto phi = std::make_unique<StoredFeatures<T>>(n, phi_->rank(), phi_->signs(), phi_->nonnegative());
   phi_->rows_at(rows, n, phi->row(0));
   return std::make_unique<Restricted<T>>(n, std::move(phi));
 }
 
+// With s of both signs the terms of r may be larger than r: every sum has twice the digits.
+template <class T>
+void FactoredImportance<T>::signed_row_sums(double* r) const {
+  const index_t n = this->size(), p = phi_->rank(), groups = group_count(n, p);
+  std::vector<TwofoldSum> parts(static_cast<std::size_t>(groups * p)), total(static_cast<std::size_t>(p));
+  PerWorker<Buffer<T>> buffers;
+  const auto for_rows = [&](auto&& body) {
+    parallel_for(groups, [&](index_t g, int worker) {
+      Buffer<T>& phi = buffers[worker];
+      phi.resize(chunk * p);
+      for_chunks(n, g, groups, [&](index_t i0, index_t ni) {
+        phi_->rows(i0, ni, phi.data());
+        for (index_t i = 0; i < ni; ++i) body(g, i0 + i, phi.data() + i * p);
+      });
+    });
+  };
+  for_rows([&](index_t g, index_t, const T* phi) {
+    for (index_t l = 0; l < p; ++l) parts[static_cast<std::size_t>(g * p + l)].add(static_cast<double>(phi[l]));
+  });
+  for (index_t l = 0; l < p; ++l) {
+    TwofoldSum sum, &weighted = total[static_cast<std::size_t>(l)];
+    for (index_t g = 0; g < groups; ++g) {
+      const TwofoldSum& part = parts[static_cast<std::size_t>(g * p + l)];
+      sum.add(part.high);
+      sum.low += part.low;
+    }
+    weighted.add_product(phi_->signs()[l], sum.high);
+    weighted.low += phi_->signs()[l] * sum.low;
+  }
+  for_rows([&](index_t, index_t i, const T* phi) {
+    TwofoldSum sum;
+    for (index_t l = 0; l < p; ++l) {
+      const TwofoldSum& of_l = total[static_cast<std::size_t>(l)];
+      sum.add_product(static_cast<double>(phi[l]), of_l.high);
+      sum.low += static_cast<double>(phi[l]) * of_l.low;
+    }
+    r[i] = sum.value();
+  });
+}
+
 template <class T>
 void FactoredImportance<T>::row_sums(double* r) const {
+  if (phi_->signs() != nullptr) return signed_row_sums(r);
   const index_t n = this->size(), p = phi_->rank(), groups = group_count(n, p);
   Buffer<double> parts(groups * p, 0.0), total(p, 0.0);
   PerWorker<Buffer<T>> buffers;
@@ -157,6 +250,7 @@ template <class T>
 template <class U>
 void FactoredImportance<T>::multiply(View<const T> y, T factor, View<U> out) const {
   const index_t n = this->size(), p = phi_->rank(), q = y.cols, groups = group_count(n, p * q);
+  const double* const signs = phi_->signs();
   Buffer<double> parts(groups * p * q, 0.0);
   Buffer<T> moments(p * q);
   struct Work {
@@ -177,7 +271,7 @@ void FactoredImportance<T>::multiply(View<const T> y, T factor, View<U> out) con
   for (index_t e = 0; e < p * q; ++e) {
     double sum = 0;
     for (index_t g = 0; g < groups; ++g) sum += parts[g * p * q + e];
-    moments[e] = static_cast<T>(sum);
+    moments[e] = static_cast<T>(signs ? signs[e / q] * sum : sum);
   }
   parallel_for(groups, [&](index_t g, int worker) {
     Work& work = works[worker];
@@ -214,12 +308,14 @@ void FactoredImportance<T>::laplacian(const Samples<T>&, LaplacianSink<T>& sink)
 template <class T>
 void FactoredImportance<T>::to_dense(View<T> out) const {
   const index_t n = this->size(), p = phi_->rank();
-  Buffer<T> phi(n * p);
+  const double* const signs = phi_->signs();
+  Buffer<T> phi(n * p), right(signs ? n * p : 0);
   phi_->rows(0, n, phi.data());
+  for (index_t e = 0; signs && e < n * p; ++e) right[e] = static_cast<T>(signs[e % p] * static_cast<double>(phi[e]));
   parallel_for(ceil_div(n, chunk), [&](index_t b, int) {
     const index_t i0 = b * chunk, ni = std::min(chunk, n - i0);
-    gemm<T>(Trans::no, Trans::yes, ni, n, p, T(1), phi.data() + i0 * p, p, phi.data(), p, T(0), out.row(i0),
-            out.stride);
+    gemm<T>(Trans::no, Trans::yes, ni, n, p, T(1), phi.data() + i0 * p, p, signs ? right.data() : phi.data(), p, T(0),
+            out.row(i0), out.stride);
   });
 }
 
@@ -230,16 +326,16 @@ std::unique_ptr<Importance<T>> uniform(index_t size, bool diagonal) {
 }
 
 template <class T, class S>
-std::unique_ptr<Importance<T>> low_rank(View<const S> phi) {
-  return std::make_unique<LowRank<T, S>>(phi);
+std::unique_ptr<Importance<T>> low_rank(View<const S> phi, const double* signs) {
+  return std::make_unique<LowRank<T, S>>(phi, signs);
 }
 
 template class FactoredImportance<float>;
 template class FactoredImportance<double>;
 template std::unique_ptr<Importance<float>> uniform<float>(index_t, bool);
 template std::unique_ptr<Importance<double>> uniform<double>(index_t, bool);
-template std::unique_ptr<Importance<float>> low_rank<float, float>(View<const float>);
-template std::unique_ptr<Importance<double>> low_rank<double, double>(View<const double>);
-template std::unique_ptr<Importance<double>> low_rank<double, float>(View<const float>);
+template std::unique_ptr<Importance<float>> low_rank<float, float>(View<const float>, const double*);
+template std::unique_ptr<Importance<double>> low_rank<double, double>(View<const double>, const double*);
+template std::unique_ptr<Importance<double>> low_rank<double, float>(View<const float>, const double*);
 
 }  // namespace alphacl

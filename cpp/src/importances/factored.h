@@ -1,4 +1,4 @@
-// Importances α = ΦΦᵀ of low rank. Private to the core.
+// Importances α = Φ diag(s) Φᵀ of low rank. Private to the core.
 #pragma once
 
 #include "alphacl/importance.h"
@@ -6,7 +6,7 @@
 
 namespace alphacl {
 
-/// α = ΦΦᵀ, known by the rows of Φ: r = Φ(Φᵀ1), αy = Φ(Φᵀy). Time O(N p) per vector, memory O(N + p).
+/// α = Φ diag(s) Φᵀ, known by the rows of Φ: r = Φ(s ∘ Φᵀ1), αy = Φ(s ∘ Φᵀy). Time O(N p) per vector, memory O(N + p).
 template <class T>
 class FactoredImportance : public Importance<T> {
  public:
@@ -19,12 +19,14 @@ class FactoredImportance : public Importance<T> {
   void laplacian(const Samples<T>& x, LaplacianSink<T>& sink) const override;
   void to_dense(View<T> out) const override;
   const Features<T>* factor() const override { return phi_.get(); }
+  std::unique_ptr<Importance<T>> sizes() const override;
   std::unique_ptr<Importance<T>> restricted(const index_t* rows, index_t n) const override;
 
  protected:
   FactoredImportance(index_t size, std::unique_ptr<Features<T>> phi) : Importance<T>(size), phi_(std::move(phi)) {}
 
  private:
+  void signed_row_sums(double* r) const;
   /// out = factor · α y.
   template <class U>
   void multiply(View<const T> y, T factor, View<U> out) const;

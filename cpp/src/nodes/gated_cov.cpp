@@ -343,7 +343,7 @@ class GatedCov {
                                      n);
     GramSink<T> sink(samples, false, groups_);
     sink.products_only();
-    part->laplacian(samples, sink);
+    part->products(samples, sink);
     work.product.resize(d * d);
     const GramNorms norms = sink.finish(scale, work.product.data());
     for (index_t e = 0; e < d * d; ++e) work.matrix[e] += work.product[e];

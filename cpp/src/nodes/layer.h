@@ -265,6 +265,8 @@ class Layer {
     } else {
       for (index_t i = 0; i < n; ++i) probe[i] = static_cast<T>(random_factor(i));
       shared_->symmetric_product({probe.data(), n, 1, 1}, {probed.data(), n, 1, 1}, degree_.data(), row_sum.data());
+      if (const auto sizes = shared_->sizes())
+        sizes->symmetric_product({probe.data(), n, 1, 1}, {probed.data(), n, 1, 1}, nullptr, nullptr);
     }
     for (index_t i = 0; i < n; ++i) {
       row_sums_[i] = static_cast<T>(row_sum[i]);

@@ -14,12 +14,13 @@ import torch
 from alphacl_fast import importance as importances
 from alphacl_fast._arrays import is_array, operand
 from alphacl_fast._backend import backend_for, is_in_host_memory
-from alphacl_fast._parts import Doubles, Number, Rows, Size
+from alphacl_fast._parts import Classes, Compressed, Data, Doubles, Number, Rows, Signs, Size
 from alphacl_fast._torch.once import once_differentiable
 from alphacl_fast._torch.register import register
 from alphacl_fast._torch.tensors import (
     array_of,
     check_doubles,
+    check_integers,
     check_like,
     check_rows,
     check_shape,
@@ -29,8 +30,8 @@ from alphacl_fast._torch.tensors import (
 )
 
 # kind -> its tensors, and its numbers, by name
-_ARRAYS: dict[str, dict[str, Rows | Doubles]] = {
-    kind: {name: part for name, part in cls._parts.items() if not isinstance(part, Number)}
+_ARRAYS: dict[str, dict[str, Data]] = {
+    kind: {name: part for name, part in cls._parts.items() if isinstance(part, Data)}
     for kind, cls in importances.KINDS.items()
 }
 _NUMBERS: dict[str, dict[str, Number]] = {
@@ -51,10 +52,9 @@ def _pack(alpha: Any, x_name: str, x: torch.Tensor) -> tuple[str, list[torch.Ten
     if kind == "Uniform" and alpha.size is not None and alpha.size != x.shape[0]:
         raise ValueError(f"alpha: expected {x.shape[0]} samples, got Uniform({alpha.size})")
     tensors = [
-        _double(getattr(alpha, name), x)
-        if isinstance(part, Doubles)
-        else _tensor("alpha", getattr(alpha, name), x_name)
+        _double(a, x) if isinstance(part, (Doubles, Signs)) else _tensor("alpha", a, x_name)
         for name, part in _ARRAYS[kind].items()
+        for a in part.apart(getattr(alpha, name))
     ]
     return kind, tensors, [part.packed(getattr(alpha, name)) for name, part in _NUMBERS[kind].items()]
 
@@ -77,26 +77,80 @@ def _double(a: Any, x: torch.Tensor) -> torch.Tensor:
 def _check_alpha(x: torch.Tensor, x_name: str, kind: str, tensors: Sequence[torch.Tensor], numbers: Sequence[float]):
     if kind not in importances.KINDS:
         raise ValueError(f"kind: expected one of {', '.join(importances.KINDS)}, got {kind!r}")
-    of_tensors, of_numbers = _ARRAYS[kind], _NUMBERS[kind]
-    for name, expected, got in (("tensors", of_tensors, tensors), ("numbers", of_numbers, numbers)):
-        if len(got) != len(expected):
-            raise ValueError(f"{name}: expected {len(expected)} for {kind} {tuple(expected)}, got {len(got)}")
+    of_numbers = _NUMBERS[kind]
+    parts = _grouped(kind, tensors)
+    if len(numbers) != len(of_numbers):
+        raise ValueError(f"numbers: expected {len(of_numbers)} for {kind} {tuple(of_numbers)}, got {len(numbers)}")
+    for name, (part, group) in parts.items():
+        _CHECKS[type(part)](name, part, group, x, x_name, tensors)
     n = x.shape[0]
-    for (name, array), t in zip(of_tensors.items(), tensors, strict=True):
-        if isinstance(array, Doubles):
-            check_doubles(name, t, n, x)
-            continue
-        check_like("alpha", t, x_name, x)
-        check_rows(name, t, array.ndim)
-        rows = t.shape[0]
-        expect(rows == n, ValueError, lambda rows=rows: f"alpha: expected {n} samples like {x_name}, got {rows}")
-        if array.square:
-            check_shape(name, t, (n, n))
     for (name, part), number in zip(of_numbers.items(), numbers, strict=True):
         if isinstance(part, Size):
             _check_size(name, number, n)
         else:
             part.check_packed(name, number)
+
+
+def _grouped(kind: str, tensors: Sequence[torch.Tensor]) -> dict[str, tuple[Data, Sequence[torch.Tensor]]]:
+    """The part and its tensors for each name; those that are optional come last and may be missing."""
+    arrays = _ARRAYS[kind]
+    most = sum(part.tensors for part in arrays.values())
+    least = sum(part.tensors for part in arrays.values() if not part.optional)
+    if not least <= len(tensors) <= most:
+        count = f"{least}" if least == most else f"{least} or {most}"
+        raise ValueError(f"tensors: expected {count} for {kind} {tuple(arrays)}, got {len(tensors)}")
+    found, first = {}, 0
+    for name, part in arrays.items():
+        found[name] = part, tensors[first : first + part.tensors]
+        first += part.tensors
+    return found
+
+
+def _check_samples(x: torch.Tensor, x_name: str, rows: Any) -> None:
+    n = x.shape[0]
+    expect(rows == n, ValueError, lambda: f"alpha: expected {n} samples like {x_name}, got {rows}")
+
+
+def _check_rows(name, part, group, x, x_name, tensors):
+    (t,) = group
+    check_like("alpha", t, x_name, x)
+    check_rows(name, t, part.ndim)
+    _check_samples(x, x_name, t.shape[0])
+    if part.square:
+        check_shape(name, t, (x.shape[0],) * 2)
+
+
+def _check_doubles(name, part, group, x, x_name, tensors):
+    check_doubles(name, group[0], x.shape[0], x)
+
+
+def _check_signs(name, part, group, x, x_name, tensors):
+    for t in group:
+        check_doubles(name, t, tensors[0].shape[1], x)
+
+
+def _check_classes(name, part, group, x, x_name, tensors):
+    check_integers(name, group[0], x)
+    _check_samples(x, x_name, group[0].shape[0])
+
+
+def _check_compressed(name, part, group, x, x_name, tensors):
+    starts, columns, values = group
+    check_integers(name, starts, x)
+    check_integers(name, columns, x)
+    check_like("alpha", values, x_name, x)
+    check_shape(name, values, columns.shape)
+    _check_samples(x, x_name, starts.shape[0] - 1)
+
+
+# sort of part -> check(name, part, its tensors, x, name of x, all tensors)
+_CHECKS: dict[type[Data], Callable[..., None]] = {
+    Rows: _check_rows,
+    Doubles: _check_doubles,
+    Signs: _check_signs,
+    Classes: _check_classes,
+    Compressed: _check_compressed,
+}
 
 
 def _check_size(name: str, number: float, n: Any) -> None:
@@ -118,8 +172,8 @@ def _checked_views(first: str) -> Callable[..., None]:
 def _compiled(name: str, x: torch.Tensor, kind: str, tensors: Sequence[torch.Tensor], numbers: Sequence[float]) -> Any:
     """The compiled importance over the samples of x, an argument of this name."""
     arguments: dict[str, Any] = {}
-    for part_name, t in zip(_ARRAYS[kind], tensors, strict=True):
-        arguments[part_name] = t.detach()
+    for part_name, (of_arrays, group) in _grouped(kind, tensors).items():
+        arguments[part_name] = of_arrays.together([t.detach() for t in group])
     for (part_name, part), number in zip(_NUMBERS[kind].items(), numbers, strict=True):
         arguments[part_name] = part.unpacked(number)
     alpha = importances.KINDS[kind](**arguments)

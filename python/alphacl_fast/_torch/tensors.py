@@ -60,6 +60,15 @@ def check_doubles(name: str, t: torch.Tensor, count: Any, model: torch.Tensor) -
     check_shape(name, t, (count,))
 
 
+def check_integers(name: str, t: torch.Tensor, model: torch.Tensor) -> None:
+    """One axis of integers, or of truths, which are told apart as integers are."""
+    if t.dtype.is_floating_point or t.dtype.is_complex or t.layout is not torch.strided:
+        raise TypeError(f"{name}: expected a dense tensor of integers, got {dtype_name(t.dtype)}, layout {t.layout}")
+    if t.device != model.device:
+        raise TypeError(f"{name}: expected a tensor on {model.device}, got {t.device}")
+    expect(t.ndim == 1, ValueError, lambda: f"{name}: expected a tensor with 1 axis, got shape {tuple(t.shape)}")
+
+
 def array_of(name: str, t: torch.Tensor) -> Any:
     return operand(name, t.detach()).array
 

@@ -1,0 +1,201 @@
+// α_ij = a where two samples have one label, else b: by sums of classes, in time linear in N.
+//
+// The host groups the samples once, from a copy of their labels; kernels then add up runs of at most 256 samples of a
+// class, the runs of every class, and from both ends the classes: nothing is subtracted, and every order is fixed.
+#include <algorithm>
+#include <vector>
+
+#include "alphacl/classes.h"
+#include "importances/importance.h"
+#include "runtime/copies.h"
+#include "sums/elementwise.h"
+
+namespace alphacl::cuda {
+namespace {
+
+constexpr index_t longest_run = 256;
+
+// Arrays of the device: run s holds the samples order[run_start[s]] … order[run_start[s + 1] − 1], class c the runs
+// first_run[c] … first_run[c + 1] − 1.
+struct ClassLists {
+  index_t n, count, runs;
+  double same, different;
+  const index_t *of, *order, *start, *run_start, *first_run;
+
+  __device__ double members(index_t c) const { return static_cast<double>(start[c + 1] - start[c]); }
+  __device__ double others(index_t c) const { return static_cast<double>(n - (start[c + 1] - start[c])); }
+};
+
+// parts (runs × q) = sums over the samples of a run.
+template <class Y>
+struct RunSums {
+  ClassLists classes;
+  View<const Y> y;
+  double* parts;
+  __device__ void operator()(std::int64_t e) const {
+    const index_t s = e / y.cols, k = e % y.cols;
+    double sum = 0;
+    for (index_t r = classes.run_start[s]; r < classes.run_start[s + 1]; ++r)
+      sum += static_cast<double>(y.data[classes.order[r] * y.stride + k]);
+    parts[e] = sum;
+  }
+};
+
+// own (classes × q) = sums over the samples of a class.
+struct OwnSums {
+  ClassLists classes;
+  index_t q;
+  const double* parts;
+  double* own;
+  __device__ void operator()(std::int64_t e) const {
+    const index_t c = e / q, k = e % q;
+    double sum = 0;
+    for (index_t s = classes.first_run[c]; s < classes.first_run[c + 1]; ++s) sum += parts[s * q + k];
+    own[e] = sum;
+  }
+};
+
+// rest (classes × q) = sums over the samples of all other classes; one thread a column.
+struct RestSums {
+  index_t count, q;
+  const double* own;
+  double* rest;
+  __device__ void operator()(std::int64_t k) const {
+    double before = 0, behind = 0;
+    for (index_t c = 0; c < count; ++c) {
+      rest[c * q + k] = before;
+      before += own[c * q + k];
+    }
+    for (index_t c = count - 1; c >= 0; --c) {
+      rest[c * q + k] += behind;
+      behind += own[c * q + k];
+    }
+  }
+};
+
+struct ClassTotals {
+  index_t q;
+  const double *own, *rest;  // classes × q
+};
+
+struct LabelSums {
+  ClassLists classes;
+  double* r;
+  __device__ void operator()(std::int64_t i) const {
+    const index_t c = classes.of[i];
+    r[i] = classes.same * classes.members(c) + classes.different * classes.others(c);
+  }
+};
+
+template <class S>
+struct LabelProduct {
+  ClassLists classes;
+  ClassTotals totals;
+  View<S> out;
+  __device__ void operator()(std::int64_t e) const {
+    const index_t i = e / totals.q, k = e % totals.q, at = classes.of[i] * totals.q + k;
+    out.data[i * out.stride + k] = static_cast<S>(classes.same * totals.own[at] + classes.different * totals.rest[at]);
+  }
+};
+
+// l_i = 2 [a n_c (x_i − mean of the class) + b (N − n_c) (x_i − mean of the others)].
+struct LabelLaplacian {
+  ClassLists classes;
+  ClassTotals totals;
+  const double* x;
+  double* l;
+  __device__ void operator()(std::int64_t e) const {
+    const index_t i = e / totals.q, c = classes.of[i], at = c * totals.q + e % totals.q;
+    const double members = classes.members(c), others = classes.others(c);
+    const double own = x[e] - totals.own[at] / members, rest = x[e] - totals.rest[at] / (others > 0 ? others : 1);
+    l[e] = 2 * (classes.same * members * own + classes.different * others * rest);
+  }
+};
+
+// Rows `first` … of α.
+template <class T>
+struct LabelEntries {
+  ClassLists classes;
+  index_t first;
+  View<T> out;
+  __device__ void operator()(std::int64_t e) const {
+    const index_t row = e / classes.n, j = e % classes.n;
+    const bool equal = classes.of[first + row] == classes.of[j];
+    out.data[row * out.stride + j] = static_cast<T>(equal ? classes.same : classes.different);
+  }
+};
+
+template <class S>
+class Labels final : public Importance<S> {
+ public:
+  explicit Labels(const ClassLists& classes) : Importance<S>(classes.n), classes_(classes) {}
+
+  void sums(const Stream& on, double* r, double* c) const override {
+    for (double* to : {r, c})
+      if (to != nullptr) for_each(on, "label_sums", classes_.n, LabelSums{classes_, to});
+  }
+  void matmul(const Stream& on, View<const S> y, View<S> out) const override {
+    for_each(on, "label_product", y.rows * y.cols, LabelProduct<S>{classes_, totals(on, y), out});
+  }
+  void laplacian(const Stream& on, const Samples& x, double* l, double* row_sum) const override {
+    const ClassTotals found = totals(on, View<const double>{x.centred, x.n, x.d, x.d});
+    for_each(on, "label_laplacian", x.n * x.d, LabelLaplacian{classes_, found, x.centred, l});
+    sums(on, row_sum, nullptr);
+  }
+  void to_dense(const Stream& on, View<S> out) const override {
+    for_each(on, "to_dense", classes_.n * classes_.n, LabelEntries<S>{classes_, 0, out});
+  }
+  void rows(const Stream& on, index_t first, index_t count, double* out) const override {
+    const View<double> to{out, count, classes_.n, classes_.n};
+    for_each(on, "rows", count * classes_.n, LabelEntries<double>{classes_, first, to});
+  }
+
+ private:
+  template <class Y>
+  ClassTotals totals(const Stream& on, View<const Y> y) const {
+    const index_t q = y.cols;
+    double* const parts = on.memory.take<double>(classes_.runs * q);
+    double* const own = on.memory.take<double>(classes_.count * q);
+    double* const rest = on.memory.take<double>(classes_.count * q);
+    for_each(on, "run_sums", classes_.runs * q, RunSums<Y>{classes_, y, parts});
+    for_each(on, "own_sums", classes_.count * q, OwnSums{classes_, q, parts, own});
+    for_each(on, "rest_sums", q, RestSums{classes_.count, q, own, rest});
+    return {q, own, rest};
+  }
+
+  ClassLists classes_;
+};
+
+const index_t* kept(const Stream& on, Workspace& memory, const std::vector<index_t>& numbers) {
+  index_t* const to = memory.take<index_t>(static_cast<index_t>(numbers.size()));
+  copy_to_device(on, numbers.data(), numbers.size() * sizeof(index_t), to);
+  return to;
+}
+
+}  // namespace
+
+template <class S>
+std::unique_ptr<Importance<S>> labels(const Stream& on, const std::int64_t* of, index_t size, double same,
+                                      double different, Workspace& memory) {
+  std::vector<std::int64_t> given(static_cast<std::size_t>(size));
+  read_back(on, of, size, given.data());
+  const Classes classes = classes_of(given.data(), size);
+  std::vector<index_t> run_start, first_run;
+  for (index_t c = 0; c < classes.count(); ++c) {
+    first_run.push_back(static_cast<index_t>(run_start.size()));
+    for (index_t r = classes.begin(c); r < classes.end(c); r += longest_run) run_start.push_back(r);
+  }
+  const index_t runs = static_cast<index_t>(run_start.size());
+  first_run.push_back(runs);
+  run_start.push_back(size);
+  return std::make_unique<Labels<S>>(ClassLists{
+      size, classes.count(), runs, same, different, kept(on, memory, classes.of), kept(on, memory, classes.order),
+      kept(on, memory, classes.start), kept(on, memory, run_start), kept(on, memory, first_run)});
+}
+
+template std::unique_ptr<Importance<float>> labels<float>(const Stream&, const std::int64_t*, index_t, double, double,
+                                                          Workspace&);
+template std::unique_ptr<Importance<double>> labels<double>(const Stream&, const std::int64_t*, index_t, double, double,
+                                                            Workspace&);
+
+}  // namespace alphacl::cuda
