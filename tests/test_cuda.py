@@ -219,7 +219,7 @@ def test_torch_cuda_gated_outer(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("alpha", ["none", "gaussian", "node"])
+@pytest.mark.parametrize("alpha", ["none", "low_rank", "off_diagonal", "gaussian", "node"])
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=str)
 def test_torch_cuda_gated_cov(activation, alpha, dtype):
     n, d = 67, 9

@@ -15,6 +15,7 @@ struct Ones {
   index_t rows, cols;
   double without;
   __device__ double at(index_t, index_t) const { return 1; }
+  Factor view() const { return {nullptr, true, 0, 1, without}; }
 };
 
 template <class S>
@@ -23,6 +24,7 @@ struct Stored {
   index_t stride, rows, cols;
   double without;
   __device__ double at(index_t i, index_t l) const { return static_cast<double>(data[i * stride + l]); }
+  Factor view() const { return {data, std::is_same<S, double>::value, stride, cols, without}; }
 };
 
 // Rows φ_i and y_i.
@@ -174,6 +176,7 @@ class Factored final : public Importance<S> {
     const View<double> to{out, count, phi_.rows, phi_.rows};
     for_each(on, "rows", count * phi_.rows, FactorEntries<Phi, double>{phi_, first, to});
   }
+  std::optional<Factor> factor() const override { return phi_.view(); }
 
  private:
   // p × q numbers.

@@ -10,7 +10,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
+#include "alphacl/device.h"
 #include "alphacl/pair_form.h"
 #include "runtime/stream.h"
 
@@ -21,6 +23,21 @@ namespace alphacl::cuda {
 struct Samples {
   index_t n, d;
   const double *raw, *centred;
+  const double* mean = nullptr;  // d; not every operation gives it
+};
+
+/// Of α = ΦΦᵀ − `without` on the diagonal, Φ: N × rank. No data: a column of ones.
+struct Factor {
+  const void* data;
+  bool wide;  // doubles, else floats
+  index_t stride, rank;
+  double without;
+
+  ALPHACL_HOST_DEVICE double at(index_t i, index_t l) const {
+    if (data == nullptr) return 1;
+    const index_t e = i * stride + l;
+    return wide ? static_cast<const double*>(data)[e] : static_cast<double>(static_cast<const float*>(data)[e]);
+  }
 };
 
 template <class S>
@@ -38,6 +55,8 @@ class Importance {
   /// α itself, and `count` rows of it from `first` on, contiguous.
   virtual void to_dense(const Stream& on, View<S> out) const = 0;
   virtual void rows(const Stream& on, index_t first, index_t count, double* out) const = 0;
+  /// Φ, where α has one.
+  virtual std::optional<Factor> factor() const { return std::nullopt; }
 
  protected:
   explicit Importance(index_t size) : size_(size) {}

@@ -14,10 +14,12 @@ struct NodeImportance {
   View<const S> x0 = {nullptr, 0, 0, 0};  // null: x itself
 };
 
-/// out_k (d × d, k-th of K; contiguous) = A(w_k) = C_α[x h'(w_kᵀx)], weights: K × d. Node by node, each the covariance
-/// of its gated data: K times the cost of contrastive_cov, memory 4Nd doubles for all.
+/// out_k (d × d, k-th of K; contiguous) = A(w_k) = C_α[x h'(w_kᵀx)], weights: K × d. Closed samples take no part in the
+/// Gram sums. Where α is shared and has a factor of p columns, all nodes go together at K N d (d + p) multiply-adds;
+/// else node by node, at the cost of contrastive_cov each. Memory: 32 bytes for each of `most_gates` samples and nodes
+/// (those of one node at least), and 4Nd doubles where nodes go one by one.
 template <class S>
 void gated_cov(const Stream& on, View<const S> x, View<const S> x_aug, View<const S> weights, const Activation& h,
-               const NodeImportance<S>& alpha, S* out);
+               const NodeImportance<S>& alpha, S* out, index_t most_gates = index_t{1} << 23);
 
 }  // namespace alphacl::cuda
