@@ -5,8 +5,8 @@
 //     2N² A = Σ_i D_i b_i b_iᵀ − 2 mᵀm − Σ_i R_i δ_i δ_iᵀ.
 //
 // A closed sample is −c, so all of them together are one row: c, weighted with the sum of their D or φ. c is a vector
-// near most gated samples, which an offset of the data moves along with them. Cost of a node: (open + either) d² + 2 p d
-// open multiply-adds.
+// near most gated samples, which an offset of the data moves along with them. Cost of a node: (open + either) d² + 2 p
+// d open multiply-adds.
 #pragma once
 
 #include <vector>
@@ -117,8 +117,8 @@ struct MomentRows {
   }
 };
 
-// (b_i, D_i b_i) of open samples, (−c, −Σ D c) of the closed ones, (m_l, −2 m_l) of the columns of Φ, (δ_i, −R_i δ_i) of
-// samples that are open in either view.
+// (b_i, D_i b_i) of open samples, (−c, −Σ D c) of the closed ones, (m_l, −2 m_l) of the columns of Φ, (δ_i, −R_i δ_i)
+// of samples that are open in either view.
 template <class S>
 struct FactoredRows {
   GatedRows<S> of;

@@ -1,5 +1,5 @@
-// gated_cov: gates of a block of nodes, then the covariances of the gated views: together where α has a factor, else one
-// by one.
+// gated_cov: gates of a block of nodes, then the covariances of the gated views: together where α has a factor, else
+// one by one.
 #include "nodes/gated_cov.h"
 
 #include "covariance/laplacian_sums.h"

@@ -205,8 +205,7 @@ Reals entries_of(Given given, index_t n, const Array<S>& stored) {
     for (index_t j = 0; j < n; ++j) {
       if (given == Given::uniform) entries[i * n + j] = i == j ? 0 : 1;
       if (given == Given::low_rank)
-        entries[i * n + j] =
-            Real{stored[i * n]} * stored[j * n] + Real{stored[i * n + 1]} * stored[j * n + 1];
+        entries[i * n + j] = Real{stored[i * n]} * stored[j * n] + Real{stored[i * n + 1]} * stored[j * n + 1];
     }
   return entries;
 }
@@ -291,8 +290,8 @@ void test_nearly_equal_views() {
   expect(gated_is_right<double>(leaky, Given::shared, views, weights, 1, alpha, out), "gated views that nearly agree");
 }
 
-// What is far from the origin cancels in the sums of a factor. First an offset of all samples, every gate open; then two
-// clusters, of which pairs count within one alone, and closed gates for one of them.
+// What is far from the origin cancels in the sums of a factor. First an offset of all samples, every gate open; then
+// two clusters, of which pairs count within one alone, and closed gates for one of them.
 void test_gated_far_away() {
   const index_t n = 66, d = 3;
   const Array<double> stored(n * n), out(2 * d * d), weights(2 * (d + 1));

@@ -19,6 +19,7 @@ using alphacl::cuda::Importance;
 using alphacl::cuda::PairEntry;
 using alphacl::cuda::PairFeatures;
 using alphacl::cuda::PairOperand;
+using alphacl::cuda::PairPlan;
 using alphacl::cuda::RowPart;
 using alphacl::cuda::RowState;
 using alphacl::cuda::Stream;
@@ -54,7 +55,7 @@ double half_square(const Array<double>& f, int m, int i, int j) {
 }
 
 template <class X, bool laplacian>
-bool products_are_right(int n, int m, int q) {
+bool products_are_right(int n, int m, int q, const PairPlan& plan) {
   Memory memory;
   const Array<double> f(static_cast<std::size_t>(n) * m), r(n), c(n);
   fill_with_features(f);
@@ -68,7 +69,7 @@ bool products_are_right(int n, int m, int q) {
   const Entries entries{laplacian ? std::numeric_limits<double>::infinity() : 2};
   alphacl::cuda::multiply_pairs<laplacian>(Stream{nullptr, memory}, PairFeatures{f.data(), n, m}, entries,
                                            PairOperand<X, X>{x.data(), stride, q, out.data(), out_stride}, r.data(),
-                                           laplacian ? nullptr : c.data());
+                                           laplacian ? nullptr : c.data(), plan);
   testing::finish();
   bool right = true;
   for (int i = 0; i < n; ++i) {
@@ -92,14 +93,21 @@ bool products_are_right(int n, int m, int q) {
 }
 
 void test_products() {
-  constexpr int sizes[][3] = {{1, 1, 1},    {2, 0, 3},    {63, 3, 1},  {64, 16, 64},
-                              {65, 17, 65}, {129, 3, 65}, {65, 33, 0}, {65, 0, 129}};
+  struct Size {
+    int n, m, q;
+    PairPlan plan;
+  };
+  constexpr Size sizes[] = {{1, 1, 1, {1, 1}},    {2, 0, 3, {1, 1}},    {63, 3, 1, {1, 1}},  {64, 16, 64, {1, 1}},
+                            {65, 17, 65, {1, 2}}, {129, 3, 65, {2, 1}}, {65, 33, 0, {1, 2}}, {65, 0, 129, {1, 1}},
+                            {257, 1, 2, {2, 2}},  {257, 0, 0, {3, 1}},  {257, 2, 1, {16, 5}}};
   bool right[3] = {true, true, true};
-  for (const auto& size : sizes) {
-    right[0] = products_are_right<float, false>(size[0], size[1], size[2]) && right[0];
-    if (size[0] < 64) right[1] = products_are_right<double, false>(size[0], size[1], size[2]) && right[1];
-    right[2] = products_are_right<double, true>(size[0], size[1], size[2]) && right[2];
+  for (const auto& [n, m, q, plan] : sizes) {
+    right[0] = products_are_right<float, false>(n, m, q, plan) && right[0];
+    if (n < 64) right[1] = products_are_right<double, false>(n, m, q, plan) && right[1];
+    right[2] = products_are_right<double, true>(n, m, q, plan) && right[2];
   }
+  const PairPlan small = alphacl::cuda::pair_plan(65, 3), large = alphacl::cuda::pair_plan(1 << 20, 64);
+  expect(small.run == 1 && small.together == 2 && large.run == 16 && large.together == 1, "plans, by the sizes alone");
   expect(right[0], "products and sums, float");
   expect(right[1], "products and sums, double");
   expect(right[2], "differences and sums, an infinite diagonal");
