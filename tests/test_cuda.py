@@ -234,6 +234,29 @@ def test_torch_cuda_gated_cov(activation, alpha, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("method", ["auto", "tiles", "fourier", "sorted"])
+def test_torch_cuda_gaussian_of_scalars(method, dtype):
+    """By series and by pairs; all far apart, where entries far below tol are all that there is."""
+    n = 129
+    x = two_views(n, 5, dtype)[0]
+    for f, tau in ((x[:, 0], 0.5), (9 * np.arange(n, dtype=dtype), 1.0)):
+        if method == "fourier" and tau == 1.0:
+            continue  # asked for, its entries err by tol
+        alpha = acl.Gaussian(f, tau, method=method)
+        given = acl.Gaussian(there(f), tau, method=method)
+        naive = lambda alpha=alpha: reference.contrastive_cov(x, x, alpha, dtype=dtype)  # noqa: E731
+        truth = reference.contrastive_cov(x, x, alpha)
+        assert_contract(host(acl.contrastive_cov(there(x), there(x), given)), truth, naive, dtype)
+    with pytest.raises(ValueError, match="tol: expected a number from 1e-30 to 1"):
+        _backend.constructor_for("gaussian", there(x))(there(f[:, None]), tau, 2.0, method)
+
+
+def test_torch_cuda_series_of_too_many_terms():
+    with pytest.raises(ValueError, match=r"method: expected auto, sorted or tiles .* got fourier"):
+        acl.Gaussian(there(np.array([0.0, 1.0])), 1e-12, method="fourier").row_sums()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("method", ["lanczos", "power"])
 def test_torch_cuda_power_iteration(method, dtype):
     rng = np.random.default_rng(8)

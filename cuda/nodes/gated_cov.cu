@@ -47,7 +47,15 @@ struct GatedNodes {
     double* const outputs = on.memory.take<double>(n);
     const View<const S> compared = alpha.x0.data == nullptr ? x : alpha.x0;
     for_each(on, "outputs_of", n, OutputsOf<S>{compared, weights.data + k * weights.stride, gate, degree, outputs});
-    const auto own = gaussian<double>(on, View<const double>{outputs, n, 1, 1}, alpha.tau, on.memory);
+    const auto own =
+        scalar_gaussian<double>(on, {outputs, n, 1, 1}, alpha.tau, alpha.tol, GaussianMethod::automatic, on.memory);
+    if (const std::optional<Factor> phi = own->factor()) {
+      double* const row_sum = on.memory.take<double>(n);
+      own->sums(on, row_sum, nullptr);
+      const NodeGates single{n,        1,           own_gates,      gates.aug + b * n,
+                             open.own, open.either, open.own_count, open.either_count};
+      if (factored_cov(on, x, x_aug, single, *phi, row_sum, matrix(k)).empty()) return;
+    }
     covariance(on, views, *own, matrix(k), &open);
   }
 };

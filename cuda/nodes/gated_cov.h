@@ -2,6 +2,7 @@
 #pragma once
 
 #include "alphacl/activation.h"
+#include "alphacl/gaussian_series.h"
 #include "importances/importance.h"
 
 namespace alphacl::cuda {
@@ -12,6 +13,7 @@ struct NodeImportance {
   const Importance<S>* shared;  // null: Gaussian in the node's output
   double tau = 1;
   View<const S> x0 = {nullptr, 0, 0, 0};  // null: x itself
+  double tol = wide_tolerance;            // as in scalar_gaussian
 };
 
 /// out_k (d × d, k-th of K; contiguous) = A(w_k) = C_α[x h'(w_kᵀx)], weights: K × d. Closed samples take no part in the

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <stdexcept>
 #include <vector>
 
 #include "importances/row_passes.h"
@@ -308,6 +309,45 @@ void test_kinds(index_t n, index_t m, double tau) {
   check<S>(on, *alphacl::cuda::low_rank<S>(features), alpha, "low rank");
 }
 
+// Scalars by their series, where it is asked for or pays: all that α does, and who has a factor.
+template <class S>
+void test_scalars(index_t n) {
+  using Method = alphacl::GaussianMethod;
+  Memory memory;
+  const Stream on{nullptr, memory};
+  const double tau = 0.25;
+  const Array<S> f(n * 2), far(n);
+  std::uint64_t seed = 17;
+  for (std::size_t e = 0; e < f.size(); ++e) f[e] = static_cast<S>(3 + next(seed));
+  for (std::size_t e = 0; e < far.size(); ++e) far[e] = static_cast<S>(9 * static_cast<double>(e));
+  const View<const S> scalars{f.data(), n, 1, 2}, apart{far.data(), n, 1, 1};
+  std::vector<Real> alpha(n * n);
+  for (index_t e = 0; e < n * n; ++e) {
+    const Real difference = Real{f[e / n * 2]} - f[e % n * 2];
+    alpha[e] = expl(-difference * difference / (2 * tau));
+  }
+  const auto made = [&](View<const S> of, Method method, double tol) {
+    return alphacl::cuda::scalar_gaussian<S>(on, of, tau, tol, method, memory);
+  };
+  const double tol = 1e-6;
+  check<S>(on, *made(scalars, Method::fourier, tol), alpha, "scalars, a series");
+  check<S>(on, *made(scalars, Method::automatic, 1e-20), alpha, "scalars");
+  const bool series = made(scalars, Method::fourier, tol)->factor().has_value();
+  const bool pays = made(scalars, Method::automatic, tol)->factor().has_value() == (n > 100);
+  const bool exact = !made(scalars, Method::tiles, tol)->factor() && !made(scalars, Method::sorted, tol)->factor() &&
+                     !made(apart, Method::automatic, tol)->factor();
+  far[n / 2] = std::numeric_limits<S>::quiet_NaN();
+  const bool none = !made(apart, Method::fourier, tol)->factor();
+  bool refused = false;
+  try {
+    far[n / 2] = static_cast<S>(1e6);
+    made(apart, Method::fourier, tol);
+  } catch (const std::invalid_argument&) {
+    refused = true;
+  }
+  expect(series && pays && exact && none && refused, "who has a series");
+}
+
 // Entries of a sample that is not finite, or too far for a double, are NaN, its own included where it is not finite.
 // Where rows are divided by their sums or projected, one such entry makes the others NaN.
 void test_not_finite(double value, const char* what) {
@@ -355,6 +395,8 @@ int main() {
   test_kinds<double>(2, 3, 0.5);
   test_kinds<double>(65, 5, 0.3);
   test_kinds<float>(65, 1, 0.02);  // without shifts the sum of the last row would underflow
+  test_scalars<float>(31);
+  test_scalars<double>(257);
   test_not_finite(std::numeric_limits<double>::infinity(), "a sample that is not finite");
   test_not_finite(1e200, "a sample too far away");
   return testing::failures;
