@@ -11,11 +11,10 @@ PairForm form_named(const std::string& name) {
   throw py::value_error("form: expected exponential, hinge, logistic, softplus or square, got " + name);
 }
 
-GaussianMethod method_named(const std::string& name) {
-  if (name == "auto") return GaussianMethod::automatic;
-  if (name == "tiles") return GaussianMethod::tiles;
-  if (name == "fourier") return GaussianMethod::fourier;
-  if (name == "sorted") return GaussianMethod::sorted;
+ScalarMethod method_named(const std::string& name) {
+  if (name == "auto") return ScalarMethod::automatic;
+  if (name == "fourier") return ScalarMethod::series;
+  if (name == "tiles" || name == "sorted") return ScalarMethod::pairs;
   throw py::value_error("method: expected auto, tiles, fourier or sorted, got " + name);
 }
 
@@ -77,7 +76,7 @@ void register_for(py::module_& m, const std::string& suffix) {
           const View<const S> f = features_view<S>("features", t);
           check_positive("tau", tau);
           check_share("tol", tol);
-          const GaussianMethod how = method_named(method);
+          const ScalarMethod how = method_named(method);
           return Object(t.device, {}, [&](const Stream& on, Workspace& memory) {
             return scalar_gaussian<S>(on, f, tau, tol, how, memory);
           });

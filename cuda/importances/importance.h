@@ -13,7 +13,6 @@
 #include <optional>
 
 #include "alphacl/device.h"
-#include "alphacl/importance.h"
 #include "alphacl/pair_form.h"
 #include "runtime/stream.h"
 
@@ -88,11 +87,14 @@ std::unique_ptr<Importance<S>> factored(View<const double> phi, std::unique_ptr<
 template <class S>
 std::unique_ptr<Importance<S>> gaussian(const Stream& on, View<const S> f, double tau, Workspace& memory);
 
-/// The same; for scalars by a series in time linear in N where alphacl/gaussian_series.h says that it pays, or where it is
-/// asked for: entries then err by the smaller of `tol` and 1e-15. It waits for the range of the scalars.
+/// How a Gaussian of scalars is computed: `automatic` takes a series where it pays.
+enum class ScalarMethod { automatic, pairs, series };
+
+/// The same; for scalars by a series in time linear in N where alphacl/gaussian_series.h says that it pays, or where it
+/// is asked for: entries then err by the smaller of `tol` and 1e-15. It waits for the range of the scalars.
 template <class S>
 std::unique_ptr<Importance<S>> scalar_gaussian(const Stream& on, View<const S> f, double tau, double tol,
-                                               GaussianMethod method, Workspace& memory);
+                                               ScalarMethod method, Workspace& memory);
 
 /// α_ij = exp(−(½‖f_i − f_j‖²)^(p/2)/τ), diagonal 0; normalize: rows divided by their sums.
 template <class S>

@@ -105,13 +105,12 @@ struct SeriesFeatures {
 
 template <class S>
 std::unique_ptr<Importance<S>> scalar_gaussian(const Stream& on, View<const S> f, double tau, double tol,
-                                               GaussianMethod method, Workspace& memory) {
-  const bool series = method == GaussianMethod::fourier || method == GaussianMethod::automatic;
-  if (f.cols != 1 || !series) return gaussian(on, f, tau, memory);
+                                               ScalarMethod method, Workspace& memory) {
+  if (f.cols != 1 || method == ScalarMethod::pairs) return gaussian(on, f, tau, memory);
   const Extremes found = extremes(on, f);
   const double range = (found.high - found.low) / std::sqrt(tau);
   if (found.poison != 0 || !std::isfinite(range)) return gaussian(on, f, tau, memory);
-  if (method == GaussianMethod::fourier)
+  if (method == ScalarMethod::series)
     check_series_range(range);
   else if (!series_pays(f.rows, range, tol))
     return gaussian(on, f, tau, memory);
@@ -128,8 +127,8 @@ std::unique_ptr<Importance<S>> scalar_gaussian(const Stream& on, View<const S> f
 }
 
 template std::unique_ptr<Importance<float>> scalar_gaussian<float>(const Stream&, View<const float>, double, double,
-                                                                   GaussianMethod, Workspace&);
+                                                                   ScalarMethod, Workspace&);
 template std::unique_ptr<Importance<double>> scalar_gaussian<double>(const Stream&, View<const double>, double, double,
-                                                                     GaussianMethod, Workspace&);
+                                                                     ScalarMethod, Workspace&);
 
 }  // namespace alphacl::cuda

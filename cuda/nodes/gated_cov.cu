@@ -48,7 +48,7 @@ struct GatedNodes {
     const View<const S> compared = alpha.x0.data == nullptr ? x : alpha.x0;
     for_each(on, "outputs_of", n, OutputsOf<S>{compared, weights.data + k * weights.stride, gate, degree, outputs});
     const auto own =
-        scalar_gaussian<double>(on, {outputs, n, 1, 1}, alpha.tau, alpha.tol, GaussianMethod::automatic, on.memory);
+        scalar_gaussian<double>(on, {outputs, n, 1, 1}, alpha.tau, alpha.tol, ScalarMethod::automatic, on.memory);
     if (const std::optional<Factor> phi = own->factor()) {
       double* const row_sum = on.memory.take<double>(n);
       own->sums(on, row_sum, nullptr);
