@@ -66,6 +66,7 @@ template <class S>
 void gated_cov(const Stream& given, View<const S> x, View<const S> x_aug, View<const S> weights, const Activation& h,
                const NodeImportance<S>& alpha, S* out, index_t most_gates) {
   const index_t n = x.rows, nodes = weights.rows;
+  if (x.cols == 0) return;  // matrices without entries
   const GatedNodes<S> layer{x, x_aug, weights, gate_of(h), h.degree(), alpha, out};
   const std::optional<Factor> phi = alpha.shared == nullptr ? std::nullopt : alpha.shared->factor();
   index_t block = std::clamp<index_t>(most_gates / n, 1, 65535);
