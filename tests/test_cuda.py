@@ -247,11 +247,14 @@ def test_torch_cuda_gaussian_of_scalars(method, dtype):
         naive = lambda alpha=alpha: reference.contrastive_cov(x, x, alpha, dtype=dtype)  # noqa: E731
         truth = reference.contrastive_cov(x, x, alpha)
         assert_contract(host(acl.contrastive_cov(there(x), there(x), given)), truth, naive, dtype)
+
+
+def test_torch_cuda_series_that_is_refused():
+    gaussian = importlib.import_module("alphacl_fast._cuda").gaussian_f64
     with pytest.raises(ValueError, match="tol: expected a number from 1e-30 to 1"):
-        _backend.constructor_for("gaussian", there(x))(there(f[:, None]), tau, 2.0, method)
-
-
-def test_torch_cuda_series_of_too_many_terms():
+        gaussian(there(np.zeros((3, 1))), 1.0, 2.0, "auto")
+    with pytest.raises(ValueError, match="method: expected auto, tiles, fourier or sorted, got exact"):
+        gaussian(there(np.zeros((3, 1))), 1.0, 1e-6, "exact")
     with pytest.raises(ValueError, match=r"method: expected auto, sorted or tiles .* got fourier"):
         acl.Gaussian(there(np.array([0.0, 1.0])), 1e-12, method="fourier").row_sums()
 
