@@ -1,7 +1,7 @@
 // The Gaussian of scalars in time linear in N: the factor Φ of its cosine series (alphacl/gaussian_series.h).
 //
-// Φ (N × p, p < 170 unless a series is asked for) is made once, a thread a sample, and multiplied as that of LowRank
-// is. 10 p operations a sample; bytes: 8 p written. Entries, and sums that cancel, come from all pairs.
+// Φ (N × p, p < 170 unless a series is asked for) is made once, a thread a sample, and multiplied as any
+// factor is. 10 p operations a sample; bytes: 8 p written. Entries, and sums that cancel, come from all pairs.
 #include <algorithm>
 #include <array>
 #include <cmath>
