@@ -226,7 +226,7 @@ def test_torch_cuda_gated_outer(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("alpha", ["none", "gaussian", "node"])
+@pytest.mark.parametrize("alpha", ["none", "low_rank", "off_diagonal", "gaussian", "node"])
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=str)
 def test_torch_cuda_gated_cov(activation, alpha, dtype):
     n, d = 67, 9
@@ -238,6 +238,32 @@ def test_torch_cuda_gated_cov(activation, alpha, dtype):
     truth = define(x, x_aug, w, activation=activation, alpha=given)
     naive = lambda: define(x, x_aug, w, activation=activation, alpha=given, dtype=dtype)  # noqa: E731
     assert_contract(host(found), truth, naive, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("method", ["auto", "tiles", "fourier", "sorted"])
+def test_torch_cuda_gaussian_of_scalars(method, dtype):
+    """By series and by pairs; all far apart, where entries far below tol are all that there is."""
+    n = 129
+    x = two_views(n, 5, dtype)[0]
+    for f, tau in ((x[:, 0], 0.5), (9 * np.arange(n, dtype=dtype), 1.0)):
+        if method == "fourier" and tau == 1.0:
+            continue  # asked for, its entries err by tol
+        alpha = acl.Gaussian(f, tau, method=method)
+        given = acl.Gaussian(there(f), tau, method=method)
+        naive = lambda alpha=alpha: reference.contrastive_cov(x, x, alpha, dtype=dtype)  # noqa: E731
+        truth = reference.contrastive_cov(x, x, alpha)
+        assert_contract(host(acl.contrastive_cov(there(x), there(x), given)), truth, naive, dtype)
+
+
+def test_torch_cuda_series_that_is_refused():
+    gaussian = importlib.import_module("alphacl_fast._cuda").gaussian_f64
+    with pytest.raises(ValueError, match="tol: expected a number from 1e-30 to 1"):
+        gaussian(there(np.zeros((3, 1))), 1.0, 2.0, "auto")
+    with pytest.raises(ValueError, match="method: expected auto, tiles, fourier or sorted, got exact"):
+        gaussian(there(np.zeros((3, 1))), 1.0, 1e-6, "exact")
+    with pytest.raises(ValueError, match=r"method: expected auto, sorted or tiles .* got fourier"):
+        acl.Gaussian(there(np.array([0.0, 1.0])), 1e-12, method="fourier").row_sums()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -37,14 +37,16 @@ struct LayerTensors {
     alpha.check(on, x.rows);
     return {&alpha.get()};
   }
-  /// x0: None stands for x. There is no `tol`, that of the CPU: here every entry is exact to rounding.
-  NodeImportance<S> own(const py::object& x0, double tau) const {
+  /// x0: None stands for x. Products and climbs have no `tol`: there every entry is exact to rounding.
+  NodeImportance<S> own(const py::object& x0, double tau, double tol = wide_tolerance) const {
     check_positive("tau", tau);
+    check_share("tol", tol);
     NodeImportance<S> alpha{nullptr, tau};
     if (const auto compared = optional_tensor("x0", x0)) {
       on.check("x0", compared->device);
       alpha.x0 = view<S>("x0", *compared, x.rows, x.cols);
     }
+    alpha.tol = tol;
     return alpha;
   }
 };

@@ -35,9 +35,9 @@ void register_cov(py::module_& m) {
 
 template <class S>
 void own_cov(const py::object& x, const py::object& x_aug, const py::object& weights, const Activation& h,
-             const py::object& x0, double tau, const py::object& out) {
+             const py::object& x0, double tau, double tol, const py::object& out) {
   LayerTensors<S> layer(x, x_aug, weights);
-  covariances(layer, h, layer.own(x0, tau), out);
+  covariances(layer, h, layer.own(x0, tau, tol), out);
 }
 
 }  // namespace
@@ -58,9 +58,9 @@ void register_gated(py::module_& m) {
   m.def(
       "gated_cov",
       [](const py::object& x, const py::object& x_aug, const py::object& weights, const std::string& name,
-         double parameter, const py::object& x0, double tau, double, const py::object& out) {
+         double parameter, const py::object& x0, double tau, double tol, const py::object& out) {
         const bool wide = is_double("x", Tensor("x", x));
-        (wide ? own_cov<double> : own_cov<float>)(x, x_aug, weights, activation(name, parameter), x0, tau, out);
+        (wide ? own_cov<double> : own_cov<float>)(x, x_aug, weights, activation(name, parameter), x0, tau, tol, out);
       },
       py::arg("x"), py::arg("x_aug"), py::arg("weights"), py::arg("activation"), py::arg("parameter"), py::arg("x0"),
       py::arg("tau"), py::arg("tol"), py::arg("out"));

@@ -13,6 +13,13 @@ PairForm form_named(const std::string& name) {
   throw py::value_error("form: expected exponential, hinge, logistic, softplus or square, got " + name);
 }
 
+ScalarMethod method_named(const std::string& name) {
+  if (name == "auto") return ScalarMethod::automatic;
+  if (name == "fourier") return ScalarMethod::series;
+  if (name == "tiles" || name == "sorted") return ScalarMethod::pairs;
+  throw py::value_error("method: expected auto, tiles, fourier or sorted, got " + name);
+}
+
 template <class S>
 View<const S> features_view(const char* name, const Tensor& t) {
   const View<const S> f = view<S>(name, t);
@@ -104,14 +111,16 @@ void register_for(py::module_& m, const std::string& suffix) {
           });
         },
         py::arg("features"), py::arg("p"), py::arg("tau"), py::arg("normalize"));
-  // tol and method are those of the CPU: here every entry is exact to rounding.
   m.def(("gaussian" + suffix).c_str(),
-        [](const py::object& features, double tau, double, const std::string&) {
+        [](const py::object& features, double tau, double tol, const std::string& method) {
           const Tensor t("features", features);
           const View<const S> f = features_view<S>("features", t);
           check_positive("tau", tau);
-          return Object(t.device, {},
-                        [&](const Stream& on, Workspace& memory) { return gaussian<S>(on, f, tau, memory); });
+          check_share("tol", tol);
+          const ScalarMethod how = method_named(method);
+          return Object(t.device, {}, [&](const Stream& on, Workspace& memory) {
+            return scalar_gaussian<S>(on, f, tau, tol, how, memory);
+          });
         },
         py::arg("features"), py::arg("tau"), py::arg("tol"), py::arg("method"));
   m.def(("square_regularized" + suffix).c_str(),

@@ -42,6 +42,10 @@ void check_positive(const char* name, double value) {
   if (!(value > 0 && std::isfinite(value))) refuse(name, "a positive finite number", std::to_string(value));
 }
 
+void check_share(const char* name, double value) {
+  if (!(value >= 1e-30 && value < 1)) refuse(name, "a number from 1e-30 to 1", std::to_string(value));
+}
+
 std::optional<Tensor> optional_tensor(const char* name, const py::object& t) {
   return t.is_none() ? std::nullopt : std::optional<Tensor>(Tensor(name, t));
 }

@@ -25,6 +25,8 @@ constexpr index_t any = -1;  // a length that may be anything
 std::string text(const std::vector<index_t>& lengths);
 
 void check_positive(const char* name, double value);
+/// From 1e-30 to 1.
+void check_share(const char* name, double value);
 
 /// A tensor as Python shows it.
 struct Tensor {

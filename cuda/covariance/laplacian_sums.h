@@ -9,21 +9,54 @@
 
 namespace alphacl::cuda {
 
-// Rows (x_i, l_i), then (δ_i, −R_i δ_i); `inter` false: the second alone.
+/// The samples that are not 0 in x, and in one of the views; lists and their lengths on the device.
+struct OpenSamples {
+  const int *own, *either, *own_count, *either_count;
+  const double* gates;  // N; 0 where x_i is
+};
+
+// Rows (x_i, l_i), then (δ_i, −R_i δ_i); `inter` false: the second alone. With `open` the samples of its lists, and one
+// row for all others: their x_i are −mean, so their sum is (−mean, Σ_i l_i).
 struct FormRows {
   CentredViews views;
   LaplacianForm form;
   bool inter;
+  const OpenSamples open = {nullptr, nullptr, nullptr, nullptr, nullptr};
+  const double* rest = nullptr;  // Σ_i l_i of closed samples
+
   FormRows from(int) const { return *this; }
-  __device__ int rows(int) const { return static_cast<int>((inter ? 2 : 1) * views.x.n); }
-  __device__ bool is_inter(int row) const { return inter && row < views.x.n; }
-  __device__ index_t sample(int row) const { return inter && row >= views.x.n ? row - views.x.n : row; }
+  __device__ bool listed() const { return open.own != nullptr; }
+  __device__ int inter_rows() const {
+    return !inter ? 0 : listed() ? open.own_count[0] + 1 : static_cast<int>(views.x.n);
+  }
+  __device__ int rows(int) const {
+    return inter_rows() + (listed() ? open.either_count[0] : static_cast<int>(views.x.n));
+  }
+  __device__ bool is_rest(int row) const { return listed() && row == inter_rows() - 1; }
+  __device__ index_t sample(int row) const {
+    const int first = inter_rows(), at = row < first ? row : row - first;
+    return !listed() ? at : row < first ? open.own[at] : open.either[at];
+  }
   __device__ double left(int, int row, int a) const {
-    return (is_inter(row) ? views.x.centred : views.delta)[sample(row) * views.x.d + a];
+    if (is_rest(row)) return -views.x.mean[a];
+    return (row < inter_rows() ? views.x.centred : views.delta)[sample(row) * views.x.d + a];
   }
   __device__ double right(int, int row, int b) const {
+    if (is_rest(row)) return rest[b];
     const index_t i = sample(row), e = i * views.x.d + b;
-    return is_inter(row) ? form.l[e] : -form.row_sum[i] * views.delta[e];
+    return row < inter_rows() ? form.l[e] : -form.row_sum[i] * views.delta[e];
+  }
+};
+
+// Rows 1 and l_i of closed samples.
+struct ClosedRows {
+  const double *gates, *l;
+  int n, d;
+  ClosedRows from(int) const { return *this; }
+  __device__ int rows(int) const { return n; }
+  __device__ double left(int, int, int) const { return 1; }
+  __device__ double right(int, int row, int b) const {
+    return gates[row] == 0 ? l[static_cast<index_t>(row) * d + b] : 0.0;
   }
 };
 
@@ -85,21 +118,33 @@ bool lost(const Stream& on, const PartsOfRow& parts, double size) {
   return cancelled({minuend, 0, size}, wide_limits<S>) && few_pairs(x.n, x.d * x.d);
 }
 
+/// Rows of the form, of open samples where they are given.
+inline FormRows form_rows(const Stream& on, const CentredViews& views, const LaplacianForm& form, bool inter,
+                          const OpenSamples* open) {
+  if (open == nullptr) return {views, form, inter};
+  const int n = static_cast<int>(views.x.n), d = static_cast<int>(views.x.d);
+  double* const rest = on.memory.take<double>(d);
+  if (inter) gram(on, ClosedRows{open->gates, form.l, n, d}, GramShape{1, d, false, gram_groups(n)}, 1, 1.0, rest);
+  return {views, form, inter, *open, rest};
+}
+
 /// out (d × d) = 1/(2N²) (Σ_i x_i l_iᵀ − Σ_i R_i δ_i δ_iᵀ), from views of any kind and for results of type S.
 template <class S, class A>
-void covariance(const Stream& on, const CentredViews& views, const Importance<A>& alpha, S* out) {
+void covariance(const Stream& on, const CentredViews& views, const Importance<A>& alpha, S* out,
+                const OpenSamples* open = nullptr) {
   const LaplacianForm form = laplacian_form(on, views, alpha);
   const index_t n = views.x.n, entries = views.x.d * views.x.d;
   const int d = static_cast<int>(views.x.d);
   const double size = static_cast<double>(n);
   double* const sum = on.memory.take<double>(entries);
-  gram(on, FormRows{views, form, true}, GramShape{d, d, true, gram_groups(2 * n)}, 1, 1.0, sum);
+  const GramShape shape{d, d, true, gram_groups(2 * n)};
+  gram(on, form_rows(on, views, form, true, open), shape, 1, 1.0, sum);
   if (std::is_same<S, double>::value) {
     double* const squares = on.memory.take<double>(entries);
     for_each(on, "square", entries, Square{sum, squares});
     const double norm = std::sqrt(total(on, squares, entries, 1.0));
     if (lost<S>(on, parts_of_rows(on, views, form), norm)) {
-      gram(on, FormRows{views, form, false}, GramShape{d, d, true, gram_groups(n)}, 1, 1.0, sum);
+      gram(on, form_rows(on, views, form, false, open), shape, 1, 1.0, sum);
       add_literal_covariance(on, views.x, alpha, sum);
     }
   }

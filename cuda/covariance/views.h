@@ -41,7 +41,7 @@ inline Samples centred_samples(const Stream& on, const double* raw, index_t n, i
   double* const centred = on.memory.take<double>(n * d);
   column_sums(on, View<const double>{raw, n, d, d}, 1.0 / static_cast<double>(n), mean);
   for_each(on, "centre", n * d, Centre{raw, mean, d, centred});
-  return {n, d, raw, centred};
+  return {n, d, raw, centred, mean};
 }
 
 /// gates, gates_aug: N each, h' of every sample of both views, or null for 1.

@@ -1,6 +1,7 @@
-// Importances with a factor, α = Φ diag(s) Φᵀ: Uniform and LowRank, in time linear in N.
+// Importances with a factor, α = Φ diag(s) Φᵀ: Uniform, LowRank and series, in time linear in N.
 #include <cmath>
 #include <type_traits>
+#include <utility>
 
 #include "alphacl/precision.h"
 #include "importances/importance.h"
@@ -17,6 +18,7 @@ struct Ones {
   __device__ double at(index_t, index_t) const { return 1; }
   __host__ __device__ bool is_signed() const { return false; }
   __device__ double sign(index_t) const { return 1; }
+  std::optional<Factor> view() const { return Factor{nullptr, true, 0, 1, without}; }
 };
 
 template <class S>
@@ -28,6 +30,10 @@ struct Stored {
   __device__ double at(index_t i, index_t l) const { return static_cast<double>(data[i * stride + l]); }
   __host__ __device__ bool is_signed() const { return signs != nullptr; }
   __device__ double sign(index_t l) const { return signs != nullptr ? signs[l] : 1; }
+  std::optional<Factor> view() const {  // without signs
+    if (signs != nullptr) return std::nullopt;
+    return Factor{data, std::is_same<S, double>::value, stride, cols, without};
+  }
 };
 
 // Rows φ_i and y_i.
@@ -178,7 +184,9 @@ struct SizesOfTerms {
 template <class S, class Phi>
 class Factored final : public Importance<S> {
  public:
-  explicit Factored(const Phi& phi) : Importance<S>(phi.rows), phi_(phi) {}
+  /// exact: what α is, where ΦΦᵀ is only near it; else null.
+  explicit Factored(const Phi& phi, std::unique_ptr<Importance<S>> exact = nullptr)
+      : Importance<S>(phi.rows), phi_(phi), exact_(std::move(exact)) {}
 
   void sums(const Stream& on, double* r, double* c) const override {
     const double* const ones = moments(on, FactorAlone<Phi>{phi_}, 1);
@@ -195,21 +203,25 @@ class Factored final : public Importance<S> {
     for_each(on, "factor_laplacian", x.n * x.d, FactorLaplacian<Phi>{phi_, ones, found, x.centred, x.d, l});
     for_each(on, "row_sums", phi_.rows, RowSums<Phi>{phi_, ones, row_sum});
     // float32 does not ask: in double the difference keeps the digits of a float up to a ratio of 10^7.
-    if (!std::is_same<S, double>::value || !few_pairs(x.n, x.d * phi_.cols)) return;
+    if (!std::is_same<S, double>::value || !few_pairs(x.n, exact_ ? x.d : x.d * phi_.cols)) return;
     double* const sizes = on.memory.take<double>(2 * x.n);
     for_each(on, "sizes_of_row", x.n, SizesOfRow{x, row_sum, l, sizes, sizes + x.n});
     if (phi_.is_signed()) for_each(on, "sizes_of_terms", x.n, SizesOfTerms<Phi>{phi_, x, ones, found, sizes});
     const double own = std::sqrt(total(on, sizes, x.n, 1.0)), rest = std::sqrt(total(on, sizes + x.n, x.n, 1.0));
-    if (cancelled({own, 0, rest}, wide_limits<S>))
-      for_each(on, "literal_laplacian", x.n * x.d, LiteralLaplacian<Phi>{phi_, x, l});
+    if (!cancelled({own, 0, rest}, wide_limits<S>)) return;
+    if (exact_) return exact_->laplacian(on, x, l, row_sum);
+    for_each(on, "literal_laplacian", x.n * x.d, LiteralLaplacian<Phi>{phi_, x, l});
   }
   void to_dense(const Stream& on, View<S> out) const override {
+    if (exact_) return exact_->to_dense(on, out);
     for_each(on, "to_dense", phi_.rows * phi_.rows, FactorEntries<Phi, S>{phi_, 0, out});
   }
   void rows(const Stream& on, index_t first, index_t count, double* out) const override {
+    if (exact_) return exact_->rows(on, first, count, out);
     const View<double> to{out, count, phi_.rows, phi_.rows};
     for_each(on, "rows", count * phi_.rows, FactorEntries<Phi, double>{phi_, first, to});
   }
+  std::optional<Factor> factor() const override { return phi_.view(); }
 
  private:
   // s ∘ Φᵀ of the source's right side: p × q numbers.
@@ -223,6 +235,7 @@ class Factored final : public Importance<S> {
   }
 
   Phi phi_;
+  std::unique_ptr<Importance<S>> exact_;
 };
 
 }  // namespace
@@ -237,9 +250,17 @@ std::unique_ptr<Importance<S>> low_rank(View<const S> phi, const double* signs) 
   return std::make_unique<Factored<S, Stored<S>>>(Stored<S>{phi.data, phi.stride, phi.rows, phi.cols, 0.0, signs});
 }
 
+template <class S>
+std::unique_ptr<Importance<S>> factored(View<const double> phi, std::unique_ptr<Importance<S>> exact) {
+  const Stored<double> factor{phi.data, phi.stride, phi.rows, phi.cols, 0.0, nullptr};
+  return std::make_unique<Factored<S, Stored<double>>>(factor, std::move(exact));
+}
+
 template std::unique_ptr<Importance<float>> uniform<float>(index_t, bool);
 template std::unique_ptr<Importance<double>> uniform<double>(index_t, bool);
 template std::unique_ptr<Importance<float>> low_rank<float>(View<const float>, const double*);
 template std::unique_ptr<Importance<double>> low_rank<double>(View<const double>, const double*);
+template std::unique_ptr<Importance<float>> factored<float>(View<const double>, std::unique_ptr<Importance<float>>);
+template std::unique_ptr<Importance<double>> factored<double>(View<const double>, std::unique_ptr<Importance<double>>);
 
 }  // namespace alphacl::cuda

@@ -11,7 +11,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
+#include "alphacl/device.h"
 #include "alphacl/pair_form.h"
 #include "runtime/stream.h"
 
@@ -22,6 +24,21 @@ namespace alphacl::cuda {
 struct Samples {
   index_t n, d;
   const double *raw, *centred;
+  const double* mean = nullptr;  // d; not every operation gives it
+};
+
+/// Of α = ΦΦᵀ − `without` on the diagonal, Φ: N × rank. No data: a column of ones.
+struct Factor {
+  const void* data;
+  bool wide;  // doubles, else floats
+  index_t stride, rank;
+  double without;
+
+  ALPHACL_HOST_DEVICE double at(index_t i, index_t l) const {
+    if (data == nullptr) return 1;
+    const index_t e = i * stride + l;
+    return wide ? static_cast<const double*>(data)[e] : static_cast<double>(static_cast<const float*>(data)[e]);
+  }
 };
 
 template <class S>
@@ -39,6 +56,8 @@ class Importance {
   /// α itself, and `count` rows of it from `first` on, contiguous.
   virtual void to_dense(const Stream& on, View<S> out) const = 0;
   virtual void rows(const Stream& on, index_t first, index_t count, double* out) const = 0;
+  /// Φ, where α has one.
+  virtual std::optional<Factor> factor() const { return std::nullopt; }
 
  protected:
   explicit Importance(index_t size) : size_(size) {}
@@ -78,9 +97,22 @@ struct CompressedRows {
 template <class S>
 std::unique_ptr<Importance<S>> sparse(const Stream& on, const CompressedRows<S>& given, Workspace& memory);
 
+/// α ≈ ΦΦᵀ. `exact` is α: its entries come from there, and sums where those of Φ cancel.
+template <class S>
+std::unique_ptr<Importance<S>> factored(View<const double> phi, std::unique_ptr<Importance<S>> exact);
+
 /// α_ij = exp(−‖f_i − f_j‖²/(2τ)).
 template <class S>
 std::unique_ptr<Importance<S>> gaussian(const Stream& on, View<const S> f, double tau, Workspace& memory);
+
+/// How a Gaussian of scalars is computed: `automatic` takes a series where it pays.
+enum class ScalarMethod { automatic, pairs, series };
+
+/// The same; for scalars by a series in time linear in N where alphacl/gaussian_series.h says that it pays, or where it
+/// is asked for: entries then err by the smaller of `tol` and 1e-15. It waits for the range of the scalars.
+template <class S>
+std::unique_ptr<Importance<S>> scalar_gaussian(const Stream& on, View<const S> f, double tau, double tol,
+                                               ScalarMethod method, Workspace& memory);
 
 /// α_ij = exp(−(½‖f_i − f_j‖²)^(p/2)/τ), diagonal 0; normalize: rows divided by their sums.
 template <class S>

@@ -1,28 +1,62 @@
-// gated_cov: gates, then the covariance of the gated views.
+// gated_cov: gates of a block of nodes, then the covariances of the gated views: together where α has a factor, else
+// one by one.
 #include "nodes/gated_cov.h"
 
 #include "covariance/laplacian_sums.h"
-#include "nodes/gates.h"
+#include "nodes/factored_cov.h"
 #include "runtime/reused_memory.h"
 
 namespace alphacl::cuda {
 namespace {
 
-// h'(u) and h(u) = u h'(u) / degree of every sample, u = w · x_i; null where not wanted.
+constexpr index_t most_moments = index_t{1} << 24;  // of a block of nodes
+
+// h(u) = u h'(u) / degree of every sample.
 template <class S>
-struct GateOf {
+struct OutputsOf {
   View<const S> x;
   const S* w;
   NodeGate gate;
   double degree;
-  double *gates, *outputs;
+  double* out;
   __device__ void operator()(std::int64_t i) const {
-    double u = 0;
-    for (index_t c = 0; c < x.cols; ++c)
-      u = fma(static_cast<double>(w[c]), static_cast<double>(x.data[i * x.stride + c]), u);
-    const double slope = gate_value(gate, u);
-    if (gates != nullptr) gates[i] = slope;
-    if (outputs != nullptr) outputs[i] = u * slope / degree;
+    const double u = inner(w, x, i);
+    out[i] = u * gate_value(gate, u) / degree;
+  }
+};
+
+// The nodes of a call, and what they have in common.
+template <class S>
+struct GatedNodes {
+  View<const S> x, x_aug, weights;
+  NodeGate gate;
+  double degree;
+  const NodeImportance<S>& alpha;
+  S* out;
+
+  S* matrix(index_t k) const { return out + k * x.cols * x.cols; }
+
+  // Node k, the b-th of its block. Memory of `on` is that of one node.
+  void one(const Stream& on, const NodeGates& gates, index_t b, index_t k) const {
+    const index_t n = x.rows;
+    const double* const own_gates = gates.own + b * n;
+    const CentredViews views = centred_views(on, x, x_aug, own_gates, gates.aug + b * n);
+    const OpenSamples open{gates.open + b * n, gates.either + b * n, gates.open_count + b, gates.either_count + b,
+                           own_gates};
+    if (alpha.shared != nullptr) return covariance(on, views, *alpha.shared, matrix(k), &open);
+    double* const outputs = on.memory.take<double>(n);
+    const View<const S> compared = alpha.x0.data == nullptr ? x : alpha.x0;
+    for_each(on, "outputs_of", n, OutputsOf<S>{compared, weights.data + k * weights.stride, gate, degree, outputs});
+    const auto own =
+        scalar_gaussian<double>(on, {outputs, n, 1, 1}, alpha.tau, alpha.tol, ScalarMethod::automatic, on.memory);
+    if (const std::optional<Factor> phi = own->factor()) {
+      double* const row_sum = on.memory.take<double>(n);
+      own->sums(on, row_sum, nullptr);
+      const NodeGates single{n,        1,           own_gates,      gates.aug + b * n,
+                             open.own, open.either, open.own_count, open.either_count};
+      if (factored_cov(on, x, x_aug, single, *phi, row_sum, matrix(k)).empty()) return;
+    }
+    covariance(on, views, *own, matrix(k), &open);
   }
 };
 
@@ -30,33 +64,39 @@ struct GateOf {
 
 template <class S>
 void gated_cov(const Stream& given, View<const S> x, View<const S> x_aug, View<const S> weights, const Activation& h,
-               const NodeImportance<S>& alpha, S* out) {
-  const index_t n = x.rows, d = x.cols;
-  const NodeGate gate = gate_of(h);
-  ReusedMemory memory(given.memory);
-  const Stream on{given.handle, memory};
-  for (index_t k = 0; k < weights.rows; ++k, memory.next_round()) {
-    const S* const w = weights.data + k * weights.stride;
-    double* const gates = memory.take<double>(3 * n);
-    double *const gates_aug = gates + n, *const outputs = gates_aug + n;
-    for_each(on, "gate_of", n, GateOf<S>{x, w, gate, h.degree(), gates, nullptr});
-    for_each(on, "gate_of", n, GateOf<S>{x_aug, w, gate, h.degree(), gates_aug, nullptr});
-    const CentredViews views = centred_views(on, x, x_aug, gates, gates_aug);
-    S* const to = out + k * d * d;
-    if (alpha.shared != nullptr) {
-      covariance(on, views, *alpha.shared, to);
-      continue;
+               const NodeImportance<S>& alpha, S* out, index_t most_gates) {
+  const index_t n = x.rows, nodes = weights.rows;
+  if (x.cols == 0) return;  // matrices without entries
+  const GatedNodes<S> layer{x, x_aug, weights, gate_of(h), h.degree(), alpha, out};
+  const std::optional<Factor> phi = alpha.shared == nullptr ? std::nullopt : alpha.shared->factor();
+  index_t block = std::clamp<index_t>(most_gates / n, 1, 65535);
+  double* row_sum = nullptr;
+  if (phi) {
+    block = std::clamp<index_t>(most_moments / (phi->rank * x.cols), 1, block);
+    row_sum = given.memory.take<double>(n);
+    alpha.shared->sums(given, row_sum, nullptr);
+  }
+  ReusedMemory of_block(given.memory), of_node(given.memory);
+  const Stream on{given.handle, of_block}, on_node{given.handle, of_node};
+  for (index_t first = 0; first < nodes; first += block, of_block.next_round()) {
+    const index_t count = std::min(block, nodes - first);
+    const View<const S> w{weights.data + first * weights.stride, count, x.cols, weights.stride};
+    const NodeGates gates = node_gates(on, x, x_aug, w, layer.gate);
+    std::vector<index_t> alone;
+    if (phi)
+      alone = factored_cov(on, x, x_aug, gates, *phi, row_sum, layer.matrix(first));
+    else
+      for (index_t b = 0; b < count; ++b) alone.push_back(b);
+    for (const index_t b : alone) {
+      layer.one(on_node, gates, b, first + b);
+      of_node.next_round();
     }
-    const View<const S> compared = alpha.x0.data == nullptr ? x : alpha.x0;
-    for_each(on, "gate_of", n, GateOf<S>{compared, w, gate, h.degree(), nullptr, outputs});
-    const auto own = gaussian<double>(on, View<const double>{outputs, n, 1, 1}, alpha.tau, memory);
-    covariance(on, views, *own, to);
   }
 }
 
 template void gated_cov<float>(const Stream&, View<const float>, View<const float>, View<const float>,
-                               const Activation&, const NodeImportance<float>&, float*);
+                               const Activation&, const NodeImportance<float>&, float*, index_t);
 template void gated_cov<double>(const Stream&, View<const double>, View<const double>, View<const double>,
-                                const Activation&, const NodeImportance<double>&, double*);
+                                const Activation&, const NodeImportance<double>&, double*, index_t);
 
 }  // namespace alphacl::cuda

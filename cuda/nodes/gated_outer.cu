@@ -42,8 +42,7 @@ void gated_outer(const Stream& given, View<const S> x, View<const S> omega, S* o
     int* const lists = memory.take<int>(block * n);
     int* const counts = memory.take<int>(block);
     const View<const S> weights{omega.data + first, n, std::min(block, omega.cols - first), omega.stride};
-    launch(on, "open_rows", open_rows<S>, dim3(static_cast<unsigned>(weights.cols)), dim3(256),
-           sizeof(CompactionShared), weights.data, weights.stride, static_cast<int>(n), lists, counts);
+    list_open_rows(on, weights.data, weights.stride, 1, n, weights.cols, lists, counts);
     gram(on, WeightedRows<S>{x, weights, lists, counts, 0}, shape, weights.cols, 1.0, out + first * d * d,
          most_numbers);
   }

@@ -17,7 +17,7 @@ struct Place {
   static constexpr Place here(const char* file = __builtin_FILE(), int line = __builtin_LINE()) { return {file, line}; }
 };
 
-constexpr unsigned warp_size = 32, most_words = 8;
+constexpr unsigned warp_size = 32, most_words = 18;
 
 /// What each lane of a warp gave to a collective.
 using Deposits = std::uint32_t[warp_size][most_words];

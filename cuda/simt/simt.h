@@ -63,6 +63,18 @@ __device__ __forceinline__ void mma_tf32(float (&d)[4], const std::uint32_t (&a)
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
+/// d[y][x] (8 x 8) += a[y] (8 x 4) b[x] (4 x 8) in double, in the fragments of mma.m8n8k4.
+template <int Y, int X>
+__device__ __forceinline__ void mma_f64(double (&d)[Y][X][2], const double (&a)[Y], const double (&b)[X]) {
+#pragma unroll
+  for (int y = 0; y < Y; ++y)
+#pragma unroll
+    for (int x = 0; x < X; ++x)
+      asm volatile("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0,%1}, {%2}, {%3}, {%0,%1};"
+                   : "+d"(d[y][x][0]), "+d"(d[y][x][1])
+                   : "d"(a[y]), "d"(b[x]));
+}
+
 /// d (16 x 8) += a (16 x 16) b (16 x 8), in the fragments of mma.m16n8k16: two bf16 in a word.
 __device__ __forceinline__ void mma_bf16(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {
   asm volatile(

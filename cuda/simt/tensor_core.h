@@ -1,4 +1,8 @@
 // The products of tensor cores on the CPU: the fragments that PTX documents, and sums as an H100 rounds them.
+//
+// Those in double are IEEE ones: PTX says that products and sums have the precision of a fused multiply-add, and the
+// bit-accurate model of Xie et al. (MMA-Sim, arXiv 2511.10909) takes one after the other, k = 0 … 3 from c, on an A100
+// and an H100. We have not seen a GPU do it: bits of kernels that use them wait for one.
 #pragma once
 
 #include <algorithm>
@@ -68,6 +72,31 @@ inline void mma_tf32(float (&d)[4], const std::uint32_t (&a)[4], const std::uint
 inline void mma_bf16(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
                      Place place = Place::here()) {
   multiply_fragments<16>(d, a, b, place);
+}
+
+/// d[y][x] (8 x 8) += a[y] (8 x 4) b[x] (4 x 8) in double, in the fragments of mma.m8n8k4: a lane has the number a of
+/// row lane/4 and column lane%4, b of row lane%4 and column lane/4, d of row lane/4 and columns 2 (lane%4) and the
+/// next. Here all products of a call are one collective.
+template <int Y, int X>
+void mma_f64(double (&d)[Y][X][2], const double (&a)[Y], const double (&b)[X], Place place = Place::here()) {
+  static_assert(2 * (Y + X) <= most_words, "a lane deposits all of its numbers at once");
+  std::uint32_t mine[2 * (Y + X)];
+  std::memcpy(mine, a, sizeof a);
+  std::memcpy(mine + 2 * Y, b, sizeof b);
+  Deposits all;
+  collect(~0u, mine, 2 * (Y + X), all, place);
+  const auto number = [&](unsigned from, int which) {
+    double value;
+    std::memcpy(&value, all[from] + 2 * which, sizeof value);
+    return value;
+  };
+  const unsigned row = lane() / 4, column = lane() % 4 * 2;
+  for (int y = 0; y < Y; ++y)
+    for (unsigned k = 0; k < 4; ++k) {
+      const double left = number(row * 4 + k, y);
+      for (int x = 0; x < X; ++x)
+        for (unsigned i = 0; i < 2; ++i) d[y][x][i] = std::fma(left, number((column + i) * 4 + k, Y + x), d[y][x][i]);
+    }
 }
 
 }  // namespace simt

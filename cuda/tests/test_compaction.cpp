@@ -35,7 +35,7 @@ bool lists_are_right(int n) {
   weights[1] = static_cast<S>(NAN);
   for (std::size_t e = 0; e < rows.size(); ++e) rows[e] = -1;
   testing::launch(alphacl::cuda::open_rows<S>, dim3(nodes), dim3(256), sizeof(CompactionShared), weights.data(),
-                  index_t{stride}, n, rows.data(), counts.data());
+                  index_t{stride}, index_t{1}, n, rows.data(), counts.data());
   bool right = true;
   for (int k = 0; k < nodes; ++k) {
     int found = 0;
@@ -45,6 +45,26 @@ bool lists_are_right(int n) {
     for (int r = found; r < n; ++r) right = rows[k * n + r] == -1 && right;
   }
   if (n == 513) testing::print_bits("lists of 513 samples", rows);
+  return right;
+}
+
+// The weights of a node lie one behind the other.
+bool lists_of_rows_are_right(int n) {
+  Memory memory;
+  const Array<double> weights(static_cast<std::size_t>(nodes) * (n + 3));
+  const Array<int> rows(static_cast<std::size_t>(n) * nodes), counts(nodes);
+  for (std::size_t e = 0; e < weights.size(); ++e) weights[e] = 1;
+  for (int k = 0; k < nodes; ++k)
+    for (int i = 0; i < n; ++i) weights[k * (n + 3) + i] = weight_of(k, i, n);
+  alphacl::cuda::list_open_rows({nullptr, memory}, weights.data(), 1, n + 3, n, nodes, rows.data(), counts.data());
+  testing::finish();
+  bool right = true;
+  for (int k = 0; k < nodes; ++k) {
+    int found = 0;
+    for (int i = 0; i < n; ++i)
+      if (weights[k * (n + 3) + i] != 0) right = rows[k * n + found++] == i && right;
+    right = counts[k] == found && right;
+  }
   return right;
 }
 
@@ -100,6 +120,7 @@ void test(const char* lists, const char* outer) {
 }  // namespace
 
 int main() {
+  expect(lists_of_rows_are_right(257), "lists of weights that lie in rows");
   test<float>("lists of float weights", "gated_outer of floats");
   test<double>("lists of double weights", "gated_outer of doubles");
   return testing::failures;

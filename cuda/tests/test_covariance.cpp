@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <memory>
 #include <vector>
 
 #include "covariance/literal_sums.h"
@@ -205,7 +206,27 @@ Real gate_of(const Activation& h, Real u) {
 }
 
 // How α is given to nodes.
-enum class Given { shared, own, other };
+enum class Given { shared, own, other, uniform, low_rank };
+
+// Φ of Given::low_rank is the first two columns of `stored`.
+template <class S>
+std::unique_ptr<Importance<S>> shared_importance(Given given, index_t n, const Array<S>& stored) {
+  if (given == Given::uniform) return alphacl::cuda::uniform<S>(n, false);
+  if (given == Given::low_rank) return alphacl::cuda::low_rank<S>({stored.data(), n, 2, n});
+  return alphacl::cuda::dense<S>({stored.data(), n, n, n});
+}
+
+template <class S>
+Reals entries_of(Given given, index_t n, const Array<S>& stored) {
+  Reals entries = reals(stored);
+  for (index_t i = 0; i < n; ++i)
+    for (index_t j = 0; j < n; ++j) {
+      if (given == Given::uniform) entries[i * n + j] = i == j ? 0 : 1;
+      if (given == Given::low_rank)
+        entries[i * n + j] = Real{stored[i * n]} * stored[j * n] + Real{stored[i * n + 1]} * stored[j * n + 1];
+    }
+  return entries;
+}
 
 template <class S>
 bool gated_is_right(const Activation& h, Given given, const Views<S>& views, const Array<S>& weights, index_t nodes,
@@ -213,11 +234,13 @@ bool gated_is_right(const Activation& h, Given given, const Views<S>& views, con
   Memory memory;
   const index_t n = views.n, d = views.d;
   const double tau = 3;
-  const auto shared = alphacl::cuda::dense<S>({stored.data(), n, n, n});
-  NodeImportance<S> alpha{given == Given::shared ? shared.get() : nullptr, tau};
+  const bool own = given == Given::own || given == Given::other;
+  const auto shared = shared_importance(given, n, stored);
+  NodeImportance<S> alpha{own ? nullptr : shared.get(), tau};
   if (given == Given::other) alpha.x0 = views.other();
+  alpha.tol = 1e-3;  // it decides alone: a series where the outputs lie near each other, with entries to 1e-15
   alphacl::cuda::gated_cov<S>({nullptr, memory}, views.own(), views.other(), {weights.data(), nodes, d, d + 1}, h,
-                              alpha, out.data());
+                              alpha, out.data(), 2 * n);
   testing::finish();
   bool right = true;
   for (index_t k = 0; k < nodes; ++k) {
@@ -231,8 +254,8 @@ bool gated_is_right(const Activation& h, Given given, const Views<S>& views, con
       const Real u = inner(given == Given::other, i);
       return u * gate_of(h, u) / h.degree();
     };
-    Reals entries = reals(stored);
-    for (index_t e = 0; given != Given::shared && e < n * n; ++e) {
+    Reals entries = entries_of(given, n, stored);
+    for (index_t e = 0; own && e < n * n; ++e) {
       const Real apart = output(e / n) - output(e % n);
       entries[e] = expl(-apart * apart / (2 * tau));
     }
@@ -244,10 +267,10 @@ bool gated_is_right(const Activation& h, Given given, const Views<S>& views, con
   return right;
 }
 
-// Node 1 has the weights 0: no gate of it is open.
+// Node 1 has the weights 0: no gate of it is open. Two nodes make a block, so node 2 is another's.
 template <class S>
 void test_gated(const char* what) {
-  const index_t n = 35, d = 4, nodes = 2;
+  const index_t n = 35, d = 4, nodes = 3;
   const Views<S> views(n, d, 9);
   const Array<S> weights(nodes * (d + 1)), out(nodes * d * d);
   std::uint64_t seed = 10;
@@ -264,6 +287,11 @@ void test_gated(const char* what) {
   run(Activation::Kind::monomial, 7, Given::shared);
   run(Activation::Kind::relu, 0, Given::own);
   run(Activation::Kind::monomial, 4, Given::other);
+  run(Activation::Kind::relu, 0, Given::shared);
+  run(Activation::Kind::relu, 0, Given::uniform);
+  run(Activation::Kind::relu, 0, Given::low_rank);
+  run(Activation::Kind::leaky_relu, -0.5, Given::low_rank);
+  run(Activation::Kind::linear, 0, Given::uniform);
   expect(right, what);
 }
 
@@ -281,9 +309,33 @@ void test_nearly_equal_views() {
   expect(gated_is_right<double>(leaky, Given::shared, views, weights, 1, alpha, out), "gated views that nearly agree");
 }
 
+// What is far from the origin cancels in the sums of a factor. First an offset of all samples, every gate open; then
+// two clusters, of which pairs count within one alone, and closed gates for one of them.
+void test_gated_far_away() {
+  const index_t n = 66, d = 3;
+  const Array<double> stored(n * n), out(2 * d * d), weights(2 * (d + 1));
+  for (std::size_t c = 0; c < weights.size(); ++c) weights[c] = static_cast<index_t>(c) < d + 1 ? 1 : -1;
+  const Activation relu{Activation::Kind::relu, 0};
+  const Views<double> together(n, d, 16), apart(n, d, 17);
+  for (index_t i = 0; i < n; ++i) {
+    const bool first = i % 3 == 0;
+    for (index_t j = 0; j < n; ++j) stored[i * n + j] = j == (first ? 0 : 1) ? 1 : 0;
+    for (index_t c = 0; c < d; ++c) {
+      together.at(i, c) += 1e3, together.aug_at(i, c) += 1e3;
+      const double far = first ? -1e7 : 1e7;
+      apart.at(i, c) += far, apart.aug_at(i, c) += far;
+    }
+  }
+  expect(gated_is_right<double>(relu, Given::uniform, together, weights, 2, stored, out), "gated views with an offset");
+  testing::print_bits("gated views with an offset", out);
+  expect(gated_is_right<double>(relu, Given::low_rank, apart, weights, 2, stored, out), "gated clusters, a factor");
+  testing::print_bits("gated clusters, a factor", out);
+}
+
 }  // namespace
 
 int main() {
+  test_gated_far_away();
   test_views<float>(1, 1);
   test_views<float>(2, 65);
   test_views<float>(65, 5);

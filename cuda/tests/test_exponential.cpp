@@ -1,10 +1,11 @@
-// e^x, log x and log(1 + x) of kernels against those of the host in long double.
+// e^x, log x, log(1 + x), cos θ and sin θ of kernels against those of the host in long double.
 #include <algorithm>
 #include <cfloat>
 #include <cmath>
 #include <initializer_list>
 #include <limits>
 
+#include "formulas/cosine.h"
 #include "formulas/exponential.h"
 #include "tests/testing.h"
 
@@ -79,9 +80,32 @@ void check_values(Function function, std::initializer_list<double> pairs, const 
   expect(right, what);
 }
 
+__global__ void turn(const double* theta, double* out) {
+  const auto found = alphacl::cuda::cosine_sine(theta[blockIdx.x * 256 + threadIdx.x]);
+  out[2 * (blockIdx.x * 256 + threadIdx.x)] = found.cosine;
+  out[2 * (blockIdx.x * 256 + threadIdx.x) + 1] = found.sine;
+}
+
+void test_cosine() {
+  constexpr int count = 4096;
+  const Array<double> theta(count), out(2 * count);
+  const double pi = 3.14159265358979323846;
+  for (int i = 0; i < count; ++i) theta[i] = pi * (2 * i - count + 1) / (count - 1);
+  theta[0] = -pi, theta[1] = 0, theta[2] = 1e-300, theta[count - 1] = pi;
+  testing::launch(turn, dim3(count / 256), dim3(256), 0, theta.data(), out.data());
+  long double largest = 0;
+  for (int i = 0; i < count; ++i) {
+    const long double wide = theta[i], cosine = out[2 * i] - cosl(wide), sine = out[2 * i + 1] - sinl(wide);
+    largest = std::max({largest, std::fabs(cosine), std::fabs(sine)});
+  }
+  expect(largest < 5e-16L && out[3] == 0 && out[2] == 1 && out[5] == 1e-300, "cosine and sine");
+  testing::print_bits("cosine and sine", out);
+}
+
 }  // namespace
 
 int main() {
+  test_cosine();
   const double least = std::numeric_limits<double>::denorm_min();
   check(exponential, 100000, [](double u) { return u * 1453.5 - 744.0; }, 0.9, "exp over its whole range");
   check(exponential, 100000, [](double u) { return u * 2 - 1; }, 0.9, "exp between -1 and 1");

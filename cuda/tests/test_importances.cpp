@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <stdexcept>
 #include <vector>
 
 #include "importances/row_passes.h"
@@ -19,6 +20,7 @@ using alphacl::cuda::Importance;
 using alphacl::cuda::PairEntry;
 using alphacl::cuda::PairFeatures;
 using alphacl::cuda::PairOperand;
+using alphacl::cuda::PairPlan;
 using alphacl::cuda::RowPart;
 using alphacl::cuda::RowState;
 using alphacl::cuda::Stream;
@@ -54,7 +56,7 @@ double half_square(const Array<double>& f, int m, int i, int j) {
 }
 
 template <class X, bool laplacian>
-bool products_are_right(int n, int m, int q) {
+bool products_are_right(int n, int m, int q, const PairPlan& plan) {
   Memory memory;
   const Array<double> f(static_cast<std::size_t>(n) * m), r(n), c(n);
   fill_with_features(f);
@@ -68,7 +70,7 @@ bool products_are_right(int n, int m, int q) {
   const Entries entries{laplacian ? std::numeric_limits<double>::infinity() : 2};
   alphacl::cuda::multiply_pairs<laplacian>(Stream{nullptr, memory}, PairFeatures{f.data(), n, m}, entries,
                                            PairOperand<X, X>{x.data(), stride, q, out.data(), out_stride}, r.data(),
-                                           laplacian ? nullptr : c.data());
+                                           laplacian ? nullptr : c.data(), plan);
   testing::finish();
   bool right = true;
   for (int i = 0; i < n; ++i) {
@@ -92,14 +94,21 @@ bool products_are_right(int n, int m, int q) {
 }
 
 void test_products() {
-  constexpr int sizes[][3] = {{1, 1, 1},    {2, 0, 3},    {63, 3, 1},  {64, 16, 64},
-                              {65, 17, 65}, {129, 3, 65}, {65, 33, 0}, {65, 0, 129}};
+  struct Size {
+    int n, m, q;
+    PairPlan plan;
+  };
+  constexpr Size sizes[] = {{1, 1, 1, {1, 1}},    {2, 0, 3, {1, 1}},    {63, 3, 1, {1, 1}},  {64, 16, 64, {1, 1}},
+                            {65, 17, 65, {1, 2}}, {129, 3, 65, {2, 1}}, {65, 33, 0, {1, 2}}, {65, 0, 129, {1, 1}},
+                            {257, 1, 2, {2, 2}},  {257, 0, 0, {3, 1}},  {257, 2, 1, {16, 5}}};
   bool right[3] = {true, true, true};
-  for (const auto& size : sizes) {
-    right[0] = products_are_right<float, false>(size[0], size[1], size[2]) && right[0];
-    if (size[0] < 64) right[1] = products_are_right<double, false>(size[0], size[1], size[2]) && right[1];
-    right[2] = products_are_right<double, true>(size[0], size[1], size[2]) && right[2];
+  for (const auto& [n, m, q, plan] : sizes) {
+    right[0] = products_are_right<float, false>(n, m, q, plan) && right[0];
+    if (n < 64) right[1] = products_are_right<double, false>(n, m, q, plan) && right[1];
+    right[2] = products_are_right<double, true>(n, m, q, plan) && right[2];
   }
+  const PairPlan small = alphacl::cuda::pair_plan(65, 3), large = alphacl::cuda::pair_plan(1 << 20, 64);
+  expect(small.run == 1 && small.together == 2 && large.run == 16 && large.together == 1, "plans, by the sizes alone");
   expect(right[0], "products and sums, float");
   expect(right[1], "products and sums, double");
   expect(right[2], "differences and sums, an infinite diagonal");
@@ -328,6 +337,44 @@ void test_kinds(index_t n, index_t m, double tau) {
   check<S>(on, *alphacl::cuda::low_rank<S>(features, signs.data()), alpha, "low rank, signed");
 }
 
+// Scalars by their series, where it is asked for or pays: all that α does, and who has a factor.
+template <class S>
+void test_scalars(index_t n) {
+  using Method = alphacl::cuda::ScalarMethod;
+  Memory memory;
+  const Stream on{nullptr, memory};
+  const double tau = 0.25;
+  const Array<S> f(n * 2), far(n);
+  std::uint64_t seed = 17;
+  for (std::size_t e = 0; e < f.size(); ++e) f[e] = static_cast<S>(3 + next(seed));
+  for (std::size_t e = 0; e < far.size(); ++e) far[e] = static_cast<S>(9 * static_cast<double>(e));
+  const View<const S> scalars{f.data(), n, 1, 2}, apart{far.data(), n, 1, 1};
+  std::vector<Real> alpha(n * n);
+  for (index_t e = 0; e < n * n; ++e) {
+    const Real difference = Real{f[e / n * 2]} - f[e % n * 2];
+    alpha[e] = expl(-difference * difference / (2 * tau));
+  }
+  const auto made = [&](View<const S> of, Method method, double tol) {
+    return alphacl::cuda::scalar_gaussian<S>(on, of, tau, tol, method, memory);
+  };
+  const double tol = 1e-6;
+  check<S>(on, *made(scalars, Method::series, tol), alpha, "scalars, a series");
+  check<S>(on, *made(scalars, Method::automatic, 1e-20), alpha, "scalars");
+  const bool series = made(scalars, Method::series, tol)->factor().has_value();
+  const bool pays = made(scalars, Method::automatic, tol)->factor().has_value() == (n > 100);
+  const bool exact = !made(scalars, Method::pairs, tol)->factor() && !made(apart, Method::automatic, tol)->factor();
+  far[n / 2] = std::numeric_limits<S>::quiet_NaN();
+  const bool none = !made(apart, Method::series, tol)->factor();
+  bool refused = false;
+  try {
+    far[n / 2] = static_cast<S>(1e6);
+    made(apart, Method::series, tol);
+  } catch (const std::invalid_argument&) {
+    refused = true;
+  }
+  expect(series && pays && exact && none && refused, "who has a series");
+}
+
 // Entries of a sample that is not finite, or too far for a double, are NaN, its own included where it is not finite.
 // Where rows are divided by their sums or projected, one such entry makes the others NaN.
 void test_not_finite(double value, const char* what) {
@@ -375,6 +422,8 @@ int main() {
   test_kinds<double>(2, 3, 0.5);
   test_kinds<double>(65, 5, 0.3);
   test_kinds<float>(65, 1, 0.02);  // without shifts the sum of the last row would underflow
+  test_scalars<float>(31);
+  test_scalars<double>(257);
   test_not_finite(std::numeric_limits<double>::infinity(), "a sample that is not finite");
   test_not_finite(1e200, "a sample too far away");
   return testing::failures;

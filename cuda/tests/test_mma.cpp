@@ -1,8 +1,9 @@
 // The products of tensor cores: fragments as PTX documents them, and sums as an H100 rounds them.
 //
-// The layouts are those of the PTX ISA, sections "Matrix Fragments for mma.m16n8k8" (.tf32) and "Matrix Fragments for
-// mma.m16n8k16 with floating point type" (.bf16); g is %laneid >> 2, its groupID, and t is %laneid % 4, its
-// threadID_in_group. They are written here as the manual has them, apart from the code that they test.
+// The layouts are those of the PTX ISA, sections "Matrix Fragments for mma.m16n8k8" (.tf32), "Matrix Fragments for
+// mma.m16n8k16 with floating point type" (.bf16) and "Matrix Fragments for mma.m8n8k4 with .f64 floating point type"; g
+// is %laneid >> 2, its groupID, and t is %laneid % 4, its threadID_in_group. They are written here as the manual has
+// them, apart from the code that they test.
 #include <cmath>
 
 #include "tests/testing.h"
@@ -141,9 +142,46 @@ void test_to_tf32() {
   testing::expect(sum_of_products<Tf32>(0, 1 + ulp * 0.99f, 1) == 1, "tf32: a product does not read the last 13 bits");
 }
 
+// d (16 x 8) += a (16 x 4) b (4 x 8): two fragments above each other.
+__global__ void multiply_doubles(const double* a, const double* b, double* d) {
+  const int lane = threadIdx.x, g = lane >> 2, t = lane % 4;
+  double mine[2][1][2];
+  for (int y = 0; y < 2; ++y)
+    for (int i = 0; i < 2; ++i) mine[y][0][i] = d[(8 * y + g) * 8 + t * 2 + i];
+  const double left[2] = {a[g * 4 + t], a[(8 + g) * 4 + t]}, right[1] = {b[t * 8 + g]};
+  simt::mma_f64(mine, left, right);
+  for (int y = 0; y < 2; ++y)
+    for (int i = 0; i < 2; ++i) d[(8 * y + g) * 8 + t * 2 + i] = mine[y][0][i];
+}
+
+// Numbers whose products and sums round: another order, or a product that is rounded, has other bits.
+void test_doubles() {
+  const Array<double> a(16 * 4), b(4 * 8), d(16 * 8), want(16 * 8);
+  std::uint64_t seed = 7;
+  for (std::size_t e = 0; e < a.size(); ++e) a[e] = testing::next(seed);
+  for (std::size_t e = 0; e < b.size(); ++e) b[e] = testing::next(seed);
+  for (std::size_t e = 0; e < d.size(); ++e) d[e] = testing::next(seed);
+  a[0] = b[0] = 0x1p30;  // of entry (0, 0) the first product is the largest, of (1, 1) the last
+  a[1 * 4 + 3] = b[3 * 8 + 1] = 0x1p30;
+  a[2 * 4 + 1] = INFINITY;
+  b[2 * 8 + 3] = NAN;
+  for (int i = 0; i < 16; ++i)
+    for (int j = 0; j < 8; ++j) {
+      double sum = d[i * 8 + j];
+      for (int k = 0; k < 4; ++k) sum = fma(a[i * 4 + k], b[k * 8 + j], sum);
+      want[i * 8 + j] = sum;
+    }
+  testing::launch(multiply_doubles, 1, 32, 0, a.data(), b.data(), d.data());
+  bool same = true;
+  for (int e = 0; e < 16 * 8; ++e) same = same && (d[e] == want[e] || (std::isnan(d[e]) && std::isnan(want[e])));
+  testing::expect(same, "m8n8k4 f64: the fragments of the PTX ISA, one fma after the other");
+  testing::print_bits("m8n8k4 f64", d);
+}
+
 }  // namespace
 
 int main() {
+  test_doubles();
   test_layout<Tf32>("m16n8k8 tf32: the fragments of the PTX ISA");
   test_layout<Bf16>("m16n8k16 bf16: the fragments of the PTX ISA");
   test_rounding<Tf32>("tf32: a quarter of a last bit counts in a sum", "tf32: sums are cut, smaller terms are lost",

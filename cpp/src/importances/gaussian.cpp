@@ -121,10 +121,7 @@ std::unique_ptr<Importance<T>> gaussian(View<const S> f, double tau, double tol,
   if (!finite) return std::make_unique<ScalarGaussian<T, S>>(f, tau, std::make_unique<NotANumber<T>>());
   const double range = (high - low) / std::sqrt(tau);
   if (!std::isfinite(range)) return radial<T, S>(f, Radial{tau});
-  constexpr double longest_series = 1e5;
-  if (method == GaussianMethod::fourier && range > longest_series)
-    throw std::invalid_argument("method: expected auto, sorted or tiles for features with a range of " +
-                                std::to_string(range) + " times the root of tau, got fourier");
+  if (method == GaussianMethod::fourier) check_series_range(range);
   if (method == GaussianMethod::automatic) method = cheapest(n, range, tol);
   switch (method) {
     case GaussianMethod::fourier:

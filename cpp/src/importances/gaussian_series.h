@@ -1,52 +1,30 @@
-// The Gaussian of a scalar difference as a short cosine series. Private to the core.
-//
-//     exp(−Δ²/2) = Σ_{|k| ≤ K} c_k cos(kωΔ) for |Δ| ≤ range,   ω = 2π/period,   c_k = √(2π)/period · exp(−(kω)²/2):
-//
-// the trapezoid rule on the Fourier integral of the Gaussian. With q = √(2 ln 1/tol) and period = range + q, the
-// aliases (at a distance of at least period − range = q) and the terms left out (kω > q) are both below tol. The rank
-// is p = 1 + 2K ≈ 1 + (q/π)(range + q).
+// The Gaussian of a scalar difference as a short cosine series (alphacl/gaussian_series.h), by the kernels of the CPU.
+// Private to the core.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 
+#include "alphacl/gaussian_series.h"
 #include "alphacl/importance.h"
 #include "alphacl/view.h"
 #include "isa/tables/kernels.h"
 
 namespace alphacl {
 
-/// q, the distance in units of √τ beyond which a Gaussian importance is below tol.
-inline double gaussian_reach(double tol) { return std::sqrt(2 * std::log(1 / tol)); }
-
-/// `tol` of an importance that is computed again in double: there the result is small beside the entries' own errors.
-constexpr double wide_tolerance = 1e-15;
-
-/// K, the number of harmonics of the cosine series over `range`.
-inline double series_terms(double range, double tol) {
-  const double q = gaussian_reach(tol);
-  return std::ceil(q * (range + q) / (2 * 3.14159265358979323846));
-}
-
-/// The cheapest method for a Gaussian of n scalars of range `range` √τ. Operations per sample and column: N by tiles,
-/// 2p by one series, 4 p_block and one full product more by sorted blocks. Measured on two cores: sorted blocks pay
-/// from p ≈ 2 p_block + 32 on, and for N of at least about 900.
+/// The cheapest method for a Gaussian of n scalars of range `range` √τ. Sorted blocks pay for N of at least about 900.
 inline GaussianMethod cheapest(index_t n, double range, double tol) {
-  constexpr double sorted_minimum = 900;
-  const double q = gaussian_reach(tol), rank = 1 + q / 3.14159265358979323846 * (range + q);
-  const double block_rank = 1 + q / 3.14159265358979323846 * 3 * q;
-  const double size = static_cast<double>(n);
-  if (rank <= 2 * block_rank + 32 && 2 * rank <= size) return GaussianMethod::fourier;
-  return size < sorted_minimum ? GaussianMethod::tiles : GaussianMethod::sorted;
+  constexpr index_t sorted_minimum = 900;
+  if (series_pays(n, range, tol)) return GaussianMethod::fourier;
+  return n < sorted_minimum ? GaussianMethod::tiles : GaussianMethod::sorted;
 }
 
 class GaussianSeries {
  public:
   GaussianSeries() = default;
   GaussianSeries(double range, double tol) {
-    const double q = gaussian_reach(tol), pi = 3.14159265358979323846;
-    const double period = range + q;
-    omega_ = 2 * pi / period;
+    const double period = series_period(range, tol), pi = 3.14159265358979323846;
+    omega_ = series_frequency(range, tol);
     terms_ = static_cast<index_t>(series_terms(range, tol));
     coefficients_.resize(terms_ + 1);
     for (index_t k = 0; k <= terms_; ++k) {
