@@ -1,11 +1,10 @@
 // Importances with a factor, α = ΦΦᵀ: Uniform and LowRank, in time linear in N.
-#include <cmath>
 #include <type_traits>
 
 #include "alphacl/precision.h"
 #include "importances/importance.h"
 #include "sums/elementwise.h"
-#include "sums/total.h"
+#include "sums/gram.h"
 
 namespace alphacl::cuda {
 namespace {
@@ -14,6 +13,8 @@ namespace {
 struct Ones {
   index_t rows, cols;
   double without;
+  // 2N (x_i − x̄) of centred samples is a difference of nothing that is larger.
+  static constexpr bool cancels = false;
   __device__ double at(index_t, index_t) const { return 1; }
 };
 
@@ -22,6 +23,7 @@ struct Stored {
   const S* data;
   index_t stride, rows, cols;
   double without;
+  static constexpr bool cancels = true;
   __device__ double at(index_t i, index_t l) const { return static_cast<double>(data[i * stride + l]); }
 };
 
@@ -105,14 +107,57 @@ struct FactorEntries {
   }
 };
 
-// The same from differences: l_i = 2 Σ_j φ_i · φ_j (x_i − x_j).
+// Rows φ_i² and x_i², 1.
+template <class Phi>
+struct SquaredRows {
+  Phi phi;
+  Samples x;
+  SquaredRows from(int) const { return *this; }
+  __device__ int rows(int) const { return static_cast<int>(phi.rows); }
+  __device__ double left(int, int row, int a) const { return phi.at(row, a) * phi.at(row, a); }
+  __device__ double right(int, int row, int b) const {
+    const double value = b < x.d ? x.centred[row * x.d + b] : 1;
+    return value * value;
+  }
+};
+
+// Rows 1 and (2r_i x_i)², l_i².
+struct SizesOfRow {
+  Samples x;
+  const double *row_sum, *l;
+  SizesOfRow from(int) const { return *this; }
+  __device__ int rows(int) const { return static_cast<int>(x.n); }
+  __device__ double left(int, int, int) const { return 1; }
+  __device__ double right(int, int row, int b) const {
+    const double value = b < x.d ? 2 * row_sum[row] * x.centred[row * x.d + b] : l[row * x.d + b - x.d];
+    return value * value;
+  }
+};
+
+// Whether column c of l has lost its digits. A moment m = Σ_i φ_i x_i errs by ε times the root of Σ_i φ_i² x_i², so l,
+// 2Φm of each moment, by ε times the root of 4 Σ_i φ_i² Σ_i φ_i² x_i², summed over the columns of Φ.
+struct ColumnCancelled {
+  const double *squares, *sizes;  // of SquaredRows: p × (d + 1); of SizesOfRow: 2d
+  index_t p, d;
+  Limits limits;
+  double* out;  // 1 or 0
+  __device__ void operator()(std::int64_t c) const {
+    double terms = 0;
+    for (index_t k = 0; k < p; ++k) terms = fma(squares[k * (d + 1) + d], squares[k * (d + 1) + c], terms);
+    out[c] = cancelled({sqrt(sizes[c]), 2 * sqrt(terms), sqrt(sizes[d + c])}, limits) ? 1 : 0;
+  }
+};
+
+// The same from differences, in the columns that have cancelled: l_i = 2 Σ_j φ_i · φ_j (x_i − x_j).
 template <class Phi>
 struct LiteralLaplacian {
   Phi phi;
   Samples x;
+  const double* lost;
   double* l;
   __device__ void operator()(std::int64_t e) const {
     const index_t i = e / x.d, c = e % x.d;
+    if (lost[c] == 0) return;
     double total = 0;
     for (index_t j = 0; j < x.n; ++j) {
       double entry = 0;
@@ -120,23 +165,6 @@ struct LiteralLaplacian {
       total = fma(entry, x.raw[e] - x.raw[j * x.d + c], total);
     }
     l[e] = 2 * total;
-  }
-};
-
-// own_i = ‖2r_i x_i‖² and rest_i = ‖l_i‖².
-struct SizesOfRow {
-  Samples x;
-  const double *row_sum, *l;
-  double *own, *rest;
-  __device__ void operator()(std::int64_t i) const {
-    double a = 0, b = 0;
-    for (index_t e = i * x.d; e < (i + 1) * x.d; ++e) {
-      const double minuend = 2 * row_sum[i] * x.centred[e];
-      a = fma(minuend, minuend, a);
-      b = fma(l[e], l[e], b);
-    }
-    own[i] = a;
-    rest[i] = b;
   }
 };
 
@@ -160,12 +188,8 @@ class Factored final : public Importance<S> {
     for_each(on, "factor_laplacian", x.n * x.d, FactorLaplacian<Phi>{phi_, ones, found, x.centred, x.d, l});
     for_each(on, "row_sums", phi_.rows, RowSums<Phi>{phi_, ones, row_sum});
     // float32 does not ask: in double the difference keeps the digits of a float up to a ratio of 10^7.
-    if (!std::is_same<S, double>::value || !few_pairs(x.n, x.d * phi_.cols)) return;
-    double* const sizes = on.memory.take<double>(2 * x.n);
-    for_each(on, "sizes_of_row", x.n, SizesOfRow{x, row_sum, l, sizes, sizes + x.n});
-    const double own = std::sqrt(total(on, sizes, x.n, 1.0)), rest = std::sqrt(total(on, sizes + x.n, x.n, 1.0));
-    if (cancelled({own, 0, rest}, wide_limits<S>))
-      for_each(on, "literal_laplacian", x.n * x.d, LiteralLaplacian<Phi>{phi_, x, l});
+    if constexpr (Phi::cancels && std::is_same<S, double>::value)
+      if (few_pairs(x.n, phi_.cols)) mend(on, x, row_sum, l);
   }
   void to_dense(const Stream& on, View<S> out) const override {
     for_each(on, "to_dense", phi_.rows * phi_.rows, FactorEntries<Phi, S>{phi_, 0, out});
@@ -179,10 +203,22 @@ class Factored final : public Importance<S> {
   // p × q numbers.
   template <class Source>
   const double* moments(const Stream& on, const Source& source, index_t q) const {
-    double* const out = on.memory.take<double>(phi_.cols * q);
-    const GramShape shape{static_cast<int>(phi_.cols), static_cast<int>(q), false, gram_groups(phi_.rows)};
-    gram(on, source, shape, 1, 1.0, out);
+    return sums_over_rows(on, source, phi_.cols, q);
+  }
+  template <class Source>
+  const double* sums_over_rows(const Stream& on, const Source& source, index_t p, index_t q) const {
+    double* const out = on.memory.take<double>(p * q);
+    gram(on, source, GramShape{static_cast<int>(p), static_cast<int>(q), false, gram_groups(phi_.rows)}, 1, 1.0, out);
     return out;
+  }
+  // Computes columns of l again that have lost their digits. Each decides for itself, on the device: nobody waits, and
+  // a node among others, whose column it is, gets the bits that it gets alone.
+  void mend(const Stream& on, const Samples& x, const double* row_sum, double* l) const {
+    const double* const squares = moments(on, SquaredRows<Phi>{phi_, x}, x.d + 1);
+    const double* const sizes = sums_over_rows(on, SizesOfRow{x, row_sum, l}, 1, 2 * x.d);
+    double* const lost = on.memory.take<double>(x.d);
+    for_each(on, "column_cancelled", x.d, ColumnCancelled{squares, sizes, phi_.cols, x.d, wide_limits<S>, lost});
+    for_each(on, "literal_laplacian", x.n * x.d, LiteralLaplacian<Phi>{phi_, x, lost, l});
   }
 
   Phi phi_;
