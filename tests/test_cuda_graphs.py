@@ -37,21 +37,29 @@ def _eigenpairs(x, x_aug, w):
     return acl.power_iteration(acl.gated_outer(x, (x @ w.T).relu()), gap=True)[:4]
 
 
+def _of_covariance(x, x_aug):
+    return acl.contrastive_cov(x, x_aug, acl.Direct(x.detach()))
+
+
+def _alpha_cl(x, x_aug):
+    return acl.losses.alpha_cl_loss(x, x_aug, acl.losses.InfoNCE().importance)
+
+
 # name -> the dtypes in which it never waits, and a function of views (N, D) and nodes (K, D).
 NEVER_WAITING = {
     "contrastive_cov, uniform": (SINGLE, _covariance(lambda x, x_aug: None)),
     "contrastive_cov, low rank": (SINGLE, _covariance(lambda x, x_aug: acl.LowRank(x_aug))),
     "contrastive_cov, dense": (SINGLE, _covariance(lambda x, x_aug: x @ x_aug.T)),
     "contrastive_cov, gaussian": (SINGLE, _covariance(lambda x, x_aug: acl.Gaussian(x, 2.0))),
-    "contrastive_cov, gradients": (SINGLE, _gradients(lambda x, x_aug: acl.contrastive_cov(x, x_aug, acl.Direct(x.detach())))),
+    "contrastive_cov, gradients": (SINGLE, _gradients(_of_covariance)),
     "energy": (SINGLE, lambda x, x_aug, w: acl.energy(x, x_aug, acl.Gaussian(x, 2.0))),
-    "alpha_cl_loss, gradients": (SINGLE, _gradients(lambda a, b: acl.losses.alpha_cl_loss(a, b, acl.losses.InfoNCE().importance))),
+    "alpha_cl_loss, gradients": (SINGLE, _gradients(_alpha_cl)),
     "row_sums": (DTYPES, lambda x, x_aug, w: acl.Gaussian(x, 2.0).row_sums()),
     "col_sums": (DTYPES, lambda x, x_aug, w: acl.Direct(x).col_sums()),
     "matmul": (DTYPES, lambda x, x_aug, w: acl.Direct(x, tau=2.0) @ x_aug),
     "to_dense": (DTYPES, lambda x, x_aug, w: acl.LowRank(x).to_dense()),
     "gated_outer": (DTYPES, lambda x, x_aug, w: acl.gated_outer(x, (x @ w.T).relu())),
-    "gated_cov": (SINGLE, lambda x, x_aug, w: acl.gated_cov(x, x_aug, w)),
+    "gated_cov": (SINGLE, acl.gated_cov),
     "gated_cov, own importance": (SINGLE, lambda x, x_aug, w: acl.gated_cov(x, x_aug, w, alpha=acl.NodeGaussian(0.5))),
     "power_iteration": (DTYPES, _eigenpairs),
     "InfoNCE": (DTYPES, lambda x, x_aug, w: acl.losses.InfoNCE()(x, x_aug)),
@@ -99,7 +107,7 @@ def test_torch_cuda_waits_of_sums(name, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_torch_cuda_waits_of_layers(dtype):
-    """Products send the list of their nodes, and ask which have cancelled; each round of eigenpairs asks who goes on."""
+    """Products send the list of their nodes and ask which have cancelled; rounds of eigenpairs ask who goes on."""
     x, x_aug, w = inputs(dtype)
     assert waits(acl.gated_cov, x, x_aug, w) == (2 * K if dtype == np.float64 else 0)
     layer = acl.GatedCovariance(x, x_aug, w)

@@ -91,11 +91,12 @@ void log_sums(const py::object& left, const py::object& right, double scale, boo
 }
 
 void log_sums_gradient(const py::object& left, const py::object& right, double scale, bool distances,
-                         bool skip_diagonal, const py::object& rows, const py::object& cols, const py::object& a,
-                         const py::object& b, const py::object& grad_left, const py::object& grad_right,
-                         const py::object& grad_scale) {
+                       bool skip_diagonal, const py::object& rows, const py::object& cols, const py::object& a,
+                       const py::object& b, const py::object& grad_left, const py::object& grad_right,
+                       const py::object& grad_scale) {
   PairTensors given(left, right, scale, distances, skip_diagonal);
-  const Tensor of_rows("rows", rows), weights("a", a), to_left("grad_left", grad_left), to_scale("grad_scale", grad_scale);
+  const Tensor of_rows("rows", rows), weights("a", a), to_left("grad_left", grad_left),
+      to_scale("grad_scale", grad_scale);
   const auto of_cols = optional_tensor("cols", cols), col_weights = optional_tensor("b", b);
   const auto to_right = optional_tensor("grad_right", grad_right);
   with_type(given, [&](auto zero) {
@@ -128,9 +129,8 @@ void sums(const py::object& left, const py::object& right, double scale, bool di
 }
 
 void sums_gradient(const py::object& left, const py::object& right, double scale, bool distances, bool skip_diagonal,
-                     const std::string& form, const py::object& offset, const py::object& a,
-                     const py::object& grad_left, const py::object& grad_right, const py::object& grad_scale,
-                     const py::object& grad_offset) {
+                   const std::string& form, const py::object& offset, const py::object& a, const py::object& grad_left,
+                   const py::object& grad_right, const py::object& grad_scale, const py::object& grad_offset) {
   PairTensors given(left, right, scale, distances, skip_diagonal);
   const Tensor offsets("offset", offset), weights("a", a), to_left("grad_left", grad_left);
   const Tensor to_scale("grad_scale", grad_scale), to_offset("grad_offset", grad_offset);

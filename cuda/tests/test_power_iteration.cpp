@@ -203,7 +203,8 @@ void test_tridiagonal() {
   expect(vectors, "its eigenvector");
 }
 
-// One eigenvalue at −1, the others within 0.002 of each other at 0: minors fall as 0.001^m, below the range of a double.
+// One eigenvalue at −1, the others within 0.002 of each other at 0: minors fall as 0.001^m, below the range of a
+// double.
 void test_small_minors() {
   const int m = 200;
   const double pi = std::acos(-1.0), off = 1e-3;

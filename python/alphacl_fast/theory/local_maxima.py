@@ -114,12 +114,12 @@ def find_local_maxima(
             climb.write(weights[part], values[part], residuals[part], energies[part], steps[part], converged[part])
             del climb  # and what it has computed of the data, before the next one is made
     ends = given_back(weights, a.is_torch)
+    ended = [on_host(found) for found in (weights, values, energies)]
     gaps = None
     if gap:
         alpha_weights = starts if frozen and isinstance(alpha, NodeGaussian) else None
         layer = GatedCovariance(x, x_aug, ends, activation=activation, alpha=alpha, alpha_weights=alpha_weights)
-        gaps = _gaps(layer, weights, values, residuals, min(tol, _DEFAULT_TOL[a.dtype]), seed)
-    ended = [on_host(found) for found in (weights, values, energies)]
+        gaps = _gaps(layer, weights, ended[1], on_host(residuals), min(tol, _DEFAULT_TOL[a.dtype]), seed)
     groups = from_host(_groups(*ended, np.cos(angle), is_odd(activation)), a)
     if not (ended[1].any() or ended[2].any()):
         warnings.warn(
@@ -173,13 +173,13 @@ class _NoBar:
         pass
 
 
-def _gaps(layer: GatedCovariance, w: Any, values: Any, residuals: Any, tol: float, seed: int) -> Any:
+def _gaps(layer: GatedCovariance, w: Any, values: np.ndarray, residuals: np.ndarray, tol: float, seed: int) -> Any:
     """λ minus the largest eigenvalue of PAP on the complement of w, P = I − wwᵀ; NaN where that has not converged."""
     x, count = layer._x, len(w)
     second, found = empty((count,), x.dtype, x), empty((count,), np.bool_, x)
-    sizes = from_host(np.hypot(on_host(values), on_host(residuals)), x)
+    sizes = from_host(np.hypot(values, residuals), x)
     layer._operator.top_eigenvalue_apart(w, sizes, tol, _MOST_GAP_PRODUCTS, seed, second, found)
-    gaps = np.where(on_host(found), on_host(values) - on_host(second), np.nan)
+    gaps = np.where(on_host(found), values - on_host(second), np.nan)
     return from_host(gaps.astype(x.dtype, copy=False), x)
 
 
