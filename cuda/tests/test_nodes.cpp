@@ -7,6 +7,7 @@
 #include "nodes/climb.h"
 #include "nodes/gated_operator.h"
 #include "nodes/node_gaussian.h"
+#include "nodes/node_pass.h"
 #include "tests/eigenpairs.h"
 
 namespace {
@@ -103,11 +104,32 @@ void test_products(const Activation& h, double tau, const char* what) {
   const auto layer = alphacl::cuda::layer_of<S>(on, memory, data.view(data.x), data.view(data.x_aug), h, alpha);
   const GatedOperator<S> a(layer, data.view(data.w), {nullptr, 0, 0, 0});
   const Array<S> out(2 * data.d);
+  const Array<double> w(3 * data.d), v(3 * data.d), forms(3);
+  for (std::size_t e = 0; e < w.size(); ++e) w[e] = data.w[e], v[e] = data.v[e];
+  const alphacl::cuda::NodeVectors block{3, w.data(), v.data(), w.data()};
+  quadratic_forms(on, layer, node_rows(on, layer, block), forms.data());
+  const Array<double> applied(3 * data.d);
+  for (std::size_t e = 0; e < applied.size(); ++e) applied[e] = 77;
+  a.apply(on, {0, 2}, v.data(), applied.data());
   // The nodes 0 and 2, with the first two rows of v.
   a.matmul(on, {0, 2}, {data.v.data(), 2, data.d, data.d}, {out.data(), 2, data.d, data.d});
   testing::finish();
   const double tol = sizeof(S) == 4 ? 3e-7 : 1e-14;
   bool right = true;
+  for (index_t k = 0; k < 3; ++k) {
+    const auto matrix = matrix_of(data, k, h, tau);
+    double form = 0, size = 0;
+    for (index_t c = 0; c < data.d; ++c) {
+      const double term = v[k * data.d + c] * times(matrix, data.d, v.data() + k * data.d, c);
+      form += term;
+      size += std::fabs(term);
+    }
+    right = right && std::fabs(forms[k] - form) <= 1e-13 * size;
+    for (index_t c = 0; c < data.d; ++c) {
+      const double product = k == 1 ? 77 : times(matrix, data.d, v.data() + k * data.d, c);
+      right = right && std::fabs(applied[k * data.d + c] - product) <= 1e-12 * (k == 1 ? 0 : size + 1);
+    }
+  }
   for (index_t i = 0; i < 2; ++i) {
     const auto matrix = matrix_of(data, 2 * i, h, tau);
     double size = 0;
@@ -130,7 +152,7 @@ void test_other_outputs(const Activation& h, const char* what) {
   std::vector<std::vector<double>> truth;
   for (index_t k = 0; k < 3; ++k) truth.push_back(matrices(k));
   if (h.kind == Activation::Kind::linear)
-    for (std::size_t e = 0; e < inputs.size(); ++e) inputs[e] += 0x1p30;
+    for (std::size_t e = 0; e < inputs.size(); ++e) inputs[e] += 0x1p40;  // exact, products are not
   Memory memory;
   const alphacl::cuda::Stream on{nullptr, memory};
   NodeImportance<double> alpha{nullptr, 0.5};
@@ -198,8 +220,11 @@ void test_cancellation() {
     const NodeImportance<double> alpha{tau == 0 ? shared.get() : nullptr, tau};
     const auto layer = alphacl::cuda::layer_of<double>(on, memory, data.view(data.x), data.view(data.x_aug), h, alpha);
     const GatedOperator<double> a(layer, data.view(data.w), {nullptr, 0, 0, 0});
-    const Array<double> out(2 * data.d);
+    const Array<double> out(2 * data.d), plain(2 * data.d);
     a.matmul(on, {0, 1}, data.view(data.v), {out.data(), 2, data.d, data.d});
+    // All gates are open: a pass alone keeps the digits of a shared importance, whatever the offset.
+    const alphacl::cuda::NodeVectors nodes{2, data.w.data(), data.v.data(), data.w.data()};
+    products(on, layer, node_rows(on, layer, nodes), plain.data());
     testing::finish();
     bool right = true;
     for (index_t k = 0; k < 2; ++k) {
@@ -207,12 +232,56 @@ void test_cancellation() {
       for (index_t c = 0; c < data.d; ++c) {
         double size = 0;
         for (index_t b = 0; b < data.d; ++b) size += std::fabs(matrix[static_cast<std::size_t>(c * data.d + b)]);
-        right = right && std::fabs(out[k * data.d + c] - times(matrix, data.d, data.v.data() + k * data.d, c)) <=
-                             1e-9 * size * 4;
+        const double truth = times(matrix, data.d, data.v.data() + k * data.d, c);
+        right = right && std::fabs(out[k * data.d + c] - truth) <= 1e-9 * size * 4 &&
+                (tau != 0 || std::fabs(plain[k * data.d + c] - truth) <= 1e-9 * size * 4);
       }
     }
     expect(right, tau == 0 ? "an offset of 10^5, views 10^-12 apart, uniform" : "the same, own importance");
   }
+}
+
+// Clusters 2^35 apart, and only pairs of the same one count: a pass loses all digits, differences of pairs have them.
+void test_literal_products() {
+  const Data<double> data(30, 3, 2);
+  const index_t n = data.n, d = data.d;
+  const Array<double> alpha(n * n), out(2 * d), plain(2 * d);
+  for (index_t e = 0; e < n * n; ++e) alpha[e] = e / n % 2 == e % n % 2 ? 1 : 0;
+  for (index_t e = 0; e < n * d; ++e) {
+    const double far = e / d % 2 == 0 ? 0x1p34 : -0x1p34;
+    data.x[e] += far;
+    data.x_aug[e] += far;
+  }
+  Memory memory;
+  const alphacl::cuda::Stream on{nullptr, memory};
+  const auto shared = alphacl::cuda::dense<double>({alpha.data(), n, n, n});
+  const auto layer = alphacl::cuda::layer_of<double>(on, memory, data.view(data.x), data.view(data.x_aug),
+                                                     {Activation::Kind::linear, 0}, {shared.get()});
+  const GatedOperator<double> a(layer, data.view(data.w), {nullptr, 0, 0, 0});
+  a.matmul(on, {0, 1}, data.view(data.v), {out.data(), 2, d, d});
+  const alphacl::cuda::NodeVectors nodes{2, data.w.data(), data.v.data(), data.w.data()};
+  products(on, layer, node_rows(on, layer, nodes), plain.data());
+  testing::finish();
+  std::vector<double> truth(2 * static_cast<std::size_t>(d), 0.0);
+  const auto add = [&](const double* x, const double* y, double weight) {
+    for (index_t k = 0; k < 2; ++k) {
+      double along = 0;
+      for (index_t c = 0; c < d; ++c) along += (x[c] - y[c]) * data.v[k * d + c];
+      for (index_t c = 0; c < d; ++c) truth[static_cast<std::size_t>(k * d + c)] += weight * along * (x[c] - y[c]);
+    }
+  };
+  for (index_t i = 0; i < n; ++i) {
+    const double* const x = data.x.data() + i * d;
+    for (index_t j = 0; j < n; ++j) add(x, data.x.data() + j * d, alpha[i * n + j] / (2.0 * n * n));
+    add(x, data.x_aug.data() + i * d, -15 / (2.0 * n * n));
+  }
+  double off = 0, lost = 0, size = 0;
+  for (std::size_t e = 0; e < truth.size(); ++e) {
+    off += std::fabs(out[e] - truth[e]);
+    lost += std::fabs(plain[e] - truth[e]);
+    size += std::fabs(truth[e]);
+  }
+  expect(off <= 1e-13 * size && lost > 1e-10 * size, "products of clusters far apart");
 }
 
 void test_eigenpairs() {
@@ -322,10 +391,11 @@ int main() {
   test_other_outputs(leaky, "products, leaky relu, outputs of others");
   test_node_gaussian();
   test_cancellation();
+  test_literal_products();
   test_eigenpairs();
   test_climb<double>(0, false, "a climb");
   test_climb<float>(0, false, "a climb in float");
-  test_climb<double>(0.5, false, "a climb, own importance");
-  test_climb<double>(0.5, true, "a climb, frozen importance");
+  test_climb<double>(50, false, "a climb, own importance");
+  test_climb<double>(50, true, "a climb, frozen importance");
   return testing::failures;
 }
