@@ -202,7 +202,8 @@ sanitizers() {
 }
 
 tests() {
-  "$PYTHON" -m pytest -p no:cacheprovider -q -W default tests/test_cuda.py tests/test_cuda_power_iteration.py
+  "$PYTHON" -m pytest -p no:cacheprovider -q -W default tests/test_cuda.py tests/test_cuda_graphs.py \
+    tests/test_cuda_power_iteration.py
 }
 
 timings() { "$PYTHON" benchmarks/gpu.py --out "$OUT/gpu.jsonl"; }

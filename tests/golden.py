@@ -125,13 +125,14 @@ def _pairs(inputs):
         grads = like(left), like(right)
         module.pair_log_sums(*given, rows, cols)
         yield f"pair_log_sums {label}", (rows, cols)
-        scale = module.pair_log_sums_gradient(*given, rows, cols, a, b, *grads)
+        scale = doubles(1)
+        module.pair_log_sums_gradient(*given, rows, cols, a, b, *grads, scale)
         yield f"pair_log_sums_gradient {label}", (*grads, scale)
         for form in ("hinge", "logistic", "softplus", "square"):
             offset, grad_offset = inputs(15, n, dtype="float64"), doubles(n)
             module.pair_sums(*given, form, offset, rows)
             yield f"pair_sums {form} {label}", rows
-            scale = module.pair_sums_gradient(*given, form, offset, a, *grads, grad_offset)
+            module.pair_sums_gradient(*given, form, offset, a, *grads, scale, grad_offset)
             yield f"pair_sums_gradient {form} {label}", (*grads, grad_offset, scale)
 
 

@@ -358,13 +358,14 @@ def test_torch_cuda_weights_and_alpha_weights_in_one_buffer():
 def test_torch_cuda_importance_of_other_inputs(activation):
     """α of the outputs of x0; what is added to all of a linear layer's inputs changes nothing."""
     x, x_aug, w, _, _ = layer_of(33, 5, np.float64, "relu", "node")
-    x0 = np.random.default_rng(4).standard_normal(x.shape)
+    x0 = np.random.default_rng(4).integers(-128, 128, x.shape) / 64  # exact in double, also 2^40 from 0
     truth = reference.gated_cov(x, x_aug, w, activation=activation, alpha=acl.NodeGaussian(0.5, x0))
-    given = acl.NodeGaussian(0.5, there(x0 + 1e8 if activation == "linear" else x0))
+    given = acl.NodeGaussian(0.5, there(x0 + 2.0**40 if activation == "linear" else x0))
     layer = acl.GatedCovariance(*map(there, (x, x_aug, w)), activation=activation, alpha=given)
-    products = np.einsum("kij,kj->ki", truth, w)
-    close = 1e-7 if activation == "linear" else 1e-13  # x0 itself is rounded at 1e8
+    products, close = np.einsum("kij,kj->ki", truth, w), 1e-13
     np.testing.assert_allclose(host(layer.matmul(there(w))), products, rtol=0, atol=close * np.abs(products).max())
+    found = acl.gated_cov(*map(there, (x, x_aug, w)), activation=activation, alpha=given)
+    np.testing.assert_allclose(host(found), truth, rtol=0, atol=close * np.abs(truth).max())
 
 
 def test_torch_cuda_copies_and_scipy_operators():
@@ -376,7 +377,7 @@ def test_torch_cuda_copies_and_scipy_operators():
     np.testing.assert_allclose(layer.as_linear_operator(1) @ np.eye(5), truth[1], rtol=0, atol=1e-13)
 
 
-def test_torch_cuda_refuses_what_does_not_fit_an_operator():
+def test_torch_cuda_refuses_what_does_not_fit_an_operator(monkeypatch):
     """The compiled class itself, as a stranger calls it."""
     x = there(two_views(5, 3, np.float64)[0])
     module = importlib.import_module("alphacl_fast._cuda")
@@ -396,6 +397,10 @@ def test_torch_cuda_refuses_what_does_not_fit_an_operator():
         module.GatedOperator_f64.with_weights(object(), x)
     with pytest.raises(ValueError, match="alpha: expected 5 samples"):
         module.GatedOperator_f64(x, x, x, "relu", 0.0, module.uniform_f64(4, False))
+    monkeypatch.setattr(torch, "empty", None)  # where memory comes from: nothing is computed before a refusal
+    with pytest.raises(ValueError, match=r"alpha_weights: expected shape \(5, 3\)"):
+        module.GatedOperator_f64(x, x, x, "relu", 0.0, None, 1.0, 1e-12, x[:4])
+    monkeypatch.undo()
     empty = there(np.zeros((5, 0)))
     none = module.GatedOperator_f64(empty, empty, empty, "relu", 0.0, module.uniform_f64(5, False))
     values, done = torch.empty_like(x[:, 0].contiguous()), torch.empty(5, dtype=torch.bool, device=DEVICE)
@@ -457,6 +462,10 @@ def test_torch_cuda_local_maxima(activation, name, frozen, dtype):
         size, tol = np.linalg.norm(a, 2), 1e-5 if dtype == np.float32 else 1e-8
         np.testing.assert_allclose(host(found.eigenvalue)[k], value, rtol=0, atol=tol * size)
         np.testing.assert_allclose(host(found.energy)[k], value / 2, rtol=0, atol=tol * size)
+        residual = np.linalg.norm(a @ node[0] - value * node[0])
+        # The starts of a frozen importance are rounded before they are divided by their length.
+        close = 1e-4 if frozen and dtype == np.float32 else 1e-6
+        np.testing.assert_allclose(host(found.residual)[k], residual, rtol=close, atol=1e-12 * size)
         apart = np.eye(d) - np.outer(node[0], node[0])
         second = np.linalg.eigvalsh(apart @ a @ apart - 3 * size * np.outer(node[0], node[0]))[-1]
         np.testing.assert_allclose(host(found.gap)[k], value - second, rtol=0, atol=20 * tol * size)

@@ -43,15 +43,16 @@ class Problem:
         rows, to_left, to_right = self._room()
         cols, b = (np.full(len(self.b), np.nan), self.b) if columns else (None, None)
         run("pair_log_sums", *self.pairs, rows, cols)
-        scale = run("pair_log_sums_gradient", *self.pairs, rows, cols, self.a, b, to_left, to_right)
-        return {"rows": rows, "cols": cols, "left": to_left, "right": to_right, "scale": np.array(scale)}
+        scale = np.full(1, np.nan)
+        run("pair_log_sums_gradient", *self.pairs, rows, cols, self.a, b, to_left, to_right, scale)
+        return {"rows": rows, "cols": cols, "left": to_left, "right": to_right, "scale": scale[0]}
 
     def sums(self, form, run=call):
         rows, to_left, to_right = self._room()
-        offset = np.full(self.n, np.nan)
+        scale, offset = np.full(1, np.nan), np.full(self.n, np.nan)
         run("pair_sums", *self.pairs, form, self.offset, rows)
-        scale = run("pair_sums_gradient", *self.pairs, form, self.offset, self.a, to_left, to_right, offset)
-        return {"rows": rows, "left": to_left, "right": to_right, "offset": offset, "scale": np.array(scale)}
+        run("pair_sums_gradient", *self.pairs, form, self.offset, self.a, to_left, to_right, scale, offset)
+        return {"rows": rows, "left": to_left, "right": to_right, "offset": offset, "scale": scale[0]}
 
 
 def on_cpu(name, *arguments):
@@ -239,12 +240,12 @@ def refused(message, name, p, **changes):
     given = dict(zip(("left", "right", "scale", "distances", "skip_diagonal"), p.pairs, strict=True))
     given |= {"rows": np.zeros(p.n), "cols": None, "a": p.a, "b": None, "offset": p.offset, "form": "hinge"}
     given |= {"grad_left": p.left.copy(), "grad_right": p.right.copy() if p.two else None, "grad_offset": np.zeros(p.n)}
-    given |= changes
+    given |= {"grad_scale": np.zeros(1)} | changes
     names = {
         "pair_log_sums": ("rows", "cols"),
-        "pair_log_sums_gradient": ("rows", "cols", "a", "b", "grad_left", "grad_right"),
+        "pair_log_sums_gradient": ("rows", "cols", "a", "b", "grad_left", "grad_right", "grad_scale"),
         "pair_sums": ("form", "offset", "rows"),
-        "pair_sums_gradient": ("form", "offset", "a", "grad_left", "grad_right", "grad_offset"),
+        "pair_sums_gradient": ("form", "offset", "a", "grad_left", "grad_right", "grad_scale", "grad_offset"),
     }[name]
     with pytest.raises(ValueError, match=message):
         call(name, *(given[k] for k in ("left", "right", "scale", "distances", "skip_diagonal", *names)))
@@ -274,6 +275,8 @@ def test_what_torch_tensors_are_refused():
                 one,
                 grad_left=torch.from_numpy(overlapping).expand(4, 2),
             )
+            refused("grad_scale: expected shape", name, one, grad_scale=np.zeros(2))
+            refused("grad_scale: expected float64", name, one, grad_scale=np.zeros(1, np.float32))
             refused("grad_right: expected a tensor", name, two, grad_right=None)
             refused("grad_right: expected None", name, one, grad_right=np.zeros((4, 2), np.float32))
         if name.startswith("pair_sums"):

@@ -112,7 +112,7 @@ def test_log_sums(dtype, way, shape, columns):
 
     a, b = rng.standard_normal(n), rng.standard_normal(len(right)) if columns else None
     to_left, to_right = inside(left * 0), None if right is None else inside(right * 0)
-    _cpu.pair_log_sums_gradient(*pairs, rows, cols, a, b, to_left, to_right)
+    _cpu.pair_log_sums_gradient(*pairs, rows, cols, a, b, to_left, to_right, np.empty(1))
 
     def literal(sums):
         of_rows, of_cols = sums.shares(sums.log_sums(1), sums.log_sums(0))
@@ -144,7 +144,7 @@ def test_log_sums_that_lie_far_apart(dtype, way, far):
 
         a, b = rng.standard_normal(n), rng.standard_normal(n) if columns else None
         to_left, to_right = inside(left * 0), None if right is None else inside(right * 0)
-        _cpu.pair_log_sums_gradient(*pairs, rows, cols, a, b, to_left, to_right)
+        _cpu.pair_log_sums_gradient(*pairs, rows, cols, a, b, to_left, to_right, np.empty(1))
         of_rows, of_cols = truth.shares(truth.log_sums(1), truth.log_sums(0))
         gradients = truth.gradients(a[:, None] * of_rows + (b * of_cols if columns else 0))
         for ours, expected in zip((to_left, to_right), gradients, strict=True):
@@ -175,7 +175,7 @@ def test_sums(dtype, way, shape, form):
 
     to_left, to_right = inside(left * 0), None if right is None else inside(right * 0)
     to_offset = np.full(len(left), np.nan)
-    _cpu.pair_sums_gradient(*pairs, form, offset, a, to_left, to_right, to_offset)
+    _cpu.pair_sums_gradient(*pairs, form, offset, a, to_left, to_right, np.empty(1), to_offset)
 
     def literal(sums):
         weight = a.astype(sums.scores.dtype)[:, None] * FORMS[form][1](arguments(sums)) * sums.counted
@@ -200,7 +200,7 @@ def test_a_form_without_a_sum_is_refused(form):
     with pytest.raises(ValueError, match="form: expected"):
         _cpu.pair_sums(*pairs, form, numbers, numbers.copy())
     with pytest.raises(ValueError, match="form: expected"):
-        _cpu.pair_sums_gradient(*pairs, form, numbers, numbers, left.copy(), None, numbers.copy())
+        _cpu.pair_sums_gradient(*pairs, form, numbers, numbers, left.copy(), None, np.empty(1), numbers.copy())
 
 
 def test_halves_of_an_odd_number_of_samples_are_refused():

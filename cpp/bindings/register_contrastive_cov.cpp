@@ -21,13 +21,14 @@ void register_for(py::module_& m) {
       py::arg("x").noconvert(), py::arg("x_aug").noconvert(), py::arg("alpha"), py::arg("out").noconvert());
   m.def(
       "energy",
-      [](const Array& f, const Array& f_aug, const Importance<T>& alpha) {
+      [](const Array& f, const Array& f_aug, const Importance<T>& alpha, py::array_t<double>& out) {
         const View<const T> a = view<T>("f", f), b = view<T>("f_aug", f_aug, a.rows, a.cols);
         check_samples(alpha, a.rows);
+        double* to = mutable_entries<double>("out", out, {1});
         const Released released;
-        return energy<T>(a, b, alpha);
+        *to = energy<T>(a, b, alpha);
       },
-      py::arg("f").noconvert(), py::arg("f_aug").noconvert(), py::arg("alpha"));
+      py::arg("f").noconvert(), py::arg("f_aug").noconvert(), py::arg("alpha"), py::arg("out").noconvert());
   m.def(
       "laplacian_product",
       [](const Array& x, const Array& x_aug, const Importance<T>& alpha, Array& grad, Array& grad_aug) {

@@ -88,19 +88,21 @@ void register_for(py::module_& m) {
       "pair_log_sums_gradient",
       [](const Array& left, const MaybeArray& right, double scale, bool distances, bool skip_diagonal,
          const Doubles& rows, const MaybeDoubles& cols, const Doubles& a, const MaybeDoubles& b, Array& grad_left,
-         MaybeArray& grad_right) {
+         MaybeArray& grad_right, Doubles& grad_scale) {
         const PairArguments<T> given(left, right, scale, distances, skip_diagonal);
         const double* r = entries<double>("rows", rows, {given.rows()});
         const double* of_rows = entries<double>("a", a, {given.rows()});
         if (cols.has_value() != b.has_value()) refuse("b", "as cols: both or none", b ? "an array" : "None");
         const double *c = given.of_columns("cols", cols), *of_cols = given.of_columns("b", b);
         const View<T> to_left = given.left_gradient(grad_left), to_right = given.right_gradient(grad_right);
+        double* to_scale = mutable_entries<double>("grad_scale", grad_scale, {1});
         const Released released;
-        return pair_log_sums_gradient<T>(given.pairs, r, c, of_rows, of_cols, to_left, to_right);
+        *to_scale = pair_log_sums_gradient<T>(given.pairs, r, c, of_rows, of_cols, to_left, to_right);
       },
       py::arg("left").noconvert(), py::arg("right").noconvert(), py::arg("scale"), py::arg("distances"),
       py::arg("skip_diagonal"), py::arg("rows").noconvert(), py::arg("cols").noconvert(), py::arg("a").noconvert(),
-      py::arg("b").noconvert(), py::arg("grad_left").noconvert(), py::arg("grad_right").noconvert());
+      py::arg("b").noconvert(), py::arg("grad_left").noconvert(), py::arg("grad_right").noconvert(),
+      py::arg("grad_scale").noconvert());
   m.def(
       "pair_sums",
       [](const Array& left, const MaybeArray& right, double scale, bool distances, bool skip_diagonal,
@@ -118,19 +120,21 @@ void register_for(py::module_& m) {
       "pair_sums_gradient",
       [](const Array& left, const MaybeArray& right, double scale, bool distances, bool skip_diagonal,
          const std::string& form, const Doubles& offset, const Doubles& a, Array& grad_left, MaybeArray& grad_right,
-         Doubles& grad_offset) {
+         Doubles& grad_scale, Doubles& grad_offset) {
         const PairArguments<T> given(left, right, scale, distances, skip_diagonal);
         const PairForm how = summed_form(form);
         const double* o = entries<double>("offset", offset, {given.rows()});
         const double* of_rows = entries<double>("a", a, {given.rows()});
         const View<T> to_left = given.left_gradient(grad_left), to_right = given.right_gradient(grad_right);
+        double* to_scale = mutable_entries<double>("grad_scale", grad_scale, {1});
         double* to_offset = mutable_entries<double>("grad_offset", grad_offset, {given.rows()});
         const Released released;
-        return pair_sums_gradient<T>(given.pairs, how, o, of_rows, to_left, to_right, to_offset);
+        *to_scale = pair_sums_gradient<T>(given.pairs, how, o, of_rows, to_left, to_right, to_offset);
       },
       py::arg("left").noconvert(), py::arg("right").noconvert(), py::arg("scale"), py::arg("distances"),
       py::arg("skip_diagonal"), py::arg("form"), py::arg("offset").noconvert(), py::arg("a").noconvert(),
-      py::arg("grad_left").noconvert(), py::arg("grad_right").noconvert(), py::arg("grad_offset").noconvert());
+      py::arg("grad_left").noconvert(), py::arg("grad_right").noconvert(), py::arg("grad_scale").noconvert(),
+      py::arg("grad_offset").noconvert());
 }
 
 template <class T>

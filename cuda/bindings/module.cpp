@@ -4,6 +4,7 @@
 
 #include <sstream>
 
+#include "bindings/tensors.h"
 #include "runtime/device.h"
 
 namespace alphacl::cuda {
@@ -48,6 +49,7 @@ void register_power_iteration(py::module_& m);
 PYBIND11_MODULE(_cuda, m, pybind11::mod_gil_not_used()) {
   m.doc() = "Compiled CUDA kernels of alphacl_fast. Private: the public functions are those of the package.";
   m.def("build_info", &alphacl::cuda::build_info);
+  m.def("waits", &alphacl::cuda::bindings::waits);
   alphacl::cuda::bindings::register_importance(m);
   alphacl::cuda::bindings::register_pairs(m);
   alphacl::cuda::bindings::register_contrastive_cov(m);

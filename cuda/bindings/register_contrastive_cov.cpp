@@ -40,11 +40,13 @@ void register_for(py::module_& m) {
       py::arg("x"), py::arg("x_aug"), py::arg("alpha"), py::arg("out"));
   m.def(
       "energy",
-      [](const py::object& f, const py::object& f_aug, const Alpha& alpha) {
+      [](const py::object& f, const py::object& f_aug, const Alpha& alpha, const py::object& out) {
         Views<S> views("f", f, "f_aug", f_aug, alpha);
-        return energy<S>(views.on.stream(), views.x, views.x_aug, alpha.get());
+        const Tensor t("out", out);
+        views.on.check("out", t.device);
+        energy<S>(views.on.stream(), views.x, views.x_aug, alpha.get(), entries<double>("out", t, {1}));
       },
-      py::arg("f"), py::arg("f_aug"), py::arg("alpha"));
+      py::arg("f"), py::arg("f_aug"), py::arg("alpha"), py::arg("out"));
   m.def(
       "laplacian_product",
       [](const py::object& x, const py::object& x_aug, const Alpha& alpha, const py::object& grad,

@@ -43,6 +43,15 @@ std::vector<int> rising_indices(const char* name, const py::array_t<std::int64_t
   return indices;
 }
 
+// The weights whose outputs a frozen importance compares; None: those of the nodes.
+template <class S>
+View<const S> compared_nodes(const CurrentStream& on, View<const S> weights, const py::object& alpha_weights) {
+  const auto compared = optional_tensor("alpha_weights", alpha_weights);
+  if (!compared) return {nullptr, 0, 0, 0};
+  on.check("alpha_weights", compared->device);
+  return view<S>("alpha_weights", *compared, weights.rows, weights.cols);
+}
+
 // The operator, with the tensors that it reads.
 template <class S>
 class OperatorObject {
@@ -94,10 +103,7 @@ class OperatorObject {
     const Tensor nodes("weights", weights);
     on.check("weights", nodes.device);
     const View<const S> w = view<S>("weights", nodes, any, layer.layer.features());
-    const auto compared = optional_tensor("alpha_weights", alpha_weights);
-    if (!compared) return {layer.layer, w, {nullptr, 0, 0, 0}};
-    on.check("alpha_weights", compared->device);
-    return {layer.layer, w, view<S>("alpha_weights", *compared, w.rows, w.cols)};
+    return {layer.layer, w, compared_nodes(on, w, alpha_weights)};
   }
 
   std::shared_ptr<const HeldLayer<S>> layer_;
@@ -116,8 +122,10 @@ std::shared_ptr<const HeldLayer<S>> shared_layer(const py::object& x, const py::
 
 template <class S>
 std::shared_ptr<const HeldLayer<S>> own_layer(const py::object& x, const py::object& x_aug, const py::object& weights,
-                                              const Activation& h, const py::object& x0, double tau) {
+                                              const Activation& h, const py::object& x0, double tau,
+                                              const py::object& alpha_weights) {
   LayerTensors<S> given(x, x_aug, weights);
+  compared_nodes(given.on, given.weights, alpha_weights);  // refuses before anything is computed
   return std::make_shared<HeldLayer<S>>(given, std::vector<py::object>{x, x_aug, x0}, h, given.own(x0, tau));
 }
 
@@ -134,8 +142,9 @@ void register_operator(py::module_& m, const char* name) {
            py::arg("alpha"))
       .def(py::init([](const py::object& x, const py::object& x_aug, const py::object& weights, const std::string& h,
                        double parameter, const py::object& x0, double tau, double, const py::object& alpha_weights) {
-             return std::make_unique<Operator>(own_layer<S>(x, x_aug, weights, activation(h, parameter), x0, tau),
-                                               weights, alpha_weights);
+             const Activation act = activation(h, parameter);
+             return std::make_unique<Operator>(own_layer<S>(x, x_aug, weights, act, x0, tau, alpha_weights), weights,
+                                               alpha_weights);
            }),
            py::arg("x"), py::arg("x_aug"), py::arg("weights"), py::arg("activation"), py::arg("parameter"),
            py::arg("x0"), py::arg("tau"), py::arg("tol"), py::arg("alpha_weights") = py::none())
@@ -253,8 +262,9 @@ void register_climb(py::module_& m, const char* name) {
       .def(py::init([](const py::object& x, const py::object& x_aug, const py::object& weights, const std::string& h,
                        double parameter, const py::object& x0, double tau, double, bool frozen, double tol) {
              check_positive("tol", tol);
-             return std::make_unique<Object>(own_layer<S>(x, x_aug, weights, activation(h, parameter), x0, tau),
-                                             weights, frozen, tol);
+             const Activation act = activation(h, parameter);
+             return std::make_unique<Object>(own_layer<S>(x, x_aug, weights, act, x0, tau, py::none()), weights, frozen,
+                                             tol);
            }),
            py::arg("x"), py::arg("x_aug"), py::arg("weights"), py::arg("activation"), py::arg("parameter"),
            py::arg("x0"), py::arg("tau"), py::arg("sup_error"), py::arg("frozen"), py::arg("tol"))

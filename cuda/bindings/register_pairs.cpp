@@ -2,7 +2,6 @@
 #include "pairs/pair_sums.h"
 
 #include "bindings/tensors.h"
-#include "runtime/copies.h"
 
 namespace alphacl::cuda::bindings {
 namespace {
@@ -71,19 +70,10 @@ struct PairTensors {
   }
 };
 
-// What compute(stream, to) writes to one number of the device.
-template <class Compute>
-double number_of(CurrentStream& current, Compute&& compute) {
-  const Stream on = current.stream();
-  double* const number = on.memory.take<double>(1);
-  compute(on, number);
-  return read_back(on, number);
-}
-
 // body(0.0f) or body(0.0), by the type of the features.
 template <class Body>
-auto with_type(const PairTensors& given, Body&& body) {
-  return given.is_double() ? body(0.0) : body(0.0f);
+void with_type(const PairTensors& given, Body&& body) {
+  given.is_double() ? body(0.0) : body(0.0f);
 }
 
 void log_sums(const py::object& left, const py::object& right, double scale, bool distances, bool skip_diagonal,
@@ -100,14 +90,16 @@ void log_sums(const py::object& left, const py::object& right, double scale, boo
   });
 }
 
-double log_sums_gradient(const py::object& left, const py::object& right, double scale, bool distances,
-                         bool skip_diagonal, const py::object& rows, const py::object& cols, const py::object& a,
-                         const py::object& b, const py::object& grad_left, const py::object& grad_right) {
+void log_sums_gradient(const py::object& left, const py::object& right, double scale, bool distances,
+                       bool skip_diagonal, const py::object& rows, const py::object& cols, const py::object& a,
+                       const py::object& b, const py::object& grad_left, const py::object& grad_right,
+                       const py::object& grad_scale) {
   PairTensors given(left, right, scale, distances, skip_diagonal);
-  const Tensor of_rows("rows", rows), weights("a", a), to_left("grad_left", grad_left);
+  const Tensor of_rows("rows", rows), weights("a", a), to_left("grad_left", grad_left),
+      to_scale("grad_scale", grad_scale);
   const auto of_cols = optional_tensor("cols", cols), col_weights = optional_tensor("b", b);
   const auto to_right = optional_tensor("grad_right", grad_right);
-  return with_type(given, [&](auto zero) {
+  with_type(given, [&](auto zero) {
     using S = decltype(zero);
     const Pairs<S> p = given.pairs<S>();
     const double* const r = given.doubles("rows", of_rows, p.left.rows);
@@ -117,9 +109,8 @@ double log_sums_gradient(const py::object& left, const py::object& right, double
     const double* const c = given.of_columns("cols", of_cols, p);
     const double* const of_col = given.of_columns("b", col_weights, p);
     const View<S> l = given.left_gradient(to_left, p), other = given.right_gradient(to_right, p);
-    return number_of(given.on, [&](const Stream& on, double* of_scale) {
-      pair_log_sums_gradient<S>(on, p, r, c, of_row, of_col, l, other, of_scale);
-    });
+    double* const of_scale = given.doubles("grad_scale", to_scale, 1);
+    pair_log_sums_gradient<S>(given.on.stream(), p, r, c, of_row, of_col, l, other, of_scale);
   });
 }
 
@@ -137,24 +128,23 @@ void sums(const py::object& left, const py::object& right, double scale, bool di
   });
 }
 
-double sums_gradient(const py::object& left, const py::object& right, double scale, bool distances, bool skip_diagonal,
-                     const std::string& form, const py::object& offset, const py::object& a,
-                     const py::object& grad_left, const py::object& grad_right, const py::object& grad_offset) {
+void sums_gradient(const py::object& left, const py::object& right, double scale, bool distances, bool skip_diagonal,
+                   const std::string& form, const py::object& offset, const py::object& a, const py::object& grad_left,
+                   const py::object& grad_right, const py::object& grad_scale, const py::object& grad_offset) {
   PairTensors given(left, right, scale, distances, skip_diagonal);
   const Tensor offsets("offset", offset), weights("a", a), to_left("grad_left", grad_left);
-  const Tensor to_offset("grad_offset", grad_offset);
+  const Tensor to_scale("grad_scale", grad_scale), to_offset("grad_offset", grad_offset);
   const auto to_right = optional_tensor("grad_right", grad_right);
   const PairForm how = summed_form(form);
-  return with_type(given, [&](auto zero) {
+  with_type(given, [&](auto zero) {
     using S = decltype(zero);
     const Pairs<S> p = given.pairs<S>();
     const double* const o = given.doubles("offset", offsets, p.left.rows);
     const double* const of_row = given.doubles("a", weights, p.left.rows);
     double* const of_offset = given.doubles("grad_offset", to_offset, p.left.rows);
     const View<S> l = given.left_gradient(to_left, p), other = given.right_gradient(to_right, p);
-    return number_of(given.on, [&](const Stream& on, double* of_scale) {
-      pair_sums_gradient<S>(on, p, how, o, of_row, l, other, of_offset, of_scale);
-    });
+    double* const of_scale = given.doubles("grad_scale", to_scale, 1);
+    pair_sums_gradient<S>(given.on.stream(), p, how, o, of_row, l, other, of_offset, of_scale);
   });
 }
 
@@ -165,12 +155,12 @@ void register_pairs(py::module_& m) {
         py::arg("skip_diagonal"), py::arg("rows"), py::arg("cols"));
   m.def("pair_log_sums_gradient", &log_sums_gradient, py::arg("left"), py::arg("right"), py::arg("scale"),
         py::arg("distances"), py::arg("skip_diagonal"), py::arg("rows"), py::arg("cols"), py::arg("a"), py::arg("b"),
-        py::arg("grad_left"), py::arg("grad_right"));
+        py::arg("grad_left"), py::arg("grad_right"), py::arg("grad_scale"));
   m.def("pair_sums", &sums, py::arg("left"), py::arg("right"), py::arg("scale"), py::arg("distances"),
         py::arg("skip_diagonal"), py::arg("form"), py::arg("offset"), py::arg("rows"));
   m.def("pair_sums_gradient", &sums_gradient, py::arg("left"), py::arg("right"), py::arg("scale"), py::arg("distances"),
         py::arg("skip_diagonal"), py::arg("form"), py::arg("offset"), py::arg("a"), py::arg("grad_left"),
-        py::arg("grad_right"), py::arg("grad_offset"));
+        py::arg("grad_right"), py::arg("grad_scale"), py::arg("grad_offset"));
 }
 
 }  // namespace alphacl::cuda::bindings

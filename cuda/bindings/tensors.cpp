@@ -4,12 +4,15 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 
 #include "runtime/device.h"
 
 namespace alphacl::cuda::bindings {
 namespace {
+
+std::atomic<std::uint64_t> all_waits{0};
 
 std::string shape_text(std::initializer_list<index_t> shape) {
   std::string text;
@@ -141,7 +144,10 @@ void CurrentStream::check(const char* name, const py::object& device) const {
                           " like the others, got one on " + std::string(py::str(device)));
 }
 
+std::uint64_t waits() { return all_waits; }
+
 void TorchMemory::wait(const std::function<void()>& wait_for_stream) {
+  ++all_waits;
   {
     const py::gil_scoped_release released;
     wait_for_stream();

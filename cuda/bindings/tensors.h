@@ -5,6 +5,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <cstdint>
 #include <initializer_list>
 #include <optional>
 #include <string>
@@ -55,6 +56,10 @@ S* entries(const char* name, const Tensor& t, std::initializer_list<index_t> sha
 /// (rows, cols) with contiguous rows, to be written; rows may lie apart, but not overlap.
 template <class S>
 View<S> mutable_view(const char* name, const Tensor& t, index_t rows, index_t cols);
+
+/// How often operations have waited for a stream since the module was loaded, for a number that the host reads or for a
+/// copy from it.
+std::uint64_t waits();
 
 /// Memory from torch's allocator, which hands it on in the order of the stream; freed with this object.
 class TorchMemory final : public Workspace {

@@ -27,17 +27,19 @@ void contrastive_cov(const Stream& on, View<const S> x, View<const S> x_aug, con
 }
 
 template <class S>
-double energy(const Stream& on, View<const S> x, View<const S> x_aug, const Importance<S>& alpha) {
+void energy(const Stream& on, View<const S> x, View<const S> x_aug, const Importance<S>& alpha, double* out) {
   const CentredViews views = centred_views(on, x, x_aug);
   const PartsOfRow parts = parts_of_rows(on, views, laplacian_form(on, views, alpha));
   double* const traces = on.memory.take<double>(x.rows);
   const double n = static_cast<double>(x.rows), scale = 1 / (4 * n * n);
-  for_each(on, "difference", x.rows, Difference{parts.inter, parts.intra, traces});
-  const double found = total(on, traces, x.rows, 1.0);
-  if (!lost<S>(on, parts, std::fabs(found))) return scale * found;
+  const auto sum = [&] {
+    for_each(on, "difference", x.rows, Difference{parts.inter, parts.intra, traces});
+    column_sums(on, View<const double>{traces, x.rows, 1, 1}, scale, out);
+  };
+  sum();
+  if (!std::is_same<S, double>::value || !lost<S>(on, parts, std::fabs(read_back(on, out)) / scale)) return;
   literal_spread(on, views.x, alpha, parts.inter);
-  for_each(on, "difference", x.rows, Difference{parts.inter, parts.intra, traces});
-  return scale * total(on, traces, x.rows, 1.0);
+  sum();
 }
 
 template <class S>
@@ -52,8 +54,8 @@ template void contrastive_cov<float>(const Stream&, View<const float>, View<cons
                                      float*);
 template void contrastive_cov<double>(const Stream&, View<const double>, View<const double>, const Importance<double>&,
                                       double*);
-template double energy<float>(const Stream&, View<const float>, View<const float>, const Importance<float>&);
-template double energy<double>(const Stream&, View<const double>, View<const double>, const Importance<double>&);
+template void energy<float>(const Stream&, View<const float>, View<const float>, const Importance<float>&, double*);
+template void energy<double>(const Stream&, View<const double>, View<const double>, const Importance<double>&, double*);
 template void laplacian_product<float>(const Stream&, View<const float>, View<const float>, const Importance<float>&,
                                        View<float>, View<float>);
 template void laplacian_product<double>(const Stream&, View<const double>, View<const double>,

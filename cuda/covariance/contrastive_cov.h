@@ -13,9 +13,9 @@ namespace alphacl::cuda {
 template <class S>
 void contrastive_cov(const Stream& on, View<const S> x, View<const S> x_aug, const Importance<S>& alpha, S* out);
 
-/// 1/(4N²) Σ_i (x_i · l_i − R_i ‖δ_i‖²). Waits for the result.
+/// *out = 1/(4N²) Σ_i (x_i · l_i − R_i ‖δ_i‖²).
 template <class S>
-double energy(const Stream& on, View<const S> x, View<const S> x_aug, const Importance<S>& alpha);
+void energy(const Stream& on, View<const S> x, View<const S> x_aug, const Importance<S>& alpha, double* out);
 
 /// grad_i = l_i − R_i δ_i and grad_aug_i = R_i δ_i.
 template <class S>

@@ -1,12 +1,11 @@
 // Importances with a factor, α = Φ diag(s) Φᵀ: Uniform, LowRank and series, in time linear in N.
-#include <cmath>
 #include <type_traits>
 #include <utility>
 
 #include "alphacl/precision.h"
 #include "importances/importance.h"
 #include "sums/elementwise.h"
-#include "sums/total.h"
+#include "sums/gram.h"
 
 namespace alphacl::cuda {
 namespace {
@@ -15,6 +14,8 @@ namespace {
 struct Ones {
   index_t rows, cols;
   double without;
+  // 2N (x_i − x̄) of centred samples is a difference of nothing that is larger.
+  static constexpr bool cancels = false;
   __device__ double at(index_t, index_t) const { return 1; }
   __host__ __device__ bool is_signed() const { return false; }
   __device__ double sign(index_t) const { return 1; }
@@ -27,6 +28,7 @@ struct Stored {
   index_t stride, rows, cols;
   double without;
   const double* signs;  // null: ones
+  static constexpr bool cancels = true;
   __device__ double at(index_t i, index_t l) const { return static_cast<double>(data[i * stride + l]); }
   __host__ __device__ bool is_signed() const { return signs != nullptr; }
   __device__ double sign(index_t l) const { return signs != nullptr ? signs[l] : 1; }
@@ -125,14 +127,71 @@ struct FactorEntries {
   }
 };
 
-// The same from differences: l_i = 2 Σ_j φ_i · (s ∘ φ_j) (x_i − x_j).
+// Rows φ_i² and x_i², 1.
+template <class Phi>
+struct SquaredRows {
+  Phi phi;
+  Samples x;
+  SquaredRows from(int) const { return *this; }
+  __device__ int rows(int) const { return static_cast<int>(phi.rows); }
+  __device__ double left(int, int row, int a) const { return phi.at(row, a) * phi.at(row, a); }
+  __device__ double right(int, int row, int b) const {
+    const double value = b < x.d ? x.centred[row * x.d + b] : 1;
+    return value * value;
+  }
+};
+
+// Rows 1 and the squares of 2r_i x_i, l_i. Where s has both signs, r_i itself is a difference of what it sums, and so is
+// φ_i · ΦᵀX: then 2 Σ_k |φ_ik| (|(Φᵀ1)_k x_i| + |(ΦᵀX)_k|) stands for the first.
+template <class Phi>
+struct SizesOfRow {
+  Phi phi;
+  Samples x;
+  const double *ones, *moments, *row_sum, *l;
+  SizesOfRow from(int) const { return *this; }
+  __device__ int rows(int) const { return static_cast<int>(x.n); }
+  __device__ double left(int, int, int) const { return 1; }
+  __device__ double right(int, int row, int b) const {
+    const double value = b < x.d ? minuend(row, b) : l[row * x.d + b - x.d];
+    return value * value;
+  }
+  __device__ double minuend(int row, int c) const {
+    const double at = x.centred[row * x.d + c];
+    if (!phi.is_signed()) return 2 * row_sum[row] * at;
+    double size = 0;
+    for (index_t k = 0; k < phi.cols; ++k)
+      size = fma(2 * fabs(phi.at(row, k)), fabs(ones[k] * at) + fabs(moments[k * x.d + c]), size);
+    return size;
+  }
+};
+
+// Whether column c of l has lost its digits. A moment m = s Σ_i φ_i x_i errs by ε|s| times the root of Σ_i φ_i² x_i², so
+// l, 2Φm of each moment, by ε times the root of 4 s² Σ_i φ_i² Σ_i φ_i² x_i², summed over the columns of Φ.
+template <class Phi>
+struct ColumnCancelled {
+  Phi phi;
+  const double *squares, *sizes;  // of SquaredRows: p × (d + 1); of SizesOfRow: 2d
+  index_t d;
+  Limits limits;
+  double* out;  // 1 or 0
+  __device__ void operator()(std::int64_t c) const {
+    double terms = 0;
+    for (index_t k = 0; k < phi.cols; ++k)
+      terms = fma(phi.sign(k) * phi.sign(k) * squares[k * (d + 1) + d], squares[k * (d + 1) + c], terms);
+    out[c] = cancelled({sqrt(sizes[c]), 2 * sqrt(terms), sqrt(sizes[d + c])}, limits) ? 1 : 0;
+  }
+};
+
+// The same from differences, in the columns that have cancelled: l_i = 2 Σ_j φ_i · (s ∘ φ_j) (x_i − x_j).
 template <class Phi>
 struct LiteralLaplacian {
   Phi phi;
   Samples x;
+  const double* lost;
   double* l;
   __device__ void operator()(std::int64_t e) const {
     const index_t i = e / x.d, c = e % x.d;
+    if (lost[c] == 0) return;
     double total = 0;
     for (index_t j = 0; j < x.n; ++j) {
       double entry = 0;
@@ -143,41 +202,12 @@ struct LiteralLaplacian {
   }
 };
 
-// own_i = ‖2r_i x_i‖² and rest_i = ‖l_i‖².
-struct SizesOfRow {
-  Samples x;
-  const double *row_sum, *l;
-  double *own, *rest;
-  __device__ void operator()(std::int64_t i) const {
-    double a = 0, b = 0;
-    for (index_t e = i * x.d; e < (i + 1) * x.d; ++e) {
-      const double minuend = 2 * row_sum[i] * x.centred[e];
-      a = fma(minuend, minuend, a);
-      b = fma(l[e], l[e], b);
-    }
-    own[i] = a;
-    rest[i] = b;
-  }
-};
-
-// Where s has both signs: own_i = ‖a_i‖² with a_i = 2 Σ_k |φ_ik| (|s_k Φᵀ1_k x_i| + |s_k ΦᵀX_k|), what l_i is a sum of.
-template <class Phi>
-struct SizesOfTerms {
-  Phi phi;
-  Samples x;
-  const double *ones, *moments;
-  double* own;
-  __device__ void operator()(std::int64_t i) const {
-    double square = 0;
-    for (index_t c = 0; c < x.d; ++c) {
-      double size = 0;
-      for (index_t k = 0; k < phi.cols; ++k) {
-        const double inter = fabs(ones[k] * x.centred[i * x.d + c]) + fabs(moments[k * x.d + c]);
-        size = fma(2 * fabs(phi.at(i, k)), inter, size);
-      }
-      square = fma(size, size, square);
-    }
-    own[i] = square;
+struct ExactColumns {
+  const double *lost, *exact;
+  index_t d;
+  double* l;
+  __device__ void operator()(std::int64_t e) const {
+    if (lost[e % d] != 0) l[e] = exact[e];
   }
 };
 
@@ -203,14 +233,8 @@ class Factored final : public Importance<S> {
     for_each(on, "factor_laplacian", x.n * x.d, FactorLaplacian<Phi>{phi_, ones, found, x.centred, x.d, l});
     for_each(on, "row_sums", phi_.rows, RowSums<Phi>{phi_, ones, row_sum});
     // float32 does not ask: in double the difference keeps the digits of a float up to a ratio of 10^7.
-    if (!std::is_same<S, double>::value || !few_pairs(x.n, exact_ ? x.d : x.d * phi_.cols)) return;
-    double* const sizes = on.memory.take<double>(2 * x.n);
-    for_each(on, "sizes_of_row", x.n, SizesOfRow{x, row_sum, l, sizes, sizes + x.n});
-    if (phi_.is_signed()) for_each(on, "sizes_of_terms", x.n, SizesOfTerms<Phi>{phi_, x, ones, found, sizes});
-    const double own = std::sqrt(total(on, sizes, x.n, 1.0)), rest = std::sqrt(total(on, sizes + x.n, x.n, 1.0));
-    if (!cancelled({own, 0, rest}, wide_limits<S>)) return;
-    if (exact_) return exact_->laplacian(on, x, l, row_sum);
-    for_each(on, "literal_laplacian", x.n * x.d, LiteralLaplacian<Phi>{phi_, x, l});
+    if constexpr (Phi::cancels && std::is_same<S, double>::value)
+      if (few_pairs(x.n, phi_.cols)) mend(on, x, ones, found, row_sum, l);
   }
   void to_dense(const Stream& on, View<S> out) const override {
     if (exact_) return exact_->to_dense(on, out);
@@ -227,11 +251,32 @@ class Factored final : public Importance<S> {
   // s ∘ Φᵀ of the source's right side: p × q numbers.
   template <class Source>
   const double* moments(const Stream& on, const Source& source, index_t q) const {
-    double* const out = on.memory.take<double>(phi_.cols * q);
-    const GramShape shape{static_cast<int>(phi_.cols), static_cast<int>(q), false, gram_groups(phi_.rows)};
-    gram(on, source, shape, 1, 1.0, out);
+    double* const out = sums_over_rows(on, source, phi_.cols, q);
     if (phi_.is_signed()) for_each(on, "signed_moments", phi_.cols * q, SignedMoments<Phi>{phi_, q, out});
     return out;
+  }
+  template <class Source>
+  double* sums_over_rows(const Stream& on, const Source& source, index_t p, index_t q) const {
+    double* const out = on.memory.take<double>(p * q);
+    gram(on, source, GramShape{static_cast<int>(p), static_cast<int>(q), false, gram_groups(phi_.rows)}, 1, 1.0, out);
+    return out;
+  }
+  // Computes columns of l again that have lost their digits. Each decides for itself, on the device: a node among
+  // others, whose column it is, gets the bits that it gets alone. The host waits only where `exact_` has to be asked.
+  void mend(const Stream& on, const Samples& x, const double* ones, const double* found, const double* row_sum,
+            double* l) const {
+    const double* const squares = sums_over_rows(on, SquaredRows<Phi>{phi_, x}, phi_.cols, x.d + 1);
+    const double* const sizes = sums_over_rows(on, SizesOfRow<Phi>{phi_, x, ones, found, row_sum, l}, 1, 2 * x.d);
+    double* const lost = on.memory.take<double>(x.d);
+    for_each(on, "column_cancelled", x.d, ColumnCancelled<Phi>{phi_, squares, sizes, x.d, wide_limits<S>, lost});
+    if (!exact_) {
+      for_each(on, "literal_laplacian", x.n * x.d, LiteralLaplacian<Phi>{phi_, x, lost, l});
+      return;
+    }
+    if (total(on, lost, x.d, 1.0) == 0) return;
+    double *const exact = on.memory.take<double>(x.n * x.d), *const sums = on.memory.take<double>(x.n);
+    exact_->laplacian(on, x, exact, sums);
+    for_each(on, "exact_columns", x.n * x.d, ExactColumns{lost, exact, x.d, l});
   }
 
   Phi phi_;

@@ -80,6 +80,10 @@ class ClimbPass {
       std::copy_n(w + static_cast<index_t>(i) * d, d, at_.data() + ids[i] * d);
   }
 
+  void place(const double* weights) {
+    if (!frozen_) std::copy_n(weights, at_.size(), at_.data());
+  }
+
   void literal_product(index_t id, const double* w, double* y) const {
     const index_t d = features();
     const Stream on = stream_.next_pass();
@@ -112,11 +116,16 @@ class ClimbPass {
   Buffer<double> at_;  // K × d: the nodes whose outputs enter the own importances
 };
 
+// The rows of a view, read at once.
 template <class S>
 Buffer<S> on_host(const Stream& on, View<const S> rows) {
-  Buffer<S> to(rows.rows * rows.cols);
-  for (index_t k = 0; k < rows.rows; ++k)
-    read_back(on, rows.data + k * rows.stride, rows.cols, to.data() + k * rows.cols);
+  const index_t count = rows.rows * rows.cols;
+  double* const copy = on.memory.take<double>(count);
+  copy_rows(on, rows, copy);
+  Buffer<double> found(count);
+  read_back(on, copy, count, found.data());
+  Buffer<S> to(count);
+  for (index_t e = 0; e < count; ++e) to[e] = static_cast<S>(found[e]);
   return to;
 }
 

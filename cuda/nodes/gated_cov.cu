@@ -4,6 +4,7 @@
 
 #include "covariance/laplacian_sums.h"
 #include "nodes/factored_cov.h"
+#include "nodes/layer.h"
 #include "runtime/reused_memory.h"
 
 namespace alphacl::cuda {
@@ -12,9 +13,9 @@ namespace {
 constexpr index_t most_moments = index_t{1} << 24;  // of a block of nodes
 
 // h(u) = u h'(u) / degree of every sample.
-template <class S>
+template <class X, class S>
 struct OutputsOf {
-  View<const S> x;
+  View<const X> x;
   const S* w;
   NodeGate gate;
   double degree;
@@ -25,6 +26,12 @@ struct OutputsOf {
   }
 };
 
+// What a node's α compares.
+template <class S>
+View<const S> compared(const NodeImportance<S>& alpha, View<const S> x) {
+  return alpha.x0.data == nullptr ? x : alpha.x0;
+}
+
 // The nodes of a call, and what they have in common.
 template <class S>
 struct GatedNodes {
@@ -32,6 +39,7 @@ struct GatedNodes {
   NodeGate gate;
   double degree;
   const NodeImportance<S>& alpha;
+  const double* near;  // of a linear layer, whose α no shift of outputs changes: x0 near 0; else null
   S* out;
 
   S* matrix(index_t k) const { return out + k * x.cols * x.cols; }
@@ -45,8 +53,7 @@ struct GatedNodes {
                            own_gates};
     if (alpha.shared != nullptr) return covariance(on, views, *alpha.shared, matrix(k), &open);
     double* const outputs = on.memory.take<double>(n);
-    const View<const S> compared = alpha.x0.data == nullptr ? x : alpha.x0;
-    for_each(on, "outputs_of", n, OutputsOf<S>{compared, weights.data + k * weights.stride, gate, degree, outputs});
+    outputs_of(on, k, outputs);
     const auto own =
         scalar_gaussian<double>(on, {outputs, n, 1, 1}, alpha.tau, alpha.tol, ScalarMethod::automatic, on.memory);
     if (const std::optional<Factor> phi = own->factor()) {
@@ -58,6 +65,15 @@ struct GatedNodes {
     }
     covariance(on, views, *own, matrix(k), &open);
   }
+
+  void outputs_of(const Stream& on, index_t k, double* outputs) const {
+    const S* const w = weights.data + k * weights.stride;
+    const index_t n = x.rows, d = x.cols;
+    if (near != nullptr)
+      for_each(on, "outputs_of", n, OutputsOf<double, S>{{near, n, d, d}, w, gate, degree, outputs});
+    else
+      for_each(on, "outputs_of", n, OutputsOf<S, S>{compared(alpha, x), w, gate, degree, outputs});
+  }
 };
 
 }  // namespace
@@ -67,7 +83,10 @@ void gated_cov(const Stream& given, View<const S> x, View<const S> x_aug, View<c
                const NodeImportance<S>& alpha, S* out, index_t most_gates) {
   const index_t n = x.rows, nodes = weights.rows;
   if (x.cols == 0) return;  // matrices without entries
-  const GatedNodes<S> layer{x, x_aug, weights, gate_of(h), h.degree(), alpha, out};
+  const NodeGate gate = gate_of(h);
+  const bool shifted = alpha.shared == nullptr && gate.constant();
+  const double* const near = shifted ? centred_inputs(given, given.memory, compared(alpha, x)) : nullptr;
+  const GatedNodes<S> layer{x, x_aug, weights, gate, h.degree(), alpha, near, out};
   const std::optional<Factor> phi = alpha.shared == nullptr ? std::nullopt : alpha.shared->factor();
   index_t block = std::clamp<index_t>(most_gates / n, 1, 65535);
   double* row_sum = nullptr;

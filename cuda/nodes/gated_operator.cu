@@ -98,8 +98,11 @@ void GatedOperator<S>::multiply(const Stream& given, const std::vector<int>& act
   const Stream on{given.handle, memory};
   for (index_t first = 0; first < total; first += most, memory.next_round()) {
     const index_t nodes = std::min(most, total - first);
-    const int* const which = on_device(on, active.data() + first, nodes);
-    const int* const where = on_device(on, rows.data() + first, nodes);
+    // The nodes and their rows of v in one copy: each waits.
+    std::vector<int> lists(active.begin() + first, active.begin() + first + nodes);
+    lists.insert(lists.end(), rows.begin() + first, rows.begin() + first + nodes);
+    const int* const which = on_device(on, lists.data(), 2 * nodes);
+    const int* const where = which + nodes;
     const double* const weights = gathered(on, weights_, which, nodes);
     const double* const vectors = gathered(on, View<const double>{v, 0, d, d}, where, nodes);
     const double* const compared = compared_.data == nullptr ? weights : gathered(on, compared_, which, nodes);

@@ -79,6 +79,8 @@ const double* row_sizes(const Stream& on, Workspace& memory, const Importance<S>
   return size;
 }
 
+}  // namespace
+
 template <class S>
 const double* centred_inputs(const Stream& on, Workspace& memory, View<const S> x0) {
   double* const centre = on.memory.take<double>(x0.cols);
@@ -87,8 +89,6 @@ const double* centred_inputs(const Stream& on, Workspace& memory, View<const S> 
   for_each(on, "centred_rows", x0.rows * x0.cols, CentredRows<S>{x0, centre, rows});
   return rows;
 }
-
-}  // namespace
 
 template <class S>
 Layer<S> layer_of(const Stream& on, Workspace& memory, View<const S> x, View<const S> x_aug, const Activation& h,
@@ -112,6 +112,8 @@ Layer<S> layer_of(const Stream& on, Workspace& memory, View<const S> x, View<con
   return layer;
 }
 
+template const double* centred_inputs<float>(const Stream&, Workspace&, View<const float>);
+template const double* centred_inputs<double>(const Stream&, Workspace&, View<const double>);
 template Layer<float> layer_of<float>(const Stream&, Workspace&, View<const float>, View<const float>,
                                       const Activation&, const NodeImportance<float>&);
 template Layer<double> layer_of<double>(const Stream&, Workspace&, View<const double>, View<const double>,

@@ -35,6 +35,11 @@ struct Layer {
   double scale() const { return 1 / (2.0 * static_cast<double>(x.rows) * static_cast<double>(x.rows)); }
 };
 
+/// x0 without a vector near most samples (N × d, in `memory`): the outputs of a linear layer then keep the digits of
+/// their differences.
+template <class S>
+const double* centred_inputs(const Stream& on, Workspace& memory, View<const S> x0);
+
 /// What the layer computes of its data lies in `memory`, which must live as long.
 template <class S>
 Layer<S> layer_of(const Stream& on, Workspace& memory, View<const S> x, View<const S> x_aug, const Activation& h,

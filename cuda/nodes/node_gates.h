@@ -16,8 +16,8 @@ struct NodeGates {
 };
 
 /// w · x_i.
-template <class S>
-__device__ double inner(const S* w, View<const S> x, index_t i) {
+template <class S, class X>
+__device__ double inner(const S* w, View<const X> x, index_t i) {
   double sum = 0;
   for (index_t c = 0; c < x.cols; ++c)
     sum = fma(static_cast<double>(w[c]), static_cast<double>(x.data[i * x.stride + c]), sum);

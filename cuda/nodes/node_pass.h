@@ -10,7 +10,7 @@
 //                                                             2N² A(w) v
 //
 // ρ is the gate that most samples have: with it an offset of the data costs no digits. Where both gates are the same, δ
-// has the digits of the difference of the views, however near these are. Arrays are N × nodes.
+// has the digits of the difference of the views, however near these are: its second term is 0. Arrays are N × nodes.
 #pragma once
 
 #include "covariance/views.h"
@@ -124,7 +124,7 @@ struct GateProjections {
     const index_t k = e % nodes;
     const double gate = gates[e], gate_aug = gates_aug[e], u = a[e], apart = delta[e], along = centre_along[k];
     a[e] = fma(gate, u, (gate - reference[k]) * along);
-    delta[e] = gate == gate_aug ? gate * apart : gate * apart + (gate - gate_aug) * ((u - apart) + along);
+    delta[e] = gate * apart + (gate - gate_aug) * ((u - apart) + along);
   }
 };
 

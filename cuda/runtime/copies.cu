@@ -39,7 +39,9 @@ void copy_to_host(const Stream& on, const void* from, std::size_t bytes, void* t
   on.memory.wait([&] { std::memcpy(to, from, bytes); });
 }
 
-void copy_to_device(const Stream&, const void* from, std::size_t bytes, void* to) { std::memcpy(to, from, bytes); }
+void copy_to_device(const Stream& on, const void* from, std::size_t bytes, void* to) {
+  on.memory.wait([&] { std::memcpy(to, from, bytes); });
+}
 
 #endif
 

@@ -6,6 +6,8 @@
 
 #include "nodes/climb.h"
 #include "nodes/gated_operator.h"
+#include "nodes/node_gaussian.h"
+#include "nodes/node_pass.h"
 #include "tests/eigenpairs.h"
 
 namespace {
@@ -50,19 +52,22 @@ struct Data {
   View<const S> view(const Array<S>& of) const { return {of.data(), static_cast<index_t>(of.size()) / d, d, d}; }
 };
 
-// A(w) of node k; tau = 0: α = 1 for i ≠ j.
+// A(w) of node k; tau = 0: α = 1 for i ≠ j, else that of the outputs h(w·x), or those of other nodes at other inputs.
 template <class S>
-std::vector<double> matrix_of(const Data<S>& data, index_t k, const Activation& h, double tau) {
+std::vector<double> matrix_of(const Data<S>& data, index_t k, const Activation& h, double tau,
+                              const Array<S>* compared = nullptr, const Array<S>* inputs = nullptr) {
   const index_t n = data.n, d = data.d;
   std::vector<double> y(n * d), y_aug(n * d), outputs(n), a(d * d, 0.0);
   const auto at = [](index_t e) { return static_cast<std::size_t>(e); };
   for (index_t i = 0; i < n; ++i) {
-    double u = 0, u_aug = 0;
+    const Array<S>&nodes = compared == nullptr ? data.w : *compared, &of = inputs == nullptr ? data.x : *inputs;
+    double u = 0, u_aug = 0, u0 = 0;
     for (index_t c = 0; c < d; ++c) {
       u += static_cast<double>(data.w[k * d + c]) * static_cast<double>(data.x[i * d + c]);
       u_aug += static_cast<double>(data.w[k * d + c]) * static_cast<double>(data.x_aug[i * d + c]);
     }
-    outputs[at(i)] = u * gate_at(h, u) / h.degree();
+    for (index_t c = 0; c < d; ++c) u0 += static_cast<double>(nodes[k * d + c]) * static_cast<double>(of[i * d + c]);
+    outputs[at(i)] = u0 * gate_at(h, u0) / h.degree();
     for (index_t c = 0; c < d; ++c) {
       y[at(i * d + c)] = gate_at(h, u) * static_cast<double>(data.x[i * d + c]);
       y_aug[at(i * d + c)] = gate_at(h, u_aug) * static_cast<double>(data.x_aug[i * d + c]);
@@ -99,11 +104,32 @@ void test_products(const Activation& h, double tau, const char* what) {
   const auto layer = alphacl::cuda::layer_of<S>(on, memory, data.view(data.x), data.view(data.x_aug), h, alpha);
   const GatedOperator<S> a(layer, data.view(data.w), {nullptr, 0, 0, 0});
   const Array<S> out(2 * data.d);
+  const Array<double> w(3 * data.d), v(3 * data.d), forms(3);
+  for (std::size_t e = 0; e < w.size(); ++e) w[e] = data.w[e], v[e] = data.v[e];
+  const alphacl::cuda::NodeVectors block{3, w.data(), v.data(), w.data()};
+  quadratic_forms(on, layer, node_rows(on, layer, block), forms.data());
+  const Array<double> applied(3 * data.d);
+  for (std::size_t e = 0; e < applied.size(); ++e) applied[e] = 77;
+  a.apply(on, {0, 2}, v.data(), applied.data());
   // The nodes 0 and 2, with the first two rows of v.
   a.matmul(on, {0, 2}, {data.v.data(), 2, data.d, data.d}, {out.data(), 2, data.d, data.d});
   testing::finish();
   const double tol = sizeof(S) == 4 ? 3e-7 : 1e-14;
   bool right = true;
+  for (index_t k = 0; k < 3; ++k) {
+    const auto matrix = matrix_of(data, k, h, tau);
+    double form = 0, size = 0;
+    for (index_t c = 0; c < data.d; ++c) {
+      const double term = v[k * data.d + c] * times(matrix, data.d, v.data() + k * data.d, c);
+      form += term;
+      size += std::fabs(term);
+    }
+    right = right && std::fabs(forms[k] - form) <= 1e-13 * size;
+    for (index_t c = 0; c < data.d; ++c) {
+      const double product = k == 1 ? 77 : times(matrix, data.d, v.data() + k * data.d, c);
+      right = right && std::fabs(applied[k * data.d + c] - product) <= 1e-12 * (k == 1 ? 0 : size + 1);
+    }
+  }
   for (index_t i = 0; i < 2; ++i) {
     const auto matrix = matrix_of(data, 2 * i, h, tau);
     double size = 0;
@@ -114,6 +140,68 @@ void test_products(const Activation& h, double tau, const char* what) {
   }
   expect(right, what);
   testing::print_bits(what, out);
+}
+
+// α frozen at other nodes, and at other inputs, far from 0 where the layer is linear.
+void test_other_outputs(const Activation& h, const char* what) {
+  const Data<double> data(70, 5, 3);
+  const Array<double> inputs(data.x.size()), compared(data.w.size());
+  for (std::size_t e = 0; e < inputs.size(); ++e) inputs[e] = data.x_aug[e];
+  for (std::size_t e = 0; e < compared.size(); ++e) compared[e] = data.v[data.v.size() - 1 - e];
+  const auto matrices = [&](index_t k) { return matrix_of(data, k, h, 0.5, &compared, &inputs); };
+  std::vector<std::vector<double>> truth;
+  for (index_t k = 0; k < 3; ++k) truth.push_back(matrices(k));
+  if (h.kind == Activation::Kind::linear)
+    for (std::size_t e = 0; e < inputs.size(); ++e) inputs[e] += 0x1p40;  // exact, products are not
+  Memory memory;
+  const alphacl::cuda::Stream on{nullptr, memory};
+  NodeImportance<double> alpha{nullptr, 0.5};
+  alpha.x0 = data.view(inputs);
+  const auto layer = alphacl::cuda::layer_of<double>(on, memory, data.view(data.x), data.view(data.x_aug), h, alpha);
+  const GatedOperator<double> a(layer, data.view(data.w), data.view(compared));
+  const Array<double> out(3 * data.d), dense(3 * data.d * data.d);
+  a.matmul(on, {0, 1, 2}, data.view(data.v), {out.data(), 3, data.d, data.d});
+  alphacl::cuda::gated_cov<double>(on, data.view(data.x), data.view(data.x_aug), data.view(compared), h, alpha,
+                                   dense.data());
+  testing::finish();
+  bool right = true;
+  for (index_t k = 0; k < 3; ++k) {
+    double size = 0;
+    for (const double entry : truth[static_cast<std::size_t>(k)]) size += std::fabs(entry);
+    for (index_t c = 0; c < data.d; ++c)
+      right = right && std::fabs(out[k * data.d + c] - times(truth[static_cast<std::size_t>(k)], data.d,
+                                                             data.v.data() + k * data.d, c)) <= 1e-13 * size;
+  }
+  if (h.kind == Activation::Kind::linear)  // there gated_cov of the compared nodes has the same matrices
+    for (index_t e = 0; e < 3 * data.d * data.d; ++e) {
+      const auto& matrix = truth[static_cast<std::size_t>(e / (data.d * data.d))];
+      right = right && std::fabs(dense[e] - matrix[static_cast<std::size_t>(e % (data.d * data.d))]) <= 1e-13;
+    }
+  expect(right, what);
+  testing::print_bits(what, out);
+}
+
+// More samples than a block of threads takes, and not a multiple of it.
+void test_node_gaussian() {
+  const index_t n = 300, nodes = 3;
+  const Array<double> outputs(n * nodes), a(n * nodes), r(n * nodes), t(n * nodes);
+  std::uint64_t seed = 21;
+  for (std::size_t e = 0; e < outputs.size(); ++e) outputs[e] = testing::next(seed), a[e] = testing::next(seed);
+  Memory memory;
+  alphacl::cuda::node_gaussian({nullptr, memory}, outputs.data(), a.data(), n, nodes, 0.25, r.data(), t.data());
+  testing::finish();
+  bool right = true;
+  for (index_t e = 0; e < n * nodes; ++e) {
+    double sum = 0, moved = 0;
+    for (index_t j = e % nodes; j < n * nodes; j += nodes) {
+      const double entry = std::exp(-(outputs[e] - outputs[j]) * (outputs[e] - outputs[j]) / 0.5);
+      sum += entry;
+      moved += 2 * entry * (a[e] - a[j]);
+    }
+    right = right && std::fabs(r[e] - sum) <= 1e-12 * sum && std::fabs(t[e] - moved) <= 1e-12 * sum;
+  }
+  expect(right, "the Laplacians of nodes, 300 samples");
+  testing::print_bits("the Laplacians of nodes, 300 samples", t);
 }
 
 // Views that are nearly equal: what is left of the sums is far below their terms.
@@ -132,8 +220,11 @@ void test_cancellation() {
     const NodeImportance<double> alpha{tau == 0 ? shared.get() : nullptr, tau};
     const auto layer = alphacl::cuda::layer_of<double>(on, memory, data.view(data.x), data.view(data.x_aug), h, alpha);
     const GatedOperator<double> a(layer, data.view(data.w), {nullptr, 0, 0, 0});
-    const Array<double> out(2 * data.d);
+    const Array<double> out(2 * data.d), plain(2 * data.d);
     a.matmul(on, {0, 1}, data.view(data.v), {out.data(), 2, data.d, data.d});
+    // All gates are open: a pass alone keeps the digits of a shared importance, whatever the offset.
+    const alphacl::cuda::NodeVectors nodes{2, data.w.data(), data.v.data(), data.w.data()};
+    products(on, layer, node_rows(on, layer, nodes), plain.data());
     testing::finish();
     bool right = true;
     for (index_t k = 0; k < 2; ++k) {
@@ -141,12 +232,56 @@ void test_cancellation() {
       for (index_t c = 0; c < data.d; ++c) {
         double size = 0;
         for (index_t b = 0; b < data.d; ++b) size += std::fabs(matrix[static_cast<std::size_t>(c * data.d + b)]);
-        right = right && std::fabs(out[k * data.d + c] - times(matrix, data.d, data.v.data() + k * data.d, c)) <=
-                             1e-9 * size * 4;
+        const double truth = times(matrix, data.d, data.v.data() + k * data.d, c);
+        right = right && std::fabs(out[k * data.d + c] - truth) <= 1e-9 * size * 4 &&
+                (tau != 0 || std::fabs(plain[k * data.d + c] - truth) <= 1e-9 * size * 4);
       }
     }
     expect(right, tau == 0 ? "an offset of 10^5, views 10^-12 apart, uniform" : "the same, own importance");
   }
+}
+
+// Clusters 2^35 apart, and only pairs of the same one count: a pass loses all digits, differences of pairs have them.
+void test_literal_products() {
+  const Data<double> data(30, 3, 2);
+  const index_t n = data.n, d = data.d;
+  const Array<double> alpha(n * n), out(2 * d), plain(2 * d);
+  for (index_t e = 0; e < n * n; ++e) alpha[e] = e / n % 2 == e % n % 2 ? 1 : 0;
+  for (index_t e = 0; e < n * d; ++e) {
+    const double far = e / d % 2 == 0 ? 0x1p34 : -0x1p34;
+    data.x[e] += far;
+    data.x_aug[e] += far;
+  }
+  Memory memory;
+  const alphacl::cuda::Stream on{nullptr, memory};
+  const auto shared = alphacl::cuda::dense<double>({alpha.data(), n, n, n});
+  const auto layer = alphacl::cuda::layer_of<double>(on, memory, data.view(data.x), data.view(data.x_aug),
+                                                     {Activation::Kind::linear, 0}, {shared.get()});
+  const GatedOperator<double> a(layer, data.view(data.w), {nullptr, 0, 0, 0});
+  a.matmul(on, {0, 1}, data.view(data.v), {out.data(), 2, d, d});
+  const alphacl::cuda::NodeVectors nodes{2, data.w.data(), data.v.data(), data.w.data()};
+  products(on, layer, node_rows(on, layer, nodes), plain.data());
+  testing::finish();
+  std::vector<double> truth(2 * static_cast<std::size_t>(d), 0.0);
+  const auto add = [&](const double* x, const double* y, double weight) {
+    for (index_t k = 0; k < 2; ++k) {
+      double along = 0;
+      for (index_t c = 0; c < d; ++c) along += (x[c] - y[c]) * data.v[k * d + c];
+      for (index_t c = 0; c < d; ++c) truth[static_cast<std::size_t>(k * d + c)] += weight * along * (x[c] - y[c]);
+    }
+  };
+  for (index_t i = 0; i < n; ++i) {
+    const double* const x = data.x.data() + i * d;
+    for (index_t j = 0; j < n; ++j) add(x, data.x.data() + j * d, alpha[i * n + j] / (2.0 * n * n));
+    add(x, data.x_aug.data() + i * d, -15 / (2.0 * n * n));
+  }
+  double off = 0, lost = 0, size = 0;
+  for (std::size_t e = 0; e < truth.size(); ++e) {
+    off += std::fabs(out[e] - truth[e]);
+    lost += std::fabs(plain[e] - truth[e]);
+    size += std::fabs(truth[e]);
+  }
+  expect(off <= 1e-13 * size && lost > 1e-10 * size, "products of clusters far apart");
 }
 
 void test_eigenpairs() {
@@ -191,33 +326,55 @@ void test_eigenpairs() {
   }
 }
 
-void test_climb() {
-  const Data<double> data(40, 4, 3);
+// One direction stands out, which few steps find.
+template <class S>
+void stretch(const Data<S>& data) {
+  for (index_t i = 0; i < data.n; ++i) data.x[i * data.d + 3] *= 8, data.x_aug[i * data.d + 3] *= 8;
+}
+
+// λ, residual and energy are those of the weights that are returned: of float ones too, which are rounded. tau as in
+// matrix_of; frozen: α stays that of the starts.
+template <class S>
+void test_climb(double tau, bool frozen, const char* what) {
+  const Data<S> data(40, 4, 3);
+  stretch(data);
   Memory memory;
   const alphacl::cuda::Stream on{nullptr, memory};
   const Activation h{Activation::Kind::linear, 0};  // no gate that a node could stop at
-  const auto shared = alphacl::cuda::uniform<double>(data.n, false);
-  const auto layer =
-      alphacl::cuda::layer_of<double>(on, memory, data.view(data.x), data.view(data.x_aug), h, {shared.get()});
-  alphacl::cuda::Climb<double> climb(on, layer, data.view(data.w), {1e-2, false});
-  for (int step = 0; step < 60 && climb.step(on) > 0; ++step) testing::finish();
+  const auto shared = alphacl::cuda::uniform<S>(data.n, false);
+  const auto layer = alphacl::cuda::layer_of<S>(on, memory, data.view(data.x), data.view(data.x_aug), h,
+                                                {tau == 0 ? shared.get() : nullptr, tau});
+  const double tol = sizeof(S) == 4 ? 1e-10 : 1e-2;
+  // Unit vectors of their own axes: as starts they are exact.
+  for (index_t e = 0; e < 3 * data.d; ++e) data.w[e] = static_cast<S>(e % data.d == e / data.d);
+  alphacl::cuda::Climb<S> climb(on, layer, data.view(data.w), {tol, frozen});
+  for (int step = 0; step < 400 && climb.step(on) > 0; ++step) testing::finish();
   climb.finish(on);
-  const Data<double> ended(data.n, data.d, data.nodes);
-  const Array<double> value(3), residual(3), energy(3);
+  const Data<S> ended(data.n, data.d, data.nodes);
+  stretch(ended);
+  const Array<S> value(3), residual(3), energy(3);
   const Array<std::int64_t> steps(3);
   const Array<bool> converged(3);
   climb.write({ended.w.data(), value.data(), residual.data(), energy.data(), steps.data(), converged.data()});
   bool right = true;
+  const double close = sizeof(S) == 4 ? 1e-6 : 1e-12;
   for (index_t k = 0; k < 3; ++k) {
-    const auto matrix = matrix_of(ended, k, h, 0);
-    const double* const w = ended.w.data() + k * data.d;
-    double along = 0;
-    for (index_t c = 0; c < data.d; ++c) along += w[c] * times(matrix, data.d, w, c);
-    right = right && converged[k] && steps[k] > 0 && std::fabs(along - value[k]) <= 1e-12 * std::fabs(along) &&
-            std::fabs(energy[k] - along / 2) <= 1e-12 * along;
+    const auto matrix = matrix_of(ended, k, h, tau, frozen ? &data.w : nullptr);
+    const S* const w = ended.w.data() + k * data.d;
+    double along = 0, square = 0;
+    for (index_t c = 0; c < data.d; ++c) along += static_cast<double>(w[c]) * times(matrix, data.d, w, c);
+    for (index_t c = 0; c < data.d; ++c) {
+      const double off = times(matrix, data.d, w, c) - along * static_cast<double>(w[c]);
+      square += off * off;
+    }
+    const double own[] = {static_cast<double>(value[k]), static_cast<double>(energy[k]),
+                          static_cast<double>(residual[k])};
+    right = right && converged[k] && steps[k] > 0 && std::fabs(along - own[0]) <= close * std::fabs(along) &&
+            std::fabs(own[1] - along / 2) <= close * along &&
+            std::fabs(own[2] - std::sqrt(square)) <= close * std::sqrt(square) + 1e-13 * along;
   }
-  expect(right, "a climb");
-  testing::print_bits("a climb", ended.w);
+  expect(right, what);
+  testing::print_bits(what, ended.w);
 }
 
 }  // namespace
@@ -230,8 +387,15 @@ int main() {
   test_products<double>(leaky, 0.5, "products, leaky relu, own importance");
   test_products<float>(square, 0.5, "products, square, own importance, float");
   test_products<float>(relu, 0, "products, relu, uniform, float");
+  test_other_outputs(linear, "products, linear, outputs of others");
+  test_other_outputs(leaky, "products, leaky relu, outputs of others");
+  test_node_gaussian();
   test_cancellation();
+  test_literal_products();
   test_eigenpairs();
-  test_climb();
+  test_climb<double>(0, false, "a climb");
+  test_climb<float>(0, false, "a climb in float");
+  test_climb<double>(50, false, "a climb, own importance");
+  test_climb<double>(50, true, "a climb, frozen importance");
   return testing::failures;
 }

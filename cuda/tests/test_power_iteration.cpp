@@ -7,7 +7,9 @@
 #include <limits>
 #include <vector>
 
+#include "alphacl/eigen_solve.h"
 #include "eigen/block.h"
+#include "eigen/square.h"
 #include "tests/eigenpairs.h"
 
 namespace {
@@ -201,6 +203,60 @@ void test_tridiagonal() {
   expect(vectors, "its eigenvector");
 }
 
+// One eigenvalue at −1, the others within 0.002 of each other at 0: minors fall as 0.001^m, below the range of a
+// double.
+void test_small_minors() {
+  const int m = 200;
+  const double pi = std::acos(-1.0), off = 1e-3;
+  const Array<double> alpha(m), beta(m), out(2 + 2 * m);
+  for (std::size_t j = 0; j < alpha.size(); ++j) alpha[j] = j == 0 ? -1 : 0, beta[j] = j == 0 ? 0 : off;
+  out[0] = std::numeric_limits<double>::infinity();
+  testing::launch(solve_tridiagonal, 1, 1, 0, alpha.data(), beta.data(), m, out.data());
+  expect(std::fabs(out[0] - 2 * off * std::cos(pi / m)) < 1e-14, "minors below the range of a double");
+}
+
+constexpr index_t small_basis = 4;
+
+struct SmallBasisShared {
+  alphacl::cuda::BlockShared block;
+  alphacl::cuda::ProductShared product;
+  double scalars[6 * (small_basis + 2)];
+};
+
+// storage: small_basis + 2 vectors, vectors: 3, zeros in both.
+__global__ void solve_with_small_basis(double* square, index_t d, index_t n, double* storage, double* vectors,
+                                       alphacl::PowerOptions options, alphacl::TopEigenpairs<double> out) {
+  using Ops = alphacl::cuda::BlockOps<double>;
+  using Iteration = alphacl::EigenIteration<double, Ops>;
+  using Square = alphacl::cuda::Square<double>;
+  using alphacl::cuda::Block;
+  auto& s = simt::shared<SmallBasisShared>();
+  const Block block(s.block);
+  const Square a(square, d, n, s.product);
+  Iteration iteration(d, n, small_basis, storage, s.scalars, Ops(block));
+  alphacl::EigenSolver<double, double, Iteration, const Square, Block> solver(iteration, a, d, n, vectors, block);
+  solver.solve(nullptr, options, 0, 0, out);
+}
+
+// A basis of four vectors, so that Lanczos starts again and again from the best vector that it has.
+void test_restarts() {
+  const index_t d = 33, n = alphacl::cuda::padded(d);
+  const Array<double> a(d * d), square(d * n), storage((small_basis + 2) * n), vectors(3 * n);
+  for (const Array<double>* array : {&square, &storage, &vectors})
+    for (std::size_t e = 0; e < array->size(); ++e) (*array)[e] = 0;
+  plant(spectrum(d, 0.4), a.data());
+  for (index_t i = 0; i < d; ++i)
+    for (index_t j = 0; j < d; ++j) square[i * n + j] = a[i >= j ? i * d + j : j * d + i];
+  Eigenpairs<double> found(1, d);
+  testing::launch(solve_with_small_basis, 1, 128, sizeof(SmallBasisShared), square.data(), d, n, storage.data(),
+                  vectors.data(), alphacl::PowerOptions{{1e-9, 400, true}, 7}, found.to());
+  const double left = residual(a.data(), d, found.eigenvector.data(), found.eigenvalue[0]);
+  expect(found.converged[0] && found.n_iter[0] > 4 * small_basis && left <= 1e-9 &&
+             std::fabs(found.eigenvalue[0] - 1) <= 1e-9 && std::fabs(found.gap[0] - 0.4) <= 1e-9,
+         "Lanczos with a basis of four vectors");
+  testing::print_bits("Lanczos with a basis of four vectors", found.eigenvector);
+}
+
 __global__ void find_peak(const double* values, double* peaks, index_t* places) {
   const alphacl::cuda::Block block(simt::shared<alphacl::cuda::BlockShared>());
   const alphacl::Peak found = block.peak({values[threadIdx.x], static_cast<index_t>(threadIdx.x)});
@@ -271,6 +327,7 @@ void test_project() {
 
 int main() {
   test_tridiagonal();
+  test_small_minors();
   test_peak();
   test_project();
   test_negate();
@@ -281,6 +338,7 @@ int main() {
     test_planted<float>(d, 1e-5, false, "float, power");
     test_planted<double>(d, 1e-10, false, "double, power");
   }
+  test_restarts();
   test_start();
   test_range<float>(100);
   test_range<float>(-100);

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -60,9 +61,16 @@ class Memory final : public alphacl::cuda::Workspace {
     held_.push_back(std::make_unique<Array<unsigned char>>(std::max<std::size_t>(count, 1)));
     return held_.back()->data();
   }
+  void wait(const std::function<void()>& wait_for_stream) override {
+    ++waits_;
+    wait_for_stream();
+  }
+  /// How often the host has waited for the stream.
+  int waits() const { return waits_; }
 
  private:
   std::vector<std::unique_ptr<Array<unsigned char>>> held_;
+  int waits_ = 0;
 };
 
 /// What has been launched is done, and the host may read it.

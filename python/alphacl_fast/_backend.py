@@ -100,7 +100,8 @@ def cuda_info() -> dict[str, Any] | None:
     if importlib.util.find_spec("alphacl_fast._cuda") is None:
         return None
     module = importlib.import_module("alphacl_fast._cuda")
-    operations = sorted(name for name in vars(module) if not name.startswith("_") and name != "build_info")
+    about_the_module = ("build_info", "waits")
+    operations = sorted(name for name in vars(module) if not name.startswith("_") and name not in about_the_module)
     return {**module.build_info(), "operations": operations}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from alphacl_fast._arrays import is_traced, like, operand, result
+from alphacl_fast._arrays import empty, is_traced, like, operand, result
 from alphacl_fast._backend import backend_for
 from alphacl_fast._optional import torch_ops as _torch_ops
 from alphacl_fast.importance import check, compile_for
@@ -33,8 +33,9 @@ def energy(f: Any, f_aug: Any, alpha: Any = None) -> Any:
     if a.requires_grad or b.requires_grad:
         check("energy", alpha, a)
         return _torch_ops().energy(f, f_aug, alpha)
-    value = backend_for(a).energy(a.array, b.array, compile_for("energy", alpha, a))
+    value = empty((1,), np.float64, a)
+    backend_for(a).energy(a.array, b.array, compile_for("energy", alpha, a), value)
     answer, array = result((), a)
     with np.errstate(over="ignore"):  # a value beyond float32 is inf, as a sum of the inputs would be
-        array[...] = float(np.asarray(value).astype(a.dtype))
+        array[...] = value[0]
     return answer if a.is_torch else array[()]

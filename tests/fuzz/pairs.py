@@ -27,7 +27,7 @@ def _log_sums(left, right, scale, distances, skip, columns):
 def _log_sums_gradient(a, b, left, right, scale, rows, cols, distances, skip, columns):
     given = (rows, cols, a, b if columns else None)
     to_left, to_right = _gradients_of(left), _gradients_of(right)
-    _cpu.pair_log_sums_gradient(left, right, scale, distances, skip, *given, to_left, to_right)
+    _cpu.pair_log_sums_gradient(left, right, scale, distances, skip, *given, to_left, to_right, np.empty(1))
     return to_left, to_right
 
 
@@ -39,7 +39,8 @@ def _sums_of_form(left, right, offset, scale, form, distances, skip):
 
 def _sums_gradient(a, left, right, offset, scale, form, distances, skip):
     to_left, to_right, to_offset = _gradients_of(left), _gradients_of(right), np.full(len(left), np.nan)
-    _cpu.pair_sums_gradient(left, right, scale, distances, skip, form, offset, a, to_left, to_right, to_offset)
+    to = to_left, to_right, np.empty(1), to_offset
+    _cpu.pair_sums_gradient(left, right, scale, distances, skip, form, offset, a, *to)
     return to_left, to_right, to_offset
 
 

@@ -33,6 +33,7 @@ Buffer<T> unit_rows(View<const S> rows) {
 ///     evaluate(ids, weights, energy, minuend, products)  ½ C_α[h], the minuend of A(w)w, and A(w)w of each node
 ///     try_steps(ids, w, first, energy)                   the energy at trial weights, with the α of the step
 ///     take(q, i), move(ids, w)                           a trial is the step; the nodes stand where their steps led
+///     place(weights)                                     all nodes stand at these weights, T other than S
 ///     literal_product(id, w, y)                          A(w)w by the differences of all pairs, T double
 template <class T, class S, class Pass>
 class NodeClimb {
@@ -102,6 +103,7 @@ class NodeClimb {
   }
 
   std::vector<Node*> going();
+  void round_weights();
   static std::vector<index_t> ids_of(const std::vector<Node*>& nodes) {
     std::vector<index_t> ids;
     for (const Node* node : nodes) ids.push_back(node->id);
@@ -257,8 +259,21 @@ index_t NodeClimb<T, S, Pass>::step() {
   return static_cast<index_t>(going().size());
 }
 
+// Moves every node, also those that have stopped, to the weights that write() gives: λ and the residual are to be
+// theirs.
+template <class T, class S, class Pass>
+void NodeClimb<T, S, Pass>::round_weights() {
+  for (index_t e = 0; e < weights_.size(); ++e) weights_[e] = static_cast<T>(static_cast<S>(weights_[e]));
+  pass_.place(weights_.data());
+  for (Node& node : nodes_) {
+    node.ended = node.ended || node.converged;
+    node.stopped = false;
+  }
+}
+
 template <class T, class S, class Pass>
 void NodeClimb<T, S, Pass>::finish() {
+  if constexpr (!std::is_same_v<T, S>) round_weights();
   std::vector<Node*> nodes = going();
   if (!nodes.empty()) evaluate(nodes);
 }

@@ -30,7 +30,7 @@ struct Limits {
 };
 
 /// Whether a size exceeds its limit. False where anything is NaN, and for 0/0: data without any spread.
-inline bool cancelled(const Sizes& sizes, const Limits& limits) {
+ALPHACL_HOST_DEVICE inline bool cancelled(const Sizes& sizes, const Limits& limits) {
   return sizes.minuend > limits.minuend * sizes.result || sizes.terms > limits.terms * sizes.result;
 }
 

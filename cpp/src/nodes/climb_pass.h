@@ -26,17 +26,15 @@ class ClimbPass {
         pass_(layer_) {
     pass_.resize(count);
     const index_t n = layer_.size();
-    for (index_t id = 0; id < count; ++id) row_[static_cast<std::size_t>(id)] = id;
     for (Buffer<T>* rows : {&p_, &p_aug_, &next_p_, &next_p_aug_}) rows->resize(count * n);
     if (own_outputs()) outputs_.resize(count * n);
     if (other_inputs() && !frozen_) next_outputs_.resize(count * n);
-    layer_.project(layer_.x(), weights, count, p_.data());
-    layer_.project(layer_.x_aug(), weights, count, p_aug_.data());
-    if (!own_outputs()) return;
+    place(weights);
+    if (!own_outputs() || !frozen_) return;
     if (!other_inputs() && compared == weights)
       std::copy_n(p_.data(), count * n, outputs_.data());
     else
-      project_outputs(frozen_ ? compared : weights, count, outputs_.data());
+      project_outputs(compared, count, outputs_.data());
   }
 
   index_t features() const { return layer_.features(); }
@@ -89,6 +87,15 @@ class ClimbPass {
     std::swap(p_, next_p_);
     std::swap(p_aug_, next_p_aug_);
     for (index_t i = 0; i < count; ++i) row_[static_cast<std::size_t>(ids[static_cast<std::size_t>(i)])] = i;
+  }
+
+  /// All nodes stand at `weights` (count × d).
+  void place(const T* weights) {
+    const index_t count = static_cast<index_t>(row_.size());
+    for (index_t id = 0; id < count; ++id) row_[static_cast<std::size_t>(id)] = id;
+    layer_.project(layer_.x(), weights, count, p_.data());
+    layer_.project(layer_.x_aug(), weights, count, p_aug_.data());
+    if (own_outputs() && !frozen_) project_outputs(weights, count, outputs_.data());
   }
 
   /// A(w)w of a node by the differences of all pairs.

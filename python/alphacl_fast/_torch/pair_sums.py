@@ -26,7 +26,6 @@ from alphacl_fast._torch.tensors import (
     expect,
     new_doubles,
     new_like,
-    scalar,
 )
 
 
@@ -108,7 +107,8 @@ def _pair_log_sums_fake(left, right, scale, distances, skip_diagonal, columns):
 def _pair_log_sums_backward(grad_rows, grad_cols, left, right, scale, rows, cols, distances, skip_diagonal, columns):
     grad_left, to_left = new_like(left)
     grad_right, to_right = new_like(left[:0] if right is None else right)
-    of_scale = backend_for(left).pair_log_sums_gradient(
+    grad_scale, to_scale = new_doubles(left, 1)
+    backend_for(left).pair_log_sums_gradient(
         array_of("left", left),
         None if right is None else array_of("right", right),
         float(scale),
@@ -120,8 +120,9 @@ def _pair_log_sums_backward(grad_rows, grad_cols, left, right, scale, rows, cols
         doubles_of(grad_cols) if columns else None,
         to_left,
         None if right is None else to_right,
+        to_scale,
     )
-    return grad_left, grad_right, scalar(of_scale, left)
+    return grad_left, grad_right, grad_scale.reshape(())
 
 
 def _gradients_fake(left, right):
@@ -164,8 +165,9 @@ def _pair_sums(left, right, offset, scale, form, distances, skip_diagonal):
 def _pair_sums_backward(grad_rows, left, right, offset, scale, form, distances, skip_diagonal):
     grad_left, to_left = new_like(left)
     grad_right, to_right = new_like(left[:0] if right is None else right)
+    grad_scale, to_scale = new_doubles(left, 1)
     grad_offset, to_offset = new_doubles(left, left.shape[0])
-    of_scale = backend_for(left).pair_sums_gradient(
+    backend_for(left).pair_sums_gradient(
         array_of("left", left),
         None if right is None else array_of("right", right),
         float(scale),
@@ -176,9 +178,10 @@ def _pair_sums_backward(grad_rows, left, right, offset, scale, form, distances, 
         doubles_of(grad_rows),
         to_left,
         None if right is None else to_right,
+        to_scale,
         to_offset,
     )
-    return grad_left, grad_right, scalar(of_scale, left), grad_offset
+    return grad_left, grad_right, grad_scale.reshape(()), grad_offset
 
 
 register(

@@ -25,8 +25,8 @@ from alphacl_fast._torch.tensors import (
     check_rows,
     check_shape,
     expect,
+    new_doubles,
     new_like,
-    scalar,
 )
 
 # kind -> its tensors, and its numbers, by name
@@ -188,9 +188,10 @@ def _contrastive_cov(x, x_aug, kind, tensors, numbers):
 
 
 def _energy(f, f_aug, kind, tensors, numbers):
+    value, to = new_doubles(f, 1)
     alpha = _compiled("f", f, kind, tensors, numbers)
-    value = backend_for(f).energy(array_of("f", f), array_of("f_aug", f_aug), alpha)
-    return scalar(value, f).to(f.dtype)
+    backend_for(f).energy(array_of("f", f), array_of("f_aug", f_aug), alpha, to)
+    return value.reshape(()).to(f.dtype)
 
 
 def _laplacian(x, x_aug, kind, tensors, numbers):

@@ -86,8 +86,3 @@ def new_doubles(model: torch.Tensor, *shape: int) -> tuple[torch.Tensor, Any]:
 def new_like(t: torch.Tensor) -> tuple[torch.Tensor, Any]:
     made = torch.empty(t.shape, dtype=t.dtype, device=t.device)
     return made, memory_of(made)
-
-
-def scalar(value: float, model: torch.Tensor) -> torch.Tensor:
-    """A float64 tensor of no axes where `model` lies."""
-    return torch.tensor(value, dtype=torch.float64, device=model.device)
