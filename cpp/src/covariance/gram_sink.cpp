@@ -354,11 +354,39 @@ Buffer<double> GramSink<T>::signed_rows(const Buffer<double>& moments) const {
 }
 
 template <class T>
+typename GramSink<T>::Squared GramSink<T>::squared_moments() const {
+  Squared squared;
+  if (rank_ == 0) return squared;
+  const index_t d = x_.features();
+  Buffer<double> moments(rank_ * wide_, 0.0);  // ΦᵀX
+  for (index_t g = 0; g < moment_groups_; ++g)
+    for (index_t e = 0; e < rank_ * wide_; ++e) moments[e] += moments_[g * rank_ * wide_ + e];
+  squared.matrix.resize(d * d);
+  const Buffer<double> right = signed_rows(moments);
+  if (right.size() == 0)
+    syrk<double>(d, rank_, 2.0, moments.data(), wide_, 0.0, squared.matrix.data(), d);
+  else
+    gemm<double>(Trans::yes, Trans::no, d, d, rank_, 2.0, moments.data(), wide_, right.data(), wide_, 0.0,
+                 squared.matrix.data(), d);
+  // A moment m = Σ_i φ_i x_i enters as −2 s m mᵀ: its error is 2√2 |s| ‖m‖ times the root of Σ_i φ_i² ‖x_i‖² (times ε),
+  // and where s has both signs, these terms may cancel each other.
+  for (index_t l = 0; squares_.size() > 0 && l < rank_; ++l) {
+    const double* moment = moments.data() + l * wide_;
+    const double sign = signs_.empty() ? 1 : signs_[static_cast<std::size_t>(l)];
+    double square = 0;
+    for (index_t g = 0; g < moment_groups_; ++g) square += squares_[g * rank_ + l];
+    const double length = kernels<double>().dot(moment, moment, wide_);
+    squared.terms += 8 * sign * sign * length * square;
+    if (!signs_.empty()) squared.size += 2 * std::fabs(sign) * length;
+  }
+  return squared;
+}
+
+template <class T>
 GramNorms GramSink<T>::finish(double scale, double* out) const {
   const index_t d = x_.features(), panel = kernels<T>().panel, tiles = UpperTiles<T>::entries(d);
   Buffer<double> weighted(panels_), squares(panels_, 0.0), totals(panels_, 0.0);
-  Buffer<double> squared;  // 2(ΦᵀX)ᵀ diag(s) (ΦᵀX), upper triangle
-  double terms = terms_ * terms_, of_signs = 0;
+  const Squared squared = squared_moments();
   parallel_for(panels_, [&](index_t pb, int) {
     double tile[most_panel * most_panel];
     const index_t size = panel * panel, first = pb * panel, columns = std::min(panel, d - first);
@@ -378,29 +406,6 @@ GramNorms GramSink<T>::finish(double scale, double* out) const {
     }
     weighted[pb] = norm;
   });
-  if (rank_ > 0) {
-    Buffer<double> moments(rank_ * wide_, 0.0);  // ΦᵀX
-    for (index_t g = 0; g < moment_groups_; ++g)
-      for (index_t e = 0; e < rank_ * wide_; ++e) moments[e] += moments_[g * rank_ * wide_ + e];
-    squared.resize(d * d);
-    const Buffer<double> right = signed_rows(moments);
-    if (right.size() == 0)
-      syrk<double>(d, rank_, 2.0, moments.data(), wide_, 0.0, squared.data(), d);
-    else
-      gemm<double>(Trans::yes, Trans::no, d, d, rank_, 2.0, moments.data(), wide_, right.data(), wide_, 0.0,
-                   squared.data(), d);
-    // A moment m = Σ_i φ_i x_i enters as −2 s m mᵀ: its error is 2√2 |s| ‖m‖ times the root of Σ_i φ_i² ‖x_i‖² (times
-    // ε), and where s has both signs, these terms may cancel each other.
-    for (index_t l = 0; squares_.size() > 0 && l < rank_; ++l) {
-      const double* moment = moments.data() + l * wide_;
-      const double sign = signs_.empty() ? 1 : signs_[static_cast<std::size_t>(l)];
-      double square = 0;
-      for (index_t g = 0; g < moment_groups_; ++g) square += squares_[g * rank_ + l];
-      const double length = kernels<double>().dot(moment, moment, wide_);
-      terms += 8 * sign * sign * length * square;
-      if (!signs_.empty()) of_signs += 2 * std::fabs(sign) * length;
-    }
-  }
   // The norm of a symmetric matrix over its rows a of a panel: `row` begins on the diagonal and has n numbers.
   const auto add_row = [](double norm, const double* row, index_t n) {
     return std::hypot(norm, std::hypot(row[0], std::sqrt(2.0) * norm_of(row + 1, n - 1)));
@@ -409,7 +414,7 @@ GramNorms GramSink<T>::finish(double scale, double* out) const {
     for (index_t a = pa * panel; a < std::min(d, (pa + 1) * panel); ++a) {
       double* row = out + a * d + a;
       if (rank_ > 0) {
-        const double* subtrahend = squared.data() + a * d + a;
+        const double* subtrahend = squared.matrix.data() + a * d + a;
         squares[pa] = add_row(squares[pa], subtrahend, d - a);
         for (index_t b = 0; b < d - a; ++b) row[b] -= subtrahend[b];
       }
@@ -422,7 +427,8 @@ GramNorms GramSink<T>::finish(double scale, double* out) const {
     return norm_of(parts.data(), static_cast<index_t>(parts.size()));
   };
   const double unit = std::fabs(scale);
-  return {unit * std::max({norm(weighted), norm(squares), of_signs}), norm(totals), unit * std::sqrt(terms)};
+  const double terms = std::sqrt(terms_ * terms_ + squared.terms);
+  return {unit * std::max({norm(weighted), norm(squares), squared.size}), norm(totals), unit * terms};
 }
 
 template class GramSink<float>;

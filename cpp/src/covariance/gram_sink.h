@@ -51,6 +51,12 @@ class GramSink final : public LaplacianSink<T> {
   double minuend() const;
 
  private:
+  // 2(ΦᵀX)ᵀ diag(s) (ΦᵀX), upper triangle: the square of what its terms lose (times ε), and with s of both signs the
+  // size of its terms.
+  struct Squared {
+    Buffer<double> matrix;
+    double terms = 0, size = 0;
+  };
   struct Scratch;
   struct Entries;
   // The columns of tiles [first, last) of a group.
@@ -67,6 +73,7 @@ class GramSink final : public LaplacianSink<T> {
   void flush(Entries& entries, RowPrefetch& prefetch, const Features<T>* phi, index_t g, index_t first, index_t last,
              Scratch& s);
   Buffer<double> signed_rows(const Buffer<double>& moments) const;
+  Squared squared_moments() const;
   void add_moments(const Features<T>& phi, const index_t* rows, const PackedPanels<T>& packed, index_t n,
                    const Share& share, Scratch& s);
 
