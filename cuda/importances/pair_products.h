@@ -7,9 +7,9 @@
 // the parts of a row in their order. Every number has one owner: no atomics, the same bits on every run; runs depend on
 // N alone. More columns of x are other blocks, which make the entries again. Operations per pair i < j: 3m for the
 // distance, an entry, 2 · 3 · 64 for the products of a block (2 · 2 · 64 without differences). Bytes: 16 (q + 2) for
-// each row and tile of parts, written and read once. Registers: 202, one block on a multiprocessor (126 without
-// differences); shared memory: 89 KiB (122 KiB). Limit: double FMA. Source: the symmetry α_ij, α_ji of a pair of
-// samples (derived).
+// each row and tile of parts, written and read once. Registers: up to 202, one block on a multiprocessor (126 to 159
+// without differences); shared memory: 89 KiB (122 KiB). Limit: double FMA. Source: the symmetry α_ij, α_ji of a pair
+// of samples (derived).
 #pragma once
 
 #include "sums/elementwise.h"
