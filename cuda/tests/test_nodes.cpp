@@ -241,6 +241,24 @@ void test_cancellation() {
   }
 }
 
+// More nodes than a block has: one of the second block has the bits that it has alone.
+void test_blocks() {
+  const Data<double> data(4, 2, 260);
+  Memory memory;
+  const alphacl::cuda::Stream on{nullptr, memory};
+  const auto layer = alphacl::cuda::layer_of<double>(on, memory, data.view(data.x), data.view(data.x_aug),
+                                                     {Activation::Kind::relu, 0}, {nullptr, 0.5});
+  const GatedOperator<double> a(layer, data.view(data.w), {nullptr, 0, 0, 0});
+  for (index_t e = 0; e < 260 * 2; ++e) data.w[e] = data.v[(e + 7) % 520];
+  const Array<double> all(260 * 2), alone(2);
+  std::vector<int> nodes;
+  for (int k = 0; k < 260; ++k) nodes.push_back(k);
+  a.matmul(on, nodes, data.view(data.v), {all.data(), 260, 2, 2});
+  a.matmul(on, {258}, {data.v.data() + 258 * 2, 1, 2, 2}, {alone.data(), 1, 2, 2});
+  testing::finish();
+  expect(all[516] == alone[0] && all[517] == alone[1] && alone[0] != 0, "a node of the second block");
+}
+
 // Clusters 2^35 apart, and only pairs of the same one count: a pass loses all digits, differences of pairs have them.
 void test_literal_products() {
   const Data<double> data(30, 3, 2);
@@ -284,6 +302,26 @@ void test_literal_products() {
   expect(off <= 1e-13 * size && lost > 1e-10 * size, "products of clusters far apart");
 }
 
+// The largest eigenvalue of a matrix without its first row and column, by many steps of the power method.
+double top_without_first(std::vector<double> a, index_t d) {
+  double shift = 0, along = 0;
+  for (const double entry : a) shift += std::fabs(entry);
+  for (index_t c = 1; c < d; ++c) a[static_cast<std::size_t>(c * d + c)] += shift;
+  std::vector<double> v(static_cast<std::size_t>(d), 1.0), y(v);
+  v[0] = 0;
+  for (int step = 0; step < 20000; ++step) {
+    double square = 0;
+    along = 0;
+    for (index_t c = 1; c < d; ++c) {
+      y[static_cast<std::size_t>(c)] = times(a, d, v.data(), c);
+      along += v[static_cast<std::size_t>(c)] * y[static_cast<std::size_t>(c)];
+      square += y[static_cast<std::size_t>(c)] * y[static_cast<std::size_t>(c)];
+    }
+    for (index_t c = 1; c < d; ++c) v[static_cast<std::size_t>(c)] = y[static_cast<std::size_t>(c)] / std::sqrt(square);
+  }
+  return along - shift;
+}
+
 void test_eigenpairs() {
   const Data<double> data(40, 4, 3);
   Memory memory;
@@ -323,6 +361,17 @@ void test_eigenpairs() {
     for (index_t k = 0; k < 3; ++k)
       same = same && done[k] && std::fabs(found.eigenvalue[k] - second[k] - found.gap[k]) <= 1e-8 * sizes[k];
     expect(same, "the largest eigenvalue apart from a vector");
+    // Apart from the first axis, which is no eigenvector: that of the matrix without its first row and column.
+    const Array<double> axes(3 * data.d);
+    for (std::size_t e = 0; e < axes.size(); ++e) axes[e] = e % static_cast<std::size_t>(data.d) == 0;
+    alphacl::cuda::top_eigenvalue_apart<double>(on, a, data.view(axes), sizes.data(), {{tol, 300, true}, 7},
+                                                second.data(), done.data());
+    testing::finish();
+    bool apart = true;
+    for (index_t k = 0; k < 3; ++k)
+      apart = apart && done[k] &&
+              std::fabs(second[k] - top_without_first(matrix_of(data, k, h, 0), data.d)) <= 1e-8 * std::fabs(sizes[k]);
+    expect(apart, "the largest eigenvalue apart from an axis");
   }
 }
 
@@ -392,10 +441,12 @@ int main() {
   test_node_gaussian();
   test_cancellation();
   test_literal_products();
+  test_blocks();
   test_eigenpairs();
   test_climb<double>(0, false, "a climb");
   test_climb<float>(0, false, "a climb in float");
   test_climb<double>(50, false, "a climb, own importance");
   test_climb<double>(50, true, "a climb, frozen importance");
+  test_climb<float>(50, true, "a climb in float, frozen importance");
   return testing::failures;
 }
