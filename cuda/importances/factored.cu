@@ -6,6 +6,7 @@
 #include "importances/importance.h"
 #include "sums/elementwise.h"
 #include "sums/gram.h"
+#include "sums/total.h"
 
 namespace alphacl::cuda {
 namespace {
