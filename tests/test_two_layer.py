@@ -105,6 +105,7 @@ def test_views_of_a_batch():
         ({"aug_degree": 6}, "aug_degree: expected from 0 to 5 wildcards, got 6"),
         ({"tokens_per_loc": 21}, "tokens_per_loc: expected at most num_tokens = 20, got 21"),
         ({"batch": 1}, "batch: expected an integer >= 2, got 1"),
+        ({"temperature": 0}, "temperature: expected a positive number, got 0"),
         ({"activation": "cube"}, "activation: expected one of relu, linear, .*, got 'cube'"),
         ({"loss": "mine"}, "loss: expected one of infonce, quadratic, got 'mine'"),
     ],

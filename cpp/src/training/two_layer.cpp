@@ -133,7 +133,7 @@ class Trainer {
       }
   }
 
-  // Sum over samples of each node's `term(row, node)`, over N.
+  // mean[node] = the mean over samples of term(sample, node).
   template <class F>
   void column_means(T* mean, F&& term) const {
     std::fill_n(mean, width_, T(0));
@@ -209,8 +209,8 @@ class Trainer {
     return (all / (count * count) - (1 + 1 / count) * own / count) / o_.temperature;
   }
 
-  // From the slopes G of the scores to the gradients of `second` and of the normalized nodes, which replace `z` and
-  // `hidden`-sized scratch: dz = (G + Gᵀ without diagonal) z + diag(G) z', dz' = diag(G) z.
+  // From the slopes G of the scores to the gradients of `second` and of the normalized nodes:
+  // dz = (G + Gᵀ without diagonal) z + diag(G) z', dz' = diag(G) z.
   void features_backward() {
     const index_t n = s_.samples, m = s_.outputs;
     for (index_t i = 0; i < n; ++i) {

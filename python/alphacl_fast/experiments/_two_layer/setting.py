@@ -40,6 +40,7 @@ class Setting:
         few = self.tokens_per_loc <= self.num_tokens
         _check("tokens_per_loc", few, f"at most num_tokens = {self.num_tokens}", self.tokens_per_loc)
         _check("batch", self.batch >= 2, "an integer >= 2", self.batch)
+        _check("temperature", self.temperature > 0, "a positive number", self.temperature)
         _check("activation", self.activation in ACTIVATIONS, f"one of {', '.join(ACTIVATIONS)}", self.activation)
         _check("loss", self.loss in LOSSES, f"one of {', '.join(LOSSES)}", self.loss)
 
