@@ -11,7 +11,7 @@ from support import run_python
 from test_cli import assert_refused, run, without
 from test_datasets import archive, write_image_folder
 
-from alphacl_fast import _cli, plots
+from alphacl_fast import _cli
 from alphacl_fast.experiments import Settings, _data, _store
 from alphacl_fast.experiments._folder import claim, in_order
 
@@ -200,36 +200,3 @@ def test_import_of_experiments_is_light():
         "print([n for n in ('torch', 'matplotlib', 'sklearn', 'tqdm') if n in sys.modules])"
     )
     assert run_python(code).stdout.strip() == "[]"
-
-
-# Plots.
-
-
-def axes():
-    from matplotlib.figure import Figure
-
-    return Figure().subplots()
-
-
-def test_plot_of_patterns():
-    place = axes()
-    weights = np.random.default_rng(0).standard_normal((5, 6))
-    plots.patterns(place, weights, (2, 3), columns=3, labels=["a", "b"])
-    sheet = place.images[0].get_array()
-    assert np.nanmax(np.abs(sheet)) == 1
-    np.testing.assert_allclose(sheet[:2, :3], (weights[0] / np.abs(weights[0]).max()).reshape(2, 3))
-    assert [text.get_text() for text in place.texts] == ["a", "b"]
-    plots.patterns(axes(), np.zeros((2, 18)), (2, 3))
-    with pytest.raises(ValueError, match=r"weights: expected shape \(P, 6\) for side \(2, 3\), got \(5, 7\)"):
-        plots.patterns(axes(), np.zeros((5, 7)), (2, 3))
-
-
-def test_plot_of_a_spectrum_and_of_a_band():
-    place = axes()
-    plots.spectrum(place, [1.0, -2.0, 4.0], label="C")
-    assert place.lines[0].get_ydata().tolist() == [4.0, 1.0]
-    place = axes()
-    plots.band(place, [1, 2], [[1.0, 3.0], [3.0, 5.0]])
-    assert place.lines[0].get_ydata().tolist() == [2.0, 4.0]
-    with pytest.raises(ValueError, match=r"runs: expected shape \(R, 2\) like x, got \(1, 3\)"):
-        plots.band(axes(), [1, 2], [1, 2, 3])

@@ -193,7 +193,7 @@ def literal(model, tokens, statistics):
     h = {
         "relu": lambda u: u.clamp(min=0),
         "linear": lambda u: u,
-        "leaky_relu": lambda u: torch.where(u > 0, u, 0.05 * u),
+        "leaky": lambda u: torch.where(u > 0, u, 0.05 * u),
         "sigmoid": lambda u: 1 / (1 + (-u).exp()),
         "square": lambda u: u * u,
     }[model.setting.activation](h)

@@ -52,10 +52,10 @@ void draw(const Tokens& patterns, index_t tokens, index_t redrawn, py::array_t<s
 TwoLayerActivation activation_named(const std::string& name) {
   if (name == "relu") return TwoLayerActivation::relu;
   if (name == "linear") return TwoLayerActivation::linear;
-  if (name == "leaky_relu") return TwoLayerActivation::leaky_relu;
+  if (name == "leaky") return TwoLayerActivation::leaky;
   if (name == "sigmoid") return TwoLayerActivation::sigmoid;
   if (name == "square") return TwoLayerActivation::square;
-  throw py::value_error("activation: expected relu, linear, leaky_relu, sigmoid or square, got " + name);
+  throw py::value_error("activation: expected relu, linear, leaky, sigmoid or square, got " + name);
 }
 
 template <class T>

@@ -7,7 +7,7 @@
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
-from alphacl_fast import activations, datasets, experiments, importance, plots, reference, theory
+from alphacl_fast import activations, datasets, experiments, importance, reference, theory
 from alphacl_fast._backend import build_info as _build_info
 from alphacl_fast._contrastive_cov import contrastive_cov
 from alphacl_fast._energy import energy
@@ -44,7 +44,6 @@ __all__ = [
     "gated_outer",
     "importance",
     "losses",
-    "plots",
     "power_iteration",
     "reference",
     "theory",

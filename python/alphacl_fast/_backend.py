@@ -64,6 +64,11 @@ def constructor_for(name: str, operand: Any) -> Any:
     return getattr(backend_for(operand), name + ("_f32" if operand.dtype == np.float32 else "_f64"))
 
 
+def power_iteration_of_product() -> Any:
+    """The iteration over a Python function of products, on vectors of the host in float64; products may be anywhere."""
+    return _cpu.power_iteration_of_product_f64
+
+
 def refuse_device(name: str, device: str, where: str = "") -> None:
     """Refuses, before any work, a tensor on a type of device that no compiled module serves."""
     if device not in DEVICES:

@@ -7,7 +7,7 @@
 
 namespace alphacl {
 
-enum class TwoLayerActivation { relu, linear, leaky_relu, sigmoid, square };
+enum class TwoLayerActivation { relu, linear, leaky, sigmoid, square };
 
 /// N samples of K tokens out of T, M nodes per location, m outputs.
 struct TwoLayerSizes {

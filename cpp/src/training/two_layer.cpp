@@ -34,7 +34,7 @@ struct Linear {
     return T(1);
   }
 };
-struct LeakyRelu {
+struct Leaky {
   template <class T>
   static T value(T u) {
     return u > T(0) ? u : T(0.05) * u;
@@ -72,8 +72,8 @@ void with_activation(TwoLayerActivation activation, F&& f) {
       return f(Relu{});
     case TwoLayerActivation::linear:
       return f(Linear{});
-    case TwoLayerActivation::leaky_relu:
-      return f(LeakyRelu{});
+    case TwoLayerActivation::leaky:
+      return f(Leaky{});
     case TwoLayerActivation::sigmoid:
       return f(Sigmoid{});
     case TwoLayerActivation::square:

@@ -170,7 +170,7 @@ register(
 )
 
 
-def _product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+def product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """ab; on a GPU in double, since TF32 may be allowed there for float32."""
     return a @ b if is_in_host_memory(a) else (a.double() @ b.double()).to(a.dtype)
 
@@ -189,7 +189,7 @@ class _ContrastiveCov(torch.autograd.Function):
         kind, numbers = ctx.alpha
         inter, intra = torch.ops.alphacl_fast.laplacian(x, x_aug, kind, tensors, numbers)
         both = (grad + grad.mT) / (2 * x.shape[0] ** 2)
-        return _product(inter, both), _product(intra, both), None, None, *(None for _ in tensors)
+        return product(inter, both), product(intra, both), None, None, *(None for _ in tensors)
 
 
 class _Energy(torch.autograd.Function):
@@ -209,7 +209,9 @@ class _Energy(torch.autograd.Function):
         return inter * scale, intra * scale, None, None, *(None for _ in tensors)
 
 
-def _constant(alpha: Any, x_name: str, x: torch.Tensor, function: str) -> tuple[str, list[torch.Tensor], list[float]]:
+def constant_importance(
+    alpha: Any, x_name: str, x: torch.Tensor, function: str
+) -> tuple[str, list[torch.Tensor], list[float]]:
     """α packed; there is no derivative with respect to it, and nothing may lose its gradient in silence."""
     packed = _pack(alpha, x_name, x)
     if torch.is_grad_enabled() and any(t.requires_grad for t in packed[1]):
@@ -220,12 +222,12 @@ def _constant(alpha: Any, x_name: str, x: torch.Tensor, function: str) -> tuple[
 def contrastive_cov(x: torch.Tensor, x_aug: torch.Tensor, alpha: Any) -> torch.Tensor:
     """C_α[x] with its derivative with respect to x and x_aug, α constant."""
     _tensor("x_aug", x_aug, "x")
-    kind, tensors, numbers = _constant(alpha, "x", x, "contrastive_cov")
+    kind, tensors, numbers = constant_importance(alpha, "x", x, "contrastive_cov")
     return _ContrastiveCov.apply(x, x_aug, kind, numbers, *tensors)
 
 
 def energy(f: torch.Tensor, f_aug: torch.Tensor, alpha: Any) -> torch.Tensor:
     """E_α with its derivative with respect to f and f_aug, α constant."""
     _tensor("f_aug", f_aug, "f")
-    kind, tensors, numbers = _constant(alpha, "f", f, "energy")
+    kind, tensors, numbers = constant_importance(alpha, "f", f, "energy")
     return _Energy.apply(f, f_aug, kind, numbers, *tensors)

@@ -20,7 +20,7 @@ NUM_NODES = 300
 MAX_IMAGES = 5000
 MAX_STEPS = 1000
 NOISE = 0.1  # of the two views, grey levels from 0 to 1; no shift, which would blur the patterns of small images
-FLATTENED = 0.03  # share of the mean variance that is added before whitening
+RIDGE = 0.03  # share of the mean variance that is added before whitening
 PER_ROW = 8  # patterns in a row of the picture
 NUM_ROWS = 2
 LISTED = 5  # energies in the table
@@ -45,15 +45,11 @@ def learn(title: str, side: tuple[int, int], images: np.ndarray, seed: int) -> I
     """Linear, then ReLU nodes on two noisy, whitened views of images, (N, d) float32; alpha is uniform."""
     views = datasets.two_views(images.reshape(-1, *side), 0, NOISE, seed)
     x, x_aug = (view.reshape(images.shape) for view in views)
-    mean = x.mean(axis=0)
-    values, axes = np.linalg.eigh(np.cov(x - mean, rowvar=False))
-    scales = np.sqrt(values + FLATTENED * values.mean())
-    whiten, restore = ((axes * scale) @ axes.T for scale in (1 / scales, scales))
-    first, second = (_contrast(((view - mean) @ whiten).astype(np.float32)) for view in (x, x_aug))
+    white = theory.whiten(x, x_aug, ridge=RIDGE)
     for activation in ("linear", "relu"):
         start = time.perf_counter()
         found = theory.find_local_maxima(
-            first, second, NUM_NODES, activation=activation, max_iter=MAX_STEPS, gap=False, seed=seed
+            white.x, white.x_aug, NUM_NODES, activation=activation, max_iter=MAX_STEPS, gap=False, seed=seed
         )
         seconds = time.perf_counter() - start
         groups = range(found.num_maxima)
@@ -62,19 +58,13 @@ def learn(title: str, side: tuple[int, int], images: np.ndarray, seed: int) -> I
             title,
             activation,
             side,
-            found.weights[best] @ restore,
+            found.weights[best] @ white.inverse,
             found.energy[best],
             np.bincount(found.group[found.group >= 0], minlength=len(best)),
             int(found.converged.sum()),
             int(found.steps.max()),
             seconds,
         )
-
-
-def _contrast(images: np.ndarray) -> np.ndarray:
-    """Each row with length 1, unless it is 0."""
-    lengths = np.linalg.norm(images, axis=1, keepdims=True)
-    return images / np.where(lengths > 0, lengths, 1)
 
 
 _ROW = "{:<14} {:<10} {:>5} {:>9} {:>10} {:>6} {:>11}  {}"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from alphacl_fast._optional import require
+from alphacl_fast.theory.plots import draw_pattern
 
 # Inches.
 _CELL, _GAP = 0.95, 0.1
@@ -65,13 +66,10 @@ def write_rows(path: Path, title: str, note: str, rows: Sequence[ImageRow]) -> N
             middle = y + _CELL / 2 + _LINE * (k - (len(lines) - 1) / 2)
             text(_MARGIN, middle, line, **(_GROUP if k == 0 else _LABEL))
         for k, (image, caption) in enumerate(zip(row.images, row.captions, strict=True)):
-            axes = figure.add_axes(box(left + step * k, y, _CELL, _CELL), xticks=[], yticks=[])
-            limit = np.abs(image).max()
-            drawn = axes.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
-            axes.set_title(caption, pad=2.5, **_CAPTION)
-            axes.spines[:].set(color="0.75", linewidth=0.5)
+            axes = figure.add_axes(box(left + step * k, y, _CELL, _CELL))
+            drawn = draw_pattern(axes, image, caption, **_CAPTION)
     scale = figure.add_axes(box(left, height - 0.42, 2 * _CELL, 0.1))
-    figure.colorbar(drawn, cax=scale, orientation="horizontal", ticks=[-limit, 0, limit])
+    figure.colorbar(drawn, cax=scale, orientation="horizontal", ticks=[-drawn.norm.vmax, 0, drawn.norm.vmax])
     scale.set_xticklabels(["−max", "0", "+max"], size=7)
     scale.tick_params(length=2, pad=2)
     scale.spines[:].set_visible(False)

@@ -11,7 +11,8 @@ from alphacl_fast.experiments._claim import Numbers
 
 PUSH = 0.05  # radians
 _PUSHES = 24
-_MOST_STEPS = 60
+_MOST_STEPS = 100
+_RESIDUAL = 1e-7
 
 
 def clusters(rng: np.random.Generator, n: int, d: int) -> np.ndarray:
@@ -37,24 +38,32 @@ PROBLEMS = (
 
 
 def critical_points(x: np.ndarray, x_aug: np.ndarray, activation: Any, starts: int, seed: int) -> np.ndarray:
-    """w ← k-th eigenvector of A(w), k = 1, 2, 3, until A(w)w = λw: maxima for k = 1, mostly saddles for more. (P, d)."""
+    """Where nodes end that climb, and fixed points of w ← k-th eigenvector of A(w), k = 2, 3, mostly saddles. (P, d)."""
     rng = np.random.default_rng(seed)
+    ends = theory.find_local_maxima(
+        x, x_aug, 4 * starts, activation=activation, max_iter=3000, gap=False, seed=seed, progress=False
+    )
+    # A maximum of a sample may lie where a gate switches, with a residual of order 1/N.
+    climbed = ends.weights[ends.residual < 2 / len(x) * ends.eigenvalue]
+    fixed = [
+        _fixed_point(x, x_aug, w / np.linalg.norm(w), activation, rank)
+        for rank in (2, 3)
+        for w in rng.standard_normal((starts, x.shape[1]))
+    ]
     found: list[np.ndarray] = []
-    for rank in (1, 2, 3):
-        for w in rng.standard_normal((starts, x.shape[1])):
-            v = _fixed_point(x, x_aug, w / np.linalg.norm(w), activation, rank)
-            if v is not None and all(v @ u < 1 - 1e-6 for u in found):
-                found.append(v)
-    return np.stack(found) if found else np.zeros((0, x.shape[1]))
+    for w in [*climbed, *(w for w in fixed if w is not None)]:
+        if all(abs(w @ u) < 1 - 1e-6 for u in found):
+            found.append(w)
+    return np.stack(found)
 
 
 def _fixed_point(x: np.ndarray, x_aug: np.ndarray, w: np.ndarray, activation: Any, rank: int) -> np.ndarray | None:
     for _ in range(_MOST_STEPS):
         v = np.linalg.eigh(gated_cov(x, x_aug, w[None], activation=activation)[0])[1][:, -rank]
         v = v * (np.sign(v @ w) or 1)
-        if np.linalg.norm(v - w) < 1e-9:
+        if np.linalg.norm(v - w) < _RESIDUAL:
             return v
-        w = v
+        w = (v + w) / np.linalg.norm(v + w)  # halfway: whole steps cycle between gates
     return None
 
 

@@ -23,6 +23,14 @@ class Images:
     side: tuple[int, int]
     pixels: np.ndarray
 
+    def halved(self) -> Images:
+        """Each 2×2 pixels as one, where the images are larger than 16 pixels."""
+        height, width = self.side
+        if height <= 16:
+            return self
+        blocks = self.pixels.reshape(-1, height // 2, 2, width // 2, 2).mean(axis=(2, 4))
+        return Images(self.title, (height // 2, width // 2), blocks.reshape(len(blocks), -1))
+
     def views(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Two views with noise alone; a shift would blur the patterns of small images."""
         pair = datasets.two_views(self.pixels.reshape(-1, *self.side), 0, NOISE, seed)

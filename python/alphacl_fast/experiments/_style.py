@@ -11,9 +11,10 @@ import numpy as np
 
 from alphacl_fast._optional import require
 from alphacl_fast.experiments._claim import Figure, Numbers
-from alphacl_fast.plots import COLOURS
+from alphacl_fast.theory.plots import PALETTE, draw_pattern
 
-CYCLE = [COLOURS[name] for name in ("blue", "vermillion", "green", "orange", "purple", "sky", "black", "grey")]
+# Blue, vermillion, green, orange, purple, sky, black; neighbours differ in grey too.
+CYCLE = [PALETTE[k] for k in (0, 1, 2, 5, 3, 4, 6)] + ["#8A8A8A"]
 _RC = {
     "font.size": 8,
     "axes.titlesize": 8.5,
@@ -53,6 +54,31 @@ def _inline(svg: str, prefix: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
     return re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}-", svg)
+
+
+def band(axes: Any, x: Any, runs: Any, *, label: str | None = None, colour: str = CYCLE[0], style: str = "-") -> None:
+    """The mean of runs, (R, len(x)), as a line, and from the least to the greatest as a band about it."""
+    runs = np.atleast_2d(array(runs))
+    axes.fill_between(x, runs.min(0), runs.max(0), color=colour, alpha=0.2, linewidth=0)
+    axes.plot(x, runs.mean(0), style, color=colour, label=label)
+
+
+def sheet(axes: Any, weights: Any, side: tuple[int, int], captions: list[str], columns: int = 8) -> None:
+    """Images of the rows of weights side by side, each with its caption."""
+    columns = min(columns, len(weights))
+    rows = -(-len(weights) // columns)
+    for k, (weight, caption) in enumerate(zip(array(weights), captions, strict=True)):
+        place = [(k % columns) / columns, 1 - (k // columns + 1) / rows, 0.9 / columns, 0.8 / rows]
+        inset = axes.inset_axes(place)
+        draw_pattern(inset, weight.reshape(side), caption, size=6)
+        inset.set_aspect("equal")
+    axes.set_axis_off()
+
+
+def absent(axes: Any, name: str) -> None:
+    """In place of a picture of data that this run was not given."""
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, f"{name}:\nleft out", ha="center", va="center", color="0.5", transform=axes.transAxes)
 
 
 def array(values: Any) -> np.ndarray:

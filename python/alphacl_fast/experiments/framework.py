@@ -22,7 +22,7 @@ from alphacl_fast import Direct, SquareRegularized, datasets, reference
 from alphacl_fast._optional import require
 from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule
 from alphacl_fast.experiments._settings import Settings
-from alphacl_fast.experiments._style import CYCLE, array
+from alphacl_fast.experiments._style import CYCLE, array, band
 
 TITLE = "One framework: a loss is an energy with an importance"
 ORDER = 1
@@ -301,7 +301,8 @@ def _draw_gradients(axes: Any, numbers: Numbers) -> None:
             gradient["of_loss"], gradient["of_energy"], "os^Dv<>p"[index], color=CYCLE[index], label=name, alpha=0.6
         )
     left.plot([-1, 1], [-1, 1], "-", color="0.6", zorder=0)
-    left.set(xlabel="∂L/∂θ, of the largest", ylabel="−2N² ∂E/∂θ, of the largest", title="each point is a weight θ", xticks=(-1, 0, 1), yticks=(-1, 0, 1))
+    left.set(xlabel="∂L/∂θ, of the largest", ylabel="−2N² ∂E/∂θ, of the largest", title="each point is a weight θ")
+    left.set(xticks=(-1, 0, 1), yticks=(-1, 0, 1))
     left.legend(ncols=2, loc="upper left", handletextpad=0.2, columnspacing=0.6)
     errors = [max(gradient["error"], 1e-17) for gradient in found.values()]
     right.barh(list(found), errors, color=CYCLE[: len(errors)], left=1e-18)
@@ -322,8 +323,6 @@ def _draw_minimiser(axes: Any, numbers: Numbers) -> None:
 
 
 def _draw_training(axes: Any, numbers: Numbers) -> None:
-    from alphacl_fast.plots import band
-
     found = numbers["training"]
     for index, way in enumerate(_WAYS):
         band(

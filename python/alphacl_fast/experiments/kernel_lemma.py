@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from alphacl_fast import Gaussian, Uniform, plots, theory
+from alphacl_fast import Gaussian, Uniform, theory
 from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule
 from alphacl_fast.experiments._settings import Settings
-from alphacl_fast.experiments._style import CYCLE, array
+from alphacl_fast.experiments._style import CYCLE, array, band
 
 TITLE = "Kernel lemma: C_α is a sum of variances under adjusted densities"
 ORDER = 3
@@ -162,9 +162,7 @@ def _draw_errors(axes: Any, numbers: Numbers) -> None:
     left, right = axes[0]
     found = numbers["batches"]
     for index, (kind, errors) in enumerate(found["errors"].items()):
-        plots.band(
-            left, found["sizes"], errors, label=f"{kind} α, slope {found['slope'][kind]:.2f}", colour=CYCLE[index]
-        )
+        band(left, found["sizes"], errors, label=f"{kind} α, slope {found['slope'][kind]:.2f}", colour=CYCLE[index])
     guide = array(found["sizes"])
     left.plot(
         guide,

@@ -21,8 +21,8 @@ from alphacl_fast import Gaussian, Uniform, reference, theory
 from alphacl_fast.experiments import _data, _deep_linear
 from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule
 from alphacl_fast.experiments._settings import Settings
-from alphacl_fast.experiments._style import CYCLE, array
-from alphacl_fast.plots import COLOURS, band, patterns, spectrum
+from alphacl_fast.experiments._style import CYCLE, absent, array, band, sheet
+from alphacl_fast.theory.plots import draw_spectra
 
 TITLE = "Linear networks: contrastive learning is PCA of C_α"
 ORDER = 2
@@ -177,22 +177,17 @@ def _draw_images(axes: Any, numbers: Numbers) -> None:
     for column, name in zip(axes.T, _SETS, strict=True):
         found = numbers["images"].get(name)
         if found is None:
-            for place in column:
-                place.set_axis_off()
-            column[0].text(
-                0.5, 0.5, f"{name}:\nleft out", ha="center", va="center", color="0.5", transform=column[0].transAxes
-            )
+            absent(column[0], name)
+            column[1].set_axis_off()
             continue
         rows = [found[kind][what] for kind in _IMPORTANCES for what in ("eigenvector", "pattern")]
-        labels = [f"{what}, {kind}" for kind in ("unif.", "Gauss.") for what in ("PCA", "nodes")]
-        patterns(column[0], rows, tuple(found["side"]), columns=2, labels=labels)
-        column[0].set_title(found["title"])
-        for kind, colour in zip(_IMPORTANCES, (COLOURS["blue"], COLOURS["orange"]), strict=True):
-            spectrum(column[1], found[kind]["eigenvalues"], label=kind, colour=colour)
-            column[1].plot([1], [found[kind]["reached"]], "o", color=colour, markerfacecolor="white")
-        column[1].set(ylabel="")
-    axes[1, 0].set_ylabel("eigenvalue $\\lambda_k$")
-    axes[1, 0].legend(loc="lower left")
+        captions = [f"{what}, {kind}" for kind in ("unif.", "Gauss.") for what in ("PCA", "nodes")]
+        sheet(column[0], rows, tuple(found["side"]), captions, columns=2)
+        column[0].set_title(f"{found['title']}, N = {found['samples']}")
+        lines = draw_spectra(column[1], {kind: found[kind]["eigenvalues"] for kind in _IMPORTANCES})
+        for line, kind in zip(lines, _IMPORTANCES, strict=True):
+            line.set(marker="")
+            column[1].plot([1], [found[kind]["reached"]], "o", color=line.get_color(), markerfacecolor="white")
 
 
 FIGURES = (

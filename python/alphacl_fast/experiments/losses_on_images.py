@@ -11,15 +11,18 @@ Refuted by: A mean accuracy of InfoNCE that is not above that of the quadratic l
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from alphacl_fast import Direct
+from alphacl_fast._optional import require
 from alphacl_fast.experiments import _data
 from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule
 from alphacl_fast.experiments._settings import Settings
-from alphacl_fast.experiments._style import CYCLE, array
+from alphacl_fast.experiments._style import CYCLE, absent, array
 
 TITLE = "InfoNCE against the quadratic loss on real images"
 ORDER = 8
@@ -54,15 +57,20 @@ def _size(settings: Settings) -> tuple[int, int, int]:
 
 def _images(name: str, settings: Settings) -> tuple[Any, ...]:
     """Training and test images and labels, as tensors."""
-    count, _, _ = _size(settings)
-    torch = settings.torch()
+    settings.torch()
+    return _read(name, settings.data, _size(settings)[0])
+
+
+@functools.lru_cache(maxsize=1)
+def _read(name: str, data: Path | None, count: int) -> tuple[Any, ...]:
+    torch = require("torch")
     if name == "fashion":
         from alphacl_fast.training import load_labelled
 
         return load_labelled("fashion", None, count)
     arrays = []
     for split in ("train", "test"):
-        pixels, labels = _data.read_given(settings.data, split)
+        pixels, labels = _data.read_given(data, split)
         arrays += [pixels[:count].astype(np.float32) / np.float32(255), labels[:count]]
     return tuple(torch.from_numpy(a) for a in arrays)
 
@@ -126,8 +134,7 @@ def _draw(axes: Any, numbers: Numbers) -> None:
     for place, name in zip(axes[0], _SETS, strict=False):
         found = numbers["images"].get(name)
         if found is None:
-            place.set_axis_off()
-            place.text(0.5, 0.5, f"{name}:\nleft out", ha="center", va="center", color="0.5", transform=place.transAxes)
+            absent(place, name)
             continue
         for index, (loss, scores) in enumerate(found["accuracy"].items()):
             colour = "0.6" if loss == _NOT_TRAINED else CYCLE[index - 1]

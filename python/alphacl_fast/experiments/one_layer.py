@@ -20,7 +20,6 @@ from alphacl_fast import Dense, Gaussian, LeakyReLU, Monomial, NodeGaussian, Uni
 from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule
 from alphacl_fast.experiments._settings import Settings
 from alphacl_fast.experiments._style import CYCLE, array
-from alphacl_fast.plots import COLOURS
 
 TITLE = "One layer: every node maximises wᵀA(w)w on its gated data"
 ORDER = 4
@@ -233,7 +232,7 @@ def _draw_landscape(axes: Any, numbers: Numbers) -> None:
     left, right = axes[0]
     is_open = points @ w > 0
     left.plot(*points[~is_open].T, ".", color="0.75", markersize=3, label="gate closed: x̃ = 0")
-    left.plot(*points[is_open].T, ".", color=COLOURS["orange"], markersize=3, label="gate open: x̃ = x")
+    left.plot(*points[is_open].T, ".", color=CYCLE[3], markersize=3, label="gate open: x̃ = x")
     left.annotate("", xy=2.6 * w, xytext=(0, 0), arrowprops={"arrowstyle": "-|>", "color": "black"})
     left.text(*(2.9 * w), "w", ha="center", va="center")
     edge = 3 * np.array([-w[1], w[0]])

@@ -17,15 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from alphacl_fast import Monomial, plots, theory
+from alphacl_fast import Monomial, theory
 from alphacl_fast.experiments import _data
 from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule
 from alphacl_fast.experiments._settings import Settings
-from alphacl_fast.experiments._style import CYCLE, array
+from alphacl_fast.experiments._style import absent, array, sheet
+from alphacl_fast.theory.plots import draw_coverage
 
 TITLE = "Nonlinear nodes learn different patterns, more nodes more of them"
 ORDER = 7
-_COUNTS = np.array([20, 28, 36, 44, 52, 60, 68, 76, 84, 92])  # samples of each category
+_COUNTS = np.array([36, 40, 44, 48, 52, 56, 60, 64])  # samples of each category
 _KINDS: dict[str, Any] = {"linear": "linear", "relu": "relu", "square": Monomial(2)}
 _TITLES = {"linear": "linear", "relu": "ReLU", "square": "u²"}
 _EXPECTED = {"linear": 1, "relu": len(_COUNTS), "square": 2 * len(_COUNTS)}
@@ -62,7 +63,7 @@ def _categories(settings: Settings) -> Numbers:
     x = np.repeat(np.eye(len(_COUNTS)), _COUNTS, axis=0)
     pair = settings.hooks.pairing(x, x)
     p = _COUNTS / _COUNTS.sum()
-    sizes = _sizes(512)
+    sizes = _sizes(1024)
     found: Numbers = {"sizes": sizes, "coverage": {}, "maxima": {}}
     for kind, activation in _KINDS.items():
         runs = []
@@ -88,7 +89,9 @@ def _categories(settings: Settings) -> Numbers:
 
 def _learn(name: str, seed: int, settings: Settings) -> Numbers:
     """Coverage of linear and ReLU nodes on a whitened set, and the patterns with the highest energies as images."""
-    images = _data.images(name, settings, settings.pick(1000, 5000))
+    images = _data.images(name, settings, settings.pick(1500, 5000))
+    if settings.quick:
+        images = images.halved()
     white = theory.whiten(*settings.hooks.pairing(*images.views(seed)))
     nodes = settings.pick(64, 256)
     sizes = _sizes(nodes)
@@ -100,7 +103,7 @@ def _learn(name: str, seed: int, settings: Settings) -> Numbers:
             nodes,
             activation=kind,
             alpha=settings.hooks.importance(None),
-            max_iter=settings.pick(400, 1500),
+            max_iter=4000 if kind == "linear" else settings.pick(500, 1500),
             gap=False,
             seed=seed,
             progress=False,
@@ -205,13 +208,11 @@ RULES = (
 
 def _draw_categories(axes: Any, numbers: Numbers) -> None:
     found = numbers["categories"]
-    for index, kind in enumerate(_KINDS):
-        plots.band(axes[0, 0], found["sizes"], found["coverage"][kind], label=_TITLES[kind], colour=CYCLE[index])
-        axes[0, 0].axhline(_EXPECTED[kind], color=CYCLE[index], linestyle=":", linewidth=1)
-    for kind, text in zip(_KINDS, ("1", "M", "2M"), strict=True):
-        axes[0, 0].text(1.1, _EXPECTED[kind] + 0.3, text, size=7)
-    axes[0, 0].set(xscale="log", xlabel="nodes K", ylabel="distinct maxima", ylim=(0, None))
-    axes[0, 0].set_xscale("log", base=2)
+    lines = draw_coverage(axes[0, 0], found["sizes"], {_TITLES[kind]: found["coverage"][kind] for kind in _KINDS})
+    for line, kind, text in zip(lines, _KINDS, ("1", "M", "2M"), strict=True):
+        axes[0, 0].axhline(_EXPECTED[kind], color=line.get_color(), linestyle=":", linewidth=1)
+        axes[0, 0].text(1.05, _EXPECTED[kind] + 0.3, text, size=7)
+    axes[0, 0].set(ylabel="distinct maxima", ylim=(0, None))
     axes[0, 0].legend(loc="center right")
 
 
@@ -219,35 +220,31 @@ def _draw_coverage(axes: Any, numbers: Numbers) -> None:
     for place, name in zip(axes[0], _SETS, strict=True):
         found = numbers["images"].get(name)
         if found is None:
-            place.set_axis_off()
-            place.text(0.5, 0.5, f"{name}:\nleft out", ha="center", va="center", color="0.5", transform=place.transAxes)
+            absent(place, name)
             continue
-        for kind, colour in zip(("relu", "linear"), CYCLE, strict=False):
-            plots.band(place, found["sizes"], found[kind]["coverage"], label=_TITLES[kind], colour=colour)
-        place.set_xscale("log", base=2)
-        place.set(xlabel="nodes K", title=f"{found['title']}, N = {found['samples']}", ylim=(0, None))
-    axes[0, 0].set_ylabel("distinct patterns")
-    axes[0, 0].legend(loc="upper left")
+        draw_coverage(place, found["sizes"], {_TITLES[kind]: found[kind]["coverage"] for kind in ("relu", "linear")})
+        place.set(title=f"{found['title']}, N = {found['samples']}", ylim=(0, None))
 
 
 def _draw_patterns(axes: Any, numbers: Numbers) -> None:
     for row, name in zip(axes, _SETS, strict=True):
         found = numbers["images"].get(name)
+        if found is None:
+            absent(row[1], name)
+            row[0].set_axis_off()
+            continue
         for place, kind in zip(row, ("linear", "relu"), strict=True):
-            if found is None:
-                place.set_axis_off()
-                continue
-            shown = [f"{count}×" for count in found[kind]["nodes"]]
-            plots.patterns(place, found[kind]["patterns"], tuple(found["side"]), labels=shown)
-            few = found[kind]["maxima"][0]
-            place.set_title(f"{found['title']}, {_TITLES[kind]}: {few} pattern{'s' if few != 1 else ''}")
+            weights, most = found[kind]["patterns"], found[kind]["maxima"][0]
+            captions = [f"{count}×" for count in found[kind]["nodes"]]
+            sheet(place, weights, tuple(found["side"]), captions, columns=8 if kind == "relu" else 2)
+            place.set_title(f"{found['title']}, {_TITLES[kind]}: {most} pattern{'s' if most != 1 else ''}")
 
 
 FIGURES = (
     Figure(
         "categories",
-        "Distinct maxima found by K nodes on ten categories: one for linear nodes however many there are, M = 10 for ReLU, "
-        "2M = 20 for the square. Bands: from the least to the greatest seed.",
+        "Distinct maxima found by K nodes on eight categories: one for linear nodes however many there are, M = 8 for ReLU, "
+        "2M = 16 for the square. Bands: from the least to the greatest seed.",
         _draw_categories,
         size=(4.2, 2.7),
         needs=("categories",),

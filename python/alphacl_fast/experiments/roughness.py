@@ -4,15 +4,16 @@ Claim: The local roughness ρ(w), by which A(v)w changes near w, is much smaller
 output than under the uniform one.
 Source: poster, last theorem; arXiv 2206.01342, Theorem 5. For ReLU without augmentation ρ_uniform = E[u]‖Q‖ and, with α
 frozen, ρ_Gaussian = E[u e^(−u²/2τ)]‖Q‖, u = h(wᵀx): derived.
-Test: A mixture of Gaussians with known ρ; theory.local_roughness on a large sample at a finite radius, for several τ, against
-the closed form. α frozen at w is what the theorem is about; with α computed anew at v a second term appears, which is
-measured too and shown beside it.
+Test: A mixture of two Gaussians on a fine grid of its quantiles; theory.local_roughness at two radii, extrapolated to 0, for
+several τ, against the closed form. α frozen at w is what the theorem is about; with α computed anew at v a second term
+appears, which is measured too and shown beside it.
 Refuted by: A measured value that differs from the closed form by more than one per cent; a Gaussian ρ that is not below the
 uniform one, or does not fall with τ.
 """
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -24,44 +25,41 @@ from alphacl_fast.experiments._style import CYCLE, array
 
 TITLE = "A Gaussian importance smooths: its roughness is far below the uniform one's"
 ORDER = 6
-_TAUS = (0.03, 0.1, 0.3, 1.0, 3.0)
-_RADIUS = 0.06
-_MEANS = np.array([[0.6, 0.2], [-0.5, 0.4]])
-_COVARIANCES = np.array([[[1.0, 0.2], [0.2, 0.6]], [[0.5, -0.1], [-0.1, 0.9]]])
-_SHARES = np.array([0.6, 0.4])
-_DEGREES = (20.0, 110.0, 250.0)
+_TAUS = (0.15, 0.5, 1.5, 5.0)
+_RADII = (0.04, 0.02)
+_CENTRE, _VARIANCES = 1.0, np.array([0.3, 0.6])  # of N((±1, 0), diag), half of the samples each
+_NAMES = ("along the centres", "across them")  # the nodes e_1, e_2
 
 
 def run(settings: Settings) -> Result:
-    """Closed form and measurement over τ, three nodes."""
-    angles = np.radians(_DEGREES)
-    weights = np.stack([np.cos(angles), np.sin(angles)], 1)
-    x = _sample(settings.pick(400_000, 2_000_000), np.random.default_rng(settings.seed))
-    closed = theory.roughness_relu_density(weights, _MEANS, _COVARIANCES, _SHARES, tau=1.0)
-    found: Numbers = {"taus": _TAUS, "closed_uniform": closed.uniform}
-    found["closed"] = [
-        theory.roughness_relu_density(weights, _MEANS, _COVARIANCES, _SHARES, tau=t).gaussian for t in _TAUS
-    ]
-    found["uniform"] = settings.part("uniform", lambda: _measured(x, weights, settings.hooks.importance(None), True))
+    """Closed form and measurement over τ, two nodes."""
+    x, nodes, hooks = _grid(settings.pick(500, 1000)), np.eye(2), settings.hooks
+    law = np.array([[_CENTRE, 0], [-_CENTRE, 0]]), np.stack([np.diag(_VARIANCES)] * 2)
+    closed = [theory.roughness_relu_density(nodes, *law, tau=tau) for tau in _TAUS]
+
+    def measured(alpha: Any, frozen: bool) -> np.ndarray:
+        wide, narrow = (
+            theory.local_roughness(x, x, nodes, alpha=hooks.importance(alpha), radius=r, frozen=frozen, directions=1)
+            for r in _RADII
+        )
+        return 2 * narrow - wide  # what is linear in the radius drops out
+
+    found: Numbers = {"taus": _TAUS, "closed": [c.gaussian for c in closed], "closed_uniform": closed[0].uniform}
+    found["uniform"] = settings.part("uniform", lambda: measured(None, True))
     for name, frozen in (("frozen", True), ("recomputed", False)):
         found[name] = [
-            settings.part(
-                f"{name}, τ = {t}",
-                lambda t=t, f=frozen: _measured(x, weights, settings.hooks.importance(NodeGaussian(t)), f),
-            )
-            for t in _TAUS
+            settings.part(f"{name}, τ = {tau}", lambda t=tau, f=frozen: measured(NodeGaussian(t), f)) for tau in _TAUS
         ]
     return settings.result(found, RULES, FIGURES)
 
 
-def _sample(n: int, rng: np.random.Generator) -> np.ndarray:
-    which = rng.choice(len(_SHARES), n, p=_SHARES)
-    roots = np.linalg.cholesky(_COVARIANCES)[which]
-    return _MEANS[which] + np.einsum("nij,nj->ni", roots, rng.standard_normal((n, 2)))
-
-
-def _measured(x: np.ndarray, weights: np.ndarray, alpha: Any, frozen: bool) -> np.ndarray:
-    return theory.local_roughness(x, x, weights, alpha=alpha, radius=_RADIUS, frozen=frozen)
+def _grid(side: int) -> np.ndarray:
+    """side² points whose coordinates are quantiles of the mixture."""
+    inverse = np.vectorize(NormalDist().inv_cdf)
+    half, whole = (inverse((np.arange(n) + 0.5) / n) for n in (side // 2, side))
+    first = _CENTRE + np.sqrt(_VARIANCES[0]) * half
+    grid = np.meshgrid(np.concatenate([first, -first]), np.sqrt(_VARIANCES[1]) * whole, indexing="ij")
+    return np.stack(grid, axis=-1).reshape(-1, 2)
 
 
 def _error(numbers: Numbers) -> float:
@@ -96,7 +94,7 @@ RULES = (
         "the same at the smallest τ, the largest over nodes",
         lambda n: float(_ratios(n)[0].max()),
         "<",
-        0.1,
+        0.25,
     ),
     Rule(
         "falls with τ",
@@ -110,7 +108,7 @@ RULES = (
 
 def _draw(axes: Any, numbers: Numbers) -> None:
     taus = array(numbers["taus"])
-    for k, degrees in enumerate(_DEGREES):
+    for k, name in enumerate(_NAMES):
         place = axes[0, k]
         place.axhline(numbers["closed_uniform"][k], color=CYCLE[1], label="uniform, closed form")
         place.plot(
@@ -133,7 +131,7 @@ def _draw(axes: Any, numbers: Numbers) -> None:
         place.plot(
             taus, array(numbers["recomputed"])[:, k], "x--", color=CYCLE[2], label="Gaussian, recomputed, measured"
         )
-        place.set(xscale="log", yscale="log", xlabel="τ", title=f"node at {degrees:g}°")
+        place.set(xscale="log", yscale="log", xlabel="τ", title=f"node {name}")
     axes[0, 0].set_ylabel("local roughness ρ(w)")
     axes[0, 0].figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
 
@@ -141,11 +139,11 @@ def _draw(axes: Any, numbers: Numbers) -> None:
 FIGURES = (
     Figure(
         "roughness",
-        "Local roughness of three ReLU nodes against the width τ of the importance. With α frozen (blue) measurement and closed "
+        "Local roughness of two ReLU nodes against the width τ of the importance. With α frozen (blue) measurement and closed "
         "form agree, and a narrow Gaussian is far smoother than the uniform importance (vermillion). With α recomputed as w moves "
         "(green) it is not: the drift of α is rough itself, and the theorem does not speak of it.",
         _draw,
-        (1, 3),
+        (1, 2),
         (7.2, 3.2),
     ),
 )

@@ -14,6 +14,7 @@ from alphacl_fast._gated import GatedCovariance, checked_layer, importance_argum
 from alphacl_fast._power_iteration import at_least
 from alphacl_fast.activations import is_odd
 from alphacl_fast.importance import NodeGaussian
+from alphacl_fast.theory._gaps import eigenvalue_gaps
 
 __all__ = ["LocalMaxima", "find_local_maxima"]
 
@@ -118,7 +119,8 @@ def find_local_maxima(
     if gap:
         alpha_weights = starts if frozen and isinstance(alpha, NodeGaussian) else None
         layer = GatedCovariance(x, x_aug, ends, activation=activation, alpha=alpha, alpha_weights=alpha_weights)
-        gaps = _gaps(layer, weights, values, residuals, min(tol, _DEFAULT_TOL[a.dtype]), seed)
+        gap_tol = min(tol, _DEFAULT_TOL[a.dtype])
+        gaps = eigenvalue_gaps(layer, weights, values, residuals, gap_tol, _MOST_GAP_PRODUCTS, seed)
     ended = [on_host(found) for found in (weights, values, energies)]
     groups = from_host(_groups(*ended, np.cos(angle), is_odd(activation)), a)
     if not (ended[1].any() or ended[2].any()):
@@ -171,16 +173,6 @@ def _bar(total: int, progress: bool | None) -> Any:
 class _NoBar:
     def update(self, count: int) -> None:
         pass
-
-
-def _gaps(layer: GatedCovariance, w: Any, values: Any, residuals: Any, tol: float, seed: int) -> Any:
-    """λ minus the largest eigenvalue of PAP on the complement of w, P = I − wwᵀ; NaN where that has not converged."""
-    x, count = layer._x, len(w)
-    second, found = empty((count,), x.dtype, x), empty((count,), np.bool_, x)
-    sizes = from_host(np.hypot(on_host(values), on_host(residuals)), x)
-    layer._operator.top_eigenvalue_apart(w, sizes, tol, _MOST_GAP_PRODUCTS, seed, second, found)
-    gaps = np.where(on_host(found), on_host(values) - on_host(second), np.nan)
-    return from_host(gaps.astype(x.dtype, copy=False), x)
 
 
 def _groups(weights: np.ndarray, values: np.ndarray, energies: np.ndarray, cosine: float, odd: bool) -> np.ndarray:

@@ -14,7 +14,7 @@ _EPS = 1e-5  # BatchNorm's
 _ACTIVATIONS: dict[str, Any] = {
     "relu": torch.relu,
     "linear": lambda u: u,
-    "leaky_relu": lambda u: functional.leaky_relu(u, 0.05),
+    "leaky": lambda u: torch.where(u > 0, u, 0.05 * u),
     "sigmoid": torch.sigmoid,
     "square": torch.square,
 }

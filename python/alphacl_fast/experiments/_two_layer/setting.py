@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ACTIVATIONS = ("relu", "linear", "leaky_relu", "sigmoid", "square")
+ACTIVATIONS = ("relu", "linear", "leaky", "sigmoid", "square")
 LOSSES = ("infonce", "quadratic")
 
 

@@ -1,0 +1,22 @@
+"""The gap between the eigenvalue of a node and the next of its matrix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from alphacl_fast._arrays import empty, from_host, on_host
+from alphacl_fast._gated import GatedCovariance
+
+
+def eigenvalue_gaps(
+    layer: GatedCovariance, w: Any, values: Any, residuals: Any, tol: float, max_iter: int, seed: int
+) -> Any:
+    """λ minus the largest eigenvalue of PAP on the complement of w, P = I − wwᵀ; NaN where that has not converged."""
+    x, count = layer._x, len(w)
+    second, found = empty((count,), x.dtype, x), empty((count,), np.bool_, x)
+    sizes = from_host(np.hypot(on_host(values), on_host(residuals)), x)
+    layer._operator.top_eigenvalue_apart(w, sizes, tol, max_iter, seed, second, found)
+    gaps = np.where(on_host(found), on_host(values) - on_host(second), np.nan)
+    return from_host(gaps.astype(x.dtype, copy=False), x)

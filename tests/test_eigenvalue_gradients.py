@@ -1,0 +1,138 @@
+"""theory.top_eigenvalue and spectral_gap: values against LAPACK, derivatives by differences and by torch's eigh."""
+
+import numpy as np
+import pytest
+from support import DTYPES, IMPORTANCES, importance, torch, two_views
+
+import alphacl_fast as acl
+from alphacl_fast import reference, theory
+
+FUNCTIONS = (theory.top_eigenvalue, theory.spectral_gap)
+
+
+def _of(function, values):
+    """From eigenvalues in rising order."""
+    return values[-1] if function is theory.top_eigenvalue else values[-1] - values[-2]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("name", IMPORTANCES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_values(dtype, name, function):
+    x, x_aug = two_views(60, 5, dtype)
+    alpha = importance(name, 60, dtype)
+    found = function(x, x_aug, alpha)
+    assert found.dtype == dtype
+    values = np.linalg.eigvalsh(reference.contrastive_cov(x, x_aug, alpha))
+    rtol = 1e-5 if dtype == np.float32 else 1e-11
+    assert found == pytest.approx(_of(function, values), rel=rtol, abs=rtol * np.abs(values).max())
+
+
+def _tensors(n, d, dtype=np.float64, **options):
+    return [torch().from_numpy(np.array(v)).requires_grad_() for v in two_views(n, d, dtype, **options)]
+
+
+def _torch_importance(name, n):
+    """The importance `name` with tensors in place of arrays."""
+    alpha = importance(name, n, np.float64)
+    if isinstance(alpha, np.ndarray):
+        return torch().from_numpy(np.array(alpha))
+    for part, value in (vars(alpha) if alpha is not None else {}).items():
+        if isinstance(value, np.ndarray):
+            setattr(alpha, part, torch().from_numpy(np.array(value)))
+    return alpha
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("name", IMPORTANCES)
+def test_gradcheck_with_torch(name, function):
+    x, x_aug = _tensors(24, 4)
+    alpha = _torch_importance(name, 24)
+    assert torch().autograd.gradcheck(lambda a, b: function(a, b, alpha), (x, x_aug), eps=1e-6, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("offset", [0, 1000])
+def test_gradients_with_torch_against_its_own(offset, dtype, function):
+    """Through the dense formula and torch.linalg.eigvalsh in float64."""
+    x, x_aug = (torch().from_numpy(np.array(v) + dtype(offset)).requires_grad_() for v in two_views(200, 6, dtype))
+    alpha = acl.Gaussian(x.detach()[:, 0].clone(), 0.7)
+    found = torch().autograd.grad(function(x, x_aug, alpha), (x, x_aug))
+    a, b = (v.detach().double().requires_grad_() for v in (x, x_aug))
+    weights = torch().from_numpy(reference.gaussian(x.detach()[:, 0], 0.7))
+    centred = a - a.detach().mean(0)
+    delta = a - b
+    r, c = weights.sum(1), weights.sum(0)
+    form = (
+        centred.mT @ ((r + c)[:, None] * centred) - 2 * centred.mT @ weights @ centred - delta.mT @ (r[:, None] * delta)
+    )
+    expected = torch().autograd.grad(_of(function, torch().linalg.eigvalsh(form / (2 * 200**2))), (a, b))
+    for mine, theirs in zip(found, expected, strict=True):
+        assert mine.dtype == x.dtype
+        error = (mine.double() - theirs).norm() / theirs.norm()
+        assert error < (1e-3 if offset else 1e-5) if dtype == np.float32 else error < 1e-9
+
+
+def test_the_gradient_with_torch_is_twice_that_of_the_energy_of_one_feature():
+    x, x_aug = _tensors(50, 5)
+    (grad,) = torch().autograd.grad(theory.top_eigenvalue(x, x_aug), x)
+    v = acl.power_iteration(acl.contrastive_cov(x.detach(), x_aug.detach())).eigenvector
+    (expected,) = torch().autograd.grad(2 * acl.energy(x @ v[:, None], x_aug @ v[:, None]), x)
+    torch().testing.assert_close(grad, expected, rtol=1e-7, atol=1e-12)
+
+
+def test_a_step_with_torch_raises_what_it_should():
+    for function in FUNCTIONS:
+        x, x_aug = _tensors(80, 4)
+        value = function(x, x_aug)
+        (grad,) = torch().autograd.grad(value, x)
+        assert function(x.detach() + 0.01 * grad, x_aug.detach()) > value
+
+
+def test_once_only_with_torch():
+    x, x_aug = _tensors(20, 3)
+    (grad,) = torch().autograd.grad(theory.top_eigenvalue(x, x_aug), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="differentiable once"):
+        grad.sum().backward()
+
+
+def test_torch_in_torch_out():
+    x, x_aug = (v.detach() for v in _tensors(30, 4, np.float32))
+    for function in FUNCTIONS:
+        found = function(x, x_aug)
+        assert found.shape == ()
+        assert not found.requires_grad
+        assert found.item() == pytest.approx(float(function(x.numpy(), x_aug.numpy())), rel=1e-6)
+
+
+def test_what_is_not_finite_and_one_feature():
+    x, x_aug = (np.array(v) for v in two_views(20, 3, np.float64))
+    assert theory.top_eigenvalue(x[:, :1].copy(), x_aug[:, :1].copy()) == pytest.approx(
+        reference.contrastive_cov(x[:, :1], x_aug[:, :1])[0, 0]
+    )
+    x[2, 1] = np.nan
+    assert np.isnan(theory.top_eigenvalue(x, x_aug))
+    assert np.isnan(theory.spectral_gap(x, x_aug))
+
+
+X = np.ones((4, 3))
+ERRORS = [
+    (ValueError, r"x_aug: expected shape \(4, 3\) like x", lambda: theory.top_eigenvalue(X, X[1:])),
+    (ValueError, r"x: expected at least two features, got shape \(4, 1\)", lambda: theory.spectral_gap(X[:, :1], X)),
+    (ValueError, "alpha: expected 4 samples like x, got 3", lambda: theory.top_eigenvalue(X, X, np.ones((3, 3)))),
+    (TypeError, "alpha: expected an importance over the samples, got NodeGaussian",
+     lambda: theory.top_eigenvalue(X, X, acl.NodeGaussian(1.0))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind, text, call", ERRORS, ids=[text for _, text, _ in ERRORS])
+def test_errors(kind, text, call):
+    with pytest.raises(kind, match=text):
+        call()
+
+
+def test_importances_that_learn_are_refused_with_torch():
+    x, x_aug = _tensors(6, 3)
+    with pytest.raises(RuntimeError, match="top_eigenvalue"):
+        theory.top_eigenvalue(x, x_aug, acl.Gaussian(x[:, 0], 1.0))
