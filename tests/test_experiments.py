@@ -158,11 +158,12 @@ CASES = {  # claim, part, rules -> faults that must turn one of these rules red
     ("one_layer", "wᵀA(w)w = c² C_α[h]", ("gated data",)): ("importance", "intra", "pairing"),
     ("one_layer", "energy of a layer", ("sum over nodes",)): ("importance", "intra", "pairing"),
     ("patterns", "categories", ("categories, ReLU", "categories, energies")): ("pairing",),
+    ("two_layer", "public log", ("logged losses", "logged χ")): ("pairing",),
 }
 
 
 @pytest.mark.parametrize(
-    "case", CASES, ids=lambda case: f"{case[0]}-{case[2][0]}-torch" if case[0] == "framework" else None
+    "case", CASES, ids=lambda case: f"{case[0]}-{case[2][0]}" + "-torch" * (case[0] in ("framework", "two_layer"))
 )
 def test_faults_turn_verdicts_red(case):
     name, part, rules = case

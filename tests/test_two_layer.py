@@ -1,13 +1,14 @@
 """The published two-layer experiment: its stream of draws, its network and losses, its measures, its logged losses."""
 
 import random
+import sys
 
 import numpy as np
 import pytest
 from support import torch as import_torch
 
 from alphacl_fast import experiments
-from alphacl_fast.experiments import Hooks, Settings
+from alphacl_fast.experiments import Settings
 from alphacl_fast.experiments._two_layer.data import WILDCARD, Stream, draw_patterns
 from alphacl_fast.experiments._two_layer.metrics import chi
 from alphacl_fast.experiments._two_layer.setting import ACTIVATIONS, Setting
@@ -314,35 +315,44 @@ def test_errors_of_the_replay(arguments, options, kind, message):
         two_layer.replay_public_log(*arguments, **options)
 
 
-@pytest.fixture(scope="module")
-def quick_run():
-    """Parts of a quick run whose other runs have two steps."""
+def few_steps(**options):
+    """The claim's parts, all runs but the replay with two steps."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(two_layer, "_steps", lambda settings: 2)
-        return two_layer.run(Settings(quick=True))
+        return two_layer.run(Settings(**options))
 
 
-def test_claim_of_the_public_log_torch(quick_run):
-    words = {verdict.rule.name: verdict.word for verdict in quick_run.verdicts}
+@pytest.fixture(scope="module")
+def full():
+    return few_steps()
+
+
+def test_claim_of_the_public_log_torch(full):
+    words = {verdict.rule.name: verdict.word for verdict in full.verdicts}
     assert {words[name] for name in ("logged losses", "logged χ", "tokens of patterns", "no other tokens")} == {"holds"}
 
 
-def test_claim_has_all_runs_torch(quick_run):
-    numbers = quick_run.numbers
-    assert numbers["grid"]["betas"] == [1, 5]
-    assert all(np.shape(run["chi_plus"]) == (1, 2) for run in numbers["grid"]["runs"].values())
-    assert set(numbers["sweeps"]) == set(two_layer._SWEEPS)
-    rows = two_layer._rows(numbers)
-    assert len(rows) == 8 + sum(len(values) for _, values in two_layer._SWEEPS.values())
+def test_claim_has_all_runs_torch(full):
+    grid, sweeps = full.numbers["grid"], full.numbers["sweeps"]
+    assert grid["betas"] == [1, 2, 5, 10]
+    assert {np.shape(run["chi_plus"]) for run in grid["runs"].values()} == {(5, 4)}
+    assert set(sweeps) == set(two_layer._SWEEPS)
+    rows = two_layer._rows(full.numbers)
+    assert len(rows) == 16 + sum(len(values) for _, values in two_layer._SWEEPS.values())
     assert len({row[0] for row in rows}) == len(rows)
-    assert all(verdict.passed is not None for verdict in quick_run.verdicts)
+    assert all(verdict.passed is not None for verdict in full.verdicts)
 
 
-def test_shuffled_pairs_turn_verdicts_red_torch(monkeypatch):
-    def shuffled(tokens, tokens_aug):
-        return tokens, np.roll(tokens_aug, 1, axis=0)
+def test_a_quick_claim_torch():
+    numbers = few_steps(quick=True).numbers
+    assert (numbers["grid"]["betas"], numbers["sweeps"]) == ([1, 5], {})
+    assert list(numbers["grid"]["runs"]) == ["ReLU, BatchNorm", "ReLU", "linear, BatchNorm"]
 
-    monkeypatch.setattr(two_layer, "_steps", lambda settings: 2)
-    result = two_layer.run(Settings(quick=True, hooks=Hooks(pairing=shuffled)))
-    words = {verdict.rule.name: verdict.word for verdict in result.verdicts}
-    assert words["logged losses"] == words["logged χ"] == words["tokens of patterns"] == "fails"
+
+def test_claim_without_torch(monkeypatch):
+    """One reason is given, and every verdict is left out."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    result = two_layer.run(Settings(quick=True))
+    assert {verdict.word for verdict in result.verdicts} == {"left out"}
+    assert [note.split(":")[0] for note in result.left_out] == ["public log"]
+    assert not any(figure.drawable(result.numbers) for figure in result.figures)
