@@ -219,9 +219,10 @@ class Trainer {
       T *dz = dz_.data() + i * m, *dz_aug = dz_.data() + (n + i) * m;
       for (index_t a = 0; a < m; ++a) dz[a] = own * z_aug[a], dz_aug[a] = own * z[a];
       scores_[i * n + i] = T(0);
-      for (index_t j = 0; j < i; ++j) scores_[i * n + j] = scores_[j * n + i] += scores_[i * n + j];
     }
-    gemm<T>(Trans::no, Trans::no, n, m, n, T(1), scores_.data(), n, z_.data(), m, T(1), dz_.data(), m);
+    // Twice, since adding Gᵀ to G costs as much: its columns lie a power of two apart.
+    for (const Trans trans : {Trans::no, Trans::yes})
+      gemm<T>(trans, Trans::no, n, m, n, T(1), scores_.data(), n, z_.data(), m, T(1), dz_.data(), m);
     for (index_t i = 0; i < 2 * n; ++i) {
       const T* z = z_.data() + i * m;
       T* dz = dz_.data() + i * m;
