@@ -34,7 +34,7 @@ struct TwoLayerWeights {
 ///   InfoNCE: mean_i of logsumexp_j(S_ij/τ) − S_ii/τ;   quadratic: (mean of S − (1 + 1/N) mean of its diagonal)/τ
 /// one step per batch: speed ← momentum · speed + gradient + weight_decay · w, w ← w − lr · speed.
 /// tokens, tokens_aug: steps × N × K; losses: of each batch before its step.
-/// Cost of a step: 12 N K M m operations and N² (4 m + an exponential); one thread. T is float or double.
+/// Cost of a step: 12 T K M m + 4 N K m operations, N² (6 m + an exponential); one thread. Type T: float or double.
 template <class T>
 void train_two_layer(const TwoLayerSizes& sizes, const TwoLayerOptions& options, const TwoLayerWeights<T>& weights,
                      const TwoLayerWeights<T>& speeds, index_t steps, const std::int64_t* tokens,

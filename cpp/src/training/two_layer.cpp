@@ -1,4 +1,4 @@
-// Training of the two-layer network on tokens: one step is gathers, four matrix products and passes over rows.
+// Training of the two-layer network on tokens, by tables of what each token at each location gives.
 #include "alphacl/two_layer.h"
 
 #include <algorithm>
@@ -81,98 +81,115 @@ void with_activation(TwoLayerActivation activation, F&& f) {
   }
 }
 
-// Both views of a batch lie below each other: 2N rows.
+// A sample is rows of tables: what a node gives for each of T tokens is computed once, and not for each of N samples.
+// Tables are (K, 2, T, ·), the two views of a batch below each other; features are (2, N, m).
 template <class T>
 class Trainer {
  public:
   Trainer(const TwoLayerSizes& sizes, const TwoLayerOptions& options, const TwoLayerWeights<T>& weights,
           const TwoLayerWeights<T>& speeds)
       : s_(sizes), o_(options), w_(weights), v_(speeds), width_(sizes.locations * sizes.nodes) {
-    hidden_.resize(2 * s_.samples * width_);
-    slopes_.resize(2 * s_.samples * width_);
+    const index_t rows = 2 * s_.locations * s_.tokens;
+    counts_.resize(rows);
+    nodes_.resize(rows * s_.nodes);
+    nodes_slopes_.resize(rows * s_.nodes);
+    inverse_.resize(2 * width_);
+    means_.resize(2 * s_.nodes);
+    outputs_.resize(rows * s_.outputs);
     z_.resize(2 * s_.samples * s_.outputs);
     dz_.resize(2 * s_.samples * s_.outputs);
     norms_.resize(2 * s_.samples);
     scores_.resize(s_.samples * s_.samples);
-    spread_.resize(2 * width_);
-    means_.resize(2 * width_);
     first_.resize(s_.locations * s_.tokens * s_.nodes);
     second_.resize(s_.outputs * width_);
   }
 
   double step(const std::int64_t* tokens, const std::int64_t* tokens_aug) {
-    const std::int64_t* views[2] = {tokens, tokens_aug};
-    for (const index_t view : {0, 1}) {
-      with_activation(o_.activation, [&](auto h) { gather(h, views[view], view); });
-      if (o_.batch_norm) normalize_nodes(view);
-    }
+    tokens_[0] = tokens, tokens_[1] = tokens_aug;
+    count_tokens();
+    with_activation(o_.activation, [&](auto h) { forward(h); });
     features();
     const double loss = o_.quadratic ? quadratic() : infonce();
     features_backward();
-    first_.fill(T(0));
-    for (const index_t view : {0, 1}) {
-      if (o_.batch_norm) normalize_nodes_backward(view);
-      scatter(views[view], view);
-    }
+    with_activation(o_.activation, [&](auto h) { backward(h); });
     update(w_.first, v_.first, first_);
     update(w_.second, v_.second, second_);
     return loss;
   }
 
  private:
-  T* hidden(index_t view, index_t i) const { return hidden_.data() + (view * s_.samples + i) * width_; }
-  T* slopes(index_t view, index_t i) const { return slopes_.data() + (view * s_.samples + i) * width_; }
+  // Row of a table: token `a` at location k in a view.
+  index_t row(index_t k, index_t view, index_t a) const { return (2 * k + view) * s_.tokens + a; }
 
-  template <class H>
-  void gather(H, const std::int64_t* tokens, index_t view) {
-    for (index_t i = 0; i < s_.samples; ++i)
-      for (index_t k = 0; k < s_.locations; ++k) {
-        const T* u = w_.first + (k * s_.tokens + tokens[i * s_.locations + k]) * s_.nodes;
-        T *h = hidden(view, i) + k * s_.nodes, *slope = slopes(view, i) + k * s_.nodes;
-        for (index_t a = 0; a < s_.nodes; ++a) h[a] = H::value(u[a]), slope[a] = H::slope(u[a]);
-      }
-  }
-
-  // mean[node] = the mean over samples of term(sample, node).
   template <class F>
-  void column_means(T* mean, F&& term) const {
-    std::fill_n(mean, width_, T(0));
-    for (index_t i = 0; i < s_.samples; ++i)
-      for (index_t a = 0; a < width_; ++a) mean[a] += term(i, a);
-    for (index_t a = 0; a < width_; ++a) mean[a] /= static_cast<T>(s_.samples);
+  void each_token(F&& f) const {
+    for (const index_t view : {0, 1})
+      for (index_t i = 0; i < s_.samples; ++i)
+        for (index_t k = 0; k < s_.locations; ++k)
+          f(view * s_.samples + i, row(k, view, tokens_[view][i * s_.locations + k]));
   }
 
-  void normalize_nodes(index_t view) {
-    T *mean = means_.data(), *inverse = spread_.data() + view * width_;
-    column_means(mean, [&](index_t i, index_t a) { return hidden(view, i)[a]; });
-    column_means(inverse, [&](index_t i, index_t a) {
-      const T x = hidden(view, i)[a] - mean[a];
-      return x * x;
-    });
-    for (index_t a = 0; a < width_; ++a) inverse[a] = T(1) / std::sqrt(inverse[a] + static_cast<T>(variance_eps));
-    for (index_t i = 0; i < s_.samples; ++i) {
-      T* x = hidden(view, i);
-      for (index_t a = 0; a < width_; ++a) x[a] = (x[a] - mean[a]) * inverse[a];
+  void count_tokens() {
+    counts_.fill(T(0));
+    each_token([&](index_t, index_t r) { counts_[r] += T(1); });
+  }
+
+  // The table of nodes: BN(h(u)), and its product with `second`.
+  template <class H>
+  void forward(H) {
+    const index_t m = s_.outputs, nodes = s_.nodes, rows = 2 * s_.tokens;
+    for (index_t k = 0; k < s_.locations; ++k) {
+      const T* u = w_.first + k * s_.tokens * nodes;
+      for (const index_t view : {0, 1}) {
+        T* x = nodes_.data() + row(k, view, 0) * nodes;
+        for (index_t a = 0; a < s_.tokens * nodes; ++a) x[a] = H::value(u[a]);
+        if (o_.batch_norm) normalize(k, view);
+      }
+      gemm<T>(Trans::no, Trans::yes, rows, m, nodes, T(1), nodes_.data() + row(k, 0, 0) * nodes, nodes,
+              w_.second + k * nodes, width_, T(0), outputs_.data() + row(k, 0, 0) * m, m);
     }
   }
 
-  // z = f/‖f‖, f = hidden · secondᵀ.
+  // mean[node] = the mean over samples of term(token, node), where each token counts as often as it occurs.
+  template <class F>
+  void node_means(T* mean, F&& term) const {
+    std::fill_n(mean, s_.nodes, T(0));
+    for (index_t a = 0; a < s_.tokens; ++a)
+      for (index_t c = 0; c < s_.nodes; ++c) mean[c] += term(a, c);
+    for (index_t c = 0; c < s_.nodes; ++c) mean[c] /= static_cast<T>(s_.samples);
+  }
+
+  void normalize(index_t k, index_t view) {
+    T *x = nodes_.data() + row(k, view, 0) * s_.nodes, *mean = means_.data();
+    T* inverse = inverse_.data() + (2 * k + view) * s_.nodes;
+    const T* count = counts_.data() + row(k, view, 0);
+    node_means(mean, [&](index_t a, index_t c) { return count[a] * x[a * s_.nodes + c]; });
+    for (index_t a = 0; a < s_.tokens; ++a)
+      for (index_t c = 0; c < s_.nodes; ++c) x[a * s_.nodes + c] -= mean[c];
+    node_means(inverse, [&](index_t a, index_t c) { return count[a] * x[a * s_.nodes + c] * x[a * s_.nodes + c]; });
+    for (index_t c = 0; c < s_.nodes; ++c) inverse[c] = T(1) / std::sqrt(inverse[c] + static_cast<T>(variance_eps));
+    for (index_t a = 0; a < s_.tokens; ++a)
+      for (index_t c = 0; c < s_.nodes; ++c) x[a * s_.nodes + c] *= inverse[c];
+  }
+
+  // z = f/‖f‖, f the sum over locations of rows of the table of outputs.
   void features() {
-    const index_t m = s_.outputs;
-    gemm<T>(Trans::no, Trans::yes, 2 * s_.samples, m, width_, T(1), hidden_.data(), width_, w_.second, width_, T(0),
-            z_.data(), m);
-    for (index_t i = 0; i < 2 * s_.samples; ++i) {
-      T *z = z_.data() + i * m, square = T(0);
-      for (index_t a = 0; a < m; ++a) square += z[a] * z[a];
-      norms_[i] = std::max(std::sqrt(square), static_cast<T>(least_norm));
-      for (index_t a = 0; a < m; ++a) z[a] /= norms_[i];
+    const index_t m = s_.outputs, n = s_.samples;
+    z_.fill(T(0));
+    each_token([&](index_t i, index_t r) {
+      T* z = z_.data() + i * m;
+      const T* f = outputs_.data() + r * m;
+      for (index_t c = 0; c < m; ++c) z[c] += f[c];
+    });
+    for (index_t i = 0; i < 2 * n; ++i) {
+      T* z = z_.data() + i * m;
+      norms_[i] = std::max(std::sqrt(dot(z, z)), static_cast<T>(least_norm));
+      for (index_t c = 0; c < m; ++c) z[c] /= norms_[i];
     }
-    gemm<T>(Trans::no, Trans::yes, s_.samples, s_.samples, m, T(1), z_.data(), m, z_.data(), m, T(0), scores_.data(),
-            s_.samples);
-    for (index_t i = 0; i < s_.samples; ++i) scores_[i * s_.samples + i] = dot(z_.data() + i * m, positive(i));
+    gemm<T>(Trans::no, Trans::yes, n, n, m, T(1), z_.data(), m, z_.data(), m, T(0), scores_.data(), n);
+    for (index_t i = 0; i < n; ++i) scores_[i * n + i] = dot(z_.data() + i * m, z_.data() + (n + i) * m);
   }
 
-  T* positive(index_t i) const { return z_.data() + (s_.samples + i) * s_.outputs; }
   T dot(const T* a, const T* b) const {
     T sum = T(0);
     for (index_t c = 0; c < s_.outputs; ++c) sum += a[c] * b[c];
@@ -209,15 +226,15 @@ class Trainer {
     return (all / (count * count) - (1 + 1 / count) * own / count) / o_.temperature;
   }
 
-  // From the slopes G of the scores to the gradients of `second` and of the normalized nodes:
-  // dz = (G + Gᵀ without diagonal) z + diag(G) z', dz' = diag(G) z.
+  // From the slopes G of the scores to those of f, in dz: dz = (G + Gᵀ without diagonal) z + diag(G) z',
+  // dz' = diag(G) z, and across each z alone.
   void features_backward() {
     const index_t n = s_.samples, m = s_.outputs;
     for (index_t i = 0; i < n; ++i) {
       const T own = scores_[i * n + i];
-      const T *z = z_.data() + i * m, *z_aug = positive(i);
+      const T *z = z_.data() + i * m, *z_aug = z_.data() + (n + i) * m;
       T *dz = dz_.data() + i * m, *dz_aug = dz_.data() + (n + i) * m;
-      for (index_t a = 0; a < m; ++a) dz[a] = own * z_aug[a], dz_aug[a] = own * z[a];
+      for (index_t c = 0; c < m; ++c) dz[c] = own * z_aug[c], dz_aug[c] = own * z[c];
       scores_[i * n + i] = T(0);
     }
     // Twice, since adding Gᵀ to G costs as much: its columns lie a power of two apart.
@@ -227,36 +244,50 @@ class Trainer {
       const T* z = z_.data() + i * m;
       T* dz = dz_.data() + i * m;
       const T along = dot(z, dz);
-      for (index_t a = 0; a < m; ++a) dz[a] = (dz[a] - along * z[a]) / norms_[i];
-    }
-    gemm<T>(Trans::yes, Trans::no, m, width_, 2 * n, T(1), dz_.data(), m, hidden_.data(), width_, T(0), second_.data(),
-            width_);
-    grad_.resize(2 * n * width_);
-    gemm<T>(Trans::no, Trans::no, 2 * n, width_, m, T(1), dz_.data(), m, w_.second, width_, T(0), grad_.data(), width_);
-  }
-
-  // With x the normalized nodes: g ← (g − mean(g) − x · mean(g x))/spread, each mean where it is not a constant.
-  void normalize_nodes_backward(index_t view) {
-    T *mean = means_.data(), *along = means_.data() + width_;
-    const T* inverse = spread_.data() + view * width_;
-    const auto grad = [&](index_t i) { return grad_.data() + (view * s_.samples + i) * width_; };
-    std::fill_n(mean, 2 * width_, T(0));
-    if (o_.backprop_mean) column_means(mean, [&](index_t i, index_t a) { return grad(i)[a]; });
-    if (o_.backprop_var) column_means(along, [&](index_t i, index_t a) { return grad(i)[a] * hidden(view, i)[a]; });
-    for (index_t i = 0; i < s_.samples; ++i) {
-      T* g = grad(i);
-      const T* x = hidden(view, i);
-      for (index_t a = 0; a < width_; ++a) g[a] = (g[a] - mean[a] - x[a] * along[a]) * inverse[a];
+      for (index_t c = 0; c < m; ++c) dz[c] = (dz[c] - along * z[c]) / norms_[i];
     }
   }
 
-  void scatter(const std::int64_t* tokens, index_t view) {
-    for (index_t i = 0; i < s_.samples; ++i)
-      for (index_t k = 0; k < s_.locations; ++k) {
-        T* sum = first_.data() + (k * s_.tokens + tokens[i * s_.locations + k]) * s_.nodes;
-        const T *g = grad_.data() + (view * s_.samples + i) * width_ + k * s_.nodes,
-                *slope = slopes(view, i) + k * s_.nodes;
-        for (index_t a = 0; a < s_.nodes; ++a) sum[a] += g[a] * slope[a];
+  // Sums over the samples of a token, in the place of the outputs; then the gradients of both layers.
+  template <class H>
+  void backward(H) {
+    const index_t m = s_.outputs, nodes = s_.nodes, rows = 2 * s_.tokens;
+    outputs_.fill(T(0));
+    each_token([&](index_t i, index_t r) {
+      T* sum = outputs_.data() + r * m;
+      const T* df = dz_.data() + i * m;
+      for (index_t c = 0; c < m; ++c) sum[c] += df[c];
+    });
+    first_.fill(T(0));
+    for (index_t k = 0; k < s_.locations; ++k) {
+      const T *df = outputs_.data() + row(k, 0, 0) * m, *x = nodes_.data() + row(k, 0, 0) * nodes;
+      gemm<T>(Trans::yes, Trans::no, m, nodes, rows, T(1), df, m, x, nodes, T(0), second_.data() + k * nodes, width_);
+      gemm<T>(Trans::no, Trans::no, rows, nodes, m, T(1), df, m, w_.second + k * nodes, width_, T(0),
+              nodes_slopes_.data() + row(k, 0, 0) * nodes, nodes);
+      const T* u = w_.first + k * s_.tokens * nodes;
+      T* sum = first_.data() + k * s_.tokens * nodes;
+      for (const index_t view : {0, 1}) {
+        if (o_.batch_norm) normalize_backward(k, view);
+        const T* g = nodes_slopes_.data() + row(k, view, 0) * nodes;
+        for (index_t a = 0; a < s_.tokens * nodes; ++a) sum[a] += g[a] * H::slope(u[a]);
+      }
+    }
+  }
+
+  // With x the normalized nodes: g ← (g − count (mean(g) + x · mean(g x)))/√(variance + eps), for the sums g over the
+  // samples of a token; each mean where it is not a constant.
+  void normalize_backward(index_t k, index_t view) {
+    const index_t nodes = s_.nodes;
+    T *g = nodes_slopes_.data() + row(k, view, 0) * nodes, *mean = means_.data(), *along = means_.data() + nodes;
+    const T *x = nodes_.data() + row(k, view, 0) * nodes, *inverse = inverse_.data() + (2 * k + view) * nodes;
+    const T* count = counts_.data() + row(k, view, 0);
+    means_.fill(T(0));
+    if (o_.backprop_mean) node_means(mean, [&](index_t a, index_t c) { return g[a * nodes + c]; });
+    if (o_.backprop_var) node_means(along, [&](index_t a, index_t c) { return g[a * nodes + c] * x[a * nodes + c]; });
+    for (index_t a = 0; a < s_.tokens; ++a)
+      for (index_t c = 0; c < nodes; ++c) {
+        T& value = g[a * nodes + c];
+        value = (value - count[a] * (mean[c] + x[a * nodes + c] * along[c])) * inverse[c];
       }
   }
 
@@ -272,8 +303,10 @@ class Trainer {
   const TwoLayerOptions o_;
   const TwoLayerWeights<T> w_, v_;
   const index_t width_;  // K·M nodes
-  Buffer<T> hidden_, slopes_, grad_, z_, dz_, norms_, scores_;
-  Buffer<T> means_, spread_;  // of nodes: scratch; 1/√(variance + eps) of both views
+  const std::int64_t* tokens_[2] = {nullptr, nullptr};
+  Buffer<T> counts_, nodes_, nodes_slopes_, outputs_;  // tables: samples with a token, nodes, outputs (or slopes)
+  Buffer<T> inverse_, means_;                          // 1/√(variance + eps) of (K, 2, M); scratch of one location
+  Buffer<T> z_, dz_, norms_, scores_;
   Buffer<T> first_, second_;  // gradients of the weights
 };
 
