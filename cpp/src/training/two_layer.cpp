@@ -192,6 +192,7 @@ class Trainer {
 
   T dot(const T* a, const T* b) const {
     T sum = T(0);
+#pragma omp simd reduction(+ : sum)
     for (index_t c = 0; c < s_.outputs; ++c) sum += a[c] * b[c];
     return sum;
   }
@@ -203,10 +204,13 @@ class Trainer {
     double loss = 0;
     for (index_t i = 0; i < n; ++i) {
       T* s = scores_.data() + i * n;
-      const T own = s[i], top = *std::max_element(s, s + n);
+      const T own = s[i];
+      T top = s[0], sum = T(0);
+#pragma omp simd reduction(max : top)
+      for (index_t j = 0; j < n; ++j) top = std::max(top, s[j]);
       for (index_t j = 0; j < n; ++j) s[j] = (s[j] - top) * inverse;
       exp_kernels<T>().values(s, n, s);
-      T sum = T(0);
+#pragma omp simd reduction(+ : sum)
       for (index_t j = 0; j < n; ++j) sum += s[j];
       loss += std::log(static_cast<double>(sum)) + static_cast<double>(top - own) * static_cast<double>(inverse);
       for (index_t j = 0; j < n; ++j) s[j] *= share / sum;

@@ -73,7 +73,7 @@ def replay_public_log(steps: int = 5000, *, seed: int = 1) -> Replay:
 
     losses has one entry more than there are updates; for seed 1 they agree with the log to rounding: 2.595567 at step
     0, 1.525871 at step 500. Needs torch, for the initial weights alone: batches and steps are compiled.
-    Raises ValueError or TypeError naming the argument. Cost: about half a millisecond a step.
+    Raises ValueError or TypeError naming the argument. Cost: about a quarter of a millisecond a step.
     Source: arXiv 2206.01342, section 5, and its public code.
     """
     at_least("steps", steps, 1)
