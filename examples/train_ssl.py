@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> dict[str, list[float]]:
     parser.add_argument(
         "--data",
         default="digits",
-        help=f"{', '.join(LABELLED)}, or a folder or a .tar archive with JPEG and PNG files at train/CLASS/, test/CLASS/",
+        help=f"{', '.join(LABELLED)}, a folder or a .tar archive of JPEG and PNG files at train/CLASS/, test/CLASS/",
     )
     parser.add_argument("--folder", help="where the binary files are (cifar10, stl10; fashion: Debian's place)")
     parser.add_argument("--losses", nargs="+", choices=list(LOSSES), default=list(LOSSES))

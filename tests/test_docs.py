@@ -43,7 +43,7 @@ def test_other_shapes_of_images(images, side, tmp_path, monkeypatch):
 
 
 def test_readme(capsys):
-    """Linear nodes find one pattern of the digits, ReLU nodes ten."""
+    """Linear nodes find one pattern of the digits, ReLU nodes eleven."""
     script = next(s for s in _scripts("README.md") if "find_local_maxima" in s)
     exec(script, {})
-    assert capsys.readouterr().out.splitlines() == ["linear 1 1.0", "relu 10 1.0"]
+    assert capsys.readouterr().out.splitlines() == ["linear 1 1.0", "relu 11 1.0"]

@@ -45,11 +45,12 @@ def verdicts(name, *parts, **hooks):
 
 def wrong_importance(alpha):
     """Every weight of its own factor, from 0.5 to 1.5."""
-    torch_like = hasattr(getattr(alpha, "features", None), "detach")
-    n = alpha.shape[0] if alpha is not None and getattr(alpha, "shape", None) else None
-    if n is None:
+    if alpha is None or isinstance(alpha, acl.Uniform):
         return alpha
+    n = alpha.shape[0]
     dense = reference.dense_alpha(alpha, n) * np.random.default_rng(0).uniform(0.5, 1.5, (n, n))
+    dense = dense.astype(np.float32 if "float32" in str(alpha.dtype) else np.float64)
+    torch_like = hasattr(getattr(alpha, "features", None), "detach")
     return acl.Dense(import_torch().from_numpy(dense) if torch_like else dense)
 
 
@@ -91,7 +92,7 @@ def test_claims_are_found_in_the_folder_and_in_order():
     assert orders == sorted(set(orders))
     assert acl.experiments.framework is claim("framework")
     assert set(NAMES) <= set(dir(experiments))
-    with pytest.raises(ValueError, match="claim: expected one of .*framework.*, got 'two'"):
+    with pytest.raises(ValueError, match=r"claim: expected one of .*framework.*, got 'two'"):
         claim("two")
     with pytest.raises(AttributeError, match="has no attribute 'two'"):
         _ = experiments.two
@@ -157,6 +158,9 @@ CASES = {  # claim, part, rules -> faults that must turn one of these rules red
     ("linear_networks", "deep linear networks", ("not above", "optimum reached")): ("importance", "intra", "pairing"),
     ("one_layer", "wᵀA(w)w = c² C_α[h]", ("gated data",)): ("importance", "intra", "pairing"),
     ("one_layer", "energy of a layer", ("sum over nodes",)): ("importance", "intra", "pairing"),
+    ("linear_networks", "100 linear nodes, digits", ("top eigenvector, digits",)): ("pairing",),
+    ("kernel_lemma", "error against terms", ("all terms",)): ("importance", "intra"),
+    ("kernel_lemma", "error against N", ("slope, Gaussian", "slope, uniform")): ("intra", "pairing"),
     ("patterns", "categories", ("categories, ReLU", "categories, energies")): ("pairing",),
     ("two_layer", "public log", ("logged losses", "logged χ")): ("pairing",),
 }

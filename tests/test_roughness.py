@@ -38,33 +38,49 @@ def test_against_a_search_over_all_directions(tau, frozen, activation):
     assert 0.93 * best - 1e-12 <= found[0] <= 1.07 * best + 1e-12
 
 
-def _gaussian_mixture(n, d, seed=0):
-    """A sample of low discrepancy of two components, its means, covariances and shares."""
-    rng = np.random.default_rng(seed)
-    factors = 0.5 * rng.standard_normal((2, d, d)) + np.eye(d)
-    means = np.array([0.5 * rng.standard_normal(d), 0.5 * rng.standard_normal(d)])
-    shares = np.array([0.625, 0.375])
-    points = norm.ppf(qmc.Sobol(d, seed=seed).random(n))
-    component = (np.arange(n) % 8 >= 5).astype(int)
-    x = means[component] + np.einsum("nde,ne->nd", factors[component], points)
-    return x, means, factors @ factors.swapaxes(1, 2), shares
+def _polar_sample(angles, radii):
+    """A standard Gaussian of two features as a grid: equal angles, radii that keep the mean square of each share."""
+    edges = -np.log1p(-np.arange(radii) / radii)  # of the quantiles of r²/2, which is exponential
+    heights = np.append(np.exp(-edges) * (edges + 1), 0)
+    r = np.sqrt(2 * radii * (heights[:-1] - heights[1:]))
+    theta = 2 * np.pi * (np.arange(angles) + 0.37) / angles
+    return np.einsum("dt,r->trd", [np.cos(theta), np.sin(theta)], r).reshape(-1, 2)
 
 
-@pytest.mark.parametrize("d", [2, 4])
-def test_closed_forms_are_what_is_measured(d):
-    """Oracle (h): 1 % on a large sample of a mixture of Gaussians, over τ, and Gaussian is below uniform."""
-    x, means, covariances, shares = _gaussian_mixture(2**20, d)
-    w = np.random.default_rng(5).standard_normal((2, d))
-    options = {"activation": "relu", "radius": 0.05, "directions": 3}
-    for tau in (0.05, 0.5, 5.0):
+def _extrapolated(x, w, radius, alpha=None):
+    """The limit of radius 0 from two radii: ρ̂ is off by O(radius) where the density slopes across the hyperplane."""
+    near, far = (theory.local_roughness(x, x, w, alpha=alpha, radius=r) for r in (radius, 2 * radius))
+    return 2 * near - far
+
+
+def test_closed_forms_are_what_is_measured():
+    """Oracle (h): 1 % on a large sample of a mixture, over τ. Its means are 0, where the grid has no sampling error."""
+    w, means = np.array([[0.8, -0.6]]), np.zeros((2, 2))
+    factors = np.array([[[1.0, 0.2], [0.4, 0.7]], [[0.6, -0.5], [0.1, 1.5]]])
+    angles = (8000, 4800)
+    x = np.concatenate([_polar_sample(count, 40) @ f.T for f, count in zip(factors, angles, strict=True)])
+    covariances, shares = factors @ factors.swapaxes(1, 2), np.array(angles, float)
+    for tau in (0.3, 3.0):
         expected = theory.roughness_relu_density(w, means, covariances, shares, tau=tau)
-        gaussian = theory.local_roughness(x, x, w, alpha=acl.NodeGaussian(tau), **options)
-        np.testing.assert_allclose(gaussian, expected.gaussian, rtol=0.01)
-        assert (expected.gaussian < expected.uniform).all()
-    np.testing.assert_allclose(theory.local_roughness(x, x, w, **options), expected.uniform, rtol=0.01)
-    assert (
-        theory.roughness_relu_density(w, means, covariances, shares, tau=0.01).gaussian < 0.1 * expected.uniform
-    ).all()
+        np.testing.assert_allclose(_extrapolated(x, w, 0.02, acl.NodeGaussian(tau)), expected.gaussian, rtol=0.01)
+        assert expected.gaussian < expected.uniform
+    np.testing.assert_allclose(_extrapolated(x, w, 0.02), expected.uniform, rtol=0.01)
+    small = theory.roughness_relu_density(w, means, covariances, shares, tau=0.01)
+    assert small.gaussian < 0.1 * small.uniform
+
+
+def test_closed_forms_in_more_features():
+    """Four features and means off the hyperplane, where a sample leaves some per cent."""
+    rng = np.random.default_rng(0)
+    factors = 0.5 * rng.standard_normal((2, 4, 4)) + np.eye(4)
+    means, shares = 0.5 * rng.standard_normal((2, 4)), np.array([0.625, 0.375])
+    points = qmc.Sobol(5, seed=0).random(2**18)
+    component = (points[:, 4] > shares[0]).astype(int)
+    x = means[component] + np.einsum("nde,ne->nd", factors[component], norm.ppf(points[:, :4]))
+    w = np.random.default_rng(5).standard_normal((2, 4))
+    expected = theory.roughness_relu_density(w, means, factors @ factors.swapaxes(1, 2), shares, tau=2.0)
+    np.testing.assert_allclose(_extrapolated(x, w, 0.03), expected.uniform, rtol=0.05)
+    np.testing.assert_allclose(_extrapolated(x, w, 0.03, acl.NodeGaussian(2.0)), expected.gaussian, rtol=0.05)
 
 
 def test_closed_forms_of_one_standard_gaussian():

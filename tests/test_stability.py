@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support import DTYPES, torch, two_views
+from support import ACTIVATIONS, DTYPES, torch, two_views
 
 import alphacl_fast as acl
 from alphacl_fast import reference, theory
@@ -16,7 +16,7 @@ def _repeated(rows, shares, copies=100, dtype=np.float64):
     return np.repeat(np.asarray(rows, dtype), counts, axis=0)
 
 
-def _apart(margin=0.4):
+def _apart(margin=0.2):
     """One row for each category: at w = row m all others lie `margin`-deep on the closed side."""
     return np.eye(6) - margin * (1 - np.eye(6))
 
@@ -88,7 +88,8 @@ def test_the_converse_is_false():
     # The samples on w's hyperplane whose gates open: max over t of p_m ‖(p_j)_{t_j > 0}‖ is all of the others.
     p = np.array(SHARES)
     others = np.sqrt((p**2).sum() - p**2)
-    np.testing.assert_allclose(wide.roughness, p * others / (2 * np.sin(0.1)), rtol=1e-6)
+    most = p * others / (2 * np.sin(0.1))
+    assert ((wide.roughness > 0.8 * most) & (wide.roughness <= most * (1 + 1e-9))).all()
     assert not wide.certified.any()
     assert (wide.jacobian_top < 0).all()
     starts = _unit(np.eye(6) + 0.1 * np.random.default_rng(1).standard_normal((6, 6)))
@@ -111,7 +112,7 @@ def test_linear_nodes_have_the_jacobian_of_their_matrix():
 def test_jacobian_of_smooth_nodes_against_differences(frozen):
     """h = u³: sym(J) as a matrix, from derivatives of the literal A(v)w."""
     x, x_aug = (np.array(v) for v in two_views(60, 4, np.float64, noise=0.2))
-    h, tau = acl.Monomial(3), 2.0
+    h, tau = ACTIVATIONS[-1], 2.0
     w = _unit(np.array([[1.0, -0.5, 0.3, 0.2]]))
     own = reference.gaussian(reference.activate(h, x @ w[0]), tau)
 

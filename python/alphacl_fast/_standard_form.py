@@ -1,4 +1,4 @@
-"""Av = λBv of arrays or of a layer, as a standard problem that is known by its products, on float64 rows of the host."""
+"""Av = λBv of arrays or of a layer as a standard problem, known by its products with float64 rows of the host."""
 
 from __future__ import annotations
 

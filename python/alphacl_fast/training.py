@@ -176,7 +176,7 @@ def train(
 ) -> Trained:
     """An encoder, trained for some steps of Adam on features of length 1 behind a projector of two layers.
 
-    loss : takes both views' features, (batch, 64) each. x : images (N, channels, side, side), on the device to train on.
+    loss : takes both views' features, (batch, 64) each. x : images (N, channels, side, side), where to train.
     encoder : None makes a SmallEncoder for grey images and a ResNet18 for coloured ones. flip : views may be mirrored.
     It ends after `steps` or `minutes`, and the learning rate follows the one that is further. title : of a progress bar
     on a terminal, None for none. Raises FloatingPointError where the loss is not finite.

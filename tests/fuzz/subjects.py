@@ -1,6 +1,6 @@
 """The list of subjects: the name of a function, and what makes and judges a call of it."""
 
-from . import covariance, eigenpairs, invalid, invalid_out, nodes, non_finite, operator_calls, pairs
+from . import covariance, eigenpairs, invalid, invalid_out, nodes, non_finite, operator_calls, pairs, several_eigenpairs
 from .case import HAS_TORCH
 
 SUBJECTS = {
@@ -10,6 +10,7 @@ SUBJECTS = {
     "gated_cov": nodes.gated_cov,
     "GatedCovariance": nodes.gated_covariance,
     "power_iteration": eigenpairs.power_iteration,
+    "several_eigenpairs": several_eigenpairs.several_eigenpairs,
     "find_local_maxima": eigenpairs.find_local_maxima,
     "pair_log_sums": pairs.pair_log_sums,
     "pair_sums": pairs.pair_sums,

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         type=_existing,
         metavar="DIR|ARCHIVE",
-        help="further images: JPEG and PNG files at CLASS/NAME, or below train/ and test/, as a folder or a tar archive",
+        help="further images: JPEG and PNG files at CLASS/NAME, or so below train/ and test/, in a folder or tar",
     )
     parser.add_argument(
         "--out",

@@ -38,7 +38,7 @@ PROBLEMS = (
 
 
 def critical_points(x: np.ndarray, x_aug: np.ndarray, activation: Any, starts: int, seed: int) -> np.ndarray:
-    """Where nodes end that climb, and fixed points of w ← k-th eigenvector of A(w), k = 2, 3, mostly saddles. (P, d)."""
+    """(P, d): where nodes end that climb, and fixed points of w ← k-th eigenvector of A(w), k = 2, 3: saddles."""
     rng = np.random.default_rng(seed)
     ends = theory.find_local_maxima(
         x, x_aug, 4 * starts, activation=activation, max_iter=3000, gap=False, seed=seed, progress=False
@@ -68,8 +68,10 @@ def _fixed_point(x: np.ndarray, x_aug: np.ndarray, w: np.ndarray, activation: An
 
 
 def pushed(x: np.ndarray, x_aug: np.ndarray, w: np.ndarray, activation: Any, seed: int) -> Numbers:
-    """At PUSH radians off w, in random directions and along both signs of the complement's top eigenvector: the largest
-    gain of energy, relative, and how far from w the node ends that climbs from each, in radians."""
+    """At PUSH radians off w, in random directions and along both signs of the complement's top eigenvector.
+
+    gain: the largest of the energy, relative; end: how far from w a node ends that climbs from there, in radians.
+    """
     rng = np.random.default_rng(seed)
     a = gated_cov(x, x_aug, w[None], activation=activation)[0]
     apart = np.eye(len(w)) - np.outer(w, w)

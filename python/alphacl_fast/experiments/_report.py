@@ -17,9 +17,11 @@ from alphacl_fast.experiments._style import render
 _MOST_VALUES = 40  # of a list that is printed whole
 _CSS = """
 :root { --ink: #1b1b1b; --soft: #5c5c5c; --line: #d9d9d9; --yes: #0072b2; --no: #d55e00; --none: #767676; }
-body { font: 16px/1.55 system-ui, sans-serif; color: var(--ink); max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.7rem; line-height: 1.25; } h2 { font-size: 1.25rem; margin-top: 3rem; border-top: 1px solid var(--line);
-padding-top: 1.2rem; } .soft, figcaption { color: var(--soft); font-size: .9rem; }
+body { font: 16px/1.55 system-ui, sans-serif; color: var(--ink); max-width: 62rem; margin: 2rem auto;
+padding: 0 1rem; }
+h1 { font-size: 1.7rem; line-height: 1.25; }
+h2 { font-size: 1.25rem; margin-top: 3rem; border-top: 1px solid var(--line); padding-top: 1.2rem; }
+.soft, figcaption { color: var(--soft); font-size: .9rem; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; } th { text-align: left; font-weight: 600; }
 th, td { padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 td.n { white-space: nowrap; font-variant-numeric: tabular-nums; }
@@ -32,7 +34,7 @@ a { color: var(--yes); } caption { text-align: left; color: var(--soft); padding
 
 
 def write_report(folder: Path, results: dict[str, Result], facts: dict[str, str]) -> Path:
-    """DIR/report.html, which needs no other file, the pictures as DIR/figures/*.png and all verdicts as verdicts.json."""
+    """DIR/report.html, which needs no other file, the pictures as DIR/figures/*.png and DIR/verdicts.json."""
     modules = {name: claim(name) for name in results}
     body = [_head(results, facts), _table(modules, results)]
     body += [_section(name, modules[name], result, folder) for name, result in results.items()]

@@ -47,7 +47,7 @@ class MissingDataError(LookupError):
 
 @dataclass
 class Settings:
-    """One claim's run. data: a folder or an archive of images in class folders, or None; threads: None as OpenMP has it.
+    """One claim's run. data: a folder or an archive of images in class folders; threads: None as OpenMP has it.
 
     watch: told the name of each part when it begins.
     """
@@ -74,7 +74,7 @@ class Settings:
         return torch
 
     def part(self, name: str, compute: Callable[[], Any]) -> Any:
-        """The plain value of `compute()`, or the one that an earlier run has kept; None, and a note, where data lacks."""
+        """The plain value of `compute()`, or what an earlier run has kept; None, and a note, where data lacks."""
         kept = self.parts.get(name) if self.parts else None
         if kept is None:
             self.watch(name)

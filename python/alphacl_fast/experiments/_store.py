@@ -1,10 +1,9 @@
-"""What is kept of a run: one JSON file per finished claim and one per claim in hand, each with the settings it is for."""
+"""What is kept of a run: a JSON file per finished claim and one per claim in hand, each with its settings."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -80,4 +79,4 @@ class Store:
         """All of it or nothing: an interruption leaves the old file."""
         new = path.with_suffix(".new")
         new.write_text(json.dumps({"key": self._key, **record}, ensure_ascii=False), encoding="utf-8")
-        os.replace(new, path)
+        new.replace(path)

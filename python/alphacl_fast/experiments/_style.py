@@ -13,8 +13,7 @@ from alphacl_fast._optional import require
 from alphacl_fast.experiments._claim import Figure, Numbers
 from alphacl_fast.theory.plots import PALETTE, draw_pattern
 
-# Blue, vermillion, green, orange, purple, sky, black; neighbours differ in grey too.
-CYCLE = [PALETTE[k] for k in (0, 1, 2, 5, 3, 4, 6)] + ["#8A8A8A"]
+CYCLE = [*PALETTE, "#8A8A8A"]
 _RC = {
     "font.size": 8,
     "axes.titlesize": 8.5,

@@ -7,8 +7,8 @@ Test: The gradients of eight losses, by automatic differentiation of their liter
 gradient of the energy. InfoNCE's α against all feasible changes of it, and against mirror descent on the regularised
 objective. One encoder trained on digits four ways from the same start: by InfoNCE as a loss, by α-CL with the entropy's
 minimiser, with the square's, with α given directly; a linear probe says what each learned.
-Refuted by: A gradient that differs by more than rounding; a feasible change of α that lowers the objective; trajectories
-of loss and α-CL that part; an α of the three that teaches nothing.
+Refuted by: A gradient that differs by more than rounding; a feasible change of α that lowers the objective;
+trajectories of loss and α-CL that part; an α of the three that teaches nothing.
 """
 
 from __future__ import annotations
@@ -340,25 +340,26 @@ def _draw_training(axes: Any, numbers: Numbers) -> None:
 FIGURES = (
     Figure(
         "gradients",
-        "Gradients of eight losses with respect to the weights of a two-layer ReLU network, against those of the energy "
-        "with each loss's own importance held constant. Left: all points lie on the diagonal. Right: they differ by rounding.",
+        "Gradients of eight losses with respect to the weights of a two-layer ReLU network, against those of the "
+        "energy with each loss's own importance held constant. Left: all points lie on the diagonal. Right: they "
+        "differ by rounding.",
         _draw_gradients,
         (1, 2),
         needs=("gradients",),
     ),
     Figure(
         "minimiser",
-        "The entropy-regularised objective along twelve random feasible changes of InfoNCE's α: each curve has its minimum at "
-        "t = 0, at InfoNCE's own α.",
+        "The entropy-regularised objective along twelve random feasible changes of InfoNCE's α: each curve has its "
+        "minimum at t = 0, at InfoNCE's own α.",
         _draw_minimiser,
         size=(4.2, 2.6),
         needs=("minimiser",),
     ),
     Figure(
         "training",
-        "One encoder trained on scikit-learn's digits from the same start and batches. InfoNCE as a loss and α-CL with the "
-        "entropy's minimiser lie on each other; the square's minimiser and the α given directly learn as well. "
-        "Bands: from the least to the greatest seed.",
+        "One encoder trained on scikit-learn's digits from the same start and batches. InfoNCE as a loss and α-CL "
+        "with the entropy's minimiser lie on each other; the square's minimiser and the α given directly learn as "
+        "well. Bands: from the least to the greatest seed.",
         _draw_training,
         size=(4.6, 2.8),
         needs=("training",),

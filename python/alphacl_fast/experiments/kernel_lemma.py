@@ -1,7 +1,7 @@
 """Under a kernel importance the contrastive covariance is a sum of variances under adjusted densities.
 
-Claim: For α_ij = Σ_l φ_l(x0_i) φ_l(x0_j), C_α[g] tends to Σ_l z_l² V_{p̃_l}[E_aug g], where p̃_l = p φ_l / z_l is an adjusted
-density of the data. Augmentation enters by its mean alone.
+Claim: For α_ij = Σ_l φ_l(x0_i) φ_l(x0_j), C_α[g] tends to Σ_l z_l² V_{p̃_l}[E_aug g], where p̃_l = p φ_l / z_l is an
+adjusted density of the data. Augmentation enters by its mean alone.
 Source: poster, "Connect C_α with regular variance"; arXiv 2206.01342, Lemma 1. The form without 0/0 is derived.
 Test: A mixture of two Gaussians, three functions g of a noisy view, E_aug g in closed form and the right side by
 quadrature. C_α of batches of growing size against it: the error should fall like N^(−1/2). On one batch the sum of the
@@ -66,7 +66,7 @@ def _mean_over_noise(u: np.ndarray) -> np.ndarray:
 
 
 def _limit(tau: float | None) -> np.ndarray:
-    """Σ_l z_l E[φ_l ḡ ḡᵀ] − E[φ_l ḡ] E[φ_l ḡ]ᵀ with ḡ = E_aug g, by quadrature; tau None is uniform: one term, φ = 1."""
+    """Σ_l z_l E[φ_l ḡ ḡᵀ] − E[φ_l ḡ] E[φ_l ḡ]ᵀ, ḡ = E_aug g, by quadrature; tau None is uniform: one term, φ = 1."""
     weights = _density(_GRID) * (_GRID[1] - _GRID[0])
     phi = np.ones((len(_GRID), 1)) if tau is None else theory.kernel_features(_GRID, tau, _TERMS)
     g = _mean_over_noise(_GRID)
@@ -84,12 +84,12 @@ def _views(n: int, rng: np.random.Generator, settings: Settings) -> tuple[np.nda
 
 def _batches(settings: Settings) -> Numbers:
     """Relative errors of C_α to its limit, (batches, sizes), and the slope of their root mean squares over N."""
-    sizes = [2**k for k in range(6, settings.pick(15, 18), 2)]
+    sizes = [2**k for k in range(6, settings.pick(13, 18), 2)]
     found: Numbers = {"sizes": sizes, "errors": {}, "slope": {}}
     for kind, tau in (("Gaussian", _TAU), ("uniform", None)):
         limit, rng = _limit(tau), np.random.default_rng([settings.seed, len(kind)])
         errors = []
-        for _ in range(settings.pick(30, 60)):
+        for _ in range(settings.pick(25, 60)):
             row = []
             for n in sizes:
                 u, g, g_aug = _views(n, rng, settings)
@@ -155,7 +155,7 @@ RULES = (
 
 
 def _least(found: Numbers) -> float:
-    return float(min((array(found["weighted"][l]) / found["z"][l]).min() for l in range(0, 9, 2)))
+    return float(min((array(found["weighted"][k]) / found["z"][k]).min() for k in range(0, 9, 2)))
 
 
 def _draw_errors(axes: Any, numbers: Numbers) -> None:
@@ -191,7 +191,8 @@ def _draw_densities(axes: Any, numbers: Numbers) -> None:
         (axes[0, 0], (0, 2, 4, 8), "even l: $\\tilde p_l = p\\,\\phi_l/z_l$"),
         (axes[0, 1], (1, 3, 5), "odd l: $p\\,\\phi_l$"),
     ):
-        place.fill_between(found["u"], found["p"] if place is axes[0, 0] else 0, color="0.88", label="p")
+        if place is axes[0, 0]:
+            place.fill_between(found["u"], found["p"], color="0.88", label="p")
         for index, order in enumerate(orders):
             scale = found["z"][order] if order % 2 == 0 else 1.0
             place.plot(
@@ -209,8 +210,8 @@ def _draw_densities(axes: Any, numbers: Numbers) -> None:
 FIGURES = (
     Figure(
         "errors",
-        "Left: the difference between C_α of a batch and the limit of the lemma falls like N^(−1/2) (bands: all batches). "
-        "Right: on one batch the sum over l reaches C_α to rounding; a narrow importance needs more terms.",
+        "Left: the difference between C_α of a batch and the limit of the lemma falls like N^(−1/2) (bands: all "
+        "batches). Right: on one batch the sum over l reaches C_α to rounding; a narrow importance needs more terms.",
         _draw_errors,
         (1, 2),
         (7.2, 2.8),
@@ -218,9 +219,9 @@ FIGURES = (
     ),
     Figure(
         "densities",
-        "The adjusted densities for τ = 0.5. Left: those of even l are densities; l = 0 keeps the data near 0, larger l move "
-        "outwards: each term looks at another part of the data. Right: those of odd l change sign, so they are no densities and "
-        "the lemma holds in the form without division.",
+        "The adjusted densities for τ = 0.5. Left: those of even l are densities; l = 0 keeps the data near 0, "
+        "larger l move outwards: each term looks at another part of the data. Right: those of odd l change sign, so "
+        "they are no densities and the lemma holds in the form without division.",
         _draw_densities,
         (1, 2),
         (7.2, 2.6),

@@ -4,11 +4,11 @@ Claim: With a linear network, deep or not, maximising E_α finds the top eigenve
 linear nodes converge to it, so more nodes do not help.
 Source: poster, "Linear activation" and "CL can be shown to perform like PCA"; arXiv 2201.12680, Theorems 3 and 4. The
 optimum ½λ_max under layers of Frobenius norm 1 is derived.
-Test: Linear networks of depth 1 to 5 with layers of norm 1 climb E_α from random starts; their energies against ½λ_max of
-the literal double sum. Then 100 linear nodes climb from random starts on real images, with uniform and with Gaussian
+Test: Linear networks of depth 1 to 5 with layers of norm 1 climb E_α from random starts; their energies against ½λ_max
+of the literal double sum. Then 100 linear nodes climb from random starts on real images, with uniform and with Gaussian
 importance; they are compared with the top eigenvector of C_α, found without them.
-Refuted by: A depth whose energy ends above ½λ_max, or all of whose starts end below it; nodes in more than one group, or
-at an angle with the top eigenvector.
+Refuted by: A depth whose energy ends above ½λ_max, or all of whose starts end below it; nodes in more than one group,
+or at an angle with the top eigenvector.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _first_component(x: np.ndarray) -> np.ndarray:
 def _ends(numbers: Numbers, pick: Any) -> float | None:
     if numbers["deep"] is None:
         return None
-    return float(pick(array([runs for runs in numbers["deep"]["shares"].values()])[:, :, -1]))
+    return float(pick(array(list(numbers["deep"]["shares"].values()))[:, :, -1]))
 
 
 def _worst(numbers: Numbers, name: str, measure: Any) -> float | None:
@@ -193,17 +193,17 @@ def _draw_images(axes: Any, numbers: Numbers) -> None:
 FIGURES = (
     Figure(
         "deep",
-        "Energy of deep linear networks, as a share of ½λ_max(C_α), from random starts (bands: from the least to the greatest). "
-        "Every depth climbs to 1 and none above it: the network becomes the top eigenvector.",
+        "Energy of deep linear networks, as a share of ½λ_max(C_α), from random starts (bands: from the least to the "
+        "greatest). Every depth climbs to 1 and none above it: the network becomes the top eigenvector.",
         _draw_deep,
         size=(4.6, 2.8),
         needs=("deep",),
     ),
     Figure(
         "images",
-        f"What {_NODES} linear nodes learn on real images. Top: the top eigenvector of C_α, computed by an eigensolver (PCA), and "
-        "the mean of all nodes: the same image, for uniform and for Gaussian importance. Bottom: the spectrum of C_α; the circle "
-        "is the eigenvalue at which the nodes ended.",
+        f"What {_NODES} linear nodes learn on real images. Top: the top eigenvector of C_α, computed by an "
+        "eigensolver (PCA), and the mean of all nodes: the same image, for uniform and for Gaussian importance. "
+        "Bottom: the spectrum of C_α; the circle is the eigenvalue at which the nodes ended.",
         _draw_images,
         (2, 4),
         (7.2, 3.9),

@@ -1,11 +1,11 @@
 """On real images InfoNCE's importance learns better features than the uniform one of the quadratic loss.
 
-Claim: Encoders trained with InfoNCE (normalised Gaussian α) classify better, by a linear probe, than with the quadratic loss
-(uniform α): 87.86 ± 0.12 against 73.58 ± 0.82 % on CIFAR-10, 83.70 ± 0.12 against 67.28 ± 1.21 % on STL-10.
+Claim: Encoders trained with InfoNCE (normalised Gaussian α) classify better, by a linear probe, than with the quadratic
+loss (uniform α): 87.86 ± 0.12 against 73.58 ± 0.82 % on CIFAR-10, 83.70 ± 0.12 against 67.28 ± 1.21 % on STL-10.
 Source: poster, last table (its figures; ResNet-18, far longer training than here); arXiv 2206.01342, Table 1.
-Test: A small convolutional encoder trained on the CPU by InfoNCE, the quadratic loss and α-CL-direct from the same seeds;
-the accuracy of logistic regression on its features, on test images. The order is tested, not the poster's figures. Beside
-it, the probe on the same encoder before training.
+Test: A small convolutional encoder trained on the CPU by InfoNCE, the quadratic loss and α-CL-direct from the same
+seeds; the accuracy of logistic regression on its features, on test images. The order is tested, not the poster's
+figures. Beside it, the probe on the same encoder before training.
 Refuted by: A mean accuracy of InfoNCE that is not above that of the quadratic loss by two standard errors.
 """
 
@@ -145,7 +145,9 @@ def _draw(axes: Any, numbers: Numbers) -> None:
         low = min(min(scores) for scores in found["accuracy"].values())
         high = max(max(scores) for scores in found["accuracy"].values())
         place.set_ylim(max(0, low - 0.5 * (high - low) - 1), high + 0.25 * (high - low) + 0.5)
-        place.set_xticks(range(len(found["accuracy"])), [k.replace(" ", "\n") for k in found["accuracy"]])
+        place.set_xticks(
+            range(len(found["accuracy"])), [k.replace(" ", "\n").replace("-d", "\nd") for k in found["accuracy"]]
+        )
         place.set_title(f"{found['title']}, {found['train']} images, {found['steps']} steps")
     axes[0, 0].set_ylabel("linear probe, % right")
     place = axes[0, 2]
@@ -162,8 +164,9 @@ def _draw(axes: Any, numbers: Numbers) -> None:
 FIGURES = (
     Figure(
         "accuracy",
-        "Linear probe on test images after training without labels; dots are seeds, bars their means (the axes do not begin at "
-        "0). InfoNCE is above the quadratic loss. Hatched: the poster's own figures, with ResNet-18 and full training, quoted.",
+        "Linear probe on test images after training without labels; dots are seeds, bars their means (the axes do "
+        "not begin at 0). InfoNCE is above the quadratic loss. Hatched: the poster's own figures, with ResNet-18 and "
+        "full training, quoted.",
         _draw,
         (1, 3),
         (7.2, 2.9),

@@ -1,10 +1,10 @@
 """Beyond the poster: with an importance made of labels, nodes that learn modular addition become Fourier features.
 
-Claim: With α = −ỸỸᵀ, Ỹ the centred one-hot targets of (a + b) mod M, the nodes h = u² on one-hot(a) ⊕ one-hot(b) have maxima
-with a single frequency each, and all (M − 1)/2 frequencies are found.
+Claim: With α = −ỸỸᵀ, Ỹ the centred one-hot targets of (a + b) mod M, the nodes h = u² on one-hot(a) ⊕ one-hot(b) have
+maxima with a single frequency each, and all (M − 1)/2 frequencies are found.
 Source: Derived for this project; the energy is the one that Tian's 2025 work on grokking studies. Not on the poster.
-Test: Nodes climb from random starts on all M² pairs; the discrete Fourier transform of both halves of each maximum says how
-much of its power lies in one frequency. Beside it, a random vector.
+Test: Nodes climb from random starts on all M² pairs; the discrete Fourier transform of both halves of each maximum says
+how much of its power lies in one frequency. Beside it, a random vector.
 Refuted by: A maximum whose power is spread over several frequencies; a frequency that no node finds.
 """
 
@@ -62,7 +62,7 @@ def _learn(modulus: int, settings: Settings) -> Numbers:
 
 
 def _shares(weights: np.ndarray, modulus: int) -> np.ndarray:
-    """(P, (M − 1)/2): share of the power of both halves in each frequency but 0, which the energy does not see alone."""
+    """(P, (M − 1)/2): share of the power of both halves that lies in each frequency but 0."""
     halves = weights.reshape(len(weights), 2, modulus)
     power = (np.abs(np.fft.rfft(halves, axis=2)) ** 2).sum(1)
     return power[:, 1:] / power.sum(1, keepdims=True)
@@ -101,8 +101,9 @@ def _draw(axes: Any, numbers: Numbers) -> None:
     for index, w in enumerate(array(found["weights"])[:_DRAWN]):
         left.plot(np.arange(modulus), w / np.abs(w).max() - 2.4 * index, "o-", color=CYCLE[index], markersize=2.5)
     left.set(xlabel="a", yticks=[], title="weights on a of one maximum per frequency")
+    shares = array(found["shares"])
     image = right.imshow(
-        array(found["shares"]),
+        shares[np.argsort(shares.argmax(1), kind="stable")],
         aspect="auto",
         cmap="cividis",
         vmin=0,
@@ -117,8 +118,8 @@ def _draw(axes: Any, numbers: Numbers) -> None:
 FIGURES = (
     Figure(
         "spectra",
-        "Left: weights of nodes that learned (a + b) mod M are cosines. Right: each row is one maximum; all its power lies in one "
-        "frequency, and every column has its rows.",
+        "Left: weights of nodes that learned (a + b) mod M are cosines. Right: each row is one maximum; all its "
+        "power lies in one frequency, and every column has its rows.",
         _draw,
         (1, 2),
         (7.2, 2.8),

@@ -1,13 +1,13 @@
-"""One nonlinear layer: each node maximises wᵀA(w)w, where A is the contrastive covariance of the data its gate lets through.
+"""One nonlinear layer: each node maximises wᵀA(w)w, A the contrastive covariance of what its gate lets through.
 
 Claim: For a homogeneous activation h(u) = h'(u)u, C_α[h(wᵀx)] = wᵀA(w)w with A(w) = C_α[x̃ʷ] and x̃ʷ = x h'(wᵀx), the
 gated data. A layer of K nodes is K independent problems: tr C_α[f] = Σ_k w_kᵀA(w_k)w_k.
 Source: poster, "1-layer nonlinear network". The factor q² for monomials h = u^q is derived.
-Test: Both sides for five activations and four importances at random weights, against the literal double sum; the energy of
-a layer against the sum over its nodes; a layer that climbs as one against nodes that climb alone. On data in two dimensions
-the energy of every direction is drawn, and its maxima are compared with those that nodes find.
-Refuted by: A difference beyond rounding; nodes that end elsewhere alone than together; a maximum of the drawn energy where
-no node ends, or a node that ends where there is none.
+Test: Both sides for five activations and four importances at random weights, against the literal double sum; the energy
+of a layer against the sum over its nodes; a layer that climbs as one against nodes that climb alone. On data in two
+dimensions the energy of every direction is drawn, and its maxima are compared with those that nodes find.
+Refuted by: A difference beyond rounding; nodes that end elsewhere alone than together; a maximum of the drawn energy
+where no node ends, or a node that ends where there is none.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _importances(x: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
 
 
 def _identity(settings: Settings) -> Numbers:
-    """Relative differences to the literal c² C_α[h(wᵀx)], the worst of the nodes: of A from gated data and of gated_cov."""
+    """Relative differences to the literal c² C_α[h(wᵀx)], the worst node's: of A from gated data, of gated_cov."""
     rng = np.random.default_rng(settings.seed)
     n, d, count = 90, 6, 5
     x = rng.standard_normal((n, d))
@@ -216,7 +216,7 @@ def _draw_identity(axes: Any, numbers: Numbers) -> None:
     found = numbers["layer"]
     axes[0, 1].bar(range(1, len(found["nodes"]) + 1), found["nodes"], color=CYCLE[0], label="$w_k^T A(w_k) w_k$")
     axes[0, 1].step(
-        np.arange(len(found["nodes"]) + 1) + 0.5, np.cumsum([0, *found["nodes"]]), color=CYCLE[3], label="their sum"
+        np.arange(len(found["nodes"]) + 1) + 0.5, np.cumsum([0, *found["nodes"]]), color=CYCLE[4], label="their sum"
     )
     axes[0, 1].axhline(
         found["whole"], color=CYCLE[1], linestyle="--", label="$\\mathrm{tr}\\, C_\\alpha[f]$ of the layer"
@@ -232,7 +232,7 @@ def _draw_landscape(axes: Any, numbers: Numbers) -> None:
     left, right = axes[0]
     is_open = points @ w > 0
     left.plot(*points[~is_open].T, ".", color="0.75", markersize=3, label="gate closed: x̃ = 0")
-    left.plot(*points[is_open].T, ".", color=CYCLE[3], markersize=3, label="gate open: x̃ = x")
+    left.plot(*points[is_open].T, ".", color=CYCLE[4], markersize=3, label="gate open: x̃ = x")
     left.annotate("", xy=2.6 * w, xytext=(0, 0), arrowprops={"arrowstyle": "-|>", "color": "black"})
     left.text(*(2.9 * w), "w", ha="center", va="center")
     edge = 3 * np.array([-w[1], w[0]])
@@ -268,9 +268,9 @@ def _best(found: Numbers) -> float:
 FIGURES = (
     Figure(
         "landscape",
-        "Left: three clusters, and what the gate of one ReLU node lets through. Right: wᵀA(w)w of all directions. The linear node "
-        "has one maximum and its mirror image; the ReLU node has more, since A changes with w. Circles, where 200 nodes ended, "
-        "lie on the maxima.",
+        "Left: three clusters, and what the gate of one ReLU node lets through. Right: wᵀA(w)w of all directions. "
+        "The linear node has one maximum and its mirror image; the ReLU node has more, since A changes with w. "
+        "Circles, where 200 nodes ended, lie on the maxima.",
         _draw_landscape,
         (1, 2),
         (7.2, 3.1),
@@ -278,8 +278,8 @@ FIGURES = (
     ),
     Figure(
         "identity",
-        "Left: the identity holds to rounding for every activation and importance (dashed: the bound). Right: the energy of a "
-        "layer of 12 ReLU nodes is the sum of the energies of its nodes.",
+        "Left: the identity holds to rounding for every activation and importance (dashed: the bound). Right: the "
+        "energy of a layer of 12 ReLU nodes is the sum of the energies of its nodes.",
         _draw_identity,
         (1, 2),
         (7.2, 3.4),

@@ -1,14 +1,14 @@
 """A Gaussian importance makes the landscape smoother: its local roughness is far below that of the uniform one.
 
-Claim: The local roughness ρ(w), by which A(v)w changes near w, is much smaller under a Gaussian importance of the node's own
-output than under the uniform one.
+Claim: The local roughness ρ(w), by which A(v)w changes near w, is much smaller under a Gaussian importance of the
+node's own output than under the uniform one.
 Source: poster, last theorem; arXiv 2206.01342, Theorem 5. For ReLU without augmentation ρ_uniform = E[u]‖Q‖ and, with α
 frozen, ρ_Gaussian = E[u e^(−u²/2τ)]‖Q‖, u = h(wᵀx): derived.
-Test: A mixture of two Gaussians on a fine grid of its quantiles; theory.local_roughness at two radii, extrapolated to 0, for
-several τ, against the closed form. α frozen at w is what the theorem is about; with α computed anew at v a second term
-appears, which is measured too and shown beside it.
-Refuted by: A measured value that differs from the closed form by more than one per cent; a Gaussian ρ that is not below the
-uniform one, or does not fall with τ.
+Test: A mixture of two Gaussians on a fine grid of its quantiles; theory.local_roughness at two radii, extrapolated to
+0, for several τ, against the closed form. α frozen at w is what the theorem is about; with α computed anew at v a
+second term appears, which is measured too and shown beside it.
+Refuted by: A measured value that differs from the closed form by more than one per cent; a Gaussian ρ that is not below
+the uniform one, or does not fall with τ.
 """
 
 from __future__ import annotations
@@ -132,6 +132,9 @@ def _draw(axes: Any, numbers: Numbers) -> None:
             taus, array(numbers["recomputed"])[:, k], "x--", color=CYCLE[2], label="Gaussian, recomputed, measured"
         )
         place.set(xscale="log", yscale="log", xlabel="τ", title=f"node {name}")
+        place.set_xticks(taus, [f"{tau:g}" for tau in taus])
+        place.minorticks_off()
+        place.set_ylim(0.5 * array(numbers["frozen"])[:, k].min(), None)
     axes[0, 0].set_ylabel("local roughness ρ(w)")
     axes[0, 0].figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
 
@@ -139,9 +142,10 @@ def _draw(axes: Any, numbers: Numbers) -> None:
 FIGURES = (
     Figure(
         "roughness",
-        "Local roughness of two ReLU nodes against the width τ of the importance. With α frozen (blue) measurement and closed "
-        "form agree, and a narrow Gaussian is far smoother than the uniform importance (vermillion). With α recomputed as w moves "
-        "(green) it is not: the drift of α is rough itself, and the theorem does not speak of it.",
+        "Local roughness of two ReLU nodes against the width τ of the importance. With α frozen (blue) measurement "
+        "and closed form agree, and a narrow Gaussian is far smoother than the uniform importance (vermillion). With "
+        "α recomputed as w moves (green) it is not: the drift of α is rough itself, and the theorem does not speak "
+        "of it.",
         _draw,
         (1, 2),
         (7.2, 3.2),

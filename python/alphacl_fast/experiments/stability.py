@@ -1,12 +1,12 @@
 """Critical points are not all local optima: those whose gap is larger than the local roughness are.
 
-Claim: If A(w)w = λw and λ_gap(w) > ρ(w), where λ_gap is λ minus the next eigenvalue and ρ the local roughness, then w is
-stable, a local maximum. Critical points with a smaller gap may be saddles.
+Claim: If A(w)w = λw and λ_gap(w) > ρ(w), where λ_gap is λ minus the next eigenvalue and ρ the local roughness, then w
+is stable, a local maximum. Critical points with a smaller gap may be saddles.
 Source: poster, "Critical points ≠ local optima"; arXiv 2206.01342, Theorem 3. That the converse is false is derived.
-Test: Many critical points of four problems, maxima and saddles, with gap and roughness by theory.stability (roughness at a
-radius of 0.1 rad, since A(w) is piecewise constant on samples). Each is pushed by 0.05 rad in 26 directions; it is stable if
-no push gains energy and every node climbs back. Planted: the second eigenvector of a linear node (a saddle), and data that
-is the same in all directions (gap 0, nothing is stable).
+Test: Many critical points of four problems, maxima and saddles, with gap and roughness by theory.stability (roughness
+at a radius of 0.1 rad, since A(w) is piecewise constant on samples). Each is pushed by 0.05 rad in 26 directions; it is
+stable if no push gains energy and every node climbs back. Planted: the second eigenvector of a linear node (a saddle),
+and data that is the same in all directions (gap 0, nothing is stable).
 Refuted by: A certified point (gap > ρ) that gains energy when pushed, or does not come back.
 """
 
@@ -138,7 +138,7 @@ def _draw(axes: Any, numbers: Numbers) -> None:
     groups = {
         **numbers["problems"],
         "planted": {
-            k: sum((g[k] for g in numbers["planted"].values()), [])
+            k: np.concatenate([group[k] for group in numbers["planted"].values()])
             for k in ("gap", "roughness", "eigenvalue", "stable", "jacobian_top", "gain")
         },
     }
@@ -152,11 +152,11 @@ def _draw(axes: Any, numbers: Numbers) -> None:
                 rough[chosen], gap[chosen], "os^Dv"[index], label=title if filled or not stable.any() else None, **style
             )
             right.plot(top[chosen], gain[chosen], "os^Dv"[index], **style)
-    most = max(left.get_xlim()[1], 1.0)
-    left.fill_between([0, most], [0, most], most, color=CYCLE[0], alpha=0.1, linewidth=0)
+    most = 1.3 * max(left.get_xlim()[1], 0.1)
+    left.fill_between([0, most], [0, most], 1.3, color=CYCLE[0], alpha=0.1, linewidth=0)
     left.plot([0, most], [0, most], "-", color="0.4", linewidth=0.8)
-    left.text(0.02 * most, 1.02, "certified: gap > ρ", size=7, va="bottom")
-    left.set(xlabel="roughness ρ̂ / λ", ylabel="gap / λ", xlim=(-0.03 * most, most), ylim=(None, 1.2))
+    left.text(0.97, 0.97, "certified: gap > ρ̂", size=7, ha="right", va="top", transform=left.transAxes)
+    left.set(xlabel="roughness ρ̂ / λ", ylabel="gap / λ", xlim=(-0.03 * most, most), ylim=(None, 1.3))
     left.axhline(0, color="0.7", linewidth=0.7)
     left.legend(loc="lower right")
     right.axhline(0, color="0.7", linewidth=0.7)
@@ -168,9 +168,9 @@ def _draw(axes: Any, numbers: Numbers) -> None:
 FIGURES = (
     Figure(
         "stability",
-        "Critical points; filled: stable when pushed, open: not. Left: above the diagonal, where the gap is larger than the "
-        "roughness, all are stable; below it there are both, so the criterion is sufficient only. Right: the sign of the "
-        "tangent Jacobian's top eigenvalue tells which pushes gain energy.",
+        "Critical points; filled: stable when pushed, open: not. Left: above the diagonal, where the gap is larger "
+        "than the roughness, all are stable; below it there are both, so the criterion is sufficient only. Right: "
+        "the sign of the tangent Jacobian's top eigenvalue tells which pushes gain energy.",
         _draw,
         (1, 2),
         (7.2, 3.2),

@@ -83,8 +83,8 @@ def largest_over_tangents(
 ) -> Array:
     """(K,) the largest value(t, image(t)) found over unit t ⊥ w; NaN where an image is not finite.
 
-    image: (K, BLOCK, d) → the same. small: a basis (K, s, d) and its images → (K, s, s), whose quadratic form is the value
-    of a combination where the image is linear. uphill: (basis, images, image of t) → (K, d), a direction of ascent.
+    image: (K, BLOCK, d) → the same. small: a basis (K, s, d) and its images → (K, s, s), the quadratic form of
+    combinations where the image is linear. uphill: (basis, images, image of t) → (K, d), a direction of ascent.
     """
     count, d = w.shape
     dimension = min(d - 1, directions)
@@ -99,14 +99,17 @@ def largest_over_tangents(
         block = best.tried(np.concatenate([fresh, spare], axis=1))
         basis = np.concatenate([basis, fresh], axis=1)
         images = np.concatenate([images, block[:, : fresh.shape[1]]], axis=1)
+    if d == 2:
+        return best.result()  # t and −t are all there are
     vectors = np.linalg.eigh(small(basis, images))[1][:, :, ::-1]
     top = np.einsum("ksr,ksd->krd", vectors[:, :, np.arange(BLOCK // 2) % dimension], basis)
     best.tried(np.concatenate([top, -top], axis=1))
     for ascent in range(ASCENTS):
-        direction = _tangent(uphill(basis, images, best.image), w)
+        across = _apart(uphill(basis, images, best.image), np.stack([w, best.tangent], axis=1))
+        lost = np.linalg.norm(across, axis=1, keepdims=True) < 1e-6  # at the top, where only rounding is left
         steps = 2.0 ** -np.arange(BLOCK)[:, None] / (1 + ascent)
-        best.tried(_unit(best.tangent[:, None] + steps * _unit(direction)[:, None]))
-    return np.where(best.finite, best.value, np.nan)
+        best.tried(_unit(best.tangent[:, None] + steps * np.where(lost, 0, _unit(across))[:, None]))
+    return best.result()
 
 
 class _Best:
@@ -117,6 +120,9 @@ class _Best:
         self.tangent, self.image = np.zeros((count, d)), np.zeros((count, d))
         self.value = np.full(count, -np.inf)
         self.finite = np.ones(count, bool)
+
+    def result(self) -> Array:
+        return np.where(self.finite, self.value, np.nan)
 
     def tried(self, t: Array) -> Array:
         """The images of (K, R, d) directions, which are kept where they are better."""
@@ -132,11 +138,6 @@ class _Best:
         self.tangent = np.where(better[:, None], t[rows, which], self.tangent)
         self.image = np.where(better[:, None], images[rows, which], self.image)
         return images
-
-
-def _tangent(v: Array, w: Array) -> Array:
-    """The part of (K, d) vectors that is orthogonal to w."""
-    return v - np.einsum("kd,kd->k", v, w)[:, None] * w
 
 
 def _unit(v: Array) -> Array:

@@ -31,7 +31,7 @@ def kernel_features(u: Any, tau: float, num_terms: int) -> Any:
     max |u|/√τ. α does not change when u is shifted; the terms do, and u about 0 needs the fewest.
 
     Returns (N, L) of u's kind and dtype; computed in float64 by logarithms, so that neither l nor |u| overflows.
-    ``LowRank(kernel_features(...))`` is α up to what is cut off. NaN in gives NaN out.
+    As the factor of a low-rank importance they give α up to what is cut off. NaN in gives NaN out.
     Raises TypeError or ValueError naming the argument, what was expected and what came.
     Cost: NL exponentials. Source: poster, "Example of Kernel-like α"; the expansion is Taylor's of e^(uu'/τ).
     """
@@ -91,12 +91,12 @@ def _features(u: Operand, tau: float, num_terms: int) -> Any:
     v = _as(u.array, np.float64)[:, None] / math.sqrt(tau)
     xp = _namespace(v)
     orders = np.arange(num_terms, dtype=np.float64)
-    halves = np.array([0.5 * math.lgamma(order + 1) for order in orders])
-    l, log_root = (from_host(f, u) for f in (orders, halves))
+    halves = np.array([0.5 * math.lgamma(order + 1) for order in range(num_terms)])
+    order, log_root = (from_host(f, u) for f in (orders, halves))
     size = xp.where(v == 0, xp.ones_like(v), xp.abs(v))
-    phi = xp.exp(l * xp.log(size) - 0.5 * v * v - log_root)
-    phi = xp.where((v < 0) & (l % 2 == 1), -phi, phi)
-    return xp.where((v == 0) & (l > 0), xp.zeros_like(phi), phi)
+    phi = xp.exp(order * xp.log(size) - 0.5 * v * v - log_root)
+    phi = xp.where((v < 0) & (order % 2 == 1), -phi, phi)
+    return xp.where((v == 0) & (order > 0), xp.zeros_like(phi), phi)
 
 
 def _namespace(a: Any) -> Any:

@@ -13,8 +13,8 @@ import numpy as np
 
 __all__ = ["PALETTE", "draw_coverage", "draw_pattern", "draw_patterns", "draw_spectra"]
 
-# Okabe and Ito 2008; black last, yellow left out: it is pale on white.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+# Okabe and Ito 2008 without yellow, which is pale on white; in an order in which the first five differ most to all.
+PALETTE = ("#0072B2", "#D55E00", "#56B4E9", "#000000", "#E69F00", "#CC79A7", "#009E73")
 _SIGNED = "RdBu_r"  # red positive, blue negative, white zero
 
 
@@ -35,7 +35,7 @@ def draw_pattern(axis: Any, image: Any, caption: str = "", **style: Any) -> Any:
 def draw_patterns(axis: Any, patterns: Any, side: tuple[int, int], *, columns: int = 8) -> Any:
     """Patterns side by side on one axis, row by row, each scaled to its own largest magnitude; white is 0.
 
-    patterns : (P, d), the weights of nodes or eigenvectors as rows; side : (H, W) with H · W = d. Returns the AxesImage.
+    patterns : (P, d), the weights of nodes or eigenvectors as rows; side : (H, W), H · W = d. Returns the AxesImage.
     """
     rows = _array("patterns", patterns, 2)
     height, width = side

@@ -29,10 +29,11 @@ def local_roughness(
 ) -> Any:
     """ρ̂(w; δ) = max ‖(A(v) − A(w)) w‖ / ‖v − w‖ over unit v at the angle δ from w, for each of K nodes.
 
-    x, x_aug : (N, d) float32 or float64, two augmented views. weights : (K, d), of any length but 0; w is the unit vector.
+    x, x_aug : (N, d) float32 or float64, two augmented views. weights : (K, d), of any length but 0; w has length 1.
     activation, alpha : as for ``gated_cov``.
-    radius : δ in radians, at most π/2. On N samples A(v) of a ReLU is piecewise constant, so the limit δ → 0 is 0 almost
-        everywhere: δ must be wide enough that many samples lie between the hyperplanes of v and w.
+    radius : δ in radians, at most π/2. On N samples A(v) of a ReLU is piecewise constant, so that δ → 0 gives 0 almost
+        everywhere: δ must be wide enough that many samples lie between the hyperplanes of v and w. On a density ρ̂ is
+        off by O(δ) from its limit, more where τ is below (δ · the length of a sample)².
     frozen : with NodeGaussian, keep α as it is at w; else α is that of v. Only frozen, Gaussian is far below uniform.
     directions : tangent directions in the basis from which the maximum is built; 4 at a time, from ``seed``. Where it
         reaches d − 1 the basis is complete. Then the value is raised around the best direction in a few rounds. What
@@ -87,7 +88,7 @@ def roughness_relu_density(
     """ρ_uniform = E[u]‖Q‖₂, ρ_Gaussian = E[u e^(−u²/2τ)]‖Q‖₂ of u = max(wᵀx, 0), Q(w) = ∫_{wᵀx=0} x xᵀ p dS.
 
     p = Σ_c π_c N(μ_c, Σ_c), a mixture of Gaussians, both views equal (no augmentation), N → ∞ and then radius → 0.
-    weights : (K, d), of any length but 0; w is the unit vector. means : (C, d). covariances : (C, d, d), positive
+    weights : (K, d), of any length but 0; w has length 1. means : (C, d). covariances : (C, d, d), positive
     definite. probabilities : (C,), positive; divided by their sum; None is 1/C each. All of one kind and dtype.
     tau : of NodeGaussian, in the unit of u².
 

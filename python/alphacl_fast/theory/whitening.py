@@ -28,7 +28,7 @@ def whiten(x: Any, x_aug: Any, *, ridge: float = 0.03, unit_rows: bool = True) -
     ridge : share of the mean variance that is added to each direction's, so that those of noise alone are not blown
         up; larger leaves more of the spectrum of the data. unit_rows : bring each row to length 1 (a row of 0 stays).
 
-    Without it the few directions of large variance are all that nodes find: of digits some two patterns, and with it ten
+    Without it the few directions of large variance are all that nodes find: of digits some two patterns, ten with it
     (docs/patterns.md). Views that differ by noise alone suit best; shifts blur what is small.
     Returns Whitened of x's kind and dtype. Not differentiable: tensors that require grad are refused.
     Raises TypeError or ValueError naming the argument, what was expected and what came; NaN in the data is refused.
