@@ -356,3 +356,31 @@ def test_claim_without_torch(monkeypatch):
     assert {verdict.word for verdict in result.verdicts} == {"left out"}
     assert [note.split(":")[0] for note in result.left_out] == ["public log"]
     assert not any(figure.drawable(result.numbers) for figure in result.figures)
+
+
+def judged(sign):
+    """Verdicts of numbers in which all that is claimed differs by 0.1 in the direction of `sign`."""
+
+    def run(plus, minus, slope=0.0):
+        return {"chi_plus": [[plus, plus + slope]] * 2, "chi_minus": [[minus, minus]] * 2}
+
+    step = 0.1 * sign
+    grid = {
+        "ReLU, BatchNorm": run(0.5, 0.3 - step, step),
+        "ReLU": run(0.5, 0.3),
+        "linear, BatchNorm": run(0.5 - step, 0.3),
+    }
+    sweeps = {
+        "aug_degree": {"chi_plus": [[0, 0]], "chi_minus": [[0.5, 0.5 - step]]},
+        "loss": {"chi_plus": [[0.5, 0.5 - step]], "chi_minus": [[0, 0]]},
+    }
+    replay = {"error": 2e-5 * (sign < 0), "chi_minus": 0.3 * (sign < 0)}
+    replay["chi_plus"] = two_layer._LOGGED_CHI["chi_plus"] - 0.5 * (sign < 0)
+    replay["chi_minus"] += two_layer._LOGGED_CHI["chi_minus"]
+    numbers = {"replay": replay, "grid": {"betas": [1, 5], "runs": grid}, "sweeps": sweeps}
+    return {rule.name: rule.judge(numbers).word for rule in two_layer.RULES}
+
+
+def test_each_rule_can_hold_and_fail():
+    assert set(judged(1).values()) == {"holds"}
+    assert set(judged(-1).values()) == {"fails"}

@@ -3,14 +3,15 @@
 Claim: Trained by InfoNCE on samples of hidden patterns, the nodes of a two-layer ReLU network become detectors of the
 tokens that patterns use (χ₊ near 1) and of no others (χ₋ near 0), if there are more nodes than tokens; linear nodes do
 not. BatchNorm keeps nodes from the other tokens (χ₋ falls); it does not raise χ₊, and with few nodes it lowers it.
+Without augmentation nodes learn all tokens alike; the quadratic loss learns fewer of those that count.
 Source: arXiv 2206.01342, section 5, and the author's public code and its log, which are replayed; that linear nodes
 cannot learn diverse patterns and that many nodes are a brute-force way to find many optima is in that paper's abstract.
-What BatchNorm does is measured here.
+What BatchNorm, augmentation and the quadratic loss do is measured here.
 Test: The public run again, from the same seed: its logged losses, then χ₊ and χ₋. Then runs that differ from it in one
 thing each: activation with and without BatchNorm and with β nodes per token, loss, P tokens per location, G patterns,
 augmentation.
 Refuted by: A loss that is not the logged one to 1e-5; a χ₊ of ReLU nodes that is not above that of linear ones, or does
-not rise with β; a χ₋ that does not fall with BatchNorm.
+not rise with β, or is higher under the quadratic loss; a χ₋ that does not fall with BatchNorm or with augmentation.
 """
 
 from __future__ import annotations
@@ -147,6 +148,16 @@ def _of_grid(measure: Any) -> Any:
     return value
 
 
+def _of_sweep(name: str, chi: str) -> Any:
+    """The last value of a sweep minus the first, the mean over seeds."""
+
+    def value(numbers: Numbers) -> float | None:
+        run = numbers["sweeps"].get(name)
+        return None if run is None else float((array(run[chi])[:, -1] - array(run[chi])[:, 0]).mean())
+
+    return value
+
+
 def _of_replay(measure: Any) -> Any:
     return lambda numbers: None if numbers["replay"] is None else measure(numbers["replay"])
 
@@ -192,6 +203,20 @@ RULES = (
         "χ₊ of ReLU nodes with BatchNorm at the greatest β minus at β = 1, the mean over seeds",
         _of_grid(lambda r: (r["ReLU, BatchNorm"]["chi_plus"][:, -1] - r["ReLU, BatchNorm"]["chi_plus"][:, 0]).mean()),
         ">",
+        0,
+    ),
+    Rule(
+        "augmentation decides",
+        "χ₋ with all wildcards drawn anew minus with none, the mean over seeds",
+        _of_sweep("aug_degree", "chi_minus"),
+        "<",
+        0,
+    ),
+    Rule(
+        "InfoNCE above quadratic",
+        "χ₊ under the quadratic loss minus under InfoNCE, the mean over seeds",
+        _of_sweep("loss", "chi_plus"),
+        "<",
         0,
     ),
 )
@@ -248,7 +273,8 @@ def _rows(numbers: Numbers) -> list[tuple[str, ...]]:
 
 def _cells(run: Numbers, column: int) -> tuple[str, str]:
     found = (array(run[chi])[:, column] for chi in ("chi_plus", "chi_minus"))
-    plus, minus = (f"{v.mean():.3f} ± {v.std():.3f}" if len(v) > 1 else f"{v[0]:.3f}" for v in found)
+    # + 0: no −0.000.
+    plus, minus = (f"{v.mean().round(3) + 0:.3f}" + f" ± {v.std():.3f}" * (len(v) > 1) for v in found)
     return plus, minus
 
 
