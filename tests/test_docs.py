@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alphacl_fast import datasets
+from alphacl_fast import NodeGaussian, datasets, theory
 
 ROOT = Path(__file__).parent.parent
 
@@ -23,12 +23,11 @@ def test_patterns_of_your_own_data(tmp_path, monkeypatch):
     body = [line for line in script.splitlines() if line and not line.startswith(("import", "from"))]
     assert len(body) <= 10
     monkeypatch.chdir(tmp_path)
-    titles = []
     names = {}
     exec(compile(script, "docs/patterns.md", "exec"), names)
     titles = [axis.get_title() for axis in names["figure"].axes]
-    assert titles[0] == "linear: 1 of 300 nodes differ"
-    assert int(re.fullmatch(r"relu: (\d+) of 300 nodes differ", titles[1])[1]) >= 10
+    assert titles[0] == "300 linear nodes: 1 different patterns"
+    assert int(re.fullmatch(r"300 relu nodes: (\d+) different patterns", titles[1])[1]) >= 10
     assert (tmp_path / "patterns.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -47,3 +46,19 @@ def test_readme(capsys):
     script = next(s for s in _scripts("README.md") if "find_local_maxima" in s)
     exec(script, {})
     assert capsys.readouterr().out.splitlines() == ["linear 1 1.0", "relu 11 1.0"]
+
+
+def test_the_table_of_widths():
+    """Ten v: as many patterns as without an importance, energies above 0; one v: energies below 0."""
+    images = datasets.load_digits()
+    x, x_aug = (v.reshape(images.shape) for v in datasets.two_views(images.reshape(-1, 8, 8), shift=0, noise=0.1))
+    white = theory.whiten(x, x_aug)
+    free = theory.find_local_maxima(white.x, white.x_aug, 60, max_iter=300, gap=False)
+    v = float(np.maximum(white.x @ free.weights.T, 0).var())
+    assert v == pytest.approx(0.011, abs=0.001)
+    for factor, low, high in ((10, 0.003, 0.004), (1, -0.01, 0)):
+        found = theory.find_local_maxima(
+            white.x, white.x_aug, 60, alpha=NodeGaussian(factor * v), max_iter=300, gap=False
+        )
+        assert low < found.energy.max() < high
+        assert (found.num_maxima >= 30) == (factor == 1)

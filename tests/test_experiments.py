@@ -166,9 +166,11 @@ CASES = {  # claim, part, rules -> faults that must turn one of these rules red
 }
 
 
-@pytest.mark.parametrize(
-    "case", CASES, ids=lambda case: f"{case[0]}-{case[2][0]}" + "-torch" * (case[0] in ("framework", "two_layer"))
-)
+def _name(case):
+    return f"{case[0]}-{case[1]}" + ("-torch" if case[0] in ("framework", "two_layer") else "")
+
+
+@pytest.mark.parametrize("case", CASES, ids=_name)
 def test_faults_turn_verdicts_red(case):
     name, part, rules = case
     sound = verdicts(name, part)

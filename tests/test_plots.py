@@ -35,7 +35,7 @@ def test_patterns_stand_row_by_row_each_with_its_own_scale():
         part = sheet[3 * (k // 2) :][:2, 4 * (k % 2) :][:, :3]
         np.testing.assert_allclose(part, patterns[k].reshape(2, 3) / np.abs(patterns[k]).max())
     assert np.ma.getmaskarray(np.ma.masked_invalid(sheet))[2].all()
-    assert plots.draw_patterns(_axis(), patterns[:1], (2, 3)).get_array().shape == (2, 3)
+    assert plots.draw_patterns(_axis(), patterns[:1], (2, 3)).get_array().shape == (2, 8 * 4 - 1)
 
 
 def test_spectra_are_lines_over_ranks():
@@ -86,7 +86,7 @@ def test_colours_that_colour_blind_people_tell(seen):
 
 def test_tensors_are_drawn_with_torch():
     drawn = plots.draw_patterns(_axis(), torch().ones(2, 6, requires_grad=True), (2, 3))
-    assert drawn.get_array().shape == (2, 7)
+    assert drawn.get_array().shape == (2, 31)
 
 
 def test_nothing_imports_matplotlib():

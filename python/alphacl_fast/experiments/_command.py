@@ -19,7 +19,7 @@ from alphacl_fast.experiments._store import Store, key
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("claims", nargs="*", metavar="CLAIM", type=_claim, help="names of claims (default: all)")
     parser.add_argument("--list", action="store_true", help="print the claims and stop")
-    parser.add_argument("--quick", action="store_true", help="smaller data and fewer seeds: two minutes, not forty")
+    parser.add_argument("--quick", action="store_true", help="smaller data and fewer seeds: a minute or two")
     parser.add_argument(
         "--data",
         type=_existing,

@@ -183,7 +183,7 @@ def _draw_images(axes: Any, numbers: Numbers) -> None:
         rows = [found[kind][what] for kind in _IMPORTANCES for what in ("eigenvector", "pattern")]
         captions = [f"{what}, {kind}" for kind in ("unif.", "Gauss.") for what in ("PCA", "nodes")]
         sheet(column[0], rows, tuple(found["side"]), captions, columns=2)
-        column[0].set_title(f"{found['title']}, N = {found['samples']}")
+        column[0].set_title(f"{found['title']}\nN = {found['samples']}")
         lines = draw_spectra(column[1], {kind: found[kind]["eigenvalues"] for kind in _IMPORTANCES})
         for line, kind in zip(lines, _IMPORTANCES, strict=True):
             line.set(marker="")

@@ -148,7 +148,7 @@ def _draw(axes: Any, numbers: Numbers) -> None:
         place.set_xticks(
             range(len(found["accuracy"])), [k.replace(" ", "\n").replace("-d", "\nd") for k in found["accuracy"]]
         )
-        place.set_title(f"{found['title']}, {found['train']} images, {found['steps']} steps")
+        place.set_title(f"{found['title']}\n{found['train']} images, {found['steps']} steps")
     axes[0, 0].set_ylabel("linear probe, % right")
     place = axes[0, 2]
     for group, (name, figures) in enumerate(numbers["poster"].items()):

@@ -169,8 +169,8 @@ def _rules_of(name: str, title: str) -> tuple[Rule, ...]:
             f"ReLU, {name}",
             f"{title}: patterns that ReLU nodes find, the least over seeds",
             _of_set(name, lambda found: min(found["relu"]["maxima"])),
-            "≥",
-            5,
+            ">",
+            1,
         ),
         Rule(
             f"growth, {name}",
@@ -223,7 +223,7 @@ def _draw_coverage(axes: Any, numbers: Numbers) -> None:
             absent(place, name)
             continue
         draw_coverage(place, found["sizes"], {_TITLES[kind]: found[kind]["coverage"] for kind in ("relu", "linear")})
-        place.set(title=f"{found['title']}, N = {found['samples']}", ylim=(0, None))
+        place.set(title=f"{found['title']}\nN = {found['samples']}", ylim=(0, None))
 
 
 def _draw_patterns(axes: Any, numbers: Numbers) -> None:

@@ -144,7 +144,7 @@ FIGURES = (
         "roughness",
         "Local roughness of two ReLU nodes against the width τ of the importance. With α frozen (blue) measurement "
         "and closed form agree, and a narrow Gaussian is far smoother than the uniform importance (vermillion). With "
-        "α recomputed as w moves (green) it is not: the drift of α is rough itself, and the theorem does not speak "
+        "α recomputed as w moves (dashed) it is not: the drift of α is rough itself, and the theorem does not speak "
         "of it.",
         _draw,
         (1, 2),

@@ -11,12 +11,12 @@ from alphacl_fast._gated import GatedCovariance
 
 
 def eigenvalue_gaps(
-    layer: GatedCovariance, w: Any, values: Any, residuals: Any, tol: float, max_iter: int, seed: int
+    layer: GatedCovariance, w: Any, values: np.ndarray, residuals: np.ndarray, tol: float, max_iter: int, seed: int
 ) -> Any:
     """λ minus the largest eigenvalue of PAP on the complement of w, P = I − wwᵀ; NaN where that has not converged."""
     x, count = layer._x, len(w)
     second, found = empty((count,), x.dtype, x), empty((count,), np.bool_, x)
-    sizes = from_host(np.hypot(on_host(values), on_host(residuals)), x)
+    sizes = from_host(np.hypot(values, residuals), x)
     layer._operator.top_eigenvalue_apart(w, sizes, tol, max_iter, seed, second, found)
-    gaps = np.where(on_host(found), on_host(values) - on_host(second), np.nan)
+    gaps = np.where(on_host(found), values - on_host(second), np.nan)
     return from_host(gaps.astype(x.dtype, copy=False), x)

@@ -115,13 +115,13 @@ def find_local_maxima(
             climb.write(weights[part], values[part], residuals[part], energies[part], steps[part], converged[part])
             del climb  # and what it has computed of the data, before the next one is made
     ends = given_back(weights, a.is_torch)
+    ended = [on_host(found) for found in (weights, values, energies)]
     gaps = None
     if gap:
         alpha_weights = starts if frozen and isinstance(alpha, NodeGaussian) else None
         layer = GatedCovariance(x, x_aug, ends, activation=activation, alpha=alpha, alpha_weights=alpha_weights)
         gap_tol = min(tol, _DEFAULT_TOL[a.dtype])
-        gaps = eigenvalue_gaps(layer, weights, values, residuals, gap_tol, _MOST_GAP_PRODUCTS, seed)
-    ended = [on_host(found) for found in (weights, values, energies)]
+        gaps = eigenvalue_gaps(layer, weights, ended[1], on_host(residuals), gap_tol, _MOST_GAP_PRODUCTS, seed)
     groups = from_host(_groups(*ended, np.cos(angle), is_odd(activation)), a)
     if not (ended[1].any() or ended[2].any()):
         warnings.warn(

@@ -33,7 +33,7 @@ def draw_pattern(axis: Any, image: Any, caption: str = "", **style: Any) -> Any:
 
 
 def draw_patterns(axis: Any, patterns: Any, side: tuple[int, int], *, columns: int = 8) -> Any:
-    """Patterns side by side on one axis, row by row, each scaled to its own largest magnitude; white is 0.
+    """Patterns on one axis, `columns` in a row however few there are, each scaled to its own largest magnitude.
 
     patterns : (P, d), the weights of nodes or eigenvectors as rows; side : (H, W), H · W = d. Returns the AxesImage.
     """
@@ -43,7 +43,6 @@ def draw_patterns(axis: Any, patterns: Any, side: tuple[int, int], *, columns: i
         raise ValueError(f"side: expected (H, W) with H · W = {rows.shape[1]} like the patterns, got {side}")
     if columns < 1:
         raise ValueError(f"columns: expected an integer of at least 1, got {columns}")
-    columns = min(columns, len(rows))
     # NaN between the images is drawn as nothing.
     sheet = np.full((math.ceil(len(rows) / columns) * (height + 1) - 1, columns * (width + 1) - 1), np.nan)
     for index, row in enumerate(rows):

@@ -85,8 +85,8 @@ def stability(
 def _gaps(
     layer: GatedCovariance, x: Operand, w: Array, values: Array, residuals: Array, tol: float, max_iter: int, seed: int
 ) -> Array:
-    arrays = (from_host(f.astype(x.dtype), x) for f in (w, values, residuals))
-    found = eigenvalue_gaps(layer, *arrays, tol, max_iter, seed)
+    at, value, residual = (f.astype(x.dtype) for f in (w, values, residuals))
+    found = eigenvalue_gaps(layer, from_host(at, x), value, residual, tol, max_iter, seed)
     return on_host(found).astype(np.float64)
 
 
