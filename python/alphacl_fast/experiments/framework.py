@@ -288,6 +288,13 @@ RULES = (
         1e-10,
     ),
     Rule(
+        "same end",
+        "trained by InfoNCE and by its α-CL, encoders end at the same weights, the largest relative difference",
+        lambda n: _of(n, "training", "loss_and_entropy_apart"),
+        "<",
+        1e-6,
+    ),
+    Rule(
         "all three teach", "entropy, square and direct α all gain in linear probe, the least, points", _gained, ">", 1.0
     ),
 )
