@@ -49,6 +49,14 @@ def _pairs(count=K, d=D):
 
 
 LANCZOS = {"v0": None, "tol": 1e-8, "max_iter": 50, "lanczos": True, "seed": 0}
+STREAM = {"patterns": np.array([[0, -1, 2], [-1, -1, 1]]), "tokens": 4, "redrawn": 1}
+STREAM |= {"state": np.arange(625, dtype=np.uint32)}
+STREAM |= {name: np.zeros((2, 5, 3), np.int64) for name in ("first", "second")}
+LAYERS = {"first": _normal(3, 4, 2), "second": _normal(5, 6), "first_speed": np.zeros((3, 4, 2))}
+LAYERS |= {"second_speed": np.zeros((5, 6)), "losses": np.empty(2), "activation": "relu", "batch_norm": True}
+LAYERS |= {name: RNG.integers(0, 4, (2, 7, 3)) for name in ("tokens", "tokens_aug")}
+LAYERS |= {"backprop_mean": True, "backprop_var": False, "quadratic": False, "temperature": 0.1, "lr": 0.02}
+LAYERS |= {"momentum": 0.9, "weight_decay": 5e-3}
 SYMMETRIC = np.stack([np.eye(D), np.ones((D, D))])
 SUMS = {"scale": 1.0, "distances": False, "skip_diagonal": False}
 CALLS = {  # name -> (a function, its arguments)
@@ -152,6 +160,8 @@ CALLS = {  # name -> (a function, its arguments)
         | {"steps": np.empty(K, np.int64), "converged": np.empty(K, np.bool_)},
     ),
     "Climb.block": (_cpu.Climb_f64.block, {"n": N, "nodes": K}),
+    "draw_token_batches": (_cpu.draw_token_batches, STREAM),
+    "train_two_layer": (_cpu.train_two_layer, LAYERS),
     "set_num_threads": (_cpu.set_num_threads, {"threads": _cpu.max_threads()}),
     "_gemm_gflops": (_cpu._gemm_gflops, {"dtype": "float64", "n": 8, "repeats": 1}),
 }
@@ -162,6 +172,8 @@ OUTPUTS |= {"grad_scale", "residual", "n_iter", "converged", "energy", "steps"}
 def _outputs(name, arguments):
     written = OUTPUTS | ({"rows", "cols"} if name in ("pair_log_sums", "pair_sums") else set())
     written |= {"weights"} if name == "Climb.write" else set()
+    written |= {"state", "first", "second"} if name == "draw_token_batches" else set()
+    written |= {"losses", "first", "second", "first_speed", "second_speed"} if name == "train_two_layer" else set()
     return {key: a for key, a in arguments.items() if key in written and isinstance(a, np.ndarray)}
 
 
@@ -196,6 +208,7 @@ FREE |= {
     ("pair_log_sums within", "left"): (1,),
 }
 FREE |= {(name, "weights"): (0,) for name in ("GatedOperator", "Climb", "Climb of nodes", "GatedOperator.with_weights")}
+FREE |= {("draw_token_batches", "patterns"): (0,)}
 # Alone of their type: in float32 the same function is another one.
 ALONE = {("pair_log_sums within", "left")}
 ARRAYS = [(name, key) for name, (_, arguments) in CALLS.items() for key, a in arguments.items() if hasattr(a, "shape")]
@@ -313,6 +326,15 @@ NUMBERS = [
     ("Climb", {"tol": 0.0}),
     ("Climb.block", {"n": 0}),
     ("Climb.block", {"nodes": 0}),
+    ("draw_token_batches", {"tokens": 2}),
+    ("draw_token_batches", {"tokens": 0}),
+    ("draw_token_batches", {"redrawn": -1}),
+    ("draw_token_batches", {"patterns": STREAM["patterns"] - 1}),
+    ("draw_token_batches", {"state": STREAM["state"] + np.uint32(1)}),
+    ("train_two_layer", {"tokens": LAYERS["tokens"] + 4}),
+    ("train_two_layer", {"tokens_aug": LAYERS["tokens_aug"] - 4}),
+    ("train_two_layer", {"activation": "cube"}),
+    ("train_two_layer", {"temperature": 0.0}),
     ("set_num_threads", {"threads": 0}),
     ("_gemm_gflops", {"n": 0}),
     ("_gemm_gflops", {"n": -3}),

@@ -162,11 +162,12 @@ CASES = {  # claim, part, rules -> faults that must turn one of these rules red
     ("kernel_lemma", "error against terms", ("all terms",)): ("importance", "intra"),
     ("kernel_lemma", "error against N", ("slope, Gaussian", "slope, uniform")): ("intra", "pairing"),
     ("patterns", "categories", ("categories, ReLU", "categories, energies")): ("pairing",),
+    ("two_layer", "public log", ("logged losses", "logged χ")): ("pairing",),
 }
 
 
 def _name(case):
-    return f"{case[0]}-{case[1]}" + ("-torch" if case[0] == "framework" else "")
+    return f"{case[0]}-{case[1]}" + ("-torch" if case[0] in ("framework", "two_layer") else "")
 
 
 @pytest.mark.parametrize("case", CASES, ids=_name)

@@ -24,6 +24,7 @@ ROOMS = {
     "nodes": ("isa/tables", "runtime", "packing", "importances", "covariance"),
     "pairs": ("isa/tables", "runtime", "packing"),
     "eigen": ("isa/tables", "runtime", "packing"),
+    "training": ("isa/tables", "runtime"),
 }
 
 

@@ -9,6 +9,7 @@ void register_gated_operator(pybind11::module_& m);
 void register_pairs(pybind11::module_& m);
 void register_power_iteration(pybind11::module_& m);
 void register_runtime(pybind11::module_& m);
+void register_two_layer(pybind11::module_& m);
 }  // namespace alphacl::bindings
 
 PYBIND11_MODULE(_cpu, m, pybind11::mod_gil_not_used()) {
@@ -21,4 +22,5 @@ PYBIND11_MODULE(_cpu, m, pybind11::mod_gil_not_used()) {
   register_gated_operator(m);
   register_pairs(m);
   register_power_iteration(m);
+  register_two_layer(m);
 }

@@ -90,6 +90,11 @@ def is_in_host_memory(t: Any) -> bool:
     return bool(t.device.type == "cpu")
 
 
+def host_module() -> Any:
+    """The compiled module of the CPU, for what no GPU has kernels of."""
+    return _cpu
+
+
 def build_info() -> dict[str, Any]:
     """Version, compiler, instruction set, BLAS and threads of the build."""
     return dict(_cpu.build_info())

@@ -265,6 +265,32 @@ class _Climb(metaclass=_PybindType):
 class Climb_f32(_Climb): ...
 class Climb_f64(_Climb): ...
 
+def draw_token_batches(
+    patterns: NDArray[np.int64],
+    tokens: int,
+    redrawn: int,
+    state: NDArray[np.uint32],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+) -> None: ...
+def train_two_layer(
+    first: _Float,
+    second: _Float,
+    first_speed: _Float,
+    second_speed: _Float,
+    tokens: NDArray[np.int64],
+    tokens_aug: NDArray[np.int64],
+    activation: str,
+    batch_norm: bool,
+    backprop_mean: bool,
+    backprop_var: bool,
+    quadratic: bool,
+    temperature: float,
+    lr: float,
+    momentum: float,
+    weight_decay: float,
+    losses: NDArray[np.float64],
+) -> None: ...
 def build_info() -> dict[str, Any]: ...
 def supported_isas() -> list[str]: ...
 def kernel_calls() -> dict[str, int]: ...

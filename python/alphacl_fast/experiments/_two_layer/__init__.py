@@ -1,0 +1,1 @@
+"""The published two-layer experiment: its settings, its stream of data, its network, its measures."""
