@@ -142,8 +142,8 @@ struct SquaredRows {
   }
 };
 
-// Rows 1 and the squares of 2r_i x_i, l_i. Where s has both signs, r_i itself is a difference of what it sums, and so is
-// φ_i · ΦᵀX: then 2 Σ_k |φ_ik| (|(Φᵀ1)_k x_i| + |(ΦᵀX)_k|) stands for the first.
+// Rows 1 and the squares of 2r_i x_i, l_i. Where s has both signs, r_i itself is a difference of what it sums, and so
+// is φ_i · ΦᵀX: then 2 Σ_k |φ_ik| (|(Φᵀ1)_k x_i| + |(ΦᵀX)_k|) stands for the first.
 template <class Phi>
 struct SizesOfRow {
   Phi phi;
@@ -166,8 +166,8 @@ struct SizesOfRow {
   }
 };
 
-// Whether column c of l has lost its digits. A moment m = s Σ_i φ_i x_i errs by ε|s| times the root of Σ_i φ_i² x_i², so
-// l, 2Φm of each moment, by ε times the root of 4 s² Σ_i φ_i² Σ_i φ_i² x_i², summed over the columns of Φ.
+// Whether column c of l has lost its digits. A moment m = s Σ_i φ_i x_i errs by ε|s| times the root of Σ_i φ_i² x_i²,
+// so l, 2Φm of each moment, by ε times the root of 4 s² Σ_i φ_i² Σ_i φ_i² x_i², summed over the columns of Φ.
 template <class Phi>
 struct ColumnCancelled {
   Phi phi;

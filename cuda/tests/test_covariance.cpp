@@ -193,7 +193,8 @@ void test_signed_factor() {
   }
   for (index_t e = 0; e < n * n; ++e)
     alpha[e] = phi[e / n * 2] * phi[e % n * 2] + phi[e / n * 2 + 1] * phi[e % n * 2 + 1];
-  check<double>(views, *alphacl::cuda::low_rank<double>({phi.data(), n, 2, 2}, nullptr), views.truth(alpha), "a signed factor");
+  check<double>(views, *alphacl::cuda::low_rank<double>({phi.data(), n, 2, 2}, nullptr), views.truth(alpha),
+                "a signed factor");
 }
 
 // A column that cancels beside one that does not, and is far larger, gets the bits that it gets alone.
