@@ -262,7 +262,7 @@ enum class Given { shared, own, other, uniform, low_rank };
 template <class S>
 std::unique_ptr<Importance<S>> shared_importance(Given given, index_t n, const Array<S>& stored) {
   if (given == Given::uniform) return alphacl::cuda::uniform<S>(n, false);
-  if (given == Given::low_rank) return alphacl::cuda::low_rank<S>({stored.data(), n, 2, n});
+  if (given == Given::low_rank) return alphacl::cuda::low_rank<S>({stored.data(), n, 2, n}, nullptr);
   return alphacl::cuda::dense<S>({stored.data(), n, n, n});
 }
 
