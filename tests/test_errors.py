@@ -169,3 +169,11 @@ def test_unknown_keyword_and_missing_argument():
         acl.contrastive_cov(X, X, weights=None)
     with pytest.raises(TypeError):
         acl.Gaussian(X)
+
+
+@pytest.mark.parametrize("value", ["both", "", 1, 0.0, None])
+def test_a_flag_is_true_or_false(value):
+    with pytest.raises(TypeError, match=rf"^normalize: expected True or False, got {re.escape(repr(value))}$"):
+        acl.Direct(np.eye(4), normalize=value)
+    with pytest.raises(TypeError, match=r"^diagonal: expected True or False"):
+        acl.Uniform(4, diagonal=value)

@@ -2,6 +2,7 @@
 
 import html.parser
 import json
+import os
 import re
 
 import numpy as np
@@ -129,6 +130,32 @@ def test_a_verdict_that_fails_is_the_exit_code(finished, tmp_path, capsys):
     assert "✗ fails" in (tmp_path / "report.html").read_text()
 
 
+def test_the_report_has_what_earlier_calls_have_finished(finished, tmp_path, monkeypatch):
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims" / f"{FAST}.json").write_text((finished[1] / "claims" / f"{FAST}.json").read_text())
+    other = claim("roughness")
+    monkeypatch.setattr(other, "run", lambda settings: settings.result({}, (), ()))
+    monkeypatch.setattr(other, "RULES", ())
+    monkeypatch.setattr(other, "FIGURES", ())
+    assert _cli.main(["reproduce", "roughness", "--quick", "--out", str(tmp_path)]) == 1  # nothing was judged
+    report = (tmp_path / "report.html").read_text()
+    assert f'id="{FAST}"' in report
+    assert 'id="roughness"' in report
+    assert set(json.loads((tmp_path / "verdicts.json").read_text())) >= {FAST, "roughness"}
+
+
+@pytest.mark.parametrize("side", [6, None], ids=["small", "none"])
+def test_images_that_do_not_do_are_refused_before_any_claim(tmp_path, capsys, side):
+    if side is None:
+        (tmp_path / "images").mkdir()
+    else:
+        write_image_folder(tmp_path / "images", side=side)
+    assert _cli.main(["reproduce", FAST, "--quick", "--data", str(tmp_path / "images"), "--out", str(tmp_path / "out")])
+    printed = capsys.readouterr()
+    assert "--data: " in printed.err
+    assert printed.out == ""
+
+
 def test_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     done = run("reproduce", FAST, "--out", tmp_path / "file" / "below")
@@ -161,10 +188,29 @@ def test_key_knows_all_that_numbers_depend_on(tmp_path):
     settings = Settings(quick=True, seed=3, data=tmp_path)
     found = _store.key(claim(FAST), settings)
     assert (found["quick"], found["seed"], found["data"][0]) == (True, 3, str(tmp_path.resolve()))
-    assert found["source"] != _store.key(claim("framework"), settings)["source"]
+    assert found["claim"] != _store.key(claim("framework"), settings)["claim"]
+    os.utime(tmp_path, ns=(0, 0))
+    before = _store.key(claim(FAST), settings)["data"]
+    (tmp_path / "more").write_text("an image")
+    assert _store.key(claim(FAST), settings)["data"] != before
 
 
-@pytest.mark.parametrize("name", ["", "cifar10-small.tar.xz"])
+def test_a_claim_with_parts_left_out_is_not_finished(tmp_path):
+    """What was missing may be there now; what was computed is kept."""
+    module, settings = claim(FAST), Settings(quick=True)
+    store = _store.Store(tmp_path, FAST, {})
+    store.put("a part", 1.5, 0.1)
+    store.save(module, settings.result({}, (), ()))
+    assert store.load(module) is not None
+    settings.left_out.append("images: no images")
+    store = _store.Store(tmp_path, FAST, {})
+    store.put("a part", 1.5, 0.1)
+    store.save(module, settings.result({}, (), ()))
+    assert store.load(module) is None
+    assert _store.Store(tmp_path, FAST, {}).get("a part") == (1.5, 0.1)
+
+
+@pytest.mark.parametrize("name", ["", "cifar10-jpeg.tar.xz"])
 def test_given_images(tmp_path, name):
     """--data: a grey 8×8 patch of each image of a folder or an archive."""
     written = write_image_folder(tmp_path / "images", side=9)["train"]

@@ -313,6 +313,8 @@ class Flag(Number):
     """Yes or no."""
 
     def checked(self, name: str, value: Any) -> bool:
+        if not isinstance(value, (bool, np.bool_)):
+            raise TypeError(f"{name}: expected True or False, got {value!r}")
         return bool(value)
 
     def check_packed(self, name: str, number: float) -> None:

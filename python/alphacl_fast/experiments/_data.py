@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,18 @@ def title_of(data: Path | None) -> str:
     """How a report names the images of --data; a copy in JPEG is not the original."""
     if data is None:
         return "images of --data"
-    return "CIFAR-10 (JPEG copy)" if "cifar10" in data.name.lower().replace("-", "") else data.name
+    name = data.name.lower().replace("-", "")
+    return "CIFAR-10 (JPEG copy)" if re.search("cifar10(?![0-9])", name) and "jp" in name else data.name
+
+
+def check_given(data: Path) -> None:
+    """Refuses images that the claims cannot use before any of them is run."""
+    try:
+        pixels, _ = read_given(data, "train")
+    except (FileNotFoundError, ValueError) as error:
+        raise OSError(f"--data: {error}") from error
+    if min(pixels.shape[2:]) < 8:
+        raise OSError(f"--data: expected images of 8×8 pixels or more, got {pixels.shape[2]}×{pixels.shape[3]}")
 
 
 @functools.lru_cache(maxsize=2)

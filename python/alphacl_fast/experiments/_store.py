@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from alphacl_fast._backend import build_info
+from alphacl_fast._backend import host_module
+from alphacl_fast._info import info
 from alphacl_fast.experiments._claim import Result
 from alphacl_fast.experiments._settings import Settings
 
 
 def key(module: ModuleType, settings: Settings) -> dict[str, Any]:
     """All that the numbers depend on: what was computed under another key is computed again."""
-    data = settings.data
-    source = Path(module.__file__ or "").read_bytes()
+    data, facts = settings.data, info()
     return {
         "quick": settings.quick,
         "seed": settings.seed,
-        "data": None if data is None else [str(data.resolve()), data.stat().st_mtime_ns],
-        "version": build_info()["version"],
-        "source": hashlib.sha256(source).hexdigest()[:16],
+        "claim": module.__name__,
+        "data": None if data is None else [str(data.resolve()), _newest(data)],
+        "versions": [str(facts[name]) for name in ("version", "numpy", "torch", "isa")],
+        "source": _digest_of_package(),
     }
+
+
+def _newest(data: Path) -> int:
+    """When the images were last changed."""
+    return max(path.stat().st_mtime_ns for path in (data, *data.rglob("*")))
+
+
+@functools.cache
+def _digest_of_package() -> str:
+    """Of the code that computes: all Python files, and the compiled modules."""
+    digest = hashlib.sha256()
+    sources = Path(__file__).parents[1].rglob("*.py")
+    for path in sorted([*sources, Path(host_module().__file__ or "")]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 class Store:
@@ -45,14 +62,14 @@ class Store:
         self._write(self._parts, self._kept)
 
     def load(self, module: ModuleType) -> Result | None:
-        """The finished claim, judged anew."""
+        """The finished claim, judged anew; None where something was left out, which may be there now."""
         found = self._read(self._finished)
-        if found is None:
+        if found is None or found["left_out"]:
             return None
         return Result(found["numbers"], module.RULES, module.FIGURES, found["left_out"], found["seconds"])
 
     def save(self, module: ModuleType, result: Result) -> None:
-        """The finished claim; its parts are no longer needed."""
+        """The finished claim; its parts are needed only where others were left out."""
         verdicts = [
             {
                 "rule": v.rule.name,
@@ -66,7 +83,8 @@ class Store:
         ]
         record = {"title": module.TITLE, "verdicts": verdicts, "left_out": list(result.left_out)}
         self._write(self._finished, {**record, "seconds": result.seconds, "numbers": result.numbers})
-        self._parts.unlink(missing_ok=True)
+        if not result.left_out:
+            self._parts.unlink(missing_ok=True)
 
     def _read(self, path: Path) -> dict[str, Any] | None:
         try:

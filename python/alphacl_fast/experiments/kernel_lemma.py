@@ -144,18 +144,7 @@ RULES = (
         "<",
         1e-9,
     ),
-    Rule(
-        "even densities",
-        "p̃_l of even l is a density: the least value of p φ_l/z_l over l = 0, 2, 4, 6, 8",
-        lambda n: None if n["densities"] is None else _least(n["densities"]),
-        "≥",
-        0,
-    ),
 )
-
-
-def _least(found: Numbers) -> float:
-    return float(min((array(found["weighted"][k]) / found["z"][k]).min() for k in range(0, 9, 2)))
 
 
 def _draw_errors(axes: Any, numbers: Numbers) -> None:

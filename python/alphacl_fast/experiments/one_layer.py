@@ -142,7 +142,6 @@ def _landscape(settings: Settings) -> Numbers:
             "nodes": np.unique(np.round(at, 2)),
             "node_off_peak": float(apart.min(axis=1).max()),
             "peak_without_node": float(apart.min(axis=0).max()),
-            "best": float(2 * ends.energy.max() / curve.max()),
         }
     return found
 

@@ -41,11 +41,11 @@ def run(settings: Settings) -> Result:
     images: Numbers = {}
     seeds = range(settings.seed, settings.seed + settings.pick(2, 3))
     for name in _SETS:
+        noted = len(settings.left_out)
         runs = [settings.part(f"{name}, seed {seed}", lambda n=name, s=seed: _learn(n, s, settings)) for seed in seeds]
         if all(runs):
             images[name] = _together(runs)
-        elif settings.left_out:  # one reason is enough
-            del settings.left_out[1 - len(runs) :]
+        del settings.left_out[noted + 1 :]  # one reason is enough
     return settings.result({"categories": categories, "images": images}, RULES, FIGURES)
 
 

@@ -25,8 +25,12 @@ class Stability(NamedTuple):
     gap: Any  # (K,) λ minus the largest eigenvalue of A(w) in the complement of w; +inf where d = 1
     residual: Any  # (K,) ‖A(w)w − λw‖: all else speaks of critical points, where it is small
     roughness: Any  # (K,) ρ̂(w; radius), as of local_roughness
-    certified: Any  # (K,) bool: gap > roughness, by more than the gap is known to. False says nothing
-    jacobian_top: Any  # (K,) the largest eigenvalue of sym(J); below 0: stable; −inf where d = 1
+    certified: (
+        Any  # (K,) bool: gap > roughness, by more than the gap is known to; see ``directions``. False says nothing
+    )
+    jacobian_top: (
+        Any  # (K,) the largest tᵀJt met; above 0: no maximum; below 0: stable where directions ≥ d − 1; −inf: d = 1
+    )
 
 
 def stability(
@@ -50,7 +54,8 @@ def stability(
 
     x, x_aug, weights, activation, alpha, radius, frozen, directions, seed : as for ``local_roughness``. J is not linear
         in the direction at a finite radius: jacobian_top is the largest tᵀJ(t)t met over unit t ⊥ w, a lower bound of
-        the maximum, from the same number of directions.
+        the maximum, from the same number of directions. Both are complete where ``directions`` reaches d − 1; with
+        fewer, certified and a jacobian_top below 0 are evidence, no proof.
     tol, max_iter : of the gap, by Lanczos in the complement of w, known to tol·‖A‖; NaN after max_iter products.
         Default tol 1e-4 for float32, 1e-8 for float64.
 

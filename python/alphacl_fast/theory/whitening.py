@@ -62,7 +62,7 @@ def _finite(a: Operand) -> np.ndarray:
     array = on_host(a.array)
     if not np.isfinite(array).all():
         raise ValueError(f"{a.name}: expected finite numbers, got NaN or infinity")
-    return array
+    return array.astype(np.float64)  # a mean of many numbers in float32 has few digits
 
 
 def _unit_rows(rows: np.ndarray) -> np.ndarray:
