@@ -256,6 +256,41 @@ def test_torch_cuda_gaussian_of_scalars(method, dtype):
         assert_contract(host(acl.contrastive_cov(there(x), there(x), given)), truth, naive, dtype)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_torch_cuda_two_groups_of_scalars(dtype):
+    """All that is left are pairs of α = e⁻⁵⁰, far below what a series errs by."""
+    x = np.repeat(np.array([[0.0], [10.0]], dtype), 100, axis=0)
+    truth = 100.0**3 * np.exp(-50) / 200**2
+    t = there(x)
+    assert float(acl.contrastive_cov(t, t, acl.Gaussian(t[:, 0], 1.0))) == pytest.approx(truth, rel=1e-6)
+    assert float(acl.energy(t, t, acl.Gaussian(t[:, 0], 1.0))) == pytest.approx(truth / 2, rel=1e-6)
+    node = acl.gated_cov(t, t, there(np.ones((1, 1), dtype)), activation="linear", alpha=acl.NodeGaussian(1.0))
+    assert float(node) == pytest.approx(truth, rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("widths", [20, 50, 90])
+@pytest.mark.parametrize("kind", ["labels", "low rank"])
+def test_torch_cuda_classes_some_widths_apart(kind, widths, dtype):
+    """Within classes what is lost is the square of their distance in widths."""
+    y = np.arange(600) % 3
+    rng = np.random.default_rng(8)
+    x = (widths * np.array([[-1.0, 0.5], [0.3, 1.0], [0.9, -1.1]])[y] + rng.standard_normal((600, 2))).astype(dtype)
+    exact = x.astype(np.longdouble)
+    apart = exact - np.stack([exact[y == c].mean(0) for c in range(3)])[y]
+    truth = (200 * apart.T @ apart / np.longdouble(600) ** 2).astype(float)
+    alpha = acl.Labels(there(y)) if kind == "labels" else acl.LowRank(there(np.eye(3, dtype=dtype)[y]))
+    found = host(acl.contrastive_cov(there(x), there(x), alpha))
+    assert relative_error(found, truth) < (1e-6 if dtype == np.float32 else 2e-13)
+
+
+def test_torch_cuda_row_sums_of_signs_that_cancel():
+    phi = np.repeat(np.random.default_rng(5).standard_normal((3000, 1)), 2, axis=1)
+    sums = acl.LowRank(there(phi), there(np.array([1.0, -1.0 + 2.0**-40]))).row_sums()
+    exact = phi[:, 0].astype(np.longdouble)
+    np.testing.assert_allclose(host(sums), (exact * exact.sum() * np.longdouble(2.0**-40)).astype(float), rtol=1e-12)
+
+
 def test_torch_cuda_series_that_is_refused():
     gaussian = importlib.import_module("alphacl_fast._cuda").gaussian_f64
     with pytest.raises(ValueError, match="tol: expected a number from 1e-30 to 1"):

@@ -1,4 +1,5 @@
 // Importances with a factor, α = Φ diag(s) Φᵀ: Uniform, LowRank and series, in time linear in N.
+#include <cmath>
 #include <type_traits>
 #include <utility>
 
@@ -80,6 +81,51 @@ struct RowSums {
     double sum = 0;
     for (index_t l = 0; l < phi.cols; ++l) sum = fma(phi.at(i, l), ones[l], sum);
     r[i] = sum - phi.without;
+  }
+};
+
+// A sum with twice the digits of a double.
+struct TwoDoubles {
+  double high = 0, low = 0;
+  __device__ void add(double value) {
+    const double sum = high + value, taken = sum - high;
+    low += (high - (sum - taken)) + (value - taken);
+    high = sum;
+  }
+  __device__ void add_product(double a, double b) {
+    const double product = a * b;
+    add(product);
+    low += fma(a, b, -product);
+  }
+};
+
+// (Φᵀ1)_k in two doubles, one thread a column: columns of opposite signs may leave of it what rounding of either is.
+template <class Phi>
+struct ExactTotals {
+  Phi phi;
+  double *high, *low;
+  __device__ void operator()(std::int64_t k) const {
+    TwoDoubles sum;
+    for (index_t i = 0; i < phi.rows; ++i) sum.add(phi.at(i, k));
+    high[k] = sum.high;
+    low[k] = sum.low;
+  }
+};
+
+// r_i = Σ_k s_k φ_ik (Φᵀ1)_k where s has both signs; s φ in two doubles too.
+template <class Phi>
+struct SignedRowSums {
+  Phi phi;
+  const double *high, *low;
+  double* r;
+  __device__ void operator()(std::int64_t i) const {
+    TwoDoubles sum;
+    for (index_t k = 0; k < phi.cols; ++k) {
+      const double sign = phi.sign(k), at = phi.at(i, k), weight = sign * at;
+      sum.add_product(weight, high[k]);
+      sum.low = fma(weight, low[k], fma(fma(sign, at, -weight), high[k], sum.low));
+    }
+    r[i] = sum.high + sum.low;
   }
 };
 
@@ -222,7 +268,7 @@ class Factored final : public Importance<S> {
   void sums(const Stream& on, double* r, double* c) const override {
     const double* const ones = moments(on, FactorAlone<Phi>{phi_}, 1);
     for (double* to : {r, c})
-      if (to != nullptr) for_each(on, "row_sums", phi_.rows, RowSums<Phi>{phi_, ones, to});
+      if (to != nullptr) row_sums(on, ones, to);
   }
   void matmul(const Stream& on, View<const S> y, View<S> out) const override {
     const double* const found = moments(on, FactorRows<Phi, S>{phi_, y.data, y.stride}, y.cols);
@@ -232,10 +278,11 @@ class Factored final : public Importance<S> {
     const double* const ones = moments(on, FactorAlone<Phi>{phi_}, 1);
     const double* const found = moments(on, FactorRows<Phi, double>{phi_, x.centred, x.d}, x.d);
     for_each(on, "factor_laplacian", x.n * x.d, FactorLaplacian<Phi>{phi_, ones, found, x.centred, x.d, l});
-    for_each(on, "row_sums", phi_.rows, RowSums<Phi>{phi_, ones, row_sum});
-    // float32 does not ask: in double the difference keeps the digits of a float up to a ratio of 10^7.
-    if constexpr (Phi::cancels && std::is_same<S, double>::value)
-      if (few_pairs(x.n, phi_.cols)) mend(on, x, ones, found, row_sum, l);
+    row_sums(on, ones, row_sum);
+    // float32 does not ask: in double the difference keeps the digits of a float up to a ratio of 10^7. Of a series it
+    // asks: entries that are off by 1e-15 are all that is left of a sum of smaller ones.
+    if constexpr (Phi::cancels)
+      if ((std::is_same<S, double>::value || exact_) && few_pairs(x.n, phi_.cols)) mend(on, x, ones, found, row_sum, l);
   }
   void to_dense(const Stream& on, View<S> out) const override {
     if (exact_) return exact_->to_dense(on, out);
@@ -256,6 +303,12 @@ class Factored final : public Importance<S> {
     if (phi_.is_signed()) for_each(on, "signed_moments", phi_.cols * q, SignedMoments<Phi>{phi_, q, out});
     return out;
   }
+  void row_sums(const Stream& on, const double* ones, double* r) const {
+    if (!phi_.is_signed()) return for_each(on, "row_sums", phi_.rows, RowSums<Phi>{phi_, ones, r});
+    double *const high = on.memory.take<double>(2 * phi_.cols), *const low = high + phi_.cols;
+    for_each(on, "exact_totals", phi_.cols, ExactTotals<Phi>{phi_, high, low});
+    for_each(on, "signed_row_sums", phi_.rows, SignedRowSums<Phi>{phi_, high, low, r});
+  }
   template <class Source>
   double* sums_over_rows(const Stream& on, const Source& source, index_t p, index_t q) const {
     double* const out = on.memory.take<double>(p * q);
@@ -269,7 +322,9 @@ class Factored final : public Importance<S> {
     const double* const squares = sums_over_rows(on, SquaredRows<Phi>{phi_, x}, phi_.cols, x.d + 1);
     const double* const sizes = sums_over_rows(on, SizesOfRow<Phi>{phi_, x, ones, found, row_sum, l}, 1, 2 * x.d);
     double* const lost = on.memory.take<double>(x.d);
-    for_each(on, "column_cancelled", x.d, ColumnCancelled<Phi>{phi_, squares, sizes, x.d, wide_limits<S>, lost});
+    // What a column errs by is alike in samples that are alike, and Σ_i x_i l_i adds it up: the loss is the square.
+    const Limits limits{std::sqrt(wide_limits<S>.minuend), wide_limits<S>.terms};
+    for_each(on, "column_cancelled", x.d, ColumnCancelled<Phi>{phi_, squares, sizes, x.d, limits, lost});
     if (!exact_) {
       for_each(on, "literal_laplacian", x.n * x.d, LiteralLaplacian<Phi>{phi_, x, lost, l});
       return;

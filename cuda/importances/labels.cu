@@ -98,16 +98,29 @@ struct LabelProduct {
   }
 };
 
-// l_i = 2 [a n_c (x_i − mean of the class) + b (N − n_c) (x_i − mean of the others)].
+// x_i − mean of the class.
+struct WithoutClassMean {
+  ClassLists classes;
+  index_t q;
+  const double *sums, *x;
+  double* out;
+  __device__ void operator()(std::int64_t e) const {
+    const index_t c = classes.of[e / q];
+    out[e] = x[e] - sums[c * q + e % q] / classes.members(c);
+  }
+};
+
+// l_i = 2 [a n_c (x_i − mean of the class) + b (N − n_c) (x_i − mean of the others)]. `apart`: x_i − the rounded mean
+// of the class, whose own mean is what rounding left: it is alike in all members, so a covariance adds it up.
 struct LabelLaplacian {
   ClassLists classes;
   ClassTotals totals;
-  const double* x;
+  const double *left, *apart, *x;
   double* l;
   __device__ void operator()(std::int64_t e) const {
     const index_t i = e / totals.q, c = classes.of[i], at = c * totals.q + e % totals.q;
     const double members = classes.members(c), others = classes.others(c);
-    const double own = x[e] - totals.own[at] / members, rest = x[e] - totals.rest[at] / (others > 0 ? others : 1);
+    const double own = apart[e] - left[at] / members, rest = x[e] - totals.rest[at] / (others > 0 ? others : 1);
     l[e] = 2 * (classes.same * members * own + classes.different * others * rest);
   }
 };
@@ -139,7 +152,10 @@ class Labels final : public Importance<S> {
   }
   void laplacian(const Stream& on, const Samples& x, double* l, double* row_sum) const override {
     const ClassTotals found = totals(on, View<const double>{x.centred, x.n, x.d, x.d});
-    for_each(on, "label_laplacian", x.n * x.d, LabelLaplacian{classes_, found, x.centred, l});
+    double* const apart = on.memory.take<double>(x.n * x.d);
+    for_each(on, "without_class_mean", x.n * x.d, WithoutClassMean{classes_, x.d, found.own, x.centred, apart});
+    const double* const left = own_sums(on, View<const double>{apart, x.n, x.d, x.d});
+    for_each(on, "label_laplacian", x.n * x.d, LabelLaplacian{classes_, found, left, apart, x.centred, l});
     sums(on, row_sum, nullptr);
   }
   void to_dense(const Stream& on, View<S> out) const override {
@@ -154,13 +170,19 @@ class Labels final : public Importance<S> {
   template <class Y>
   ClassTotals totals(const Stream& on, View<const Y> y) const {
     const index_t q = y.cols;
-    double* const parts = on.memory.take<double>(classes_.runs * q);
-    double* const own = on.memory.take<double>(classes_.count * q);
+    const double* const own = own_sums(on, y);
     double* const rest = on.memory.take<double>(classes_.count * q);
-    for_each(on, "run_sums", classes_.runs * q, RunSums<Y>{classes_, y, parts});
-    for_each(on, "own_sums", classes_.count * q, OwnSums{classes_, q, parts, own});
     for_each(on, "rest_sums", q, RestSums{classes_.count, q, own, rest});
     return {q, own, rest};
+  }
+  template <class Y>
+  const double* own_sums(const Stream& on, View<const Y> y) const {
+    const index_t q = y.cols;
+    double* const parts = on.memory.take<double>(classes_.runs * q);
+    double* const own = on.memory.take<double>(classes_.count * q);
+    for_each(on, "run_sums", classes_.runs * q, RunSums<Y>{classes_, y, parts});
+    for_each(on, "own_sums", classes_.count * q, OwnSums{classes_, q, parts, own});
+    return own;
   }
 
   ClassLists classes_;

@@ -110,11 +110,12 @@ std::unique_ptr<Importance<S>> scalar_gaussian(const Stream& on, View<const S> f
   const Extremes found = extremes(on, f);
   const double range = (found.high - found.low) / std::sqrt(tau);
   if (found.poison != 0 || !std::isfinite(range)) return gaussian(on, f, tau, memory);
+  const double allowed = std::min(tol, wide_tolerance);
   if (method == ScalarMethod::series)
     check_series_range(range);
-  else if (!series_pays(f.rows, range, tol))
+  else if (!series_pays(f.rows, range, allowed))
     return gaussian(on, f, tau, memory);
-  const double allowed = std::min(tol, wide_tolerance), omega = series_frequency(range, allowed);
+  const double omega = series_frequency(range, allowed);
   const index_t terms = static_cast<index_t>(series_terms(range, allowed)), rank = 1 + 2 * terms;
   double* const coefficients = on.memory.take<double>(1 + terms);
   double* const phi = memory.take<double>(f.rows * rank);

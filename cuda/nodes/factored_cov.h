@@ -160,7 +160,7 @@ struct SizesOfNode {
 // minuend: Σ |D_i| ‖b_i‖²; moments: ‖m‖²; terms: Σ ‖φ_i‖² ‖b_i‖². Grid: nodes; block: 256.
 template <class S>
 __global__ void __launch_bounds__(256)
-    sizes_of_nodes(GatedRows<S> rows, const double* moments, const double* result, SizesOfNode* out) {
+    sizes_of_nodes(GatedRows<S> rows, const double* moments, const S* result, SizesOfNode* out) {
   auto& s = simt::shared<BlockSumShared>();
   const int k = static_cast<int>(blockIdx.x), d = static_cast<int>(rows.x.cols), open = rows.open(k);
   SizesOfNode sum = {0, 0, 0, 0};
@@ -182,7 +182,7 @@ __global__ void __launch_bounds__(256)
   for (index_t e = threadIdx.x; e < numbers; e += 256)
     sum.moments = fma(moments[k * numbers + e], moments[k * numbers + e], sum.moments);
   for (index_t e = threadIdx.x; e < entries; e += 256)
-    sum.result = fma(result[k * entries + e], result[k * entries + e], sum.result);
+    sum.result = fma(static_cast<double>(result[k * entries + e]), result[k * entries + e], sum.result);
   sum = {block_sum(s, sum.minuend), block_sum(s, sum.moments), block_sum(s, sum.terms), block_sum(s, sum.result)};
   if (threadIdx.x == 0) out[k] = sum;
 }
@@ -191,7 +191,7 @@ __global__ void __launch_bounds__(256)
 /// for the stream.
 template <class S>
 std::vector<index_t> cancelled_nodes(const Stream& on, const GatedRows<S>& rows, const double* moments,
-                                     const double* result) {
+                                     const S* result) {
   const index_t nodes = rows.gates.nodes;
   const double n = static_cast<double>(rows.gates.n);
   SizesOfNode* const sizes = on.memory.take<SizesOfNode>(nodes);
@@ -203,17 +203,18 @@ std::vector<index_t> cancelled_nodes(const Stream& on, const GatedRows<S>& rows,
   for (index_t k = 0; k < nodes; ++k) {
     const SizesOfNode& of = found[static_cast<std::size_t>(k)];
     const double terms = std::sqrt(8 * of.moments * of.terms);
-    if (cancelled({of.minuend + 2 * of.moments, terms, 2 * n * n * std::sqrt(of.result)}, wide_limits<double>))
+    if (cancelled({of.minuend + 2 * of.moments, terms, 2 * n * n * std::sqrt(of.result)}, wide_limits<S>))
       lost.push_back(k);
   }
   return lost;
 }
 
-/// out: nodes × d × d, those of `gates`. row_sum: R. Returns the nodes that lost digits; it asks for none where a
-/// result is float32, which double has digits to spare for, or where all pairs are too many.
+/// out: nodes × d × d, those of `gates`. row_sum: R. Returns the nodes that lost digits; it asks for none where all
+/// pairs are too many, or where a result is float32, which double has digits to spare for, unless Φ is a `series`,
+/// whose entries are near α alone.
 template <class S>
 std::vector<index_t> factored_cov(const Stream& on, View<const S> x, View<const S> x_aug, const NodeGates& gates,
-                                  const Factor& phi, const double* row_sum, S* out) {
+                                  const Factor& phi, const double* row_sum, S* out, bool series = false) {
   const index_t n = x.rows, d = x.cols, nodes = gates.nodes;
   const int p = static_cast<int>(phi.rank), width = static_cast<int>(d);
   double* const centre = on.memory.take<double>(nodes * d);
@@ -227,8 +228,7 @@ std::vector<index_t> factored_cov(const Stream& on, View<const S> x, View<const 
   const double size = static_cast<double>(n);
   gram(on, FactoredRows<S>{rows, moments}, GramShape{width, width, true, gram_groups(2 * n)}, nodes,
        1 / (2 * size * size), out);
-  if constexpr (std::is_same<S, double>::value)
-    if (few_pairs(n, d * d)) return cancelled_nodes(on, rows, moments, out);
+  if ((std::is_same<S, double>::value || series) && few_pairs(n, d * d)) return cancelled_nodes(on, rows, moments, out);
   return {};
 }
 

@@ -61,7 +61,7 @@ struct GatedNodes {
       own->sums(on, row_sum, nullptr);
       const NodeGates single{n,        1,           own_gates,      gates.aug + b * n,
                              open.own, open.either, open.own_count, open.either_count};
-      if (factored_cov(on, x, x_aug, single, *phi, row_sum, matrix(k)).empty()) return;
+      if (factored_cov(on, x, x_aug, single, *phi, row_sum, matrix(k), true).empty()) return;
     }
     covariance(on, views, *own, matrix(k), &open);
   }
