@@ -181,8 +181,10 @@ __global__ void __launch_bounds__(256)
   const index_t numbers = rows.phi.rank * d, entries = index_t{d} * d;
   for (index_t e = threadIdx.x; e < numbers; e += 256)
     sum.moments = fma(moments[k * numbers + e], moments[k * numbers + e], sum.moments);
-  for (index_t e = threadIdx.x; e < entries; e += 256)
-    sum.result = fma(static_cast<double>(result[k * entries + e]), result[k * entries + e], sum.result);
+  for (index_t e = threadIdx.x; e < entries; e += 256) {
+    const double value = static_cast<double>(result[k * entries + e]);
+    sum.result = fma(value, value, sum.result);
+  }
   sum = {block_sum(s, sum.minuend), block_sum(s, sum.moments), block_sum(s, sum.terms), block_sum(s, sum.result)};
   if (threadIdx.x == 0) out[k] = sum;
 }
