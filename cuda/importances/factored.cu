@@ -214,17 +214,14 @@ struct SizesOfRow {
 
 // Whether column c of l has lost its digits. A moment m = s Σ_i φ_i x_i errs by ε|s| times the root of Σ_i φ_i² x_i²,
 // so l, 2Φm of each moment, by ε times the root of 4 s² Σ_i φ_i² Σ_i φ_i² x_i², summed over the columns of Φ.
-template <class Phi>
 struct ColumnCancelled {
-  Phi phi;
-  const double *squares, *sizes;  // of SquaredRows: p × (d + 1); of SizesOfRow: 2d
-  index_t d;
+  const double *squares, *sizes;  // of SquaredRows, times s: p × (d + 1); of SizesOfRow: 2d
+  index_t p, d;
   Limits limits;
   double* out;  // 1 or 0
   __device__ void operator()(std::int64_t c) const {
     double terms = 0;
-    for (index_t k = 0; k < phi.cols; ++k)
-      terms = fma(phi.sign(k) * phi.sign(k) * squares[k * (d + 1) + d], squares[k * (d + 1) + c], terms);
+    for (index_t k = 0; k < p; ++k) terms = fma(squares[k * (d + 1) + d], squares[k * (d + 1) + c], terms);
     out[c] = cancelled({sqrt(sizes[c]), 2 * sqrt(terms), sqrt(sizes[d + c])}, limits) ? 1 : 0;
   }
 };
@@ -319,12 +316,12 @@ class Factored final : public Importance<S> {
   // others, whose column it is, gets the bits that it gets alone. The host waits only where `exact_` has to be asked.
   void mend(const Stream& on, const Samples& x, const double* ones, const double* found, const double* row_sum,
             double* l) const {
-    const double* const squares = sums_over_rows(on, SquaredRows<Phi>{phi_, x}, phi_.cols, x.d + 1);
+    const double* const squares = moments(on, SquaredRows<Phi>{phi_, x}, x.d + 1);
     const double* const sizes = sums_over_rows(on, SizesOfRow<Phi>{phi_, x, ones, found, row_sum, l}, 1, 2 * x.d);
     double* const lost = on.memory.take<double>(x.d);
     // What a column errs by is alike in samples that are alike, and Σ_i x_i l_i adds it up: the loss is the square.
     const Limits limits{std::sqrt(wide_limits<S>.minuend), wide_limits<S>.terms};
-    for_each(on, "column_cancelled", x.d, ColumnCancelled<Phi>{phi_, squares, sizes, x.d, limits, lost});
+    for_each(on, "column_cancelled", x.d, ColumnCancelled{squares, sizes, phi_.cols, x.d, limits, lost});
     if (!exact_) {
       for_each(on, "literal_laplacian", x.n * x.d, LiteralLaplacian<Phi>{phi_, x, lost, l});
       return;
