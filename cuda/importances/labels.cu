@@ -188,12 +188,6 @@ class Labels final : public Importance<S> {
   ClassLists classes_;
 };
 
-const index_t* kept(const Stream& on, Workspace& memory, const std::vector<index_t>& numbers) {
-  index_t* const to = memory.take<index_t>(static_cast<index_t>(numbers.size()));
-  copy_to_device(on, numbers.data(), numbers.size() * sizeof(index_t), to);
-  return to;
-}
-
 }  // namespace
 
 template <class S>
@@ -210,9 +204,10 @@ std::unique_ptr<Importance<S>> labels(const Stream& on, const std::int64_t* of, 
   const index_t runs = static_cast<index_t>(run_start.size());
   first_run.push_back(runs);
   run_start.push_back(size);
+  const Stream keeping{on.handle, memory};
   return std::make_unique<Labels<S>>(ClassLists{
-      size, classes.count(), runs, same, different, kept(on, memory, classes.of), kept(on, memory, classes.order),
-      kept(on, memory, classes.start), kept(on, memory, run_start), kept(on, memory, first_run)});
+      size, classes.count(), runs, same, different, on_device(keeping, classes.of), on_device(keeping, classes.order),
+      on_device(keeping, classes.start), on_device(keeping, run_start), on_device(keeping, first_run)});
 }
 
 template std::unique_ptr<Importance<float>> labels<float>(const Stream&, const std::int64_t*, index_t, double, double,

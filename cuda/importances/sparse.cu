@@ -6,7 +6,7 @@
 #include "alphacl/sparse_matrix.h"
 #include "importances/importance.h"
 #include "runtime/copies.h"
-#include "sums/elementwise.h"
+#include "sums/rows.h"
 
 namespace alphacl::cuda {
 namespace {
@@ -58,11 +58,6 @@ struct SparseLaplacian {
   }
 };
 
-struct Zero {
-  double* out;
-  __device__ void operator()(std::int64_t e) const { out[e] = 0; }
-};
-
 // Adds the entries of rows `first` … of α; entries of one place add up.
 struct AddEntries {
   Lines rows;
@@ -71,15 +66,6 @@ struct AddEntries {
   __device__ void operator()(std::int64_t row) const {
     for (index_t a = rows.start[first + row]; a < rows.start[first + row + 1]; ++a)
       out[row * n + rows.other[a]] += rows.values[a];
-  }
-};
-
-template <class S>
-struct CopyEntries {
-  const double* from;
-  View<S> out;
-  __device__ void operator()(std::int64_t e) const {
-    out.data[e / out.cols * out.stride + e % out.cols] = static_cast<S>(from[e]);
   }
 };
 
@@ -102,10 +88,10 @@ class Sparse final : public Importance<S> {
   void to_dense(const Stream& on, View<S> out) const override {
     double* const all = on.memory.take<double>(this->size() * this->size());
     rows(on, 0, this->size(), all);
-    for_each(on, "copy_entries", this->size() * this->size(), CopyEntries<S>{all, out});
+    for_each(on, "narrow", this->size() * this->size(), Narrow<S>{all, out});
   }
   void rows(const Stream& on, index_t first, index_t count, double* out) const override {
-    for_each(on, "zero", count * this->size(), Zero{out});
+    for_each(on, "fill", count * this->size(), Fill{0, out});
     for_each(on, "add_entries", count, AddEntries{rows_, first, this->size(), out});
   }
 
@@ -113,15 +99,8 @@ class Sparse final : public Importance<S> {
   Lines rows_, columns_;
 };
 
-template <class T>
-const T* kept(const Stream& on, Workspace& memory, const std::vector<T>& numbers) {
-  T* const to = memory.take<T>(static_cast<index_t>(numbers.size()));
-  copy_to_device(on, numbers.data(), numbers.size() * sizeof(T), to);
-  return to;
-}
-
-Lines kept(const Stream& on, Workspace& memory, const SparseLines& lines) {
-  return {kept(on, memory, lines.start), kept(on, memory, lines.other), kept(on, memory, lines.values)};
+Lines on_device(const Stream& on, const SparseLines& lines) {
+  return {on_device(on, lines.start), on_device(on, lines.other), on_device(on, lines.values)};
 }
 
 template <class T>
@@ -142,7 +121,8 @@ std::unique_ptr<Importance<S>> sparse(const Stream& on, const CompressedRows<S>&
   if (const char* fault = csr_fault(starts.data(), columns.data(), n, given.entries))
     throw std::invalid_argument(std::string("matrix: expected ") + fault + ", got others");
   const SparseMatrix matrix = sparse_matrix(starts.data(), columns.data(), values.data(), n);
-  return std::make_unique<Sparse<S>>(n, kept(on, memory, matrix.rows), kept(on, memory, matrix.columns));
+  const Stream keeping{on.handle, memory};
+  return std::make_unique<Sparse<S>>(n, on_device(keeping, matrix.rows), on_device(keeping, matrix.columns));
 }
 
 template std::unique_ptr<Importance<float>> sparse<float>(const Stream&, const CompressedRows<float>&, Workspace&);

@@ -27,15 +27,6 @@ struct Scatter {
   __device__ void operator()(std::int64_t e) const { to[list[e / d] * d + e % d] = from[e]; }
 };
 
-template <class S>
-struct Narrow {
-  const double* from;
-  View<S> to;
-  __device__ void operator()(std::int64_t e) const {
-    to.data[e / to.cols * to.stride + e % to.cols] = static_cast<S>(from[e]);
-  }
-};
-
 // How many times the result what it is a difference of is.
 struct Lost {
   const double *minuend, *product;

@@ -87,12 +87,6 @@ struct IsOpen {
   }
 };
 
-struct Fill {
-  double value;
-  double* out;
-  __device__ void operator()(std::int64_t e) const { out[e] = value; }
-};
-
 // ρ of a node: the gate that seven eighths have, else 0, which keeps the closed gates of a ReLU closed.
 struct ReferenceGate {
   NodeGate gate;

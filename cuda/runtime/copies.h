@@ -2,6 +2,8 @@
 // number.
 #pragma once
 
+#include <vector>
+
 #include "runtime/stream.h"
 
 namespace alphacl::cuda {
@@ -32,6 +34,10 @@ T* on_device(const Stream& on, const T* from, index_t count) {
   T* const to = on.memory.take<T>(count);
   copy_to_device(on, from, static_cast<std::size_t>(count) * sizeof(T), to);
   return to;
+}
+template <class T>
+const T* on_device(const Stream& on, const std::vector<T>& numbers) {
+  return on_device(on, numbers.data(), static_cast<index_t>(numbers.size()));
 }
 
 }  // namespace alphacl::cuda

@@ -20,4 +20,10 @@ void for_each(const Stream& on, const char* name, index_t count, const F& f) {
          static_cast<std::int64_t>(count), f);
 }
 
+struct Fill {
+  double value;
+  double* out;
+  __device__ void operator()(std::int64_t e) const { out[e] = value; }
+};
+
 }  // namespace alphacl::cuda

@@ -1,4 +1,4 @@
-// Rows of matrices: their inner products, a thread a row, and copies in double.
+// Rows of matrices: their inner products, a thread a row, and copies in double and back.
 #pragma once
 
 #include "sums/elementwise.h"
@@ -43,5 +43,15 @@ template <class S>
 void copy_rows(const Stream& on, View<const S> from, double* to) {
   for_each(on, "copy_rows", from.rows * from.cols, CopyRows<S>{from, to});
 }
+
+/// Rows in double, contiguous, to a view.
+template <class S>
+struct Narrow {
+  const double* from;
+  View<S> to;
+  __device__ void operator()(std::int64_t e) const {
+    to.data[e / to.cols * to.stride + e % to.cols] = static_cast<S>(from[e]);
+  }
+};
 
 }  // namespace alphacl::cuda
