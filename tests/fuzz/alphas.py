@@ -82,6 +82,7 @@ def _low_rank(case, n, x):
     if case.chance(0.5):
         signs = case.pick([-1.0, 1.0, case.power_of_ten(-3, 3)]) * case.rng.choice([-1.0, 1.0], p)
         if case.chance(0.3) and p > 1:  # two columns that all but cancel
+            phi = phi.copy()
             phi[:, 1], signs[1] = phi[:, 0], -signs[0] * (1 + case.pick([0, 1e-9, 1e-3]))
         case.note(f"signs {signs.tolist()}")
     return acl.LowRank(laid_out(case, "phi", phi), signs)

@@ -49,6 +49,12 @@ def _duplicated(case, n, d):
     return case.rng.standard_normal((different, d))[np.arange(n) % different], f"{different} different"
 
 
+def _two_points(case, n, d):
+    """Terms of all sums are equal, and so are their roundings."""
+    share = case.pick([0.1, 0.5, 0.9])
+    return np.where(case.rng.random((n, 1)) < share, 1, -1) * case.rng.standard_normal((1, d)), f"{share}"
+
+
 def _constant_columns(case, n, d):
     x = case.rng.standard_normal((n, d))
     x[:, case.rng.random(d) < 0.5] = case.power_of_ten(-3, 4)
@@ -76,6 +82,7 @@ _VALUES = {
     "zero-one": lambda c, n, d: (c.rng.integers(0, 2, (n, d)).astype(float), ""),
     "clustered": _clustered,
     "duplicated": _duplicated,
+    "two points": _two_points,
     "constant columns": _constant_columns,
     "columns apart": _columns_apart,
     "cauchy": lambda c, n, d: (np.clip(c.rng.standard_cauchy((n, d)), -1e6, 1e6), ""),
@@ -86,7 +93,7 @@ _VALUES = {
     "steps": _steps,
     "zeros": lambda c, n, d: (np.zeros((n, d)), ""),
 }
-_WEIGHTS = [4, 2, 2, 2, 1, 4, 2, 1, 1, 2, 2, 2, 0.5, 1, 1, 0.2]
+_WEIGHTS = [4, 2, 2, 2, 1, 4, 2, 2, 1, 1, 2, 2, 2, 0.5, 1, 1, 0.2]
 EXACT = {"integer", "one-hot", "ternary", "zero-one", "zeros"}  # products and sums of these are exact
 
 

@@ -22,8 +22,9 @@ import numpy as np
 TOL = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-13}
 # Packed rows are rounded twice, each product and chain of sums again, in float32 also α or its series.
 ROUNDINGS = 8
-# Of a term of a product in float64: a BLAS adds up to some hundred samples one after the other, and equal terms round
-# alike. In float32 such sums are made again in double.
+# Of a product in float64, and roundings of its terms: a BLAS adds up to some hundred samples one after the other, and
+# equal terms round alike. In float32 such sums are made again in double.
+PRODUCT_TOL = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-12}
 CHAINED = {np.dtype(np.float32): ROUNDINGS, np.dtype(np.float64): 64}
 # What rounding in double of the centred samples may move, as a factor of Σ_ij |α_ij| (‖x_i‖² + ‖x_j‖²)/(2N²).
 WIDE = {np.dtype(np.float32): ROUNDINGS * 2.0**-52, np.dtype(np.float64): 0.0}

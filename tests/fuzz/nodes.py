@@ -11,7 +11,7 @@ from alphacl_fast import reference
 from .alphas import importance, temperature, typical_square
 from .covariance import absolute_term, dense_pair, exact_type, views, with_threads
 from .data import EXACT, laid_out, numpy_of, size, values
-from .judge import ROUNDINGS, check, contract, eps, frobenius, same_bits
+from .judge import PRODUCT_TOL, ROUNDINGS, check, contract, eps, frobenius, same_bits
 
 _BUDGET = {4: 1e7, 8: 1e6}
 ACTIVATIONS = (
@@ -225,6 +225,7 @@ def gated_covariance(case):
     products, forms = numpy_of(layer.matmul(v)), numpy_of(layer.quadratic(v))
     again = with_threads(case, lambda: numpy_of(layer.matmul(v)))
     dense = numpy_of(layer.to_dense()) if case.chance(0.2) else None
+    tol = PRODUCT_TOL[case.dtype]
     for node, truth, naive, absolute in judged_nodes(case, alpha, wide, wide_aug, wide_w, act):
         along, length = wide_v[node], frobenius(wide_v[node])
 
@@ -232,7 +233,7 @@ def gated_covariance(case):
             return naive() @ along.astype(case.dtype)
 
         exact = truth @ along
-        contract(f"matmul of node {node}", products[node], exact, naive_product, absolute * length, case.dtype)
+        contract(f"matmul of node {node}", products[node], exact, naive_product, absolute * length, case.dtype, tol=tol)
         contract(
             f"quadratic of node {node}",
             forms[node],
@@ -240,9 +241,10 @@ def gated_covariance(case):
             lambda naive_product=naive_product, along=along: along.astype(case.dtype) @ naive_product(),
             (absolute * length + ROUNDINGS * eps(case.dtype) * frobenius(exact)) * length,
             case.dtype,
+            tol=tol,
         )
         if dense is not None:
-            contract(f"to_dense of node {node}", dense[node], truth, naive, absolute, case.dtype)
+            contract(f"to_dense of node {node}", dense[node], truth, naive, absolute, case.dtype, tol=tol)
     if again is not None:
         same_bits("threads", products, again)
 

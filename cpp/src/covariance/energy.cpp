@@ -1,6 +1,7 @@
 // The energy ½ tr C_α[f]: a sink that keeps the trace of the Laplacian form only.
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "alphacl/contrastive_cov.h"
 #include "alphacl/precision.h"
@@ -9,6 +10,7 @@
 #include "packing/moments.h"
 #include "packing/samples.h"
 #include "runtime/threads.h"
+#include "runtime/twofold_sum.h"
 
 namespace alphacl {
 namespace {
@@ -35,8 +37,8 @@ class TraceSink final : public LaplacianSink<T> {
   double length(const T* x) const override { return std::sqrt(std::sqrt(fourth_powers(x))); }
   void terms(double root) override { terms_ += root * root; }
 
-  double trace() const { return trace_; }
-  Sizes sizes() const { return {positive_, std::sqrt(terms_), std::fabs(trace_)}; }
+  double trace() const { return trace_.value(); }
+  Sizes sizes() const { return {positive_, std::sqrt(terms_), std::fabs(trace())}; }
 
  private:
   template <class E>
@@ -55,7 +57,8 @@ class TraceSink final : public LaplacianSink<T> {
     const index_t d = x_.features(), p = phi ? phi->rank() : 0;
     const index_t by_memory = (index_t{1} << 23) / std::max<index_t>(1, p * d);
     const index_t groups = std::max<index_t>(1, std::min({(end - begin) / chunk, by_memory, most_groups}));
-    Buffer<double> sums(2 * groups, 0.0), moments(groups * p * d, 0.0);
+    std::vector<TwofoldSum> sums(static_cast<std::size_t>(groups));
+    Buffer<double> positives(groups), moments(groups * p * d, 0.0);
     const index_t of_signs = phi && !phi->nonnegative() ? p : 0;
     Buffer<double> squares(groups * of_signs, 0.0);  // Σ_i φ_l(i)² l_i²
     struct Work {
@@ -69,7 +72,8 @@ class TraceSink final : public LaplacianSink<T> {
       work.product.resize(p * d);
       const index_t last = begin + (end - begin) * (g + 1) / groups;
       const auto dot = kernels<T>().dot;
-      double sum = 0, positive = 0;
+      TwofoldSum& sum = sums[static_cast<std::size_t>(g)];
+      double positive = 0;
       for (index_t i = begin + (end - begin) * g / groups; i < last; i += chunk) {
         poll();
         const index_t n = std::min(chunk, last - i);
@@ -77,9 +81,9 @@ class TraceSink final : public LaplacianSink<T> {
         x_.centered(i, n, order, work.x.data());
         for (index_t r = 0; r < n; ++r, row += d) {
           const double part = degree[order ? order[i + r] : i + r] * dot(row, row, d);
-          sum += part;
+          sum.add(part);
           positive += std::fabs(part);
-          if (y.data) sum -= 2 * dot(row, y.row(i + r - begin), d);
+          if (y.data) sum.add(-2 * dot(row, y.row(i + r - begin), d));
         }
         if (phi) {
           phi->rows(i, n, work.phi.data());
@@ -93,14 +97,13 @@ class TraceSink final : public LaplacianSink<T> {
         }
         x_.deltas(i, n, order, work.x.data());
         row = work.x.data();
-        for (index_t r = 0; r < n; ++r, row += d) sum -= row_sum[order ? order[i + r] : i + r] * dot(row, row, d);
+        for (index_t r = 0; r < n; ++r, row += d) sum.add(-row_sum[order ? order[i + r] : i + r] * dot(row, row, d));
       }
-      sums[2 * g] = sum;
-      sums[2 * g + 1] = positive;
+      positives[g] = positive;
     });
     for (index_t g = 0; g < groups; ++g) {
-      trace_ += sums[2 * g];
-      positive_ += sums[2 * g + 1];
+      trace_.add(sums[static_cast<std::size_t>(g)].value());
+      positive_ += positives[g];
     }
     subtract_squares(groups, p, phi ? phi->signs() : nullptr, moments, squares);
   }
@@ -116,7 +119,7 @@ class TraceSink final : public LaplacianSink<T> {
       for (index_t g = 1; g < groups; ++g)
         for (index_t e = l * d; e < (l + 1) * d; ++e) moments[e] += moments[g * p * d + e];
       const double sign = signs ? signs[l] : 1;
-      for (index_t e = l * d; e < (l + 1) * d; ++e) trace_ -= 2 * sign * moments[e] * moments[e];
+      for (index_t e = l * d; e < (l + 1) * d; ++e) trace_.add(-2 * sign * moments[e] * moments[e]);
       if (signs)
         of_signs += 2 * std::fabs(sign) * kernels<double>().dot(moments.data() + l * d, moments.data() + l * d, d);
       // A moment m = Σ_i φ_i x_i errs so that its term errs by 4 |s| m_k times the root of Σ_i φ_i² x_ik².
@@ -126,7 +129,8 @@ class TraceSink final : public LaplacianSink<T> {
   }
 
   const Samples<T>& x_;
-  double trace_ = 0, positive_ = 0, terms_ = 0;
+  TwofoldSum trace_;
+  double positive_ = 0, terms_ = 0;
 };
 
 struct Trace {

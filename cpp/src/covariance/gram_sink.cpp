@@ -131,20 +131,14 @@ void GramSink<T>::probe(const PackedPanels<T>& packed, index_t n, const T* weigh
     kernels<T>().probe(packed.read(0), n, weights, vectors_.data() + v * wide_, probes_.data() + (2 * g + v) * wide_);
 }
 
-// upper += aᵀb of n packed rows, or aᵀb + bᵀa where symmetric. With few panels packing costs more than the product:
-// then chains of additions in T are kept short, since roundings of equal samples have one sign (2e-6 in chains of 192).
+// upper += aᵀb of n packed rows, or aᵀb + bᵀa where symmetric.
 template <class T>
 void GramSink<T>::multiply(Scratch& s, index_t n, index_t first, index_t last, double* upper, bool symmetric,
                            RowPrefetch* prefetch) const {
-  const Kernels<T>& kernel = kernels<T>();
-  const index_t chain = panels_ <= 2 ? 48 : gram_chunk;
-  for (index_t r = 0; r < n; r += chain) {
-    const index_t count = std::min(chain, n - r);
-    if (symmetric)
-      kernel.cross_gram(s.a.read(r), s.b.read(r), count, first, last, upper, r == 0 ? prefetch : nullptr);
-    else
-      kernel.gram(s.a.read(r), s.b.read(r), count, first, last, upper);
-  }
+  if (symmetric)
+    kernels<T>().cross_gram(s.a.read(0), s.b.read(0), n, first, last, upper, prefetch);
+  else
+    kernels<T>().gram(s.a.read(0), s.b.read(0), n, first, last, upper);
 }
 
 // The sums of group g, beginning at column of tiles `first`.
@@ -299,12 +293,15 @@ void GramSink<T>::add_moments(const Features<T>& phi, const index_t* rows, const
   for (index_t r = 0; r < n; ++r) inverse[r] = static_cast<T>(1 / row_factor(r));
   for (index_t l = 0; l < rank_; ++l)
     for (index_t r = 0; r < n; ++r) s.phi[l * gram_chunk + r] *= inverse[r];
-  for (index_t r = 0; r < n; r += moment_chain) {
+  for (index_t r = 0; r < n; r += moment_chunk) {
     std::fill_n(s.product.data(), rank_ * columns, T(0));
-    Panels<const T> of_share = packed.read(r, first);
-    of_share.count = share.last - first;
-    kernels<T>().multiply_tile({s.phi.data() + r, gram_chunk, rank_, std::min(moment_chain, n - r)}, of_share,
-                               s.product.data(), columns, nullptr);
+    const index_t end = std::min(n, r + moment_chunk);
+    for (index_t c = r; c < end; c += chain_rows) {
+      Panels<const T> of_share = packed.read(c, first);
+      of_share.count = share.last - first;
+      kernels<T>().multiply_tile({s.phi.data() + c, gram_chunk, rank_, std::min(chain_rows, end - c)}, of_share,
+                                 s.product.data(), columns, nullptr);
+    }
     kernels<T>().add_block(moments_.data() + g * rank_ * wide_ + first * panel, wide_, s.product.data(), columns, rank_,
                            columns);
   }

@@ -11,6 +11,7 @@
 #include "packing/samples.h"
 #include "runtime/blas.h"
 #include "runtime/threads.h"
+#include "runtime/twofold_sum.h"
 
 namespace alphacl {
 namespace {
@@ -31,22 +32,6 @@ void for_chunks(index_t n, index_t group, index_t groups, F&& body) {
     body(i, std::min(chunk, end - i));
   }
 }
-
-// A sum with twice the digits of a double (Ogita, Rump and Oishi 2005).
-struct TwofoldSum {
-  double high = 0, low = 0;
-  void add(double a) {
-    const double next = high + a, added = next - high;
-    low += (high - (next - added)) + (a - added);
-    high = next;
-  }
-  void add_product(double a, double b) {
-    const double product = a * b;
-    low += std::fma(a, b, -product);
-    add(product);
-  }
-  double value() const { return std::isfinite(low) ? high + low : high; }
-};
 
 template <class T>
 class Ones final : public Features<T> {
@@ -220,12 +205,19 @@ void FactoredImportance<T>::row_sums(double* r) const {
   const index_t n = this->size(), p = phi_->rank(), groups = group_count(n, p);
   Buffer<double> parts(groups * p, 0.0), total(p, 0.0);
   PerWorker<Buffer<T>> buffers;
+  PerWorker<Buffer<double>> chains;
   parallel_for(groups, [&](index_t g, int worker) {
     Buffer<T>& phi = buffers[worker];
+    Buffer<double>& sums = chains[worker];
     phi.resize(chunk * p);
+    sums.resize(p);
     for_chunks(n, g, groups, [&](index_t i0, index_t ni) {
       phi_->rows(i0, ni, phi.data());
-      kernels<T>().add_block_rows(phi.data(), ni, p, parts.data() + g * p);
+      for (index_t i = 0; i < ni; i += chain_rows) {
+        std::fill_n(sums.data(), p, 0.0);
+        kernels<T>().add_block_rows(phi.data() + i * p, std::min(chain_rows, ni - i), p, sums.data());
+        kernels<double>().add_block(parts.data() + g * p, p, sums.data(), p, 1, p);
+      }
     });
   });
   for (index_t g = 0; g < groups; ++g)

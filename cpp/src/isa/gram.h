@@ -136,7 +136,8 @@ struct GramTile {
   static constexpr index_t P = panel_width<T>, rows = gram_rows < P ? gram_rows : P;
   static constexpr index_t vectors = 64 / vector_bytes, lanes = P / vectors;
   typedef typename Wide<T, T>::type V;
-  V sums[rows][vectors];
+  V sums[rows][vectors];    // of the chain at hand
+  V chains[rows][vectors];  // of the chains before
 
   // += aᵀ b for the n rows of two panels.
   inline __attribute__((always_inline)) void add(const T* left, const T* right, index_t n) {
@@ -151,9 +152,20 @@ struct GramTile {
       }
     }
   }
+  // Every chain_rows rows (isa/tables/panels.h).
+  inline __attribute__((always_inline)) void end_chain() {
+#pragma GCC unroll 16
+    for (index_t i = 0; i < rows; ++i) {
+#pragma GCC unroll 4
+      for (index_t v = 0; v < vectors; ++v) {
+        chains[i][v] += sums[i][v];
+        sums[i][v] = V{};
+      }
+    }
+  }
   inline __attribute__((always_inline)) void flush(double factor, double* acc) const {
     for (index_t i = 0; i < rows; ++i)
-      for (index_t j = 0; j < P; ++j) acc[i * P + j] += factor * static_cast<double>(sums[i][j / lanes][j % lanes]);
+      for (index_t j = 0; j < P; ++j) acc[i * P + j] += factor * static_cast<double>(chains[i][j / lanes][j % lanes]);
   }
 };
 
@@ -164,8 +176,12 @@ void gram(Panels<const T> a, Panels<const T> b, index_t n, index_t first, index_
   for (index_t pb = first; pb < last; ++pb)
     for (index_t pa = 0; pa <= pb; ++pa)
       for (index_t i0 = 0; i0 < P; i0 += Tile::rows, acc += Tile::rows * P) {
+        const T *left = a.data + pa * P * a.stride + i0, *right = b.data + pb * P * a.stride;
         Tile tile = {};
-        tile.add(a.data + pa * P * a.stride + i0, b.data + pb * P * a.stride, n);
+        for (index_t r = 0; r < n; r += chain_rows) {
+          tile.add(left + r * P, right + r * P, n - r < chain_rows ? n - r : chain_rows);
+          tile.end_chain();
+        }
         tile.flush(1, acc);
       }
 }
@@ -183,8 +199,12 @@ void cross_gram(Panels<const T> u, Panels<const T> v, index_t n, index_t first, 
         if (prefetch != nullptr) prefetch_lines(*prefetch, each);
         const index_t left = pa * P * u.stride + i0, right = pb * P * u.stride;
         Tile tile = {};
-        tile.add(u.data + left, v.data + right, n);
-        if (pa < pb) tile.add(v.data + left, u.data + right, n);
+        for (index_t r = 0; r < n; r += chain_rows) {
+          const index_t count = n - r < chain_rows ? n - r : chain_rows;
+          tile.add(u.data + left + r * P, v.data + right + r * P, count);
+          if (pa < pb) tile.add(v.data + left + r * P, u.data + right + r * P, count);
+          tile.end_chain();
+        }
         tile.flush(pa < pb ? 1 : 2, acc);
       }
 }

@@ -20,10 +20,14 @@
 
 namespace alphacl {
 
-/// Rows that the Gram kernels take at a time. In float32 it is the length of a chain of additions, or half of it
-/// (chains of 2048 left 7e-7). The packed rows stay in the second-level cache: 6 % faster than 128, as fast as 256 at d
-/// = 256.
+/// Rows that the Gram kernels take at a time; their sums then go to double. The packed rows stay in the second-level
+/// cache: 6 % faster than 128, as fast as 256 at d = 256.
 constexpr index_t gram_chunk = 192;
+
+/// Rows whose products are added up one after the other; the sums of these chains are then added to one another.
+/// Roundings of equal terms have one sign, and n of them err by up to n/6 ε of their sum: chains of 192 left 8e-6 of a
+/// covariance in float32.
+constexpr index_t chain_rows = 24;
 
 /// λ_r = ¾ (1 + frac(0.618 r)): row r is multiplied with it, and its partner in the product, or the sum, divided by it.
 /// Products of equal samples then round differently, and their rounding errors do not add up: Σ (x − shift)(x − shift)ᵀ
@@ -33,9 +37,8 @@ double row_factor(index_t r);
 template <class T>
 const T* row_factors();
 
-/// Terms of a moment Σ_i φ_i x_i that are added up in the type of the data before they go to double. Roundings of equal
-/// terms have one sign: chains of 256 left 1e-6.
-constexpr index_t moment_chain = 64;
+/// Rows of a moment Σ_i φ_i x_i that are added up in the type of the data before they go to double.
+constexpr index_t moment_chunk = 64;
 
 /// The most packed rows that multiply_tile takes at once.
 constexpr index_t most_multiplied = 512;
