@@ -69,13 +69,13 @@ def power_iteration(case):
     for k in range(count):
         try:
             _judge_pair(case, wide[k], _pair(found, count, k), options)
-        except _Missed:
+        except Missed:
             # Few starts are said to miss an eigenvalue that close: another one must not.
             others = acl.power_iteration(a, **options | {"seed": options["seed"] + 1000})
             _judge_pair(case, wide[k], _pair(others, count, k), options)
 
 
-class _Missed(Finding):
+class Missed(Finding):
     """An eigenvalue was missed by another so close to it that the documentation says that it can be."""
 
 
@@ -89,7 +89,7 @@ def _pair(found, count, k):
 def _near_enough(error, most, text):
     """Refuses an error above `most`; one of up to 1000 times as much may be a start that had too little of the top."""
     if not error <= most:
-        raise (_Missed if error <= 1000 * most else Finding)(text)
+        raise (Missed if error <= 1000 * most else Finding)(text)
 
 
 def _judge_pair(case, a, found, options):
