@@ -5,10 +5,12 @@ ALPHACL_FAST_BACKEND=emulated pytest tests/test_cuda.py     # a build with ALPHA
 
 import copy
 import importlib
+import mmap
 import pickle
 import subprocess
 import sys
 import warnings
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -266,6 +268,95 @@ def test_torch_cuda_two_groups_of_scalars(dtype):
     assert float(acl.energy(t, t, acl.Gaussian(t[:, 0], 1.0))) == pytest.approx(truth / 2, rel=1e-6)
     node = acl.gated_cov(t, t, there(np.ones((1, 1), dtype)), activation="linear", alpha=acl.NodeGaussian(1.0))
     assert float(node) == pytest.approx(truth, rel=1e-6)
+
+
+def _clusters(n, d):
+    """Which of two clusters far apart a sample is in, and both views."""
+    rng = np.random.default_rng(11)
+    first = np.arange(n) % 3 == 0
+    x = rng.standard_normal((n, d)) + np.where(first, 1e7, -1e7)[:, None]
+    return first, x, x + 0.1 * rng.standard_normal((n, d))
+
+
+def _within(x, x_aug, first):
+    """C_α, α = 1 for pairs within a cluster, else 0."""
+    truth, exact = 0, x.astype(np.longdouble)
+    for of in (first, ~first):
+        apart, delta = exact[of] - exact[of].mean(0), exact[of] - x_aug[of]
+        truth = truth + of.sum() * (2 * apart.T @ apart - delta.T @ delta)
+    return (truth / (2 * np.longdouble(len(x)) ** 2)).astype(float)
+
+
+def test_torch_cuda_series_of_clusters():
+    """All α between clusters is 0 to a double, where a series errs by 1e-15: pairs one by one have the digits."""
+    first, x, x_aug = _clusters(66, 3)
+    views = [there(v).requires_grad_() for v in (x, x_aug)]
+    cov = acl.contrastive_cov(*views, acl.Gaussian(there(60.0 * first), 1.0, method="fourier"))
+    assert relative_error(host(cov), _within(x, x_aug, first)) < 1e-12
+    cov.trace().backward()
+    exact = x.astype(np.longdouble)
+    means = np.where(first[:, None], exact[first].mean(0), exact[~first].mean(0))
+    members = np.where(first, first.sum(), (~first).sum())[:, None] / np.longdouble(66) ** 2
+    inter, intra = 2 * members * (exact - means), members * (exact - x_aug)
+    assert relative_error(host(views[0].grad), (inter - intra).astype(float)) < 1e-12
+    assert relative_error(host(views[1].grad), intra.astype(float)) < 1e-12
+
+
+def test_torch_cuda_series_of_a_node():
+    """The same, where the clusters are of the node's outputs; 160 samples are enough for a series of their range."""
+    first, x, x_aug = _clusters(160, 3)
+    for v in (x, x_aug):
+        v[:, 0] = 1 + 20 * first
+    w = np.array([[1.0, 0.0, 0.0]])
+    found = acl.gated_cov(*map(there, (x, x_aug, w)), activation="relu", alpha=acl.NodeGaussian(1.0))
+    assert relative_error(host(found)[0], _within(x, x_aug, first)) < 1e-12
+
+
+def test_torch_cuda_energy_of_many_columns():
+    """Its width is d: 10⁶ pairs of 201 columns are few, though d² of them would not be."""
+    first, x, x_aug = _clusters(1000, 201)
+    alpha = acl.LowRank(there(np.stack([first, ~first], 1).astype(float)))
+    truth = np.trace(_within(x, x_aug, first)) / 2
+    assert float(acl.energy(there(x), there(x_aug), alpha)) == pytest.approx(truth, rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_torch_cuda_rows_far_apart_in_memory(dtype):
+    """Strides beyond 2³¹ numbers; pages that nobody writes take no memory."""
+    x, x_aug = two_views(3, 2, dtype)
+    own, stride = torch.from_numpy(x).dtype, 2**31 + 3
+    if EMULATED:
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000  # MAP_NORESERVE
+        held = torch.frombuffer(mmap.mmap(-1, 3 * stride * x.itemsize, flags=flags), dtype=own)
+    else:
+        held = torch.empty(3 * stride, dtype=own, device=DEVICE)
+    rows = held.view(3, stride)[:, :2]
+    rows.copy_(torch.from_numpy(x))
+    alpha = acl.Gaussian(rows, 2.0)
+    found = acl.contrastive_cov(rows, there(x_aug), alpha)
+    close = there(np.ascontiguousarray(x))
+    assert torch.equal(found, acl.contrastive_cov(close, there(x_aug), acl.Gaussian(close, 2.0)))
+    w = torch.ones((1, 2), dtype=own, device=DEVICE)
+    assert torch.equal(acl.gated_cov(rows, rows, w), acl.gated_cov(close, close, w))
+    assert torch.equal(alpha.matmul(rows), acl.Gaussian(close, 2.0).matmul(close))
+
+
+def test_torch_cuda_sparse_keeps_no_tensor():
+    """What it reads has been copied: 2³¹ indices would be 16 GiB."""
+    module = importlib.import_module("alphacl_fast._cuda")
+    parts = [there(np.arange(4)), there(np.array([2, 0, 1])), there(np.array([1.0, 2.0, 3.0]))]
+    held = [weakref.ref(part) for part in parts]
+    alpha = module.sparse_f64(*parts)
+    del parts
+    assert [ref() for ref in held] == [None] * 3
+    out = there(np.zeros((3, 3)))
+    alpha.to_dense(out)
+    np.testing.assert_array_equal(host(out), [[0, 0, 1], [2, 0, 0], [0, 3, 0]])
+    starts, columns, values = there(np.arange(4)), there(np.zeros(3, int)), there(np.ones(2))
+    with pytest.raises(ValueError, match=r"values: expected shape \(3,\), got \(2,\)"):
+        module.sparse_f64(starts, columns, values)
+    with pytest.raises(ValueError, match=r"columns: expected one axis, got shape \(1, 3\)"):
+        module.sparse_f64(starts, columns[None], values)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -92,7 +92,7 @@ def test_torch_cuda_never_waits(name, dtype):
 
 
 # What it takes to make one: the range of scalars comes to the host, labels and indices are sorted there.
-TO_MAKE = {"gaussian_scalar": 1, "labels": 6, "labels_signed": 6, "sparse": 9}
+TO_MAKE = {"gaussian_scalar": 1, "labels": 2, "labels_signed": 2, "sparse": 4}
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -121,6 +121,19 @@ def test_torch_cuda_waits_of_layers(dtype):
     before = _cuda.waits()
     rounds = int(acl.power_iteration(layer).n_iter.max())
     assert _cuda.waits() - before == 1 + 4 * rounds
+
+
+def test_torch_cuda_too_many_pairs_are_not_asked_for():
+    """The pairs of all nodes of a call, and of all columns of a Laplacian, would be more than 4·10¹⁰ operations."""
+    x = torch.from_numpy(np.random.default_rng(1).standard_normal((17_700, 1))).to(DEVICE)
+    for nodes in (1, 2):
+        w = torch.ones((nodes, 1), dtype=x.dtype, device=DEVICE)
+        assert waits(lambda w=w: acl.gated_cov(x, x, w, activation="linear")) == (nodes == 1)
+    gaussian = _cuda.gaussian_f64(x, 1.0, 1e-12, "fourier")
+    for columns in (1, 128):
+        y = torch.ones((len(x), columns), dtype=x.dtype, device=DEVICE)
+        grads = torch.empty_like(y), torch.empty_like(y)
+        assert waits(lambda y=y, g=grads: _cuda.laplacian_product(y, y, gaussian, *g)) == (columns == 1)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -39,6 +39,11 @@ index_t length_of(const char* name, const Tensor& t, index_t least) {
   return t.shape[0];
 }
 
+index_t entries_of(const char* name, const Tensor& t) {
+  if (t.shape.size() != 1) refuse(name, "one axis", "shape " + text(t.shape));
+  return t.shape[0];
+}
+
 template <class S>
 void register_for(py::module_& m, const std::string& suffix) {
   using Object = ImportanceObject<S>;
@@ -92,11 +97,15 @@ void register_for(py::module_& m, const std::string& suffix) {
   m.def(("sparse" + suffix).c_str(),
         [](const py::object& starts, const py::object& columns, const py::object& values) {
           const Tensor s("starts", starts), c("columns", columns), v("values", values);
-          const index_t n = length_of("starts", s, 2) - 1, count = length_of("columns", c, 0);
+          const index_t n = length_of("starts", s, 2) - 1,
+                        count = entries_of("columns", c);  // as many as there is memory for
           const CompressedRows<S> given{entries<std::int64_t>("starts", s, {n + 1}),
                                         entries<std::int64_t>("columns", c, {count}), entries<S>("values", v, {count}),
                                         n, count};
-          return Object(v.device, {starts, columns},
+          const CurrentStream here(v);
+          here.check("starts", s.device);
+          here.check("columns", c.device);
+          return Object(v.device, {},
                         [&](const Stream& on, Workspace& memory) { return sparse<S>(on, given, memory); });
         },
         py::arg("starts"), py::arg("columns"), py::arg("values"));

@@ -157,9 +157,16 @@ void TorchMemory::wait(const std::function<void()>& wait_for_stream) {
 
 void* TorchMemory::bytes(std::size_t count) {
   const py::module_ torch = py::module_::import("torch");
-  held_.push_back(torch.attr("empty")(std::max<std::size_t>(count, 1), py::arg("dtype") = torch.attr("uint8"),
-                                      py::arg("device") = device_));
-  return reinterpret_cast<void*>(held_.back().attr("data_ptr")().cast<std::uintptr_t>());
+  const py::object block = torch.attr("empty")(std::max<std::size_t>(count, 1), py::arg("dtype") = torch.attr("uint8"),
+                                               py::arg("device") = device_);
+  void* const memory = reinterpret_cast<void*>(block.attr("data_ptr")().cast<std::uintptr_t>());
+  held_.emplace_back(memory, block);
+  return memory;
+}
+
+void TorchMemory::give_back(void* memory) {
+  held_.erase(std::remove_if(held_.begin(), held_.end(), [&](const auto& block) { return block.first == memory; }),
+              held_.end());
 }
 
 }  // namespace alphacl::cuda::bindings

@@ -9,6 +9,7 @@
 #include <initializer_list>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "alphacl/view.h"
@@ -66,12 +67,13 @@ class TorchMemory final : public Workspace {
  public:
   explicit TorchMemory(py::object device) : device_(std::move(device)) {}
   void* bytes(std::size_t count) override;
+  void give_back(void* memory) override;
   void wait(const std::function<void()>& wait_for_stream) override;  // without the GIL
   const py::object& device() const { return device_; }
 
  private:
   py::object device_;
-  std::vector<py::object> held_;
+  std::vector<std::pair<void*, py::object>> held_;
 };
 
 /// The current stream of a device, which is the current device during its life.

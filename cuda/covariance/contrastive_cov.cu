@@ -37,7 +37,7 @@ void energy(const Stream& on, View<const S> x, View<const S> x_aug, const Import
     column_sums(on, View<const double>{traces, x.rows, 1, 1}, scale, out);
   };
   sum();
-  if (!std::is_same<S, double>::value || !lost<S>(on, parts, std::fabs(read_back(on, out)) / scale)) return;
+  if (!may_be_mended<S>(x.rows, x.cols) || !lost<S>(on, parts, std::fabs(read_back(on, out)) / scale)) return;
   literal_spread(on, views.x, alpha, parts.inter);
   sum();
 }

@@ -6,6 +6,7 @@
 
 #include "alphacl/precision.h"
 #include "covariance/literal_sums.h"
+#include "sums/rows.h"
 
 namespace alphacl::cuda {
 
@@ -85,12 +86,6 @@ struct Difference {
   __device__ void operator()(std::int64_t e) const { out[e] = a[e] - b[e]; }
 };
 
-struct Square {
-  const double* a;
-  double* out;
-  __device__ void operator()(std::int64_t e) const { out[e] = a[e] * a[e]; }
-};
-
 template <class S>
 struct Scaled {
   const double* a;
@@ -107,15 +102,19 @@ inline PartsOfRow parts_of_rows(const Stream& on, const CentredViews& views, con
   return parts;
 }
 
+/// Whether anybody asks for digits that are lost: float32 does not, since in double the form keeps the digits of a
+/// float up to a ratio of 10^7, and to ask is to wait for the stream; nor where pairs at `width` operations are too
+/// many.
+template <class S>
+bool may_be_mended(index_t n, index_t width) {
+  return std::is_same<S, double>::value && few_pairs(n, width);
+}
+
 /// Whether the sums over i that gave a result of this size, times 2N², lost digits that differences of all pairs have.
-/// float32 does not ask: in double the form keeps the digits of a float up to a ratio of 10^7, and to ask is to wait
-/// for the stream.
 template <class S>
 bool lost(const Stream& on, const PartsOfRow& parts, double size) {
-  if (!std::is_same<S, double>::value) return false;
-  const Samples& x = parts.views.x;
-  const double minuend = total(on, parts.size, x.n, 1.0);
-  return cancelled({minuend, 0, size}, wide_limits<S>) && few_pairs(x.n, x.d * x.d);
+  const double minuend = total(on, parts.size, parts.views.x.n, 1.0);
+  return cancelled({minuend, 0, size}, wide_limits<S>);
 }
 
 /// Rows of the form, of open samples where they are given.
@@ -128,10 +127,11 @@ inline FormRows form_rows(const Stream& on, const CentredViews& views, const Lap
   return {views, form, inter, *open, rest};
 }
 
-/// out (d × d) = 1/(2N²) (Σ_i x_i l_iᵀ − Σ_i R_i δ_i δ_iᵀ), from views of any kind and for results of type S.
+/// out (d × d) = 1/(2N²) (Σ_i x_i l_iᵀ − Σ_i R_i δ_i δ_iᵀ), from views of any kind and for results of type S, one of
+/// `nodes` that may want all pairs.
 template <class S, class A>
 void covariance(const Stream& on, const CentredViews& views, const Importance<A>& alpha, S* out,
-                const OpenSamples* open = nullptr) {
+                const OpenSamples* open = nullptr, index_t nodes = 1) {
   const LaplacianForm form = laplacian_form(on, views, alpha);
   const index_t n = views.x.n, entries = views.x.d * views.x.d;
   const int d = static_cast<int>(views.x.d);
@@ -139,10 +139,10 @@ void covariance(const Stream& on, const CentredViews& views, const Importance<A>
   double* const sum = on.memory.take<double>(entries);
   const GramShape shape{d, d, true, gram_groups(2 * n)};
   gram(on, form_rows(on, views, form, true, open), shape, 1, 1.0, sum);
-  if (std::is_same<S, double>::value) {
-    double* const squares = on.memory.take<double>(entries);
-    for_each(on, "square", entries, Square{sum, squares});
-    const double norm = std::sqrt(total(on, squares, entries, 1.0));
+  if (may_be_mended<S>(n, std::max<index_t>(entries, 64) * nodes)) {
+    double* const squares = on.memory.take<double>(d);
+    for_each(on, "squared_lengths", d, SquaredLengths{sum, d, squares});
+    const double norm = std::sqrt(total(on, squares, d, 1.0));
     if (lost<S>(on, parts_of_rows(on, views, form), norm)) {
       gram(on, form_rows(on, views, form, false, open), shape, 1, 1.0, sum);
       add_literal_covariance(on, views.x, alpha, sum);

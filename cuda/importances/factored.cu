@@ -226,23 +226,41 @@ struct ColumnCancelled {
   }
 };
 
-// The same from differences, in the columns that have cancelled: l_i = 2 Σ_j φ_i · (s ∘ φ_j) (x_i − x_j).
+// The same from differences, in the columns that have cancelled: l_i = 2 Σ_j φ_i · (s ∘ φ_j) (x_i − x_j). A thread
+// makes an entry for eight columns at once.
 template <class Phi>
 struct LiteralLaplacian {
   Phi phi;
   Samples x;
   const double* lost;
   double* l;
+  static constexpr int together = 8;
+  __host__ __device__ index_t strips() const { return (x.d + together - 1) / together; }
+  __device__ bool any_lost(index_t first, int width) const {
+    bool any = false;
+    for (int c = 0; c < width; ++c) any = any || lost[first + c] != 0;
+    return any;
+  }
+  __device__ double entry(index_t i, index_t j) const {
+    double sum = 0;
+    for (index_t k = 0; k < phi.cols; ++k) sum = fma(phi.sign(k) * phi.at(i, k), phi.at(j, k), sum);
+    return sum;
+  }
   __device__ void operator()(std::int64_t e) const {
-    const index_t i = e / x.d, c = e % x.d;
-    if (lost[c] == 0) return;
-    double total = 0;
+    const index_t i = e / strips(), first = e % strips() * together;
+    const int width = static_cast<int>(smaller<index_t>(together, x.d - first));
+    if (!any_lost(first, width)) return;
+    const double* const own = x.raw + i * x.d + first;
+    double total[together] = {};
     for (index_t j = 0; j < x.n; ++j) {
-      double entry = 0;
-      for (index_t k = 0; k < phi.cols; ++k) entry = fma(phi.sign(k) * phi.at(i, k), phi.at(j, k), entry);
-      total = fma(entry, x.raw[e] - x.raw[j * x.d + c], total);
+      const double weight = entry(i, j), *const other = x.raw + j * x.d + first;
+#pragma unroll
+      for (int c = 0; c < together; ++c)
+        if (c < width) total[c] = fma(weight, own[c] - other[c], total[c]);
     }
-    l[e] = 2 * total;
+#pragma unroll
+    for (int c = 0; c < together; ++c)
+      if (c < width && lost[first + c] != 0) l[i * x.d + first + c] = 2 * total[c];
   }
 };
 
@@ -279,7 +297,7 @@ class Factored final : public Importance<S> {
     // float32 does not ask: in double the difference keeps the digits of a float up to a ratio of 10^7. Of a series it
     // asks: entries that are off by 1e-15 are all that is left of a sum of smaller ones.
     if constexpr (Phi::cancels)
-      if ((std::is_same<S, double>::value || exact_) && few_pairs(x.n, phi_.cols)) mend(on, x, ones, found, row_sum, l);
+      if ((std::is_same<S, double>::value || exact_) && few_pairs(x.n, x.d)) mend(on, x, ones, found, row_sum, l);
   }
   void to_dense(const Stream& on, View<S> out) const override {
     if (exact_) return exact_->to_dense(on, out);
@@ -323,7 +341,8 @@ class Factored final : public Importance<S> {
     const Limits limits{std::sqrt(wide_limits<S>.minuend), wide_limits<S>.terms};
     for_each(on, "column_cancelled", x.d, ColumnCancelled{squares, sizes, phi_.cols, x.d, limits, lost});
     if (!exact_) {
-      for_each(on, "literal_laplacian", x.n * x.d, LiteralLaplacian<Phi>{phi_, x, lost, l});
+      const LiteralLaplacian<Phi> literal{phi_, x, lost, l};
+      for_each(on, "literal_laplacian", x.n * literal.strips(), literal);
       return;
     }
     if (total(on, lost, x.d, 1.0) == 0) return;

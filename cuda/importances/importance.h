@@ -109,7 +109,8 @@ std::unique_ptr<Importance<S>> gaussian(const Stream& on, View<const S> f, doubl
 enum class ScalarMethod { automatic, pairs, series };
 
 /// The same; for scalars by a series in time linear in N where alphacl/gaussian_series.h says that it pays, or where it
-/// is asked for: entries then err by the smaller of `tol` and 1e-15. It waits for the range of the scalars.
+/// is asked for: entries then err by the smaller of `tol` and 1e-15, and by 2e-16 q L over a range of L√τ (q: see
+/// there), which is 2e-10 for the longest that is not refused, L = 1e5. It waits for the range of the scalars.
 template <class S>
 std::unique_ptr<Importance<S>> scalar_gaussian(const Stream& on, View<const S> f, double tau, double tol,
                                                ScalarMethod method, Workspace& memory);

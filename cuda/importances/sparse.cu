@@ -1,5 +1,9 @@
 // α given as a sparse matrix: one thread adds up the entries of one row, and of one column, for one number of the
-// result. The host makes the columns of the rows once, from a copy of the matrix.
+// result. The host makes the columns of the rows once, from a copy of the matrix. Operations: a multiply-add for each
+// entry and column of y, for differences 4; bytes: 16 of an entry, and a number of y, through L2, which threads of one
+// row share. No shared memory; registers: 22 to 40. Limit: memory, or the longest row, which nobody splits. Source: row
+// sums and products of compressed rows; XᵀαX by nnz d operations (derived).
+#include <algorithm>
 #include <stdexcept>
 #include <vector>
 
@@ -10,6 +14,8 @@
 
 namespace alphacl::cuda {
 namespace {
+
+constexpr index_t most_numbers = index_t{1} << 22;  // of α at a time, on its way to the type of a result
 
 // SparseLines on the device.
 struct Lines {
@@ -86,9 +92,14 @@ class Sparse final : public Importance<S> {
     sums(on, row_sum, nullptr);
   }
   void to_dense(const Stream& on, View<S> out) const override {
-    double* const all = on.memory.take<double>(this->size() * this->size());
-    rows(on, 0, this->size(), all);
-    for_each(on, "narrow", this->size() * this->size(), Narrow<S>{all, out});
+    // Entries of one place add up in double: some rows at a time.
+    const index_t n = this->size(), block = std::clamp<index_t>(most_numbers / n, 1, n);
+    double* const numbers = on.memory.take<double>(block * n);
+    for (index_t first = 0; first < n; first += block) {
+      const index_t count = std::min(block, n - first);
+      rows(on, first, count, numbers);
+      for_each(on, "narrow", count * n, Narrow<S>{numbers, {out.row(first), count, n, out.stride}});
+    }
   }
   void rows(const Stream& on, index_t first, index_t count, double* out) const override {
     for_each(on, "fill", count * this->size(), Fill{0, out});
@@ -98,10 +109,6 @@ class Sparse final : public Importance<S> {
  private:
   Lines rows_, columns_;
 };
-
-Lines on_device(const Stream& on, const SparseLines& lines) {
-  return {on_device(on, lines.start), on_device(on, lines.other), on_device(on, lines.values)};
-}
 
 template <class T>
 std::vector<T> on_host(const Stream& on, const T* from, index_t count) {
@@ -121,8 +128,10 @@ std::unique_ptr<Importance<S>> sparse(const Stream& on, const CompressedRows<S>&
   if (const char* fault = csr_fault(starts.data(), columns.data(), n, given.entries))
     throw std::invalid_argument(std::string("matrix: expected ") + fault + ", got others");
   const SparseMatrix matrix = sparse_matrix(starts.data(), columns.data(), values.data(), n);
-  const Stream keeping{on.handle, memory};
-  return std::make_unique<Sparse<S>>(n, on_device(keeping, matrix.rows), on_device(keeping, matrix.columns));
+  const SparseLines &rows = matrix.rows, &across = matrix.columns;
+  const auto [row, column, of_row, start, place, of_column] = on_device_together(
+      Stream{on.handle, memory}, rows.start, rows.other, rows.values, across.start, across.other, across.values);
+  return std::make_unique<Sparse<S>>(n, Lines{row, column, of_row}, Lines{start, place, of_column});
 }
 
 template std::unique_ptr<Importance<float>> sparse<float>(const Stream&, const CompressedRows<float>&, Workspace&);

@@ -6,7 +6,9 @@
 //
 // A closed sample is −c, so all of them together are one row: c, weighted with the sum of their D or φ. c is a vector
 // near most gated samples, which an offset of the data moves along with them. Cost of a node: (open + either) d² + 2 p
-// d open multiply-adds.
+// d open multiply-adds, by tensor cores, whose limit it is (sums/gram.h); bytes: 8 p d of moments, and rows of x by way
+// of the lists, through L2, for each 64 columns. Registers: 80; shared memory: 17 KiB, in closed_sums and
+// sizes_of_nodes 64 bytes. Source: the Laplacian form of α = ΦΦᵀ (derived).
 #pragma once
 
 #include <vector>
@@ -14,6 +16,7 @@
 #include "alphacl/precision.h"
 #include "importances/importance.h"
 #include "nodes/node_gates.h"
+#include "nodes/rough_median.h"
 #include "runtime/copies.h"
 #include "sums/gram.h"
 #include "sums/rows.h"
@@ -47,28 +50,6 @@ struct GatedRows {
   __device__ index_t open_sample(int k, int row) const { return gates.open[node(k) * gates.n + row]; }
   __device__ double minus_centre(int k, int c) const { return -centre[node(k) * x.cols + c]; }
   __device__ double closed_sum(int k, index_t l) const { return closed[node(k) * (phi.rank + 1) + l]; }
-};
-
-// c: the median of at most 64 gated samples, feature by feature.
-template <class S>
-struct GatedMedian {
-  View<const S> x;
-  NodeGates gates;
-  double* out;  // nodes × d
-  __device__ void operator()(std::int64_t e) const {
-    constexpr int most = 64;
-    const index_t k = e / x.cols, c = e % x.cols;
-    const int count = x.rows < most ? static_cast<int>(x.rows) : most;
-    double sorted[most];
-    for (int r = 0; r < count; ++r) {
-      const index_t i = r * x.rows / count;
-      const double value = gates.own[k * gates.n + i] * static_cast<double>(x.data[i * x.stride + c]);
-      int place = r;
-      for (; place > 0 && sorted[place - 1] > value; --place) sorted[place] = sorted[place - 1];
-      sorted[place] = value;
-    }
-    out[e] = sorted[count / 2];
-  }
 };
 
 struct BlockSumShared {
@@ -211,27 +192,24 @@ std::vector<index_t> cancelled_nodes(const Stream& on, const GatedRows<S>& rows,
   return lost;
 }
 
-/// out: nodes × d × d, those of `gates`. row_sum: R. Returns the nodes that lost digits; it asks for none where all
-/// pairs are too many, or where a result is float32, which double has digits to spare for, unless Φ is a `series`,
-/// whose entries are near α alone.
+/// out: nodes × d × d, those of `gates`. row_sum: R. Returns the nodes that lost digits, where `asked`.
 template <class S>
 std::vector<index_t> factored_cov(const Stream& on, View<const S> x, View<const S> x_aug, const NodeGates& gates,
-                                  const Factor& phi, const double* row_sum, S* out, bool series = false) {
+                                  const Factor& phi, const double* row_sum, S* out, bool asked) {
   const index_t n = x.rows, d = x.cols, nodes = gates.nodes;
   const int p = static_cast<int>(phi.rank), width = static_cast<int>(d);
   double* const centre = on.memory.take<double>(nodes * d);
   double* const closed = on.memory.take<double>(nodes * (p + 1));
   double* const moments = on.memory.take<double>(nodes * p * d);
   const GatedRows<S> rows{x, x_aug, gates, phi, row_sum, centre, closed, 0};
-  for_each(on, "gated_median", nodes * d, GatedMedian<S>{x, gates, centre});
+  for_each(on, "rough_median", nodes * d, RoughMedian<S>{x, gates.own, centre});
   launch(on, "closed_sums", closed_sums<S>, dim3(static_cast<unsigned>(p + 1), static_cast<unsigned>(nodes)), dim3(256),
          sizeof(BlockSumShared), rows, closed);
   gram(on, MomentRows<S>{rows}, GramShape{p, width, false, gram_groups(n)}, nodes, 1.0, moments);
   const double size = static_cast<double>(n);
   gram(on, FactoredRows<S>{rows, moments}, GramShape{width, width, true, gram_groups(2 * n)}, nodes,
        1 / (2 * size * size), out);
-  if ((std::is_same<S, double>::value || series) && few_pairs(n, d * d)) return cancelled_nodes(on, rows, moments, out);
-  return {};
+  return asked ? cancelled_nodes(on, rows, moments, out) : std::vector<index_t>();
 }
 
 }  // namespace alphacl::cuda

@@ -42,16 +42,22 @@ struct GatedNodes {
   const double* near;  // of a linear layer, whose α no shift of outputs changes: x0 near 0; else null
   S* out;
 
+  bool few_pairs() const {  // of all nodes, each of which may want them
+    return alphacl::few_pairs(x.rows, std::max<index_t>(x.cols * x.cols, 64) * weights.rows);
+  }
   S* matrix(index_t k) const { return out + k * x.cols * x.cols; }
 
   // Node k, the b-th of its block. Memory of `on` is that of one node.
   void one(const Stream& on, const NodeGates& gates, index_t b, index_t k) const {
     const index_t n = x.rows;
     const double* const own_gates = gates.own + b * n;
-    const CentredViews views = centred_views(on, x, x_aug, own_gates, gates.aug + b * n);
     const OpenSamples open{gates.open + b * n, gates.either + b * n, gates.open_count + b, gates.either_count + b,
                            own_gates};
-    if (alpha.shared != nullptr) return covariance(on, views, *alpha.shared, matrix(k), &open);
+    const auto all_samples = [&](const auto& importance) {
+      const CentredViews views = centred_views(on, x, x_aug, own_gates, gates.aug + b * n);
+      covariance(on, views, importance, matrix(k), &open, weights.rows);
+    };
+    if (alpha.shared != nullptr) return all_samples(*alpha.shared);
     double* const outputs = on.memory.take<double>(n);
     outputs_of(on, k, outputs);
     const auto own =
@@ -61,9 +67,10 @@ struct GatedNodes {
       own->sums(on, row_sum, nullptr);
       const NodeGates single{n,        1,           own_gates,      gates.aug + b * n,
                              open.own, open.either, open.own_count, open.either_count};
-      if (factored_cov(on, x, x_aug, single, *phi, row_sum, matrix(k), true).empty()) return;
+      // Entries of a series are near α alone, so that float32 asks too.
+      if (factored_cov(on, x, x_aug, single, *phi, row_sum, matrix(k), few_pairs()).empty()) return;
     }
-    covariance(on, views, *own, matrix(k), &open);
+    all_samples(*own);
   }
 
   void outputs_of(const Stream& on, index_t k, double* outputs) const {
@@ -90,6 +97,7 @@ void gated_cov(const Stream& given, View<const S> x, View<const S> x_aug, View<c
   const std::optional<Factor> phi = alpha.shared == nullptr ? std::nullopt : alpha.shared->factor();
   index_t block = std::clamp<index_t>(most_gates / n, 1, 65535);
   double* row_sum = nullptr;
+  const bool asked = std::is_same<S, double>::value && layer.few_pairs();  // float32 has digits to spare in double
   if (phi) {
     block = std::clamp<index_t>(most_moments / (phi->rank * x.cols), 1, block);
     row_sum = given.memory.take<double>(n);
@@ -103,7 +111,7 @@ void gated_cov(const Stream& given, View<const S> x, View<const S> x_aug, View<c
     const NodeGates gates = node_gates(on, x, x_aug, w, layer.gate);
     std::vector<index_t> alone;
     if (phi)
-      alone = factored_cov(on, x, x_aug, gates, *phi, row_sum, layer.matrix(first));
+      alone = factored_cov(on, x, x_aug, gates, *phi, row_sum, layer.matrix(first), asked);
     else
       for (index_t b = 0; b < count; ++b) alone.push_back(b);
     for (const index_t b : alone) {

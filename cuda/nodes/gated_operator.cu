@@ -6,6 +6,11 @@
 #include "runtime/reused_memory.h"
 
 namespace alphacl::cuda {
+
+struct ProductRow {
+  int node, place;
+};
+
 namespace {
 
 // Row i of `to` is row list_i of `from`, in double.
@@ -50,27 +55,43 @@ double* gathered(const Stream& on, View<const A> from, const int* list, index_t 
   return to;
 }
 
-// The products of a block of nodes that have lost their digits, once more.
+// Nodes, and rows of vectors for them, as a pass takes them; `where` are the places of these rows.
+struct Block {
+  NodeVectors nodes;
+  const int* where;
+};
+
+// compared: data null where the outputs are those of the weights.
 template <class S>
-void literal_products(const Stream& on, const Layer<S>& layer, const NodeVectors& block, const NodeRows& rows,
-                      double* out) {
-  const index_t d = layer.features(), count = block.count;
+Block block_of(const Stream& on, const std::vector<ProductRow>& rows, View<const S> weights, View<const S> compared,
+               const double* v) {
+  const index_t d = weights.cols, count = static_cast<index_t>(rows.size());
+  // The nodes and their rows of v in one copy: each waits.
+  std::vector<int> lists;
+  for (const ProductRow& row : rows) lists.push_back(row.node);
+  for (const ProductRow& row : rows) lists.push_back(row.place);
+  const int* const which = on_device(on, lists);
+  const int* const where = which + count;
+  const double* const w = gathered(on, weights, which, count);
+  const double* const vectors = gathered(on, View<const double>{v, 0, d, d}, where, count);
+  return {{count, w, vectors, compared.data == nullptr ? w : gathered(on, compared, which, count)}, where};
+}
+
+// The products of a block of nodes that have lost their digits; waits for the stream.
+template <class S>
+std::vector<index_t> lost_products(const Stream& on, const Layer<S>& layer, const NodeVectors& block,
+                                   const NodeRows& rows, const double* product) {
+  const index_t count = block.count;
   double* const minuend = on.memory.take<double>(2 * count);
   double* const lost = minuend + count;
   minuends(on, layer, rows, block.vectors, minuend);
-  for_each(on, "lost", count, Lost{minuend, out, d, lost});
+  for_each(on, "lost", count, Lost{minuend, product, layer.features(), lost});
   std::vector<double> found(static_cast<std::size_t>(count));
   read_back(on, lost, count, found.data());
   std::vector<index_t> again;
   for (index_t k = 0; k < count; ++k)
     if (found[static_cast<std::size_t>(k)] > wide_limits<S>.minuend) again.push_back(k);
-  if (!few_pairs(layer.samples(), std::max<index_t>(2 * d, 64) * static_cast<index_t>(again.size()))) return;
-  ReusedMemory memory(on.memory);
-  const Stream round{on.handle, memory};
-  for (const index_t k : again) {
-    literal_product(round, layer, block, k, out + k * d);
-    memory.next_round();
-  }
+  return again;
 }
 
 }  // namespace
@@ -80,45 +101,46 @@ index_t nodes_at_a_time(index_t n, index_t nodes) {
 }
 
 template <class S>
-void GatedOperator<S>::multiply(const Stream& given, const std::vector<int>& active, const std::vector<int>& rows,
-                                const double* v, double* out) const {
-  const index_t total = static_cast<index_t>(active.size()), d = size();
+void GatedOperator<S>::multiply(const Stream& given, const std::vector<ProductRow>& rows, const double* v,
+                                double* out) const {
+  const index_t total = static_cast<index_t>(rows.size()), d = size();
   if (total == 0 || d == 0) return;
   const index_t most = nodes_at_a_time(layer_.samples(), total);
+  std::vector<ProductRow> again;
   ReusedMemory memory(given.memory);
   const Stream on{given.handle, memory};
   for (index_t first = 0; first < total; first += most, memory.next_round()) {
     const index_t nodes = std::min(most, total - first);
-    // The nodes and their rows of v in one copy: each waits.
-    std::vector<int> lists(active.begin() + first, active.begin() + first + nodes);
-    lists.insert(lists.end(), rows.begin() + first, rows.begin() + first + nodes);
-    const int* const which = on_device(on, lists.data(), 2 * nodes);
-    const int* const where = which + nodes;
-    const double* const weights = gathered(on, weights_, which, nodes);
-    const double* const vectors = gathered(on, View<const double>{v, 0, d, d}, where, nodes);
-    const double* const compared = compared_.data == nullptr ? weights : gathered(on, compared_, which, nodes);
-    const NodeVectors block{nodes, weights, vectors, compared};
-    const NodeRows pass = node_rows(on, layer_, block);
+    const Block block = block_of(on, {rows.begin() + first, rows.begin() + first + nodes}, weights_, compared_, v);
+    const NodeRows pass = node_rows(on, layer_, block.nodes);
     double* const product = on.memory.take<double>(nodes * d);
     products(on, layer_, pass, product);
-    literal_products(on, layer_, block, pass, product);
-    for_each(on, "scatter", nodes * d, Scatter{product, where, d, out});
+    for (const index_t k : lost_products(on, layer_, block.nodes, pass, product))
+      again.push_back(rows[static_cast<std::size_t>(first + k)]);
+    for_each(on, "scatter", nodes * d, Scatter{product, block.where, d, out});
   }
+  const index_t width = std::max<index_t>(2 * d, 64) * static_cast<index_t>(again.size());
+  if (again.empty() || !few_pairs(layer_.samples(), width)) return;
+  const Block lost = block_of(given, again, weights_, compared_, v);
+  for (index_t k = 0; k < lost.nodes.count; ++k, memory.next_round())
+    literal_product(on, layer_, lost.nodes, k, out + again[static_cast<std::size_t>(k)].place * d);
 }
 
 template <class S>
 void GatedOperator<S>::apply(const Stream& on, const std::vector<int>& active, const double* v, double* out) const {
-  multiply(on, active, active, v, out);
+  std::vector<ProductRow> rows;
+  for (const int k : active) rows.push_back({k, k});
+  multiply(on, rows, v, out);
 }
 
 template <class S>
 void GatedOperator<S>::matmul(const Stream& on, const std::vector<int>& active, View<const S> v, View<S> out) const {
   const index_t count = static_cast<index_t>(active.size()), d = size();
-  std::vector<int> rows(active.size());
-  for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int>(i);
+  std::vector<ProductRow> rows;
+  for (const int k : active) rows.push_back({k, static_cast<int>(rows.size())});
   double *const vectors = on.memory.take<double>(2 * count * d), *const product = vectors + count * d;
   copy_rows(on, v, vectors);
-  multiply(on, active, rows, vectors, product);
+  multiply(on, rows, vectors, product);
   for_each(on, "narrow", count * d, Narrow<S>{product, out});
 }
 

@@ -8,6 +8,8 @@
 
 namespace alphacl::cuda {
 
+struct ProductRow;  // a node, and its row of v and of the result
+
 /// The matrices A(w_k) of K nodes, as alphacl::GatedOperator, computed in double: seven matrix products of N × d × K
 /// (eight where the own importance compares other outputs) and the importance of K columns, or N² exponentials for the
 /// own Gaussian of each node. Products that lose their digits
@@ -28,8 +30,7 @@ class GatedOperator final : public ProductsOfMany {
   const Layer<S>& layer() const { return layer_; }
 
  private:
-  void multiply(const Stream& on, const std::vector<int>& active, const std::vector<int>& rows, const double* v,
-                double* out) const;
+  void multiply(const Stream& on, const std::vector<ProductRow>& rows, const double* v, double* out) const;
 
   Layer<S> layer_;
   View<const S> weights_, compared_;  // compared_: data null where the outputs are those of the weights

@@ -2,29 +2,11 @@
 #include "nodes/layer.h"
 
 #include "alphacl/precision.h"
+#include "nodes/rough_median.h"
 #include "sums/rows.h"
 
 namespace alphacl::cuda {
 namespace {
-
-// The median of at most 64 samples, feature by feature: as good a shift as the mean, and outliers do not move it.
-template <class S>
-struct RoughMedian {
-  View<const S> x;
-  double* out;
-  __device__ void operator()(std::int64_t c) const {
-    constexpr int most = 64;
-    const int count = x.rows < most ? static_cast<int>(x.rows) : most;
-    double sorted[most];
-    for (int r = 0; r < count; ++r) {
-      const double value = static_cast<double>(x.data[r * x.rows / count * x.stride + c]);
-      int place = r;
-      for (; place > 0 && sorted[place - 1] > value; --place) sorted[place] = sorted[place - 1];
-      sorted[place] = value;
-    }
-    out[c] = sorted[count / 2];
-  }
-};
 
 template <class S>
 struct LayerRowsOf {
@@ -85,7 +67,7 @@ template <class S>
 const double* centred_inputs(const Stream& on, Workspace& memory, View<const S> x0) {
   double* const centre = on.memory.take<double>(x0.cols);
   double* const rows = memory.take<double>(x0.rows * x0.cols);
-  for_each(on, "rough_median", x0.cols, RoughMedian<S>{x0, centre});
+  for_each(on, "rough_median", x0.cols, RoughMedian<S>{x0, nullptr, centre});
   for_each(on, "centred_rows", x0.rows * x0.cols, CentredRows<S>{x0, centre, rows});
   return rows;
 }
@@ -98,7 +80,7 @@ Layer<S> layer_of(const Stream& on, Workspace& memory, View<const S> x, View<con
   double* const centre = memory.take<double>(d);
   double* const rows = memory.take<double>(3 * n * d);
   double* const squares = memory.take<double>(3 * n);
-  for_each(on, "rough_median", d, RoughMedian<S>{x, centre});
+  for_each(on, "rough_median", d, RoughMedian<S>{x, nullptr, centre});
   for_each(on, "layer_rows", n * d, LayerRowsOf<S>{x, x_aug, centre, rows, rows + n * d, rows + 2 * n * d});
   for (int k = 0; k < 3; ++k) for_each(on, "squared_lengths", n, SquaredLengths{rows + k * n * d, d, squares + k * n});
   Layer<S> layer{x,       x_aug,

@@ -2,6 +2,8 @@
 // number.
 #pragma once
 
+#include <cstring>
+#include <tuple>
 #include <vector>
 
 #include "runtime/stream.h"
@@ -38,6 +40,26 @@ T* on_device(const Stream& on, const T* from, index_t count) {
 template <class T>
 const T* on_device(const Stream& on, const std::vector<T>& numbers) {
   return on_device(on, numbers.data(), static_cast<index_t>(numbers.size()));
+}
+
+/// Copies of several arrays of the host, by one copy: each waits.
+template <class... T>
+std::tuple<const T*...> on_device_together(const Stream& on, const std::vector<T>&... arrays) {
+  static_assert(((sizeof(T) == sizeof(std::int64_t)) && ...), "one array after the other: all are aligned alike");
+  std::vector<std::int64_t> all((arrays.size() + ...));
+  std::size_t end = 0;
+  const auto append = [&](const auto& array) {
+    if (!array.empty()) std::memcpy(all.data() + end, array.data(), array.size() * sizeof(std::int64_t));
+    end += array.size();
+  };
+  (append(arrays), ...);
+  const std::int64_t* next = on_device(on, all);
+  const auto take = [&](const auto& array) {
+    const void* const here = next;
+    next += array.size();
+    return here;
+  };
+  return {static_cast<const T*>(take(arrays))...};  // in their order: the list is braced
 }
 
 }  // namespace alphacl::cuda

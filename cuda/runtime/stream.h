@@ -17,6 +17,8 @@ class Workspace {
   virtual ~Workspace() = default;
   /// Uninitialised memory, aligned to 256 bytes.
   virtual void* bytes(std::size_t count) = 0;
+  /// Frees memory that bytes() gave, for whatever the stream runs from now on.
+  virtual void give_back(void* memory) = 0;
   /// Calls what waits for the stream, for long: whoever holds a lock lets go of it meanwhile.
   virtual void wait(const std::function<void()>& wait_for_stream) { wait_for_stream(); }
 

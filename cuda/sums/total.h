@@ -1,6 +1,9 @@
 // Sums of rows and of numbers, by the Gram kernel: a fixed order, the same bits on every run.
 #pragma once
 
+#include <stdexcept>
+#include <string>
+
 #include "runtime/copies.h"
 #include "sums/gram.h"
 
@@ -16,9 +19,12 @@ struct RowsAlone {
   __device__ double right(int, int row, int b) const { return static_cast<double>(x.data[row * x.stride + b]); }
 };
 
-/// out_b = scale · Σ_i x_ib.
+/// out_b = scale · Σ_i x_ib, of at most most_samples rows.
 template <class S>
 void column_sums(const Stream& on, View<const S> x, double scale, double* out) {
+  if (x.rows > most_samples)
+    throw std::invalid_argument("a sum of " + std::to_string(x.rows) + " rows: expected at most " +
+                                std::to_string(most_samples));
   const GramShape row{1, static_cast<int>(x.cols), false, gram_groups(x.rows)};
   gram(on, RowsAlone<S>{x}, row, 1, scale, out);
 }

@@ -103,9 +103,10 @@ void fill_alpha(const Array<S>& alpha) {
 template <class S>
 constexpr Real tolerance = sizeof(S) == 4 ? 1e-6L : 2e-12L;
 
-// Everything that two views and an α give.
+// Everything that two views and an α give. Laplacians of a series ask whether they are lost.
 template <class S>
-void check(const Views<S>& views, const Importance<S>& alpha, const Truth& truth, const char* what) {
+void check(const Views<S>& views, const Importance<S>& alpha, const Truth& truth, const char* what,
+           bool series = false) {
   Memory memory;
   const Stream on{nullptr, memory};
   const index_t n = views.n, d = views.d;
@@ -115,7 +116,8 @@ void check(const Views<S>& views, const Importance<S>& alpha, const Truth& truth
   alphacl::cuda::energy<S>(on, views.own(), views.other(), alpha, energy.data());
   alphacl::cuda::laplacian_product<S>(on, views.own(), views.other(), alpha, {grad.data(), n, d, d + 3},
                                       {grad_aug.data(), n, d, d + 4});
-  const bool waits = memory.waits() == (sizeof(S) == 4 ? 0 : 4);  // C and E in double ask whether digits are lost
+  // C and E in double ask whether digits are lost.
+  const bool waits = memory.waits() == (sizeof(S) == 4 ? 0 : 4) + (series ? 3 : 0);
   testing::finish();
   bool symmetric = true;
   for (index_t a = 0; a < d; ++a)
@@ -158,6 +160,28 @@ void test_cancellation() {
   const Truth truth = views.truth(alpha);
   check<double>(views, *alphacl::cuda::dense<double>({stored.data(), n, n, n}), truth, "clusters, pairs");
   check<double>(views, *alphacl::cuda::low_rank<double>({phi.data(), n, 2, 2}, nullptr), truth, "clusters, a factor");
+}
+
+// The same clusters by the scalars of a Gaussian: entries of a series between them err by 1e-15, and that counts.
+template <class S>
+void test_series_of_clusters(double far) {
+  Memory memory;
+  const index_t n = 66, d = 3;
+  const Views<S> views(n, d, 6);
+  const Array<S> f(n);
+  Reals alpha(n * n);
+  for (index_t i = 0; i < n; ++i) {
+    f[i] = static_cast<S>((i % 3 == 0 ? 0 : 20) + static_cast<double>(i % 5) / 8);
+    for (index_t c = 0; c < d; ++c) {
+      views.at(i, c) += static_cast<S>(i % 3 == 0 ? far : -far);
+      views.aug_at(i, c) += static_cast<S>(i % 3 == 0 ? far : -far);
+    }
+  }
+  for (index_t e = 0; e < n * n; ++e) alpha[e] = expl(-(Real{f[e / n]} - f[e % n]) * (Real{f[e / n]} - f[e % n]) / 2);
+  const auto series = alphacl::cuda::scalar_gaussian<S>({nullptr, memory}, {f.data(), n, 1, 1}, 1.0, 1e-15,
+                                                        alphacl::cuda::ScalarMethod::series, memory);
+  expect(series->factor().has_value(), "a series");
+  check<S>(views, *series, views.truth(alpha), "clusters, a series", true);
 }
 
 // Two large factors of opposite signs that cancel beside a small one; their products have few bits, so α is exact.
@@ -382,6 +406,25 @@ void test_gated_far_away() {
   testing::print_bits("gated clusters, a factor", out);
 }
 
+// The same of a node: clusters of its outputs, which are few widths of its Gaussian apart, so that it has a series.
+void test_series_of_node() {
+  const index_t n = 160, d = 3;
+  const Views<double> views(n, d, 6);
+  const Array<double> stored(n * n), out(d * d), weights(d + 1);
+  for (std::size_t e = 0; e < stored.size(); ++e) stored[e] = 0;
+  for (index_t c = 0; c < d; ++c) weights[c] = c == 0 ? 1 : 0;
+  for (index_t i = 0; i < n; ++i) {
+    views.at(i, 0) += i % 3 == 0 ? 34 : 0;
+    for (index_t c = 0; c < d; ++c) {
+      if (c > 0) views.at(i, c) += i % 3 == 0 ? 1e7 : -1e7;
+      views.aug_at(i, c) = views.at(i, c) + static_cast<double>(i % 7) / 8;
+    }
+  }
+  expect(gated_is_right<double>({Activation::Kind::relu, 0}, Given::own, views, weights, 1, stored, out),
+         "gated clusters, a series");
+  testing::print_bits("gated clusters, a series", out);
+}
+
 }  // namespace
 
 int main() {
@@ -391,6 +434,8 @@ int main() {
   test_views<float>(65, 5);
   test_views<double>(65, 3);
   test_cancellation();
+  test_series_of_clusters<double>(1e7);
+  test_series_of_clusters<float>(0x1p13);
   test_signs_that_cancel();
   test_signed_factor();
   test_columns_decide_alone();
@@ -398,5 +443,6 @@ int main() {
   test_gated<float>("gated float views");
   test_gated<double>("gated double views");
   test_nearly_equal_views();
+  test_series_of_node();
   return testing::failures;
 }

@@ -98,7 +98,7 @@ void test_cosine() {
     const long double wide = theta[i], cosine = out[2 * i] - cosl(wide), sine = out[2 * i + 1] - sinl(wide);
     largest = std::max({largest, std::fabs(cosine), std::fabs(sine)});
   }
-  expect(largest < 5e-16L && out[3] == 0 && out[2] == 1 && out[5] == 1e-300, "cosine and sine");
+  expect(largest < 4e-16L && out[3] == 0 && out[2] == 1 && out[5] == 1e-300, "cosine and sine");
   testing::print_bits("cosine and sine", out);
 }
 

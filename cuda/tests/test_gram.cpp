@@ -89,6 +89,17 @@ void test_order() {
   testing::print_bits("a total", found);
 }
 
+void test_too_many_rows() {
+  Memory memory;
+  bool refused = false;
+  try {
+    alphacl::cuda::total({nullptr, memory}, nullptr, (index_t{1} << 31) + 7, 1.0);
+  } catch (const std::invalid_argument&) {
+    refused = true;
+  }
+  expect(refused, "a total of more numbers than an int counts");
+}
+
 }  // namespace
 
 int main() {
@@ -100,5 +111,6 @@ int main() {
   test_shape<double>({65, 65, true, 1}, 4 * 3 * tile);
   test_shape<double>({3, 3, false, 2}, 1);
   test_order();
+  test_too_many_rows();
   return testing::failures;
 }

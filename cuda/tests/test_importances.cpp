@@ -303,7 +303,9 @@ void test_kinds(index_t n, index_t m, double tau) {
   const Array<std::int64_t> labels(n);
   for (index_t i = 0; i < n; ++i) labels[i] = i % 7 == 0 ? std::numeric_limits<std::int64_t>::min() : i % 3;
   fill([&](index_t i, index_t j) { return labels[i] == labels[j] ? -1.25L : 0.5L; }, false);
+  const int before = memory.waits();
   check<S>(on, *alphacl::cuda::labels<S>(on, labels.data(), n, -1.25, 0.5, memory), alpha, "labels");
+  expect(memory.waits() == before + 2, "labels come in one copy and go in one");
   const Array<std::int64_t> starts(n + 1), columns(3 * n);
   const Array<S> values(3 * n);
   std::fill(alpha.begin(), alpha.end(), 0.0L);
@@ -335,6 +337,18 @@ void test_kinds(index_t n, index_t m, double tau) {
   };
   fill(signed_product, false);
   check<S>(on, *alphacl::cuda::low_rank<S>(features, signs.data()), alpha, "low rank, signed");
+}
+
+// Groups of classes: 300 samples have a class of their own, and 40 one of the last.
+void test_many_classes() {
+  Memory memory;
+  const Stream on{nullptr, memory};
+  const index_t n = 340;
+  const Array<std::int64_t> labels(n);
+  std::vector<Real> alpha(n * n);
+  for (index_t i = 0; i < n; ++i) labels[i] = (i < 300 ? 7 * i : 7 * 299) % 300;
+  for (index_t e = 0; e < n * n; ++e) alpha[e] = labels[e / n] == labels[e % n] ? 0.75L : -0.5L;
+  check<double>(on, *alphacl::cuda::labels<double>(on, labels.data(), n, 0.75, -0.5, memory), alpha, "many labels");
 }
 
 // Scalars by their series, where it is asked for or pays: all that α does, and who has a factor.
@@ -373,6 +387,28 @@ void test_scalars(index_t n) {
     refused = true;
   }
   expect(series && pays && exact && none && refused, "who has a series");
+}
+
+// The longest series that a test has the time for: phases of 2e-16, times harmonics.
+void test_long_series() {
+  Memory memory;
+  const Stream on{nullptr, memory};
+  const index_t n = 5;
+  const double range = 2e4, reach = 8.4;
+  const Array<double> f(n), one(n * n), out(n * n);
+  const double at[n] = {0, 0.1 * range, 0.1 * range + 0.7, range - 1.3, range};
+  for (index_t i = 0; i < n; ++i) f[i] = 3 + at[i];
+  for (index_t e = 0; e < n * n; ++e) one[e] = e % (n + 1) == 0 ? 1 : 0;
+  const auto series = alphacl::cuda::scalar_gaussian<double>(on, {f.data(), n, 1, 1}, 1.0, 1e-15,
+                                                             alphacl::cuda::ScalarMethod::series, memory);
+  series->matmul(on, {one.data(), n, n, n}, {out.data(), n, n, n});
+  testing::finish();
+  Real largest = 0;
+  for (index_t e = 0; e < n * n; ++e) {
+    const Real apart = Real{f[e / n]} - f[e % n];
+    largest = std::max(largest, fabsl(out[e] - expl(-apart * apart / 2)));
+  }
+  expect(series->factor().has_value() && largest <= 2e-16L * reach * range, "errors of a long series");
 }
 
 // Entries of a sample that is not finite, or too far for a double, are NaN, its own included where it is not finite.
@@ -422,8 +458,10 @@ int main() {
   test_kinds<double>(2, 3, 0.5);
   test_kinds<double>(65, 5, 0.3);
   test_kinds<float>(65, 1, 0.02);  // without shifts the sum of the last row would underflow
+  test_many_classes();
   test_scalars<float>(31);
   test_scalars<double>(257);
+  test_long_series();
   test_not_finite(std::numeric_limits<double>::infinity(), "a sample that is not finite");
   test_not_finite(1e200, "a sample too far away");
   return testing::failures;

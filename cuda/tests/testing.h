@@ -59,7 +59,16 @@ class Memory final : public alphacl::cuda::Workspace {
  public:
   void* bytes(std::size_t count) override {
     held_.push_back(std::make_unique<Array<unsigned char>>(std::max<std::size_t>(count, 1)));
+    size_ += held_.back()->size();
+    most_ = std::max(most_, size_);
     return held_.back()->data();
+  }
+  void give_back(void* memory) override {
+    const auto at =
+        std::find_if(held_.begin(), held_.end(), [&](const auto& piece) { return piece->data() == memory; });
+    if (at == held_.end()) std::abort();
+    size_ -= (*at)->size();
+    held_.erase(at);
   }
   void wait(const std::function<void()>& wait_for_stream) override {
     ++waits_;
@@ -67,10 +76,14 @@ class Memory final : public alphacl::cuda::Workspace {
   }
   /// How often the host has waited for the stream.
   int waits() const { return waits_; }
+  /// Bytes that are held, and the most that were at a time.
+  std::size_t held() const { return size_; }
+  std::size_t most() const { return most_; }
 
  private:
   std::vector<std::unique_ptr<Array<unsigned char>>> held_;
   int waits_ = 0;
+  std::size_t size_ = 0, most_ = 0;
 };
 
 /// What has been launched is done, and the host may read it.
