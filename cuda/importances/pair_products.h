@@ -8,9 +8,9 @@
 // N alone. More columns of x are other blocks, which make the entries again. Operations per pair i < j: 3m for the
 // distance, an entry, 2 · 2 · 64 for the products of a block, by tensor cores at twice the rate (sums/product_tile.h),
 // or 2 · 3 · 64 for differences. Bytes: 16 (q + 3) for each row and tile of parts, written and read once. Registers:
-// 128, for differences up to 198; shared memory: 126 KiB for products, one block on a multiprocessor, 108 KiB for the
-// Laplacian, two on an H100, 76 KiB for differences. Limit: distances and entries in double, of differences themselves.
-// Source: the symmetry α_ij, α_ji of a pair of samples (derived).
+// 128 (sm_80: 156), for differences up to 204; shared memory: 126 KiB for products, one block on a multiprocessor, 108
+// KiB for the Laplacian, two on an H100, 76 KiB for differences. Limit: distances and entries in double, of differences
+// themselves. Source: the symmetry α_ij, α_ji of a pair of samples (derived).
 #pragma once
 
 #include <type_traits>

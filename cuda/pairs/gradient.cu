@@ -91,7 +91,7 @@ __device__ __forceinline__ void multiply(const View<const S>& other, int j0, int
 
 // Operations for a pair: m multiply-adds for each 64 columns and m for all, both by tensor cores, slopes of ψ for each
 // 64 columns (distances: twice as many operations, no tensor cores); bytes: m/4 numbers for each 64 columns, through
-// L2. 207 registers, 227 for distances; 52 224 bytes of shared memory. Limit: slopes where m is small, else tensor
+// L2. 210 registers, 227 for distances; 52 224 bytes of shared memory. Limit: slopes where m is small, else tensor
 // cores.
 template <bool distances, class S>
 __global__ void __launch_bounds__(256) gradient_rows(ScoredPairs<S> pairs, PairSplit split, PairForm form,
