@@ -5,8 +5,8 @@
 //
 //     l_i = Σ_j (α_ij + α_ji)(x_i − x_j)   and   R_i = Σ_j α_ij,      2N² C_α[x] = Σ_i x_i l_iᵀ − Σ_i R_i δ_i δ_iᵀ.
 //
-// Importances of pairs add up the differences themselves, so that samples of a cluster far from the origin lose no
-// digit. All pointers are to memory of the device; everything is computed in double.
+// Importances of pairs add up the differences themselves where products would lose digits, as they would of samples of
+// a cluster far from the others. All pointers are to memory of the device; everything is computed in double.
 #pragma once
 
 #include <cstdint>

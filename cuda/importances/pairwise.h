@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "importances/importance.h"
-#include "importances/pair_products.h"
+#include "importances/pair_laplacian.h"
 #include "sums/elementwise.h"
 
 namespace alphacl::cuda {
@@ -30,15 +30,15 @@ class Pairwise final : public Importance<S> {
   Pairwise(const PairFeatures& f, const Entries& entries) : Importance<S>(f.n), f_(f), entries_(entries) {}
 
   void sums(const Stream& on, double* r, double* c) const override {
-    multiply_pairs<false>(on, f_, entries_, PairOperand<double, double>{nullptr, 0, 0, nullptr, 0}, r, c);
+    const PairOperand<double, double> nothing{nullptr, 0, 0, nullptr, 0};
+    multiply_pairs<PairWork::products>(on, f_, entries_, nothing, pair_plan(f_.n, 0), nullptr, r, c);
   }
   void matmul(const Stream& on, View<const S> y, View<S> out) const override {
     const PairOperand<S, S> of{y.data, y.stride, static_cast<int>(y.cols), out.data, out.stride};
-    multiply_pairs<false>(on, f_, entries_, of, nullptr, nullptr);
+    multiply_pairs<PairWork::products>(on, f_, entries_, of, pair_plan(f_.n, y.cols), nullptr, nullptr);
   }
   void laplacian(const Stream& on, const Samples& x, double* l, double* row_sum) const override {
-    const PairOperand<double, double> of{x.raw, x.d, static_cast<int>(x.d), l, x.d};
-    multiply_pairs<true>(on, f_, entries_, of, row_sum, nullptr);
+    pair_laplacian<S>(on, f_, entries_, x, l, row_sum, pair_plan(f_.n, x.d));
   }
   void to_dense(const Stream& on, View<S> out) const override {
     for_each(on, "to_dense", index_t{f_.n} * f_.n, WriteEntries<S, Entries>{f_, entries_, 0, out});

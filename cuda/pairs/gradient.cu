@@ -3,10 +3,13 @@
 // The gradient of row i is scale · Σ_j w_ij g_j, for distances scale · Σ_j w_ij (f_j − f_i), a sum of differences, so
 // that nothing cancels. w_ij = a_i ψ'(at_i + t_ij) + b_j ψ'(at_j + t_ij); for e^x at is subtracted. A block owns 64
 // rows and 64 columns of the features, and computes the scores of its rows again for each 64 columns.
+#include <type_traits>
+
 #include "formulas/pair_forms.h"
 #include "pairs/groups.h"
 #include "pairs/pair_sums.h"
 #include "pairs/score_tile.h"
+#include "sums/tile_differences.h"
 
 namespace alphacl::cuda {
 namespace {
@@ -27,7 +30,7 @@ struct SideTerms {
 
 struct GradientShared {
   PairTileShared scores;
-  PairRow weight[pair_tile];
+  TileRow weight[pair_tile];
 };
 
 // What the blocks of a launch write: groups × rows × m, and groups × rows.
@@ -40,7 +43,7 @@ struct GradientParts {
 // Writes the weights of a tile of scores and adds them to the sums of the thread's rows.
 template <PairForm form, class S>
 __device__ __forceinline__ void weigh(const ScoredPairs<S>& pairs, const SideTerms& first, const SideTerms& second,
-                                      int i0, int j0, const double (&t)[pair_each][pair_each], PairRow* to,
+                                      int i0, int j0, const double (&t)[pair_each][pair_each], TileRow* to,
                                       double (&own)[pair_each], double (&of_scale)[pair_each]) {
   const int tx = threadIdx.x, ty = threadIdx.y;
   double at_j[pair_each], b[pair_each];
@@ -65,39 +68,31 @@ __device__ __forceinline__ void weigh(const ScoredPairs<S>& pairs, const SideTer
   }
 }
 
-// sum[y][x] += Σ_j w_ij g_j of row i and column c, j of the tile; `other` is staged 16 samples at a time.
+// Distances: the sums of w_ij (f_i − g_j), which are those of the gradient with the other sign.
+template <bool distances>
+using GradientSums = std::conditional_t<distances, TileDifferences<false>, ProductTile<false>>;
+
+// Adds the terms of the tile's j to the sums of its rows; `other` is staged 16 samples at a time.
 template <bool distances, class S>
 __device__ __forceinline__ void multiply(const View<const S>& other, int j0, int c0, int width, GradientShared& s,
-                                         const double (&f)[pair_each][pair_each], double (&sum)[pair_each][pair_each]) {
-  const int tx = threadIdx.x, ty = threadIdx.y;
+                                         GradientSums<distances>& sums) {
   for (int j = 0; j < pair_tile; j += pair_depth) {
     if (j0 + j >= other.rows) break;
     __syncthreads();  // the weights are written; what was here has been read
-    for (int e = ty * pair_side + tx; e < pair_depth * pair_tile; e += pair_side * pair_side) {
+    for (int e = threadIdx.y * pair_side + threadIdx.x; e < pair_depth * pair_tile; e += pair_side * pair_side) {
       const int r = e / pair_tile, c = e % pair_tile;
       const bool in = j0 + j + r < other.rows && c < width;
       s.scores.other[r][c] = in ? other.data[(j0 + j + r) * other.stride + c0 + c] : S(0);
     }
     __syncthreads();
-#pragma unroll 2
-    for (int r = 0; r < pair_depth; ++r) {
-      double w[pair_each];
-#pragma unroll
-      for (int y = 0; y < pair_each; ++y) w[y] = s.weight[y * pair_side + ty][j + r];
-#pragma unroll
-      for (int x = 0; x < pair_each; ++x) {
-        if (x * pair_side >= width) continue;
-        const double g = s.scores.other[r][x * pair_side + tx];
-#pragma unroll
-        for (int y = 0; y < pair_each; ++y) sum[y][x] = fma(w[y], distances ? g - f[y][x] : g, sum[y][x]);
-      }
-    }
+    sums.add(s.weight, j, s.scores.other, width);
   }
 }
 
-// Operations for a pair: m multiply-adds for each 64 columns, m for all, slopes of ψ for each 64 columns (distances:
-// twice as many operations); bytes: m/4 numbers for each 64 columns, through L2. 174 registers, 220 for distances;
-// 49 920 bytes of shared memory.
+// Operations for a pair: m multiply-adds for each 64 columns and m for all, both by tensor cores, slopes of ψ for each
+// 64 columns (distances: twice as many operations, no tensor cores); bytes: m/4 numbers for each 64 columns, through
+// L2. 210 registers, 227 for distances; 52 224 bytes of shared memory. Limit: slopes where m is small, else tensor
+// cores.
 template <bool distances, class S>
 __global__ void __launch_bounds__(256) gradient_rows(ScoredPairs<S> pairs, PairSplit split, PairForm form,
                                                      SideTerms first, SideTerms second, GradientParts parts) {
@@ -106,14 +101,12 @@ __global__ void __launch_bounds__(256) gradient_rows(ScoredPairs<S> pairs, PairS
   const int i0 = blockIdx.x % split.own_tiles * pair_tile, c0 = blockIdx.x / split.own_tiles * pair_tile;
   const index_t n = pairs.own.rows, m = pairs.own.cols;
   const int width = static_cast<int>(m - c0 < pair_tile ? m - c0 : pair_tile);
-  double sum[pair_each][pair_each] = {}, f[pair_each][pair_each], own[pair_each] = {}, of_scale[pair_each] = {};
-#pragma unroll
-  for (int y = 0; y < pair_each; ++y)
-#pragma unroll
-    for (int x = 0; x < pair_each; ++x) {
-      const int i = i0 + y * pair_side + ty, c = x * pair_side + tx;
-      f[y][x] = distances && i < n && c < width ? pairs.own.data[i * pairs.own.stride + c0 + c] : S(0);
-    }
+  double own[pair_each] = {}, of_scale[pair_each] = {};
+  GradientSums<distances> sums;
+  if constexpr (distances)
+    sums.take([&](int row, int column) -> double {
+      return i0 + row < n && column < width ? pairs.own.data[(i0 + row) * pairs.own.stride + c0 + column] : S(0);
+    });
   for (int tile = split.begin(group); tile < split.begin(group + 1); ++tile) {
     const int j0 = tile * pair_tile;
     double t[pair_each][pair_each];
@@ -122,17 +115,15 @@ __global__ void __launch_bounds__(256) gradient_rows(ScoredPairs<S> pairs, PairS
     with_form(form, [&](auto of_form) {
       weigh<decltype(of_form)::value>(pairs, first, second, i0, j0, t, s.weight, own, of_scale);
     });
-    multiply<distances>(pairs.other, j0, c0, width, s, f, sum);
+    multiply<distances>(pairs.other, j0, c0, width, s, sums);
   }
+  sums.each([&](int row, int column, auto... numbers) {
+    const double all[] = {numbers...};
+    double* const to = parts.rows + (group * n + i0 + row) * m + c0 + column;
 #pragma unroll
-  for (int y = 0; y < pair_each; ++y) {
-    const int i = i0 + y * pair_side + ty;
-#pragma unroll
-    for (int x = 0; x < pair_each; ++x) {
-      const int c = x * pair_side + tx;
-      if (i < n && c < width) parts.rows[(group * n + i) * m + c0 + c] = sum[y][x];
-    }
-  }
+    for (int x = 0; x < static_cast<int>(sizeof...(numbers)); ++x)
+      if (i0 + row < n && column + x < width) to[x] = distances ? -all[x] : all[x];
+  });
   __syncthreads();
 #pragma unroll
   for (int y = 0; y < pair_each; ++y) {

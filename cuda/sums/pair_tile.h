@@ -2,26 +2,21 @@
 #pragma once
 
 #include "runtime/launch.h"
+#include "sums/product_tile.h"
 
 namespace alphacl::cuda {
 
-constexpr int pair_side = 16, pair_each = 4, pair_tile = pair_side * pair_each, pair_depth = 16;
+constexpr int pair_side = 16, pair_each = 4, pair_tile = product_tile, pair_depth = 16;
 
-/// A padded row, so that lanes which write down a column meet different banks.
-using PairRow = double[pair_tile + 1];
-
-/// Features k of 64 samples, a row each, 68 numbers apart: 4 more than a multiple of the 16 banks of doubles, so that 4
-/// rows and 4 columns, which half a warp reads or writes at once, lie in 16 banks.
-using FeatureRow = double[pair_tile + 4];
-
-/// own: the samples v · 16 + u, v < 4, lie at 4u + v, side by side as one thread, or one fragment, takes them.
+/// Features k of 64 samples, a row each. own: the samples v · 16 + u, v < 4, lie at 4u + v, side by side as one thread,
+/// or one fragment, takes them.
 struct PairTileShared {
-  FeatureRow own[pair_depth], other[pair_depth];
+  TileRow own[pair_depth], other[pair_depth];
 };
 
 /// Features k0 to k0 + depth of 64 samples, one row of `to` a feature; 0 for samples and features that there are not.
 template <bool by_thread, class S>
-__device__ __forceinline__ void stage_features(View<const S> from, int first, int k0, int depth, FeatureRow* to) {
+__device__ __forceinline__ void stage_features(View<const S> from, int first, int k0, int depth, TileRow* to) {
   for (int e = threadIdx.y * pair_side + threadIdx.x; e < pair_depth * pair_tile; e += pair_side * pair_side) {
     const int k = e / (4 * pair_tile) * 4 + e % 4, place = e / 4 % pair_tile;
     const int sample = by_thread ? place % pair_each * pair_side + place / pair_each : place;
@@ -74,7 +69,7 @@ __device__ __forceinline__ void hand_out(const ProductRows& sums, PairTileShared
                                          double (&t)[pair_each][pair_each]) {
   const int tx = threadIdx.x, ty = threadIdx.y, thread = ty * pair_side + tx;
   const int warp = thread / 32, g = thread % 32 / 4, l = thread % 4;
-  FeatureRow* const rows = warp < 4 ? s.own + 4 * warp : s.other + 4 * (warp - 4);
+  TileRow* const rows = warp < 4 ? s.own + 4 * warp : s.other + 4 * (warp - 4);
   __syncthreads();  // the features have been read
 #pragma unroll
   for (int half = 0; half < 2; ++half) {

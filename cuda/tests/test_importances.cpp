@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "importances/pair_laplacian.h"
 #include "importances/row_passes.h"
 #include "tests/testing.h"
 
@@ -21,6 +22,7 @@ using alphacl::cuda::PairEntry;
 using alphacl::cuda::PairFeatures;
 using alphacl::cuda::PairOperand;
 using alphacl::cuda::PairPlan;
+using alphacl::cuda::PairWork;
 using alphacl::cuda::RowPart;
 using alphacl::cuda::RowState;
 using alphacl::cuda::Stream;
@@ -55,10 +57,11 @@ double half_square(const Array<double>& f, int m, int i, int j) {
   return sum / 2;
 }
 
-template <class X, bool laplacian>
+template <class X, PairWork work>
 bool products_are_right(int n, int m, int q, const PairPlan& plan) {
+  constexpr bool symmetric = work != PairWork::products, apart = work == PairWork::differences;
   Memory memory;
-  const Array<double> f(static_cast<std::size_t>(n) * m), r(n), c(n);
+  const Array<double> f(static_cast<std::size_t>(n) * m), sums(3 * static_cast<std::size_t>(n)), wanted(q);
   fill_with_features(f);
   const int stride = q + 2, out_stride = q + 1;
   const Array<float> numbers(static_cast<std::size_t>(n) * stride);
@@ -66,28 +69,33 @@ bool products_are_right(int n, int m, int q, const PairPlan& plan) {
   fill_with_integers(numbers, 4);
   for (std::size_t e = 0; e < x.size(); ++e) x[e] = numbers[e];
   for (std::size_t e = 0; e < out.size(); ++e) out[e] = 77;
-  // The diagonal takes no part in differences, whatever it is.
-  const Entries entries{laplacian ? std::numeric_limits<double>::infinity() : 2};
-  alphacl::cuda::multiply_pairs<laplacian>(Stream{nullptr, memory}, PairFeatures{f.data(), n, m}, entries,
-                                           PairOperand<X, X>{x.data(), stride, q, out.data(), out_stride}, r.data(),
-                                           laplacian ? nullptr : c.data(), plan);
+  for (std::size_t e = 0; e < sums.size(); ++e) sums[e] = 77;
+  for (int k = 0; k < q; ++k) wanted[k] = k == 0 || (k > 64 && k % 2 == 1) ? 1 : 0;
+  // Of β the diagonal is 0, whatever that of α is.
+  const Entries entries{apart ? std::numeric_limits<double>::infinity() : 2};
+  alphacl::cuda::multiply_pairs<work>(Stream{nullptr, memory}, PairFeatures{f.data(), n, m}, entries,
+                                      PairOperand<X, X>{x.data(), stride, q, out.data(), out_stride}, plan,
+                                      apart ? wanted.data() : nullptr, sums.data(), sums.data() + n,
+                                      sums.data() + 2 * n);
   testing::finish();
   bool right = true;
   for (int i = 0; i < n; ++i) {
-    double forth = 0, back = 0;
+    double sum[3] = {77, 77, 77};
+    for (int k = 0; k < alphacl::cuda::sums_of(work); ++k) sum[k] = 0;
     std::vector<double> product(static_cast<std::size_t>(q), 0.0);
     for (int j = 0; j < n; ++j) {
       const double t = half_square(f, m, i, j), own = entries.one(i, j, t), other = entries.one(j, i, t);
-      forth += own;
-      back += other;
-      for (int k = 0; k < q; ++k) {
-        const double apart = x[i * stride + k] - x[j * stride + k];
-        if (!laplacian) product[k] += own * x[j * stride + k];
-        if (laplacian && i != j) product[k] += (own + other) * apart;
-      }
+      const double both = i == j ? 0 : own + other;
+      if (!apart) sum[0] += own;
+      if (!apart) sum[1] += symmetric ? both : other;
+      if (work == PairWork::laplacian) sum[2] += std::fabs(both);
+      for (int k = 0; k < q; ++k)
+        product[k] += (symmetric ? both : own) * (apart ? x[i * stride + k] - x[j * stride + k] : x[j * stride + k]);
     }
-    right = right && r[i] == forth && (laplacian || c[i] == back) && out[i * out_stride + q] == 77;
-    for (int k = 0; k < q; ++k) right = right && out[i * out_stride + k] == static_cast<X>(product[k]);
+    for (int k = 0; k < 3; ++k) right = right && sums[k * n + i] == sum[k];
+    right = right && out[i * out_stride + q] == 77;
+    for (int k = 0; k < q; ++k)
+      right = right && out[i * out_stride + k] == static_cast<X>(apart && wanted[k] == 0 ? 77 : product[k]);
   }
   if (n == 65 && q == 65) testing::print_bits("products of 65 samples", out);
   return right;
@@ -101,17 +109,19 @@ void test_products() {
   constexpr Size sizes[] = {{1, 1, 1, {1, 1}},    {2, 0, 3, {1, 1}},    {63, 3, 1, {1, 1}},  {64, 16, 64, {1, 1}},
                             {65, 17, 65, {1, 2}}, {129, 3, 65, {2, 1}}, {65, 33, 0, {1, 2}}, {65, 0, 129, {1, 1}},
                             {257, 1, 2, {2, 2}},  {257, 0, 0, {3, 1}},  {257, 2, 1, {16, 5}}};
-  bool right[3] = {true, true, true};
+  bool right[4] = {true, true, true, true};
   for (const auto& [n, m, q, plan] : sizes) {
-    right[0] = products_are_right<float, false>(n, m, q, plan) && right[0];
-    if (n < 64) right[1] = products_are_right<double, false>(n, m, q, plan) && right[1];
-    right[2] = products_are_right<double, true>(n, m, q, plan) && right[2];
+    right[0] = products_are_right<float, PairWork::products>(n, m, q, plan) && right[0];
+    if (n < 64) right[1] = products_are_right<double, PairWork::products>(n, m, q, plan) && right[1];
+    right[2] = products_are_right<double, PairWork::laplacian>(n, m, q, plan) && right[2];
+    right[3] = products_are_right<double, PairWork::differences>(n, m, q, plan) && right[3];
   }
   const PairPlan small = alphacl::cuda::pair_plan(65, 3), large = alphacl::cuda::pair_plan(1 << 20, 64);
   expect(small.run == 1 && small.together == 2 && large.run == 16 && large.together == 1, "plans, by the sizes alone");
   expect(right[0], "products and sums, float");
   expect(right[1], "products and sums, double");
-  expect(right[2], "differences and sums, an infinite diagonal");
+  expect(right[2], "products with both entries of a pair, and three sums");
+  expect(right[3], "differences, in some of the columns, an infinite diagonal");
 }
 
 // shift = Σ_j t_ij; value = the first whole number that no t_ij exceeds, sought one pass after the other.
@@ -132,6 +142,55 @@ struct CeilingRule {
     return true;
   }
 };
+
+// Two clusters far apart, in the first column; in the second one nothing of the kind. The entries between clusters are
+// 0.
+struct ClusterEntries {
+  int n;
+  __host__ __device__ double one(int i, int j) const { return (2 * i < n) == (2 * j < n) ? 1.0 / (1 + i + 2 * j) : 0; }
+  __device__ PairEntry operator()(int i, int j, double) const { return {one(i, j), one(j, i)}; }
+};
+
+// l of these columns of x (n × 2), in memory that holds it.
+template <class S>
+const double* laplacian_of(Memory& memory, const Array<double>& x, index_t n, index_t first, index_t count) {
+  const Array<double> some(n * count);
+  for (index_t e = 0; e < n * count; ++e) some[e] = x[e / count * 2 + first + e % count];
+  double *const l = memory.take<double>(n * (count + 1)), *const r = l + n * count;
+  alphacl::cuda::pair_laplacian<S>(Stream{nullptr, memory}, PairFeatures{nullptr, static_cast<int>(n), 0},
+                                   ClusterEntries{static_cast<int>(n)}, {n, count, some.data(), some.data()}, l, r,
+                                   PairPlan{1, 2});
+  testing::finish();
+  return l;
+}
+
+// Of products nothing would be left in the first column; the other one has the bits that it has alone.
+template <class S>
+void test_clusters(double spread) {
+  constexpr index_t n = 130;
+  Memory memory;
+  const Array<double> x(n * 2);
+  std::uint64_t seed = 19;
+  for (index_t i = 0; i < n; ++i) {
+    x[2 * i] = (2 * i < n ? 1 : -1) + spread * next(seed);
+    x[2 * i + 1] = next(seed);
+  }
+  const double *const both = laplacian_of<S>(memory, x, n, 0, 2), *const alone = laplacian_of<S>(memory, x, n, 1, 1);
+  const ClusterEntries entries{n};
+  bool close_to = true, same = true;
+  for (index_t i = 0; i < n; ++i) {
+    Real l = 0, size = 0;
+    for (index_t j = 0; j < n; ++j) {
+      const Real weight = Real{entries.one(i, j)} + entries.one(j, i), apart = Real{x[2 * i]} - x[2 * j];
+      l += weight * apart;
+      size += std::fabs(weight * apart);
+    }
+    close_to = close_to && std::fabs(both[2 * i] - l) <= 1e-14L * size;
+    same = same && both[2 * i + 1] == alone[i];
+  }
+  expect(close_to, sizeof(S) == 4 ? "tight clusters, float" : "tight clusters, double");
+  expect(same, "a column among others");
+}
 
 void test_row_passes() {
   constexpr int sizes[][2] = {{1, 3}, {2, 1}, {63, 2}, {64, 0}, {65, 17}, {129, 1}};
@@ -453,6 +512,8 @@ void test_not_finite(double value, const char* what) {
 
 int main() {
   test_products();
+  test_clusters<float>(1e-5);
+  test_clusters<double>(1e-2);
   test_row_passes();
   test_kinds<float>(1, 1, 0.5);
   test_kinds<double>(2, 3, 0.5);
