@@ -15,7 +15,7 @@ def _error(ours, truth):
 
 
 def _two_columns(x):
-    return acl.LowRank(np.column_stack([x[:, 0] > 0, np.ones(len(x))]) + x[:1, :1])
+    return acl.LowRank(np.column_stack([x[:, 0] > 0, np.ones(len(x), bool)]) + x[:1, :1])
 
 
 _SUMS = {
