@@ -84,6 +84,8 @@ def _importances(t):
     yield "tol", lambda: acl.Gaussian(x[:, 0], 1.0, tol=t)
     yield "p", lambda: acl.Direct(x, t)
     yield "tau", lambda: acl.Direct(x, tau=t)
+    yield "eps", lambda: acl.Direct(x, eps=t)
+    yield "q", lambda: acl.InverseDistance(x, q=t)
     yield "tau", lambda: acl.SquareRegularized(x, t)
     yield "tau", lambda: acl.NodeGaussian(t)
     yield "tol", lambda: acl.NodeGaussian(1.0, tol=t)
