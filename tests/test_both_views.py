@@ -1,6 +1,7 @@
 """α over both views: α-CL-direct as its author trains it, 2N anchors, 2N − 2 others each, held to its literal form."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def _inverse(z, z_aug, **options):
 
 
 KINDS = {
-    "direct": lambda z, z_aug: _direct(z, z_aug),
+    "direct": _direct,
     "direct, eps": lambda z, z_aug: _direct(z, z_aug, p=2, tau=0.3, eps=0.1),
     "inverse": lambda z, z_aug: _inverse(z, z_aug, p=2, tau=0.2, q=1.5, eps=0.02),
 }
@@ -166,7 +167,9 @@ def test_sums_of_n_samples_are_those_of_the_stacked_ones(kind, n, dtype):
         np.testing.assert_array_equal(ours, getattr(acl, operation)(y, y_aug, alpha))
         define = getattr(reference, operation)
         weights = reference.dense_alpha(alpha, 2 * n)
-        assert_contract(ours, np.asarray(define(y, y_aug, weights)), lambda d=define: d(y, y_aug, alpha, dtype=dtype), dtype)
+        assert_contract(
+            ours, np.asarray(define(y, y_aug, weights)), lambda d=define: d(y, y_aug, alpha, dtype=dtype), dtype
+        )
     inter, intra = acl.contrastive_cov(x, x_aug, alpha, parts=True)
     np.testing.assert_allclose(inter - intra, acl.contrastive_cov(x, x_aug, alpha), rtol=1e-4, atol=1e-5)
 
@@ -226,14 +229,19 @@ def test_the_same_bits_with_torch(kind, dtype):
 
 def test_compiled_by_torch():
     torch = import_torch()
-    z, z_aug = (torch.tensor(v) for v in _views())
+    z, z_aug = (torch.tensor(v, requires_grad=True) for v in _views())
 
     @torch.compile(backend="eager", fullgraph=True)
     def loss(a, b):
         return acl.losses.alpha_cl_loss(a, b, lambda a, b: acl.Direct(a, normalize="both", features_aug=b, eps=0.1))
 
-    expected = acl.losses.alpha_cl_loss(z, z_aug, _direct(z, z_aug, eps=0.1))
-    torch.testing.assert_close(loss(z, z_aug), expected)
+    expected = acl.losses.alpha_cl_loss(z, z_aug, _direct(z.detach(), z_aug.detach(), eps=0.1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own
+        ours = loss(z, z_aug)
+    torch.testing.assert_close(ours, expected)
+    slopes = [torch.autograd.grad(value, (z, z_aug)) for value in (ours, expected)]
+    torch.testing.assert_close(*slopes)
 
 
 def test_eps_is_added_for_each_term():
@@ -260,10 +268,22 @@ def test_pickles_and_repr():
 def test_errors(kind):
     z, z_aug = _views()
     refused = [
-        ({"normalize": "both"}, ValueError, r"features_aug: expected the other view where normalize='both', .* got None"),
-        ({"features_aug": z_aug}, ValueError, r"features_aug: expected the other view where normalize='both', else None"),
+        (
+            {"normalize": "both"},
+            ValueError,
+            r"features_aug: expected the other view where normalize='both', .* got None",
+        ),
+        (
+            {"features_aug": z_aug},
+            ValueError,
+            r"features_aug: expected the other view where normalize='both', else None",
+        ),
         ({"normalize": "rows"}, TypeError, r"normalize: expected True, False or 'both', got 'rows'"),
-        ({"eps": 0.1, "normalize": False}, ValueError, r"eps: expected 0 where rows are not divided by their sums, got 0.1"),
+        (
+            {"eps": 0.1, "normalize": False},
+            ValueError,
+            r"eps: expected 0 where rows are not divided by their sums, got 0.1",
+        ),
         ({"eps": -0.1, "normalize": True}, ValueError, r"eps: expected a finite number >= 0, got -0.1"),
     ]
     both = {"normalize": "both"}

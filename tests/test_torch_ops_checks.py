@@ -56,7 +56,11 @@ def _views(name):
     yield {"numbers": [4.0]}, ValueError, "numbers: expected 4 for Direct"
     both = {"numbers": [4.0, 0.5, 2.0, 0.1]}
     yield both | {"tensors": [Z, Z]}, ValueError, rf"alpha: expected 6 samples like {x}, got 12"
-    yield both | {"tensors": [Z[:3], Z]}, ValueError, r"features_aug: expected shape \(3, 3\) like features, got \(6, 3\)"
+    yield (
+        both | {"tensors": [Z[:3], Z]},
+        ValueError,
+        r"features_aug: expected shape \(3, 3\) like features, got \(6, 3\)",
+    )
     yield both | {"tensors": [Z[:3], Z[:3].float()]}, TypeError, rf"features_aug: expected float64 like {x}"
     yield {"numbers": [4.0, 0.5, 1.0, -1.0]}, ValueError, "eps: expected a finite number >= 0"
     yield {"tensors": [Z[:4]]}, ValueError, rf"alpha: expected 6 samples like {x}, got 4"

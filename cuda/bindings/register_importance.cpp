@@ -115,9 +115,8 @@ void register_for(py::module_& m, const std::string& suffix) {
           check_positive("p", p);
           check_positive("tau", tau);
           const RowSumRule rule = checked({normalize, paired, eps}, f.rows);
-          return Object(t.device, {}, [&](const Stream& on, Workspace& memory) {
-            return direct<S>(on, f, p, tau, rule, memory);
-          });
+          return Object(t.device, {},
+                        [&](const Stream& on, Workspace& memory) { return direct<S>(on, f, p, tau, rule, memory); });
         },
         py::arg("features"), py::arg("p"), py::arg("tau"), py::arg("normalize"), py::arg("paired"), py::arg("eps"));
   m.def(("inverse_distance" + suffix).c_str(),

@@ -273,7 +273,8 @@ void test_kinds(index_t n, index_t m, double tau) {
   fill([&](index_t i, index_t j) { return i == j ? 0.0L : inverse(i, j); }, false);
   check<S>(on, *alphacl::cuda::inverse_distance<S>(on, features, 3, tau, 2.5, {false}, memory), alpha, "inverse");
   if (n % 2 == 0) {
-    fill([&](index_t i, index_t j) { return i % (n / 2) == j % (n / 2) ? 0.0L : inverse(i, j); }, true, 0.25L * (n - 2));
+    fill([&](index_t i, index_t j) { return i % (n / 2) == j % (n / 2) ? 0.0L : inverse(i, j); }, true,
+         0.25L * (n - 2));
     check<S>(on, *alphacl::cuda::inverse_distance<S>(on, features, 3, tau, 2.5, {true, true, 0.25}, memory), alpha,
              "inverse, normalized, both views");
   }

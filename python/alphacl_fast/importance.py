@@ -307,7 +307,7 @@ class Gaussian(Importance):
 
 
 class _OfDistances(Importance):
-    """An importance e_ij of distances between features, whose rows may be divided by their sums, of one view or both."""
+    """An importance e_ij of distances between features; rows may be divided by their sums, of one view or of both."""
 
     features: Any
     features_aug: Any

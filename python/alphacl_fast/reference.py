@@ -147,7 +147,9 @@ def inverse_distance(features, p=4, tau=0.5, q=1, normalize=False, features_aug=
         alpha[left_out] = 0
         _spoil_non_finite(alpha, features)
         if normalize and terms > 0:
-            alpha /= alpha.sum(axis=1, keepdims=True) + (features.dtype.type(eps * terms) * nearest**q if eps > 0 else 0)
+            alpha /= alpha.sum(axis=1, keepdims=True) + (
+                features.dtype.type(eps * terms) * nearest**q if eps > 0 else 0
+            )
     return alpha
 
 

@@ -229,7 +229,9 @@ KINDS = {
 
 def importance(case, n, x, *, own=False, kinds=None):
     """What is passed as alpha=, for samples x: (n, d) in float64. own: an importance that can be used alone."""
-    kind = case.pick(list(KINDS), [1, 1, 4, 1.5, 1.5, 1.5, 3, 2, 2, 1.5, 1.5, 1.5]) if kinds is None else case.pick(kinds)
+    kind = (
+        case.pick(list(KINDS), [1, 1, 4, 1.5, 1.5, 1.5, 3, 2, 2, 1.5, 1.5, 1.5]) if kinds is None else case.pick(kinds)
+    )
     if own and kind == "none":
         kind = "Uniform"
     case.note(f"alpha: {kind}")

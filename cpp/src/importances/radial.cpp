@@ -183,10 +183,11 @@ class RadialImportance final : public TiledImportance<T> {
       largest = std::max(largest, square);
     }
     const double h = 0.5 * kernel_.power;
-    // For p < 2 the exponent is steep at q = 0 and has no such bound: differences. The slope of Q is at most s h τ^(−1/h).
+    // For p < 2 the exponent is steep at q = 0 and has no such bound: differences. The slope of Q is at most s h
+    // τ^(−1/h).
     const bool inverse = kernel_.inverse > 0;
-    const double slope = inverse ? kernel_.inverse * h * std::pow(kernel_.tau, -1 / h)
-                                 : h * std::pow(2 * largest, h - 1) / kernel_.tau;
+    const double slope =
+        inverse ? kernel_.inverse * h * std::pow(kernel_.tau, -1 / h) : h * std::pow(2 * largest, h - 1) / kernel_.tau;
     const double steepness = h < 1 ? std::numeric_limits<double>::infinity() : slope * 1.5 * largest;
     const bool single = std::is_same<T, float>::value && !inverse;
     const double wanted = std::is_same<T, float>::value ? 5e-7 : 5e-14;
@@ -237,10 +238,10 @@ class RadialImportance final : public TiledImportance<T> {
       }
       for (index_t i = 0; i < ni; ++i) {
         const bool alone = sum[i] == 0;
-        if (alone) f.nearest[i0 + i] = S(0);  // inf · 0 would be NaN
-        const double all = sum[i] + added(static_cast<double>(f.nearest[i0 + i]));
+        const double all = alone ? 1.0 : sum[i] + added(static_cast<double>(f.nearest[i0 + i]));
         f.share[i0 + i] = alone ? S(0) : static_cast<S>(1 / all);
-        f.total[i0 + i] = alone ? 0.0 : sum[i] / all;
+        f.total[i0 + i] = sum[i] / all;
+        if (f.share[i0 + i] == 0) f.nearest[i0 + i] = S(0);  // inf · 0 would be NaN
       }
     });
   }

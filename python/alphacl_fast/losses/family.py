@@ -215,7 +215,7 @@ def alpha_cl_loss(z: Any, z_aug: Any, importance: Any, reduction: str = "mean") 
     z, z_aug : (N, m) features of both views. importance : an importance over the N samples, an (N, N) tensor, or a
     function of (z, z_aug) that returns one (a loss's ``importance`` is one); α is held constant, so a function is
     called with detached features. With a loss's own α the gradient is the loss's (P1, Theorem 1). Over both views,
-    ``lambda z, z_aug: Direct(z, normalize="both", features_aug=z_aug)``, N is 2N: anchors are the samples of both views.
+    ``lambda z, z_aug: Direct(z, normalize="both", features_aug=z_aug)``, N is 2N: anchors are samples of both views.
     reduction : "mean" or "sum".
 
     Cost: that of the importance; memory O(N m). Source: P1, α-CL; the scale: derived.
