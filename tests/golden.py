@@ -72,6 +72,9 @@ class Inputs:
         yield "gaussian_scalar", acl.Gaussian(self(6, n), 0.25)
         yield "direct", acl.Direct(f)
         yield "direct_raw", acl.Direct(f, p=2.5, tau=1.5, normalize=False)
+        yield "direct_eps", acl.Direct(f, p=3, tau=0.5, eps=0.25)
+        yield "inverse_distance", acl.InverseDistance(f, p=3, tau=0.5, q=1.5)
+        yield "inverse_normalized", acl.InverseDistance(f, tau=0.25, q=2, normalize=True, eps=0.125)
         yield "off_diagonal", acl.Uniform(diagonal=False)
         yield "square_regularized", acl.SquareRegularized(f, 0.75)
         for form in ("logistic", "exponential"):

@@ -105,6 +105,7 @@ IMPORTANCES = {
     "gaussian_scalar": lambda rng, n, dtype: acl.Gaussian(_normal(rng, dtype, n), 0.3),
     "gaussian": lambda rng, n, dtype: acl.Gaussian(_normal(rng, dtype, n, 5), 2.0),
     "direct": lambda rng, n, dtype: acl.Direct(_normal(rng, dtype, n, 4)),
+    "inverse_distance": lambda rng, n, dtype: acl.InverseDistance(_normal(rng, dtype, n, 4), p=3, tau=0.4, q=1.5),
     "off_diagonal": lambda rng, n, dtype: acl.Uniform(diagonal=False),
     "square_regularized": lambda rng, n, dtype: acl.SquareRegularized(_normal(rng, dtype, n, 3), 0.7),
     "pair_logistic": lambda rng, n, dtype: acl.importance.PairImportance(

@@ -32,7 +32,7 @@ def test_another_module_serves_another_device(monkeypatch):
     monkeypatch.setattr(_backend, "_MODULES", {"cpu": _cpu, "elsewhere": another})
     there = SimpleNamespace(device="elsewhere", dtype=np.dtype(np.float64), array=X)
     assert _backend.backend_for(there) is another
-    assert acl.Direct(X, 2, 0.3, normalize=False)._compile(there) == ("made there", 2.0, 0.3, False)
+    assert acl.Direct(X, 2, 0.3, normalize=False)._compile(there) == ("made there", 2.0, 0.3, False, False, 0.0)
 
 
 @pytest.mark.parametrize(

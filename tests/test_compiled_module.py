@@ -59,6 +59,7 @@ LAYERS |= {"backprop_mean": True, "backprop_var": False, "quadratic": False, "te
 LAYERS |= {"momentum": 0.9, "weight_decay": 5e-3}
 SYMMETRIC = np.stack([np.eye(D), np.ones((D, D))])
 SUMS = {"scale": 1.0, "distances": False, "skip_diagonal": False}
+ROWS = {"normalize": True, "paired": False, "eps": 0.0}
 CALLS = {  # name -> (a function, its arguments)
     "contrastive_cov": (_cpu.contrastive_cov, {"x": X, "x_aug": Y, "alpha": UNIFORM, "out": np.empty((D, D))}),
     "energy": (_cpu.energy, {"f": X, "f_aug": Y, "alpha": UNIFORM, "out": np.empty(1)}),
@@ -108,7 +109,8 @@ CALLS = {  # name -> (a function, its arguments)
     "low_rank": (_cpu.low_rank_f64, {"phi": X, "signs": SIGNS}),
     "labels": (_cpu.labels_f64, {"labels": LABELS, "same": 1.0, "different": -0.5}),
     "sparse": (_cpu.sparse_f64, {"starts": np.arange(N + 1), "columns": LABELS, "values": _normal(N)}),
-    "direct": (_cpu.direct_f64, {"features": X, "p": 4.0, "tau": 0.5, "normalize": True}),
+    "direct": (_cpu.direct_f64, {"features": X, "p": 4.0, "tau": 0.5} | ROWS),
+    "inverse_distance": (_cpu.inverse_distance_f64, {"features": X, "p": 4.0, "tau": 0.5, "q": 1.0} | ROWS),
     "gaussian": (_cpu.gaussian_f64, {"features": SCALARS, "tau": 1.0, "tol": 1e-12, "method": "auto"}),
     "row_sums": (UNIFORM.row_sums, {"out": np.empty(N)}),
     "col_sums": (UNIFORM.col_sums, {"out": np.empty(N)}),
@@ -199,6 +201,7 @@ FREE = {
     ("low_rank", "phi"): (0,),
     ("labels", "labels"): (0,),
     ("direct", "features"): (0, 1),
+    ("inverse_distance", "features"): (0, 1),
     ("gaussian", "features"): (0,),
 }
 FREE |= {
@@ -308,6 +311,10 @@ NUMBERS = [
     ("gaussian", {"method": "magic"}),
     ("direct", {"p": -1.0}),
     ("direct", {"tau": 0.0}),
+    ("direct", {"eps": -1.0}),
+    ("direct", {"eps": 0.5, "normalize": False}),
+    ("inverse_distance", {"q": 0.0}),
+    ("inverse_distance", {"eps": np.nan}),
     ("pair", {"scale": -1.0}),
     ("pair", {"form": "cubic"}),
     ("pair_sums", {"form": "exponential"}),
@@ -400,7 +407,8 @@ def test_sizes_are_named_in_the_text():
 MADE = {  # name -> (what reads an array as long as it lives, made from the array)
     "dense": _cpu.dense_f64,
     "low_rank": lambda a: _cpu.low_rank_f64(a, None),
-    "direct": lambda a: _cpu.direct_f64(a, 4.0, 0.5, True),
+    "direct": lambda a: _cpu.direct_f64(a, 4.0, 0.5, True, False, 0.0),
+    "inverse_distance": lambda a: _cpu.inverse_distance_f64(a, 4.0, 0.5, 1.0, True, False, 0.0),
     "gaussian": lambda a: _cpu.gaussian_f64(a, 1.0, 1e-12, "auto"),
     "pair": lambda a: _cpu.pair_f64(a, 1.0, "hinge", OFFSET, OFFSET),
     "GatedOperator": lambda a: _cpu.GatedOperator_f64(a, a, a, "relu", 0.0, UNIFORM),

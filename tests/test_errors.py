@@ -171,9 +171,9 @@ def test_unknown_keyword_and_missing_argument():
         acl.Gaussian(X)
 
 
-@pytest.mark.parametrize("value", ["both", "", 1, 0.0, None])
+@pytest.mark.parametrize("value", ["all", "", 1, 0.0, None])
 def test_a_flag_is_true_or_false(value):
-    with pytest.raises(TypeError, match=rf"^normalize: expected True or False, got {re.escape(repr(value))}$"):
+    with pytest.raises(TypeError, match=rf"^normalize: expected True, False or 'both', got {re.escape(repr(value))}$"):
         acl.Direct(np.eye(4), normalize=value)
     with pytest.raises(TypeError, match=r"^diagonal: expected True or False"):
         acl.Uniform(4, diagonal=value)

@@ -43,6 +43,11 @@ for _p in (1, 2, 2.5, 3, 4):
         IMPORTANCES[f"direct_{_p}_{_normalize}"] = lambda n, dtype, p=_p, normalize=_normalize: acl.Direct(
             _normal(n, dtype, 4), p=p, tau=1.5, normalize=normalize
         )
+        IMPORTANCES[f"inverse_{_p}_{_normalize}"] = lambda n, dtype, p=_p, normalize=_normalize: acl.InverseDistance(
+            _normal(n, dtype, 4), p=p, tau=0.5, q=1.5, normalize=normalize
+        )
+IMPORTANCES["inverse_tiny_tau"] = lambda n, dtype: acl.InverseDistance(_normal(n, dtype, 2), p=2, tau=1e-12)
+IMPORTANCES["direct_eps"] = lambda n, dtype: acl.Direct(_normal(n, dtype, 4), p=2, eps=0.2)
 IMPORTANCES["direct_scalar"] = lambda n, dtype: acl.Direct(_normal(n, dtype))
 IMPORTANCES["direct_tiny_tau"] = lambda n, dtype: acl.Direct(_normal(n, dtype, 2), tau=1e-8)
 IMPORTANCES["direct_tiny_tau_raw"] = lambda n, dtype: acl.Direct(_normal(n, dtype, 2), tau=1e-8, normalize=False)

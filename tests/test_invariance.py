@@ -14,6 +14,7 @@ NONNEGATIVE = (
     "gaussian",
     "direct",
     "direct_raw",
+    "inverse_distance",
     "pair_logistic",
     "pair_exponential",
 )
@@ -37,6 +38,8 @@ def _permuted(alpha, order):
         return acl.Sparse(scipy.sparse.csr_array((values, columns, starts), alpha.shape)[order][:, order])
     if isinstance(alpha, acl.Gaussian):
         return acl.Gaussian(alpha.features[order], alpha.tau)
+    if isinstance(alpha, acl.InverseDistance):
+        return acl.InverseDistance(alpha.features[order], alpha.p, alpha.tau, alpha.q)
     if isinstance(alpha, acl.SquareRegularized):
         return acl.SquareRegularized(alpha.features[order], alpha.tau)
     if isinstance(alpha, acl.importance.PairImportance):

@@ -84,6 +84,8 @@ def _importances(t):
     yield "tol", lambda: acl.Gaussian(x[:, 0], 1.0, tol=t)
     yield "p", lambda: acl.Direct(x, t)
     yield "tau", lambda: acl.Direct(x, tau=t)
+    yield "eps", lambda: acl.Direct(x, eps=t)
+    yield "q", lambda: acl.InverseDistance(x, q=t)
     yield "tau", lambda: acl.SquareRegularized(x, t)
     yield "tau", lambda: acl.NodeGaussian(t)
     yield "tol", lambda: acl.NodeGaussian(1.0, tol=t)
@@ -386,7 +388,10 @@ def test_options_go_by_keyword():
             losses.AlphaCLLoss(acl.Gaussian(Z, 0.5)),
             "AlphaCLLoss(importance=Gaussian(features=(20, 5) float64, tau=0.5, method='auto'), reduction='mean')",
         ),
-        (acl.Direct(np.ones((3, 2), np.float32)), "Direct(features=(3, 2) float32, p=4.0, tau=0.5, normalize=True)"),
+        (
+            acl.Direct(np.ones((3, 2), np.float32)),
+            "Direct(features=(3, 2) float32, p=4.0, tau=0.5, normalize=True, eps=0.0)",
+        ),
         (acl.Uniform(5), "Uniform(size=5, diagonal=True)"),
         (acl.Dense(np.eye(3)), "Dense(alpha=(3, 3) float64)"),
         (acl.NodeGaussian(0.3), "NodeGaussian(tau=0.3)"),

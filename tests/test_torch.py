@@ -29,6 +29,8 @@ def _to_torch(alpha):
         return acl.Sparse(sparse_csr(torch.tensor(alpha.to_dense())))
     if isinstance(alpha, acl.Gaussian):
         return acl.Gaussian(torch.tensor(alpha.features), alpha.tau)
+    if isinstance(alpha, acl.InverseDistance):
+        return acl.InverseDistance(torch.tensor(alpha.features), alpha.p, alpha.tau, alpha.q)
     if isinstance(alpha, acl.SquareRegularized):
         return acl.SquareRegularized(torch.tensor(alpha.features), alpha.tau)
     if isinstance(alpha, acl.importance.PairImportance):

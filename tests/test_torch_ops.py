@@ -227,7 +227,12 @@ def test_gradients_of_the_sums_are_those_of_the_literal_form(dtype):
     importances = [None, acl.Direct(f), acl.Gaussian(f[:, 0], 0.3), acl.Gaussian(f, 3.0), acl.LowRank(f - 50)]
     importances += [acl.LowRank(f - 50, torch.linspace(-2, 3, 6)), acl.Labels(torch.arange(150) % 4, 1.0, -0.5)]
     importances += [acl.Sparse(sparse_csr((f - 50) @ (f - 50).T * (f @ f.T > 15000)))]
-    importances += [acl.SquareRegularized(f, 1.0), acl.Dense(f @ f.T / 2500), losses.MINE().importance(f, x.detach())]
+    importances += [
+        acl.SquareRegularized(f, 1.0),
+        acl.InverseDistance(f, 2, 0.3),
+        acl.Dense(f @ f.T / 2500),
+        losses.MINE().importance(f, x.detach()),
+    ]
     for alpha in importances:
         dense = torch.from_numpy(acl.reference.dense_alpha(alpha, 150))
         wide = [t.detach().double().requires_grad_() for t in (x, x_aug)]

@@ -20,7 +20,7 @@ def _normal(*shape, dtype=torch.float64):
 
 Z, K, SCALE = _normal(N, M), _normal(4, M), torch.tensor(1.5, dtype=torch.float64)
 ROWS, COLS, NONE = _normal(N), _normal(4), _normal(0)
-VIEWS = {"x": Z, "x_aug": Z + 1, "kind": "Direct", "tensors": [Z], "numbers": [4.0, 0.5, 1.0]}
+VIEWS = {"x": Z, "x_aug": Z + 1, "kind": "Direct", "tensors": [Z], "numbers": [4.0, 0.5, 1.0, 0.0]}
 WITHIN = {"right": None, "grad_cols": NONE, "cols": NONE, "columns": False}
 GOOD = {
     "contrastive_cov": VIEWS,
@@ -40,7 +40,7 @@ GOOD = {
 def _views(name):
     """Bad calls of the sums over pairs with an importance: what is changed, the error, its text."""
     x, x_aug = ("f", "f_aug") if name == "energy" else ("x", "x_aug")
-    numbers = [4.0, 0.5, 1.0]
+    numbers = [4.0, 0.5, 1.0, 0.0]
     yield {x_aug: Z[:4]}, ValueError, rf"{x_aug}: expected shape \(6, 3\) like {x}, got \(4, 3\)"
     yield {x_aug: Z[:1]}, ValueError, rf"{x_aug}: expected shape \(6, 3\)"
     yield {x_aug: Z[:, :2]}, ValueError, rf"{x_aug}: expected shape \(6, 3\) like {x}, got \(6, 2\)"
@@ -51,16 +51,25 @@ def _views(name):
     yield {x: Z.long(), x_aug: Z.long()}, TypeError, rf"{x}: expected float32 or float64, got int64"
     yield {x: Z.half(), x_aug: Z.half()}, TypeError, rf"{x}: expected float32 or float64, got float16"
     yield {"kind": "Guassian"}, ValueError, "kind: expected one of Uniform"
-    yield {"tensors": []}, ValueError, "tensors: expected 1 for Direct"
-    yield {"tensors": [Z, Z]}, ValueError, "tensors: expected 1 for Direct"
-    yield {"numbers": [4.0]}, ValueError, "numbers: expected 3 for Direct"
+    yield {"tensors": []}, ValueError, "tensors: expected 1 or 2 for Direct"
+    yield {"tensors": [Z, Z, Z]}, ValueError, "tensors: expected 1 or 2 for Direct"
+    yield {"numbers": [4.0]}, ValueError, "numbers: expected 4 for Direct"
+    both = {"numbers": [4.0, 0.5, 2.0, 0.1]}
+    yield both | {"tensors": [Z, Z]}, ValueError, rf"alpha: expected 6 samples like {x}, got 12"
+    yield (
+        both | {"tensors": [Z[:3], Z]},
+        ValueError,
+        r"features_aug: expected shape \(3, 3\) like features, got \(6, 3\)",
+    )
+    yield both | {"tensors": [Z[:3], Z[:3].float()]}, TypeError, rf"features_aug: expected float64 like {x}"
+    yield {"numbers": [4.0, 0.5, 1.0, -1.0]}, ValueError, "eps: expected a finite number >= 0"
     yield {"tensors": [Z[:4]]}, ValueError, rf"alpha: expected 6 samples like {x}, got 4"
     yield {"tensors": [Z.float()]}, TypeError, rf"alpha: expected float64 like {x}, got float32"
     yield {"tensors": [Z[None]]}, ValueError, "features: expected a tensor with 1 or 2 axes"
     yield {"tensors": [Z[:, :0]]}, ValueError, "features: expected at least one column"
-    yield {"numbers": [-1.0, 0.5, 1.0]}, ValueError, "p: expected a positive finite number"
-    yield {"numbers": [4.0, float("nan"), 1.0]}, ValueError, "tau: expected a positive finite number"
-    yield {"numbers": [4.0, 0.5, 7.0]}, ValueError, "normalize: expected an integer from 0 to 1"
+    yield {"numbers": [-1.0, 0.5, 1.0, 0.0]}, ValueError, "p: expected a positive finite number"
+    yield {"numbers": [4.0, float("nan"), 1.0, 0.0]}, ValueError, "tau: expected a positive finite number"
+    yield {"numbers": [4.0, 0.5, 7.0, 0.0]}, ValueError, "normalize: expected an integer from 0 to 2"
     yield {"kind": "Dense", "tensors": [Z], "numbers": []}, ValueError, r"alpha: expected shape \(6, 6\)"
     yield {"kind": "LowRank", "tensors": [ROWS], "numbers": []}, ValueError, "phi: expected a tensor with 2 axes"
     yield {"kind": "LowRank", "tensors": [K], "numbers": []}, ValueError, "alpha: expected 6 samples"
@@ -88,7 +97,7 @@ def _views(name):
     yield pair | {"tensors": [Z, ROWS, Z]}, ValueError, r"weight: expected shape \(6,\), got \(6, 3\)"
     yield pair | {"tensors": [Z, ROWS.float(), ROWS]}, TypeError, "offset: expected a dense float64 tensor"
     yield pair | {"tensors": [Z, ROWS, ROWS], "numbers": [1.0, 5.0]}, ValueError, "form: expected an integer"
-    yield {"numbers": [*numbers, 1.0]}, ValueError, "numbers: expected 3 for Direct"
+    yield {"numbers": [*numbers, 1.0]}, ValueError, "numbers: expected 4 for Direct"
 
 
 def _pairs(name):

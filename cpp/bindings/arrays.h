@@ -118,6 +118,10 @@ inline void check_share(const char* name, double value) {
   if (!(value >= 1e-30 && value < 1)) refuse(name, "a number from 1e-30 to 1", std::to_string(value));
 }
 
+inline void check_not_negative(const char* name, double value) {
+  if (!(value >= 0 && std::isfinite(value))) refuse(name, "a finite number >= 0", std::to_string(value));
+}
+
 inline void check_at_least(const char* name, index_t value, index_t least) {
   if (value < least) refuse(name, "at least " + std::to_string(least), std::to_string(value));
 }

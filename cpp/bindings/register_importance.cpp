@@ -31,6 +31,16 @@ SparseMatrix matrix_of(const py::array_t<std::int64_t>& starts, const py::array_
   return sparse_matrix(first, column, value, n);
 }
 
+// The parameters of an importance of n samples, as they came.
+Radial checked(const Radial& how, index_t n) {
+  check_positive("p", how.power);
+  check_positive("tau", how.tau);
+  check_not_negative("eps", how.eps);
+  if (how.eps > 0 && !how.normalize) refuse("eps", "0 without normalize", std::to_string(how.eps));
+  if (how.paired && n % 2 != 0) refuse("features", "an even number of rows, two views", std::to_string(n));
+  return how;
+}
+
 template <class T>
 void register_for(py::module_& m, const std::string& suffix) {
   using Array = py::array_t<T>;
@@ -105,13 +115,22 @@ void register_for(py::module_& m, const std::string& suffix) {
         },
         py::arg("starts").noconvert(), py::arg("columns").noconvert(), py::arg("values").noconvert());
   m.def(("direct" + suffix).c_str(),
-        [](const Array& features, double p, double tau, bool normalize) {
+        [](const Array& features, double p, double tau, bool normalize, bool paired, double eps) {
           const View<const T> f = features_view<T>("features", features);
-          check_positive("p", p);
-          check_positive("tau", tau);
-          return made_from(features, [&] { return radial<T, T>(f, Radial{tau, p, false, normalize}); });
+          const Radial how = checked({tau, p, false, normalize, paired, eps}, f.rows);
+          return made_from(features, [&] { return radial<T, T>(f, how); });
         },
-        py::arg("features").noconvert(), py::arg("p"), py::arg("tau"), py::arg("normalize"));
+        py::arg("features").noconvert(), py::arg("p"), py::arg("tau"), py::arg("normalize"), py::arg("paired"),
+        py::arg("eps"));
+  m.def(("inverse_distance" + suffix).c_str(),
+        [](const Array& features, double p, double tau, double q, bool normalize, bool paired, double eps) {
+          const View<const T> f = features_view<T>("features", features);
+          check_positive("q", q);
+          const Radial how = checked({tau, p, false, normalize, paired, eps, q}, f.rows);
+          return made_from(features, [&] { return radial<T, T>(f, how); });
+        },
+        py::arg("features").noconvert(), py::arg("p"), py::arg("tau"), py::arg("q"), py::arg("normalize"),
+        py::arg("paired"), py::arg("eps"));
   m.def(("gaussian" + suffix).c_str(),
         [](const Array& features, double tau, double tol, const std::string& method) {
           const View<const T> f = features_view<T>("features", features);

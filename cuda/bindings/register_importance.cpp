@@ -31,6 +31,14 @@ void check_finite(const char* name, double value) {
   if (!std::isfinite(value)) refuse(name, "a finite number", std::to_string(value));
 }
 
+// What rows of n samples are divided by, as it came.
+RowSumRule checked(const RowSumRule& rule, index_t n) {
+  if (!(rule.eps >= 0 && std::isfinite(rule.eps))) refuse("eps", "a finite number >= 0", std::to_string(rule.eps));
+  if (rule.eps > 0 && !rule.normalize) refuse("eps", "0 without normalize", std::to_string(rule.eps));
+  if (rule.paired && n % 2 != 0) refuse("features", "an even number of rows, two views", std::to_string(n));
+  return rule;
+}
+
 // The length of a tensor of one axis.
 index_t length_of(const char* name, const Tensor& t, index_t least) {
   if (t.shape.size() != 1 || t.shape[0] < least || t.shape[0] > most_samples)
@@ -110,16 +118,30 @@ void register_for(py::module_& m, const std::string& suffix) {
         },
         py::arg("starts"), py::arg("columns"), py::arg("values"));
   m.def(("direct" + suffix).c_str(),
-        [](const py::object& features, double p, double tau, bool normalize) {
+        [](const py::object& features, double p, double tau, bool normalize, bool paired, double eps) {
           const Tensor t("features", features);
           const View<const S> f = features_view<S>("features", t);
           check_positive("p", p);
           check_positive("tau", tau);
+          const RowSumRule rule = checked({normalize, paired, eps}, f.rows);
+          return Object(t.device, {},
+                        [&](const Stream& on, Workspace& memory) { return direct<S>(on, f, p, tau, rule, memory); });
+        },
+        py::arg("features"), py::arg("p"), py::arg("tau"), py::arg("normalize"), py::arg("paired"), py::arg("eps"));
+  m.def(("inverse_distance" + suffix).c_str(),
+        [](const py::object& features, double p, double tau, double q, bool normalize, bool paired, double eps) {
+          const Tensor t("features", features);
+          const View<const S> f = features_view<S>("features", t);
+          check_positive("p", p);
+          check_positive("tau", tau);
+          check_positive("q", q);
+          const RowSumRule rule = checked({normalize, paired, eps}, f.rows);
           return Object(t.device, {}, [&](const Stream& on, Workspace& memory) {
-            return direct<S>(on, f, p, tau, normalize, memory);
+            return inverse_distance<S>(on, f, p, tau, q, rule, memory);
           });
         },
-        py::arg("features"), py::arg("p"), py::arg("tau"), py::arg("normalize"));
+        py::arg("features"), py::arg("p"), py::arg("tau"), py::arg("q"), py::arg("normalize"), py::arg("paired"),
+        py::arg("eps"));
   m.def(("gaussian" + suffix).c_str(),
         [](const py::object& features, double tau, double tol, const std::string& method) {
           const Tensor t("features", features);

@@ -115,10 +115,22 @@ template <class S>
 std::unique_ptr<Importance<S>> scalar_gaussian(const Stream& on, View<const S> f, double tau, double tol,
                                                ScalarMethod method, Workspace& memory);
 
-/// α_ij = exp(−(½‖f_i − f_j‖²)^(p/2)/τ), diagonal 0; normalize: rows divided by their sums.
+/// What the rows of an importance of distances are divided by: Σ_k e_ik + eps · n, n the number of terms of the sum.
+struct RowSumRule {
+  bool normalize = false;
+  bool paired = false;  // samples i and i + N/2 are two views of one: α is 0 there, and e in no sum
+  double eps = 0;
+};
+
+/// e_ij = exp(−d^p/τ), d² = ½‖f_i − f_j‖², diagonal 0.
 template <class S>
-std::unique_ptr<Importance<S>> direct(const Stream& on, View<const S> f, double p, double tau, bool normalize,
+std::unique_ptr<Importance<S>> direct(const Stream& on, View<const S> f, double p, double tau, const RowSumRule& rule,
                                       Workspace& memory);
+
+/// e_ij = 1/(d^p + τ)^q.
+template <class S>
+std::unique_ptr<Importance<S>> inverse_distance(const Stream& on, View<const S> f, double p, double tau, double q,
+                                                const RowSumRule& rule, Workspace& memory);
 
 /// α_ij = [μ_i − ½‖f_i − f_j‖²]₊/τ, diagonal 0, rows sum to 1.
 template <class S>

@@ -1,4 +1,4 @@
-// Importances that fall with the distance: Gaussian and Direct.
+// Importances that fall with the distance: Gaussian, Direct and InverseDistance.
 #include "formulas/exponential.h"
 #include "importances/pairwise.h"
 #include "importances/row_passes.h"
@@ -24,37 +24,60 @@ struct GaussianEntries {
   }
 };
 
-struct DirectEntries {
+// q log((½d²)^(p/2) + τ): an inverse power is its exponential.
+struct LogarithmOf {
   PowerOf power;
+  double tau, q;
+  __device__ double operator()(double t) const { return q * log_value(power(t) + tau); }
+};
+
+// A sample and itself, and its two views where there are N = 2 · half of them.
+struct LeftOut {
+  int half;
+  __device__ bool operator()(int i, int j) const { return i == j || i - j == half || j - i == half; }
+};
+
+__device__ inline double zero_or_nan(double t) { return t == t ? 0.0 : t; }
+
+template <class Fall>
+struct DirectEntries {
+  Fall fall;
   double tau;
+  LeftOut left_out;
   __device__ PairEntry operator()(int i, int j, double t) const {
-    const double value = i == j ? t : exp_value(-power(t) / tau);
+    const double value = left_out(i, j) ? zero_or_nan(t) : exp_value(-fall(t) / tau);
     return {value, value};
   }
 };
 
-// The shift of a row is its smallest power: no τ gives 0/0.
+// The shift of a row is its smallest fall: no τ gives 0/0.
+template <class Fall>
 struct NormalizedEntries {
-  PowerOf power;
+  Fall fall;
   double tau;
+  LeftOut left_out;
   const RowState* rows;
   __device__ PairEntry operator()(int i, int j, double t) const {
-    if (i == j) return {t, t};
-    const double h = power(t);
+    if (left_out(i, j)) return {zero_or_nan(t), zero_or_nan(t)};
+    const double h = fall(t);
     const RowState own = rows[i], other = rows[j];
     return {exp_value(-(h - own.shift) / tau) / own.value, exp_value(-(h - other.shift) / tau) / other.value};
   }
 };
 
-// Pass 0: the smallest power; pass 1: the sum of the exponentials.
+// Pass 0: the smallest fall; pass 1: the sum of the exponentials, and what is added to it.
+template <class Fall>
 struct NormalizerRule {
-  PowerOf power;
+  Fall fall;
   double tau;
+  LeftOut left_out;
+  double added;
   __device__ RowPart start(int pass) const {
     return {pass == 0 ? simt::as_double(std::uint64_t{0x7ff} << 52) : 0.0, 0};
   }
+  __device__ bool counts(int i, int j) const { return !left_out(i, j); }
   __device__ void add(const RowState& state, int pass, double t, RowPart& part) const {
-    const double h = power(t);
+    const double h = fall(t);
     if (pass == 0)
       part.first = h < part.first ? h : part.first;
     else
@@ -68,9 +91,20 @@ struct NormalizerRule {
   }
   __device__ bool update(RowState& state, int pass, const RowPart& part) const {
     (pass == 0 ? state.shift : state.value) = part.first;
+    if (pass > 0 && added > 0) state.value += added * exp_value(state.shift / tau);
     return pass == 0;
   }
 };
+
+template <class S, class Fall>
+std::unique_ptr<Importance<S>> falling(const Stream& on, const PairFeatures& f, const Fall& fall, double tau,
+                                       const RowSumRule& rule, Workspace& memory) {
+  const LeftOut left_out{rule.paired ? f.n / 2 : 0};
+  if (!rule.normalize) return pairwise<S>(f, DirectEntries<Fall>{fall, tau, left_out});
+  const double added = rule.eps * (f.n - (rule.paired ? 2 : 1));
+  const RowState* const rows = row_states(on, f, NormalizerRule<Fall>{fall, tau, left_out, added}, memory);
+  return pairwise<S>(f, NormalizedEntries<Fall>{fall, tau, left_out, rows});
+}
 
 }  // namespace
 
@@ -80,20 +114,27 @@ std::unique_ptr<Importance<S>> gaussian(const Stream& on, View<const S> f, doubl
 }
 
 template <class S>
-std::unique_ptr<Importance<S>> direct(const Stream& on, View<const S> f, double p, double tau, bool normalize,
+std::unique_ptr<Importance<S>> direct(const Stream& on, View<const S> f, double p, double tau, const RowSumRule& rule,
                                       Workspace& memory) {
-  const PairFeatures features = features_in_double(on, f, memory);
-  const PowerOf power{0.5 * p};
-  if (!normalize) return pairwise<S>(features, DirectEntries{power, tau});
-  const RowState* const rows = row_states(on, features, NormalizerRule{power, tau}, memory);
-  return pairwise<S>(features, NormalizedEntries{power, tau, rows});
+  return falling<S>(on, features_in_double(on, f, memory), PowerOf{0.5 * p}, tau, rule, memory);
+}
+
+template <class S>
+std::unique_ptr<Importance<S>> inverse_distance(const Stream& on, View<const S> f, double p, double tau, double q,
+                                                const RowSumRule& rule, Workspace& memory) {
+  const LogarithmOf fall{{0.5 * p}, tau, q};
+  return falling<S>(on, features_in_double(on, f, memory), fall, 1.0, rule, memory);
 }
 
 template std::unique_ptr<Importance<float>> gaussian<float>(const Stream&, View<const float>, double, Workspace&);
 template std::unique_ptr<Importance<double>> gaussian<double>(const Stream&, View<const double>, double, Workspace&);
-template std::unique_ptr<Importance<float>> direct<float>(const Stream&, View<const float>, double, double, bool,
-                                                          Workspace&);
-template std::unique_ptr<Importance<double>> direct<double>(const Stream&, View<const double>, double, double, bool,
-                                                            Workspace&);
+template std::unique_ptr<Importance<float>> direct<float>(const Stream&, View<const float>, double, double,
+                                                          const RowSumRule&, Workspace&);
+template std::unique_ptr<Importance<double>> direct<double>(const Stream&, View<const double>, double, double,
+                                                            const RowSumRule&, Workspace&);
+template std::unique_ptr<Importance<float>> inverse_distance<float>(const Stream&, View<const float>, double, double,
+                                                                    double, const RowSumRule&, Workspace&);
+template std::unique_ptr<Importance<double>> inverse_distance<double>(const Stream&, View<const double>, double, double,
+                                                                      double, const RowSumRule&, Workspace&);
 
 }  // namespace alphacl::cuda

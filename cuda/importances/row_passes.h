@@ -3,7 +3,8 @@
 // A block owns 64 rows and walks all columns once per pass, until no row of it asks for another pass. The Rule says
 // what a pass adds up (all on the device):
 //     RowPart start(int pass)                          where nothing has been added
-//     void add(RowState, int pass, double t, RowPart&) adds the pair (i, j), j ≠ i, t = ½‖f_i − f_j‖²
+//     bool counts(int i, int j)                        whether the pair (i, j) is added
+//     void add(RowState, int pass, double t, RowPart&) adds it, t = ½‖f_i − f_j‖²
 //     void join(int pass, RowPart&, RowPart)           adds another part of the row
 //     bool update(RowState&, int pass, RowPart)        whether another pass is needed
 // Operations per pair and pass: 3m and those of add().
@@ -44,7 +45,8 @@ __global__ void __launch_bounds__(256, 1) row_passes(PairFeatures f, Rule rule, 
 #pragma unroll
         for (int b = 0; b < pair_each; ++b) {
           const int row = a * pair_side + ty, j = j0 + b * pair_side + tx;
-          if (i0 + row < f.n && j < f.n && i0 + row != j) rule.add(s.state[row], pass, 0.5 * square[a][b], part[a]);
+          if (i0 + row < f.n && j < f.n && rule.counts(i0 + row, j))
+            rule.add(s.state[row], pass, 0.5 * square[a][b], part[a]);
         }
     }
     __syncthreads();  // the states have been read, and `again` of the pass before

@@ -28,6 +28,7 @@ struct SimplexRule {
   static constexpr int most_passes = 200;
   __device__ static double infinity() { return simt::as_double(std::uint64_t{0x7ff} << 52); }
   __device__ RowPart start(int pass) const { return {pass == 0 ? infinity() : 0.0, 0}; }
+  __device__ bool counts(int i, int j) const { return i != j; }
   __device__ void add(const RowState& state, int pass, double t, RowPart& part) const {
     if (pass == 0) {
       part.first = t < part.first ? t : part.first;

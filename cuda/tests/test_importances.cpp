@@ -127,6 +127,7 @@ void test_products() {
 // shift = Σ_j t_ij; value = the first whole number that no t_ij exceeds, sought one pass after the other.
 struct CeilingRule {
   __device__ RowPart start(int) const { return {0, 0}; }
+  __device__ bool counts(int i, int j) const { return i != j; }
   __device__ void add(const RowState& state, int, double t, RowPart& part) const {
     part.first += t;
     part.second += t > state.value ? 1 : 0;
@@ -308,11 +309,11 @@ void test_kinds(index_t n, index_t m, double tau) {
         const Real apart = Real{f[i * (m + 2) + k]} - f[j * (m + 2) + k];
         t[i * n + j] += apart * apart / 2;
       }
-  const auto fill = [&](auto&& entry, bool normalize) {
+  const auto fill = [&](auto&& entry, bool normalize, Real added = 0) {
     for (index_t i = 0; i < n; ++i) {
       Real sum = 0;
       for (index_t j = 0; j < n; ++j) sum += alpha[i * n + j] = entry(i, j);
-      for (index_t j = 0; normalize && j < n && sum > 0; ++j) alpha[i * n + j] /= sum;
+      for (index_t j = 0; normalize && j < n && sum > 0; ++j) alpha[i * n + j] /= sum + added;
     }
   };
 
@@ -322,10 +323,19 @@ void test_kinds(index_t n, index_t m, double tau) {
     const bool normalize = p != 2;
     const auto entry = [&](index_t i, index_t j) { return i == j ? 0.0L : expl(-powl(t[i * n + j], p / 2.0L) / tau); };
     fill(entry, normalize);
-    check<S>(on, *alphacl::cuda::direct<S>(on, features, p, tau, normalize, memory), alpha,
+    check<S>(on, *alphacl::cuda::direct<S>(on, features, p, tau, {normalize}, memory), alpha,
              p == 2   ? "direct"
              : p == 3 ? "direct, p = 3, normalized"
                       : "direct, p = 4, normalized");
+  }
+  const auto inverse = [&](index_t i, index_t j) { return powl(powl(t[i * n + j], 1.5L) + tau, -2.5L); };
+  fill([&](index_t i, index_t j) { return i == j ? 0.0L : inverse(i, j); }, false);
+  check<S>(on, *alphacl::cuda::inverse_distance<S>(on, features, 3, tau, 2.5, {false}, memory), alpha, "inverse");
+  if (n % 2 == 0) {
+    fill([&](index_t i, index_t j) { return i % (n / 2) == j % (n / 2) ? 0.0L : inverse(i, j); }, true,
+         0.25L * (n - 2));
+    check<S>(on, *alphacl::cuda::inverse_distance<S>(on, features, 3, tau, 2.5, {true, true, 0.25}, memory), alpha,
+             "inverse, normalized, both views");
   }
   std::vector<Real> mu(n);
   for (index_t i = 0; i < n; ++i) {
@@ -498,8 +508,8 @@ void test_not_finite(double value, const char* what) {
   bool right = holds(*alphacl::cuda::square_regularized<double>(on, features, 9.0, memory), 0, true);
   if (!finite) {
     right = holds(*alphacl::cuda::gaussian<double>(on, features, 9.0, memory), 1, false) && right;
-    right = holds(*alphacl::cuda::direct<double>(on, features, 2.0, 9.0, false, memory), 0, false) && right;
-    right = holds(*alphacl::cuda::direct<double>(on, features, 3.0, 9.0, true, memory), 0, true) && right;
+    right = holds(*alphacl::cuda::direct<double>(on, features, 2.0, 9.0, {false}, memory), 0, false) && right;
+    right = holds(*alphacl::cuda::direct<double>(on, features, 3.0, 9.0, {true}, memory), 0, true) && right;
     for (const PairForm form : {PairForm::hinge, PairForm::square, PairForm::softplus})
       right =
           holds(*alphacl::cuda::pair<double>(on, features, 1.0, form, three.data(), one.data(), memory), 0, false) &&
@@ -518,6 +528,7 @@ int main() {
   test_kinds<float>(1, 1, 0.5);
   test_kinds<double>(2, 3, 0.5);
   test_kinds<double>(65, 5, 0.3);
+  test_kinds<float>(130, 3, 0.3);
   test_kinds<float>(65, 1, 0.02);  // without shifts the sum of the last row would underflow
   test_many_classes();
   test_scalars<float>(31);

@@ -239,6 +239,13 @@ def refuse_learned_importance(function: str, data: Operand) -> None:
         )
 
 
+def stacked(first: Operand, second: Operand) -> Operand:
+    """The rows of two operands, one below the other: a copy."""
+    concatenate = np.concatenate if isinstance(first.array, np.ndarray) else sys.modules["torch"].cat
+    both = concatenate((first.array, second.array))
+    return first._replace(array=both, requires_grad=first.requires_grad or second.requires_grad)
+
+
 def empty(shape: tuple[int, ...], dtype: Any, model: Operand) -> Any:
     """Uninitialised memory for the compiled module that computes with `model`."""
     if model.device == "cpu":

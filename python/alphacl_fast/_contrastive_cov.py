@@ -11,14 +11,15 @@ from alphacl_fast._arrays import Operand, empty, given_back, is_traced, like, op
 from alphacl_fast._backend import backend_for
 from alphacl_fast._optional import torch_ops as _torch_ops
 from alphacl_fast._parts import Csr
-from alphacl_fast.importance import Sparse, check, compile_for
+from alphacl_fast.importance import Sparse, check, compile_for, over_both_views
 
 
 def contrastive_cov(x: Any, x_aug: Any, alpha: Any = None, *, out: Any = None, parts: bool = False) -> Any:
     """C_α[x] = 1/(2N²) Σ_ij α_ij [(x_i − x_j)(x_i − x_j)ᵀ − (x_i − x'_i)(x_i − x'_i)ᵀ], the contrastive covariance.
 
     x, x_aug : (N, d) float32 or float64, two augmented views x and x' of N samples; numpy arrays or torch CPU tensors.
-    alpha : an importance over the N samples, or an (N, N) array; None is uniform (α = 1).
+    alpha : an importance over the N samples, or an (N, N) array; None is uniform (α = 1). One over both views, as
+    ``Direct(z, normalize="both", features_aug=z_aug)``, means C of the 2N samples (x; x') with other views (x'; x).
     out : (d, d) C-contiguous array or tensor to write to; may overlap the inputs.
     parts : return (inter, intra), the two sums of C = inter − intra: over pairs of samples, and over pairs of views.
 
@@ -31,6 +32,7 @@ def contrastive_cov(x: Any, x_aug: Any, alpha: Any = None, *, out: Any = None, p
     (docs/importances.md); memory O(Nd + d²), never N².
     Source: poster, "contrastive covariance"; Laplacian form and shift: derived.
     """
+    x, x_aug = over_both_views(alpha, x, x_aug)
     if parts:
         if out is not None or is_traced(x):
             got = "out=" if out is not None else "True under torch.compile"

@@ -9,14 +9,15 @@ import numpy as np
 from alphacl_fast._arrays import empty, is_traced, like, operand, result
 from alphacl_fast._backend import backend_for
 from alphacl_fast._optional import torch_ops as _torch_ops
-from alphacl_fast.importance import check, compile_for
+from alphacl_fast.importance import check, compile_for, over_both_views
 
 
 def energy(f: Any, f_aug: Any, alpha: Any = None) -> Any:
     """E_α = ½ tr C_α[f] = 1/(4N²) Σ_ij α_ij [‖f_i − f_j‖² − ‖f_i − f'_i‖²], without forming C.
 
     f, f_aug : (N, m) float32 or float64, the outputs for two augmented views; numpy arrays or torch CPU tensors.
-    alpha : an importance over the N samples, or an (N, N) array; None is uniform (α = 1).
+    alpha : an importance over the N samples, or an (N, N) array; None is uniform (α = 1). One over both views, as
+    ``Direct(z, normalize="both", features_aug=z_aug)``, means E of the 2N samples (f; f') with other views (f'; f).
 
     Returns a scalar of the inputs' kind and dtype (a numpy scalar or a 0-d tensor), in the unit of f squared; training
     in α-CL maximises it. NaN in gives NaN out. Differentiable once in torch (backward) with respect to f, f_aug; α is
@@ -26,6 +27,7 @@ def energy(f: Any, f_aug: Any, alpha: Any = None) -> Any:
     Cost: O(Nm) for uniform α, N²m multiply-adds for tiles, up to a second or two more where digits cancel
     (docs/importances.md); memory O(Nm). Source: poster, "α-CL".
     """
+    f, f_aug = over_both_views(alpha, f, f_aug)
     if is_traced(f):
         return _torch_ops().energy(f, f_aug, alpha)
     a, b = operand("f", f), operand("f_aug", f_aug)

@@ -59,6 +59,7 @@ class Rows(Data):
     ndim: tuple[int, ...] = (2,)
     columns: str = ""
     square: bool = False
+    views: bool = False  # the second array of the importance, where there is one, is the other view
 
     def operand(self, name: str, value: Any) -> Operand:
         given = operand(name, value, ndim=self.ndim, columns=self.columns)
@@ -73,6 +74,21 @@ class Rows(Data):
 
     def compiled(self, name: str, value: Any, data: Operand) -> Any:
         return data.array
+
+
+@dataclass(frozen=True)
+class SecondView(Data):
+    """The other view of the data, `of` which it has the shape; None: there is one view. Compiled: whether there are
+    two, since the importance stacks them."""
+
+    of: str
+    optional: ClassVar[bool] = True
+
+    def checked(self, name: str, value: Any) -> Any:
+        return value
+
+    def compiled(self, name: str, value: Any, data: Operand) -> bool:
+        return value is not None
 
 
 @dataclass(frozen=True)
@@ -325,6 +341,43 @@ class Flag(Number):
 
 
 @dataclass(frozen=True)
+class NotNegative(Number):
+    """A finite number >= 0."""
+
+    def checked(self, name: str, value: Any) -> float:
+        given = number(name, value)
+        if given < 0:
+            raise ValueError(f"{name}: expected a finite number >= 0, got {given}")
+        return given
+
+
+@dataclass(frozen=True)
+class Rescaled(Number):
+    """Whether rows are divided by their sums: no, yes, or by those over both views. Packed as 0, 1, 2."""
+
+    values: ClassVar[tuple[bool | str, ...]] = (False, True, "both")
+
+    def checked(self, name: str, value: Any) -> bool | str:
+        if isinstance(value, (bool, np.bool_)):
+            return bool(value)
+        if not (isinstance(value, str) and value == "both"):
+            raise TypeError(f"{name}: expected True, False or 'both', got {value!r}")
+        return "both"
+
+    def compiled(self, name: str, value: bool | str, data: Operand) -> bool:
+        return value is not False
+
+    def packed(self, value: bool | str) -> float:
+        return float(self.values.index(value))
+
+    def check_packed(self, name: str, number: float) -> None:
+        _check_index(name, number, len(self.values))
+
+    def unpacked(self, number: float) -> bool | str:
+        return self.values[int(number)]
+
+
+@dataclass(frozen=True)
 class Size(Number):
     """The number of samples; None takes it from the data, as the compiled code and the operators always do."""
 
@@ -349,6 +402,7 @@ Part = Data | Number
 Parts = Mapping[str, Part]
 
 FEATURES = Rows(ndim=(1, 2), columns="feature")
+FEATURES_OF_VIEWS = Rows(ndim=(1, 2), columns="feature", views=True)
 METHOD = Choice(METHODS, f"{', '.join(METHODS[:-1])} or {METHODS[-1]}")
 FORM = Choice(FORMS, f"one of {', '.join(FORMS)}")
 

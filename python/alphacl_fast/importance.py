@@ -5,6 +5,8 @@ The operations of the package take any of them as ``alpha``. Arrays are kept by 
 
 from __future__ import annotations
 
+import math
+import sys
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,16 +16,20 @@ from alphacl_fast._arrays import (
     alongside,
     empty,
     is_array,
+    is_tensor,
+    is_traced,
     like,
     operand,
     refuse_grad,
     refuse_learned_importance,
     result,
+    stacked,
     stand_in,
 )
 from alphacl_fast._backend import constructor_for
 from alphacl_fast._parts import (
     FEATURES,
+    FEATURES_OF_VIEWS,
     FORM,
     METHOD,
     Classes,
@@ -32,10 +38,13 @@ from alphacl_fast._parts import (
     Doubles,
     Flag,
     MadeOfParts,
+    NotNegative,
     Parts,
     Positive,
     Real,
+    Rescaled,
     Rows,
+    SecondView,
     Signs,
     Size,
     Tolerance,
@@ -47,6 +56,7 @@ __all__ = [
     "Direct",
     "Gaussian",
     "Importance",
+    "InverseDistance",
     "Labels",
     "LowRank",
     "NodeGaussian",
@@ -296,22 +306,117 @@ class Gaussian(Importance):
         self.tol: float | None = self._checked("tol", tol)
 
 
-class Direct(Importance):
+class _OfDistances(Importance):
+    """An importance e_ij of distances between features; rows may be divided by their sums, of one view or of both."""
+
+    features: Any
+    features_aug: Any
+    normalize: bool | str
+    eps: float
+
+    def _hold_rows(self, normalize: bool | str, features_aug: Any, eps: float) -> None:
+        """What rows are divided by: checked together, since each depends on the others."""
+        self.normalize = self._checked("normalize", normalize)
+        self.features_aug = self._checked("features_aug", features_aug)
+        self.eps = self._checked("eps", eps)
+        if self.eps > 0 and self.normalize is False:
+            raise ValueError(f"eps: expected 0 where rows are not divided by their sums, got {self.eps}")
+        if (self.normalize == "both") != (features_aug is not None):
+            got = "None" if features_aug is None else f"an array with normalize={self.normalize}"
+            raise ValueError(f"features_aug: expected the other view where normalize='both', else None, got {got}")
+        if features_aug is not None and not is_traced(features_aug):
+            like(operand("features_aug", features_aug, ndim=(1, 2)), FEATURES.operand("features", self.features))
+
+    def _operand(self) -> Operand:
+        first = FEATURES.operand("features", self.features)
+        if self.features_aug is None:
+            return first
+        second = operand("features_aug", self.features_aug, ndim=(1, 2))
+        like(second, first)
+        return stacked(first, second)
+
+
+class Direct(_OfDistances):
     """α_ij = exp(−d_ij^p / τ), d_ij² = ½‖f_i − f_j‖², diagonal 0; divided by its row sum when ``normalize``.
 
-    f = features: (N, m) or (N,); ``tau`` has the unit of d^p. Cost: N²(m + d) + ½N² exponentials (N²m and as many
-    exponentials more when normalised); O(N(m + d)) memory. Source: P1, α-CL-direct.
+    f = features: (N, m) or (N,); ``tau`` has the unit of d^p. With eps rows are divided by Σ_k α_ik + eps·n, n the
+    number of terms of the sum. Cost: N²(m + d) + ½N² exponentials (N²m and as many exponentials more when normalised);
+    O(N(m + d)) memory. Source: P1, α-CL-direct.
+
+    ``normalize="both"`` is the importance of α-CL-direct as its author runs it, over the 2N samples y = (f; f') of both
+    views, f' = ``features_aug``, of the shape of f: α is (2N, 2N), 0 between the two views of a sample too, and n =
+    2N − 2. C_α[x] is then that of the 2N samples (x; x') whose other views are (x'; x); ``contrastive_cov``, ``energy``
+    and ``alpha_cl_loss`` stack N samples themselves, others are given 2N. (x_i, x_j), (x_i, x'_j) and (x'_i, x'_j) have
+    weights of their own, so no (N, N) importance is the same. Cost as for 2N samples.
     """
 
     _kind = "Direct"
     _constructor = "direct"
-    _parts: ClassVar[Parts] = {"features": FEATURES, "p": Positive(), "tau": Positive(), "normalize": Flag()}
+    _parts: ClassVar[Parts] = {
+        "features": FEATURES_OF_VIEWS,
+        "p": Positive(),
+        "tau": Positive(),
+        "normalize": Rescaled(),
+        "features_aug": SecondView("features"),
+        "eps": NotNegative(),
+    }
 
-    def __init__(self, features: Any, p: float = 4, tau: float = 0.5, *, normalize: bool = True) -> None:
+    def __init__(
+        self,
+        features: Any,
+        p: float = 4,
+        tau: float = 0.5,
+        *,
+        normalize: bool | str = True,
+        features_aug: Any = None,
+        eps: float = 0.0,
+    ) -> None:
         self.features = self._checked("features", features)
         self.p: float = self._checked("p", p)
         self.tau: float = self._checked("tau", tau)
-        self.normalize: bool = self._checked("normalize", normalize)
+        self._hold_rows(normalize, features_aug, eps)
+
+
+class InverseDistance(_OfDistances):
+    """α_ij = 1/(d_ij^p + τ)^q, d_ij² = ½‖f_i − f_j‖², diagonal 0; divided by its row sum when ``normalize``.
+
+    f = features: (N, m) or (N,); ``tau`` has the unit of d^p, and τ^(−q), the largest that an entry can be, has to be
+    below 1.8e308; an entry below 2e-308 of it counts as 0. normalize, features_aug and eps as in ``Direct``.
+    p = 2 is the inverse multiquadric kernel, τ → 0 inverse distance weighting.
+    Cost: N²(m + d) + ½N² logarithms and exponentials, in double for float32 too (N²m and as many more when
+    normalised); O(N(m + d)) memory. Source: the public code of P1, "inverse".
+    """
+
+    _kind = "InverseDistance"
+    _constructor = "inverse_distance"
+    _parts: ClassVar[Parts] = {
+        "features": FEATURES_OF_VIEWS,
+        "p": Positive(),
+        "tau": Positive(),
+        "q": Positive(),
+        "normalize": Rescaled(),
+        "features_aug": SecondView("features"),
+        "eps": NotNegative(),
+    }
+
+    def __init__(
+        self,
+        features: Any,
+        p: float = 4,
+        tau: float = 0.5,
+        q: float = 1,
+        *,
+        normalize: bool | str = False,
+        features_aug: Any = None,
+        eps: float = 0.0,
+    ) -> None:
+        self.features = self._checked("features", features)
+        self.p: float = self._checked("p", p)
+        self.tau: float = self._checked("tau", tau)
+        self.q: float = self._checked("q", q)
+        if -self.q * math.log(self.tau) > math.log(sys.float_info.max):
+            raise ValueError(f"tau: expected tau^(-q) below 1.8e308, got tau={self.tau} and q={self.q}")
+        self._hold_rows(normalize, features_aug, eps)
 
 
 class SquareRegularized(Importance):
@@ -366,8 +471,10 @@ class PairImportance(Importance):
 # The importances over the samples, by the kind that they and their subclasses carry.
 KINDS: dict[str, type[Importance]] = {
     kind._kind: kind
-    for kind in (Uniform, Dense, LowRank, Labels, Sparse, Gaussian, Direct, SquareRegularized, PairImportance)
-}
+    for kind in (
+        Uniform, Dense, LowRank, Labels, Sparse, Gaussian, Direct, InverseDistance, SquareRegularized, PairImportance
+    )
+}  # fmt: skip
 
 
 class NodeGaussian(MadeOfParts):
@@ -431,9 +538,22 @@ def check(function: str, alpha: Any, x: Operand) -> tuple[Any, Operand]:
         named = Operand("alpha", data.array, data.is_torch, data.requires_grad, data.device)
         like(named, x, shape=False)
         if named.shape[0] != x.shape[0]:
-            raise ValueError(f"alpha: expected {x.shape[0]} samples like {x.name}, got {named.shape[0]}")
+            both = getattr(alpha, "features_aug", None) is not None
+            hint = f", those of both views: stack {x.name} and its other view" if both else ""
+            raise ValueError(f"alpha: expected {x.shape[0]} samples like {x.name}, got {named.shape[0]}{hint}")
         refuse_learned_importance(function, data)
     return alpha, data
+
+
+def over_both_views(alpha: Any, x: Any, x_aug: Any) -> tuple[Any, Any]:
+    """(x; x') and (x'; x) where α is over both views of the N samples of x; else x and x' as they are."""
+    if getattr(alpha, "features_aug", None) is None or not (is_array(x) and is_array(x_aug)):
+        return x, x_aug
+    place = [(is_tensor(a), a.dtype, tuple(a.shape), getattr(a, "device", None)) for a in (x, x_aug)]
+    if place[0] != place[1] or x.ndim == 0 or len(x) != len(alpha.features):
+        return x, x_aug  # 2N samples already, or refused with a reason
+    stack = sys.modules["torch"].cat if is_tensor(x) else np.concatenate
+    return stack((x, x_aug)), stack((x_aug, x))
 
 
 def compile_for(function: str, alpha: Any, x: Operand) -> Any:

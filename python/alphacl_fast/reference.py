@@ -100,25 +100,56 @@ def gaussian(features, tau, *, dtype=None):
     return _spoil_non_finite(alpha, features)
 
 
-def direct(features, p=4, tau=0.5, normalize=True, *, dtype=None):
-    """α_ij = exp(−d_ij^p / τ) for j ≠ i, α_ii = 0, d_ij² = ½‖z_i − z_j‖²; normalize: divided by Σ_k α_ik.
+def direct(features, p=4, tau=0.5, normalize=True, features_aug=None, eps=0.0, *, dtype=None):
+    """α_ij = e_ij = exp(−d_ij^p / τ) for j ≠ i, α_ii = 0, d_ij² = ½‖z_i − z_j‖²; normalize: e_ij/(Σ_k e_ik + eps·n).
 
-    features: (N,) or (N, m) -> (N, N). The smallest distance of a row leaves the quotient before the
+    features: (N,) or (N, m) -> (N, N), n = N − 1. The smallest distance of a row leaves the quotient before the
     division by τ, so that no τ gives 0/0; a single sample has no pair, its row is 0. Cost N²m.
+    normalize="both": z = (features; features_aug) -> (2N, 2N), without the pairs of views of one sample, n = 2N − 2.
     Source: P1 (α-CL-direct).
     """
-    features = _array(features, dtype or np.float64)
-    n = len(features)
+    features, terms, left_out = _views(features, features_aug, dtype or np.float64)
+    tau = features.dtype.type(tau)
     with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
         power = (_squared_distances(features) / 2) ** (p / 2)
-        np.fill_diagonal(power, np.inf)
-        if normalize and n > 1:
-            power -= power.min(axis=1, keepdims=True)
-        alpha = np.exp(-power / features.dtype.type(tau))
-        np.fill_diagonal(alpha, 0)
+        power[left_out] = np.inf
+        nearest = power.min(axis=1, keepdims=True) if normalize and terms > 0 else 0
+        alpha = np.exp(-(power - nearest) / tau)
+        alpha[left_out] = 0
         _spoil_non_finite(alpha, features)
-        if normalize and n > 1:
-            alpha /= alpha.sum(axis=1, keepdims=True)
+        if normalize and terms > 0:
+            added = features.dtype.type(eps * terms) * np.exp(nearest / tau) if eps > 0 else 0
+            alpha /= alpha.sum(axis=1, keepdims=True) + added
+    return alpha
+
+
+def _views(features, features_aug, dtype):
+    """The features, of both views where there are two; how many terms a row has; which pairs are in none."""
+    features = _array(features, dtype)
+    n = len(features)
+    if features_aug is None:
+        return features, n - 1, np.eye(n, dtype=bool)
+    return np.concatenate([features, _array(features_aug, dtype)]), 2 * n - 2, np.tile(np.eye(n, dtype=bool), (2, 2))
+
+
+def inverse_distance(features, p=4, tau=0.5, q=1, normalize=False, features_aug=None, eps=0.0, *, dtype=None):
+    """α_ij = e_ij = 1/(d_ij^p + τ)^q for j ≠ i, α_ii = 0, d_ij² = ½‖z_i − z_j‖²; normalize, "both", eps as in direct.
+
+    features: (N,) or (N, m) -> (N, N), or (2N, 2N). Rows that are divided by their sums are those of
+    ((least d^p + τ)/(d_ij^p + τ))^q, which cannot all be 0. Cost N²m. Source: the public code of P1, "inverse".
+    """
+    features, terms, left_out = _views(features, features_aug, dtype or np.float64)
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        base = (_squared_distances(features) / 2) ** (p / 2) + features.dtype.type(tau)
+        base[left_out] = np.inf
+        nearest = base.min(axis=1, keepdims=True) if normalize and terms > 0 else features.dtype.type(1)
+        alpha = (nearest / base) ** q
+        alpha[left_out] = 0
+        _spoil_non_finite(alpha, features)
+        if normalize and terms > 0:
+            alpha /= alpha.sum(axis=1, keepdims=True) + (
+                features.dtype.type(eps * terms) * nearest**q if eps > 0 else 0
+            )
     return alpha
 
 
@@ -171,7 +202,10 @@ _FROM_OBJECT = {
     "Labels": lambda a, n, dtype: labels(a.labels, a.same, a.different, dtype=dtype),
     "Sparse": lambda a, n, dtype: sparse(a.matrix, dtype=dtype),
     "Gaussian": lambda a, n, dtype: gaussian(a.features, a.tau, dtype=dtype),
-    "Direct": lambda a, n, dtype: direct(a.features, a.p, a.tau, a.normalize, dtype=dtype),
+    "Direct": lambda a, n, dtype: direct(a.features, a.p, a.tau, a.normalize, a.features_aug, a.eps, dtype=dtype),
+    "InverseDistance": lambda a, n, dtype: inverse_distance(
+        a.features, a.p, a.tau, a.q, a.normalize, a.features_aug, a.eps, dtype=dtype
+    ),
 }
 
 

@@ -174,8 +174,22 @@ def _direct(case, n, x):
     p = case.pick([1, 2, 3, 4, 0.5, 6], [1, 3, 1, 3, 0.5, 0.5])
     unit = (typical_square(case, f) / 2) ** (p / 2)
     tau, normalize = temperature(case, unit, case.dtype), case.chance(0.6)
-    case.note(f"Direct p={p} tau={tau!r} normalize={normalize}")
-    return acl.Direct(laid_out(case, "features", f), p, tau, normalize=normalize)
+    eps = case.power_of_ten(-4, 1) if normalize and case.chance(0.3) else 0.0
+    case.note(f"Direct p={p} tau={tau!r} normalize={normalize} eps={eps!r}")
+    return acl.Direct(laid_out(case, "features", f), p, tau, normalize=normalize, eps=eps)
+
+
+def _inverse_distance(case, n, x):
+    f = features(case, n, x)
+    if not 1e-6 < np.abs(f).max() < 1e6:
+        f = f / (np.abs(f).max() or 1.0)
+    p, q = case.pick([1, 2, 3, 4, 0.5, 6], [1, 3, 1, 3, 0.5, 0.5]), case.pick([1, 0.5, 2, 1.5])
+    unit = (typical_square(case, f) / 2) ** (p / 2)
+    tau = min(max(temperature(case, unit, case.dtype), 1e-15), 1e15)  # entries and their squares fit in float32
+    normalize = case.chance(0.4)
+    eps = case.power_of_ten(-4, 1) if normalize and case.chance(0.3) else 0.0
+    case.note(f"InverseDistance p={p} tau={tau!r} q={q} normalize={normalize} eps={eps!r}")
+    return acl.InverseDistance(laid_out(case, "features", f), p, tau, q, normalize=normalize, eps=eps)
 
 
 def _square_regularized(case, n, x):
@@ -207,6 +221,7 @@ KINDS = {
     "Gaussian of scalars": lambda c, n, x: _gaussian(c, n, x, 1),
     "Gaussian": _gaussian,
     "Direct": _direct,
+    "InverseDistance": _inverse_distance,
     "SquareRegularized": _square_regularized,
     "PairImportance": _pair,
 }
@@ -214,7 +229,9 @@ KINDS = {
 
 def importance(case, n, x, *, own=False, kinds=None):
     """What is passed as alpha=, for samples x: (n, d) in float64. own: an importance that can be used alone."""
-    kind = case.pick(list(KINDS), [1, 1, 4, 1.5, 1.5, 1.5, 3, 2, 2, 1.5, 1.5]) if kinds is None else case.pick(kinds)
+    kind = (
+        case.pick(list(KINDS), [1, 1, 4, 1.5, 1.5, 1.5, 3, 2, 2, 1.5, 1.5, 1.5]) if kinds is None else case.pick(kinds)
+    )
     if own and kind == "none":
         kind = "Uniform"
     case.note(f"alpha: {kind}")

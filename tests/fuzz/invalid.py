@@ -139,6 +139,7 @@ def _iteration(case):
 _MAKERS = (
     lambda f: acl.Gaussian(f, 1.0),
     lambda f: acl.Direct(f, 2),
+    lambda f: acl.InverseDistance(f, 2),
     lambda f: acl.SquareRegularized(f, 1.0),
 )
 
@@ -172,6 +173,7 @@ def _tau(case):
             ("tau", lambda: acl.NodeGaussian(bad)),
             ("tau", lambda: acl.Direct(f, 4, bad)),
             ("p", lambda: acl.Direct(f, bad)),
+            ("q", lambda: acl.InverseDistance(f, q=bad)),
         ]
     )
     return f"{name}={bad!r}", (name,), make

@@ -28,7 +28,7 @@ class _Tensors:
         self.z, self.wide, self.short = make(n, m), make(n, m + 1), make(max(1, other), m)
         self.swapped = self.z.double() if case.dtype == np.float32 else self.z.float()
         self.ones, self.few = (torch.ones(k, dtype=torch.float64) for k in (n, self.count))
-        self.direct = ("Direct", [self.z], [4.0, 0.5, 1.0])
+        self.direct = ("Direct", [self.z], [4.0, 0.5, 1.0, 0.0])
 
 
 def _of_importances(t):
@@ -41,7 +41,7 @@ def _of_importances(t):
         "contrastive_cov: phi of other rows": lambda: _ops.contrastive_cov(z, z, "LowRank", [t.short], []),
         "contrastive_cov: an unknown importance": lambda: _ops.contrastive_cov(z, z, "Nothing", [], []),
         "contrastive_cov: numbers missing": lambda: _ops.contrastive_cov(z, z, "Direct", [z], [4.0]),
-        "contrastive_cov: tensors missing": lambda: _ops.contrastive_cov(z, z, "Direct", [], [4.0, 0.5, 1.0]),
+        "contrastive_cov: tensors missing": lambda: _ops.contrastive_cov(z, z, "Direct", [], [4.0, 0.5, 1.0, 0.0]),
         "laplacian: x_aug of other rows": lambda: _ops.laplacian(z, t.short, *t.direct),
         "laplacian: x_aug of other width": lambda: _ops.laplacian(z, t.wide, *t.direct),
     }

@@ -17,7 +17,10 @@ from .pairs import judge_log_sums, judge_sums
 
 acl.losses  # noqa: B018  registers the operators
 
-KINDS = ("Uniform", "Dense", "LowRank", "Labels", "Sparse", "Direct", "Gaussian", "SquareRegularized", "PairImportance")
+KINDS = (
+    "Uniform", "Dense", "LowRank", "Labels", "Sparse", "Direct", "Gaussian", "InverseDistance", "SquareRegularized",
+    "PairImportance",
+)  # fmt: skip
 
 
 def _log_sums(left, right, scale, *how):
@@ -89,7 +92,8 @@ def _packed(case, n, wide):
         return kind, [f, torch.from_numpy(offset), torch.from_numpy(weight)], [1 / tau, FORMS.index(form)], alpha
     numbers, alpha = {
         "LowRank": lambda: ([], acl.LowRank(f, _some_signs(case, f.shape[1]))),
-        "Direct": lambda: ([2.0, tau, 1.0], acl.Direct(f, 2.0, tau)),
+        "Direct": lambda: ([2.0, tau, 1.0, 0.0], acl.Direct(f, 2.0, tau)),
+        "InverseDistance": lambda: ([2.0, tau, 1.0, 0.0, 0.0], acl.InverseDistance(f, 2.0, tau)),
         "Gaussian": lambda: ([tau, 0.0, 0.0], acl.Gaussian(f, tau)),
         "SquareRegularized": lambda: ([tau], acl.SquareRegularized(f, tau)),
     }[kind]()

@@ -165,12 +165,15 @@ std::unique_ptr<Importance<T>> labels(const std::int64_t* of, index_t size, doub
 template <class T>
 std::unique_ptr<Importance<T>> sparse(SparseMatrix matrix);
 
-/// The parameters of a radial importance α_ij = exp(−(½‖f_i − f_j‖²)^(p/2)/τ).
+/// The parameters of a radial importance e_ij = exp(−d^p/τ), or 1/(d^p + τ)^q, of d² = ½‖f_i − f_j‖².
 struct Radial {
   double tau;
   double power = 2;           // p
   bool unit_diagonal = true;  // α_ii = 1, else 0
-  bool normalize = false;     // rows divided by their sums
+  bool normalize = false;     // α_ij = e_ij/(Σ_k e_ik + eps · n), n the number of terms of the sum
+  bool paired = false;        // samples i and i + N/2 are two views of one: α is 0 there, and e in no sum
+  double eps = 0;
+  double inverse = 0;  // q; 0: exponential
 };
 
 /// Radial importance from features f: N × m, by tiles. Time O(N²(m + d)), memory O(N(m + d)).

@@ -1,4 +1,5 @@
-// Radial importances exp(−q^(p/2)/τ), q = ½‖f_i − f_j‖²: Gaussian (p = 2) and direct, by tiles.
+// Radial importances exp(−q^(p/2)/τ), q = ½‖f_i − f_j‖²: Gaussian (p = 2) and direct, by tiles; and those that fall as
+// an inverse power, 1/(q^(p/2) + τ)^s = τ^(−s) e^(−Q) with Q = s log(1 + q^(p/2)/τ).
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -23,6 +24,8 @@ struct Distances {
   // Normalised rows: nearest_i = min_j q_ij^(p/2), and share_i = 1/Σ_j e^((nearest_i − q_ij^(p/2))/τ), a sum of at
   // least 1. share_i = 0 for a row without partners.
   Buffer<S> nearest, share;
+  Buffer<double> total;  // the sums of normalised rows
+  Buffer<S> zeros;       // in place of `half`, where Q has been made of the products
 
   template <class F>
   void fill(View<const F> features, const double* shift, bool sum_differences) {
@@ -55,16 +58,21 @@ struct Distances {
     const bool normalised = share.size() > 0;
     if (normalised) part.nearest.resize(count);
     if (normalised) part.share.resize(count);
+    if (normalised) part.total.resize(count);
+    if (zeros.size() > 0) part.zeros = Buffer<S>(count, S(0));
     for (index_t i = 0; i < count; ++i) {
       std::copy_n(f.data() + rows[i] * m, m, part.f.data() + i * m);
       part.half[i] = half[rows[i]];
       if (normalised) part.nearest[i] = nearest[rows[i]];
       if (normalised) part.share[i] = share[rows[i]];
+      if (normalised) part.total[i] = total[rows[i]];
       if (direct)
         for (index_t k = 0; k < m; ++k) part.ft[k * count + i] = f[rows[i] * m + k];
     }
     return part;
   }
+
+  const S* shifts() const { return zeros.size() > 0 ? zeros.data() : half.data(); }
 
   void products(const Tile& w, S* out) const {
     if constexpr (std::is_same<S, double>::value) {
@@ -86,8 +94,10 @@ class RadialImportance final : public TiledImportance<T> {
       : TiledImportance<T>(features.rows),
         features_(features),
         kernel_(kernel),
+        power_(kernel.inverse > 0 ? 2 : kernel.power),
+        scale_(kernel.inverse > 0 ? std::pow(kernel.tau, -kernel.inverse) : 1),
         // 1/τ of the smallest τ overflows, and 0 · inf is NaN.
-        inv_tau_(std::min(1 / kernel.tau, std::numeric_limits<double>::max())) {
+        inv_tau_(kernel.inverse > 0 ? 1 : std::min(1 / kernel.tau, std::numeric_limits<double>::max())) {
     choose_precision();
     if (kernel_.normalize) {
       if (wide_) {
@@ -103,6 +113,8 @@ class RadialImportance final : public TiledImportance<T> {
       : TiledImportance<T>(n),
         features_(whole.features_),
         kernel_(whole.kernel_),
+        power_(whole.power_),
+        scale_(whole.scale_),
         inv_tau_(whole.inv_tau_),
         rows_(rows, rows + n),
         finite_(whole.finite_),
@@ -145,8 +157,7 @@ class RadialImportance final : public TiledImportance<T> {
       if (!finite_) {  // for N = 1 too, where no tile is made
         row_sum[i] = std::numeric_limits<double>::quiet_NaN();
       } else if (kernel_.normalize) {
-        const double share = wide_ ? in_double_.share[i] : static_cast<double>(in_t_.share[i]);
-        row_sum[i] = share == 0 ? 0.0 : 1.0;
+        row_sum[i] = wide_ ? in_double_.total[i] : in_t_.total[i];
       } else {
         row_sum[i] = 0.5 * degree[i] + (kernel_.unit_diagonal ? 1.0 : 0.0);
       }
@@ -172,11 +183,14 @@ class RadialImportance final : public TiledImportance<T> {
       largest = std::max(largest, square);
     }
     const double h = 0.5 * kernel_.power;
-    // For p < 2 the exponent is steep at q = 0 and has no such bound: differences.
-    const double steepness = h < 1 ? std::numeric_limits<double>::infinity()
-                                   : h * std::pow(2 * largest, h - 1) / kernel_.tau * 1.5 * largest;
-    const bool single = std::is_same<T, float>::value;
-    const double wanted = single ? 5e-7 : 5e-14;
+    // For p < 2 the exponent is steep at q = 0 and has no such bound: differences. The slope of Q is at most s h
+    // τ^(−1/h).
+    const bool inverse = kernel_.inverse > 0;
+    const double slope =
+        inverse ? kernel_.inverse * h * std::pow(kernel_.tau, -1 / h) : h * std::pow(2 * largest, h - 1) / kernel_.tau;
+    const double steepness = h < 1 ? std::numeric_limits<double>::infinity() : slope * 1.5 * largest;
+    const bool single = std::is_same<T, float>::value && !inverse;
+    const double wanted = std::is_same<T, float>::value ? 5e-7 : 5e-14;
     constexpr index_t few_features = 4;
     const auto good = [&](double epsilon) { return largest == 0 || steepness * epsilon <= wanted; };
     // Features that are not finite take the product path: the centring makes all of α NaN there.
@@ -189,6 +203,13 @@ class RadialImportance final : public TiledImportance<T> {
       wide_ = true;
       in_double_.fill(features_, shift.data(), false);
     }
+    if (inverse) in_double_.zeros = Buffer<double>(features_.rows, 0.0);
+  }
+
+  // What is added to a sum of rows whose nearest counts as 1: eps for each of its terms.
+  double added(double nearest) const {
+    const index_t terms = this->size() - (kernel_.paired ? 2 : 1);
+    return kernel_.eps > 0 ? kernel_.eps * static_cast<double>(terms) / scale_ * std::exp(nearest * inv_tau_) : 0.0;
   }
 
   template <class S>
@@ -196,6 +217,7 @@ class RadialImportance final : public TiledImportance<T> {
     const index_t n = this->size(), height = 256, width = 384;
     f.nearest = Buffer<S>(n, std::numeric_limits<S>::infinity());
     f.share.resize(n);
+    f.total.resize(n);
     struct Work {
       Buffer<S> dots, scratch;
     };
@@ -209,20 +231,62 @@ class RadialImportance final : public TiledImportance<T> {
       for (index_t j0 = 0; j0 < n; j0 += width) {
         poll();
         const index_t nj = std::min(width, n - j0);
-        f.products({i0, ni, j0, nj}, work.dots.data());
-        distance_kernels<S>().radial_stats({work.dots.data(), nj, f.half.data() + i0, f.half.data() + j0, ni, nj,
-                                            i0 - j0, kernel_.power, static_cast<S>(inv_tau_), f.nearest.data() + i0,
-                                            sum.data(), work.scratch.data()});
+        scores(f, {i0, ni, j0, nj}, work.dots.data());
+        distance_kernels<S>().radial_stats({work.dots.data(), nj, f.shifts() + i0, f.shifts() + j0, ni, nj, i0 - j0,
+                                            power_, static_cast<S>(inv_tau_), f.nearest.data() + i0, sum.data(),
+                                            work.scratch.data()});
       }
       for (index_t i = 0; i < ni; ++i) {
         const bool alone = sum[i] == 0;
-        if (alone) f.nearest[i0 + i] = S(0);  // inf · 0 would be NaN
-        f.share[i0 + i] = alone ? S(0) : static_cast<S>(1 / sum[i]);
+        const double all = alone ? 1.0 : sum[i] + added(static_cast<double>(f.nearest[i0 + i]));
+        f.share[i0 + i] = alone ? S(0) : static_cast<S>(1 / all);
+        f.total[i0 + i] = sum[i] / all;
+        if (f.share[i0 + i] == 0) f.nearest[i0 + i] = S(0);  // inf · 0 would be NaN
       }
     });
   }
 
+  // What the kernels make entries of: products, or −Q.
+  template <class S>
+  void scores(const Distances<S>& f, const Tile& w, S* dots) const {
+    f.products(w, dots);
+    if (kernel_.inverse > 0) invert(f, w, dots);
+    if (kernel_.paired) leave_out_partners(w, dots);
+  }
+
+  template <class S>
+  void invert(const Distances<S>& f, const Tile& w, S* dots) const {
+    const double h = 0.5 * kernel_.power, tau = kernel_.tau, log_tau = std::log(tau);
+    for (index_t i = 0; i < w.ni; ++i) {
+      S* row = dots + i * w.nj;
+      for (index_t j = 0; j < w.nj; ++j) {
+        const double q = static_cast<double>(f.half[w.i0 + i] + f.half[w.j0 + j] - row[j]), near = q < 0 ? 0 : q;
+        const double fall = h == 1 ? near : (h == 2 ? near * near : std::pow(near, h)), ratio = fall / tau;
+        const double logarithm = std::isinf(ratio) ? std::log(fall) - log_tau : std::log1p(ratio);
+        row[j] = static_cast<S>(-kernel_.inverse * logarithm);
+      }
+    }
+  }
+
+  // Two views of one sample are infinitely far apart; NaN stays.
+  template <class S>
+  void leave_out_partners(const Tile& w, S* dots) const {
+    const index_t all = features_.rows;
+    const auto sample = [&](index_t i) { return rows_.empty() ? i : rows_[static_cast<std::size_t>(i)]; };
+    for (index_t i = 0; i < w.ni; ++i) {
+      const index_t partner = (sample(w.i0 + i) + all / 2) % all;
+      const index_t begin = rows_.empty() ? std::max(w.j0, partner) : w.j0;
+      const index_t end = rows_.empty() ? std::min(w.j0 + w.nj, partner + 1) : w.j0 + w.nj;
+      for (index_t j = begin; j < end; ++j) {
+        S& dot = dots[i * w.nj + (j - w.j0)];
+        if (sample(j) == partner && !std::isnan(dot)) dot = -std::numeric_limits<S>::infinity();
+      }
+    }
+  }
+
   bool make(const Tile& w, const TileOut<T>& out, double* degree, TileScratch<T>& scratch) const {
+    if constexpr (std::is_same<T, float>::value)
+      if (kernel_.inverse > 0) return make_in_double(w, out, degree, scratch);
     // Scratch: the products and one row of exponents in S, one row of column sums in T.
     scratch.columns.resize(w.nj);
     T* columns = scratch.columns.data();
@@ -234,16 +298,28 @@ class RadialImportance final : public TiledImportance<T> {
     return fill_tile(in_t_, w, scratch.narrow.data(), out, degree, columns);
   }
 
-  template <class S>
-  bool fill_tile(const Distances<S>& f, const Tile& w, S* dots, const TileOut<T>& out, double* degree,
-                 T* columns) const {
-    f.products(w, dots);
+  // Powers have many digits in float32 where e^(−Q) has lost them: entries are made in double and rounded once.
+  bool make_in_double(const Tile& w, const TileOut<T>& out, double* degree, TileScratch<T>& scratch) const {
+    const index_t size = w.ni * w.nj;
+    scratch.wide.resize(2 * size + 2 * w.nj);
+    double* entries = scratch.wide.data() + size + w.nj;
+    const TileOut<double> wide = {entries, w.nj, out.first, out.both};
+    const bool any = fill_tile(in_double_, w, scratch.wide.data(), wide, degree, entries + size);
+    for (index_t i = 0; i < w.ni; ++i)
+      for (index_t j = 0; j < w.nj; ++j) out.data[i * out.ld + j] = static_cast<T>(entries[i * w.nj + j]);
+    return any;
+  }
+
+  template <class S, class U>
+  bool fill_tile(const Distances<S>& f, const Tile& w, S* dots, const TileOut<U>& out, double* degree,
+                 U* columns) const {
+    scores(f, w, dots);
     const bool of_columns = out.both && kernel_.normalize;
-    RadialTile<T, S> args;
+    RadialTile<U, S> args;
     args.dot = dots;
     args.ld_dot = w.nj;
-    args.half_i = f.half.data() + w.i0;
-    args.half_j = f.half.data() + w.j0;
+    args.half_i = f.shifts() + w.i0;
+    args.half_j = f.shifts() + w.j0;
     args.nearest_i = kernel_.normalize ? f.nearest.data() + w.i0 : nullptr;
     args.share_i = kernel_.normalize ? f.share.data() + w.i0 : nullptr;
     args.nearest_j = of_columns ? f.nearest.data() + w.j0 : nullptr;
@@ -251,20 +327,21 @@ class RadialImportance final : public TiledImportance<T> {
     args.ni = w.ni;
     args.nj = w.nj;
     args.first = out.first;
-    args.power = kernel_.power;
+    args.power = power_;
     args.inv_tau = static_cast<S>(inv_tau_);
-    args.factor = out.both && !kernel_.normalize ? T(2) : T(1);
+    args.factor = kernel_.normalize ? U(1) : static_cast<U>(out.both ? 2 * scale_ : scale_);
     args.out = out.data;
     args.ld_out = out.ld;
     args.row_sum = degree ? degree + w.i0 : nullptr;
     args.col_sum = degree ? degree + w.j0 : nullptr;
     args.scratch_s = dots + w.ni * w.nj;
     args.scratch_t = columns;
-    return radial_kernels<T, S>().tile(args);
+    return radial_kernels<U, S>().tile(args);
   }
 
   View<const F> features_;
   Radial kernel_;
+  double power_, scale_;  // p and 1, or those of Q: 2 and τ^(−s)
   double inv_tau_;
   std::vector<index_t> rows_;  // samples of the whole, where this is a part of it
   bool finite_ = true;

@@ -14,7 +14,7 @@ import torch
 from alphacl_fast import importance as importances
 from alphacl_fast._arrays import is_array, operand
 from alphacl_fast._backend import backend_for, is_in_host_memory
-from alphacl_fast._parts import Classes, Compressed, Data, Doubles, Number, Rows, Signs, Size
+from alphacl_fast._parts import Classes, Compressed, Data, Doubles, Number, Rows, SecondView, Signs, Size
 from alphacl_fast._torch.once import once_differentiable
 from alphacl_fast._torch.register import register
 from alphacl_fast._torch.tensors import (
@@ -115,9 +115,15 @@ def _check_rows(name, part, group, x, x_name, tensors):
     (t,) = group
     check_like("alpha", t, x_name, x)
     check_rows(name, t, part.ndim)
-    _check_samples(x, x_name, t.shape[0])
+    _check_samples(x, x_name, t.shape[0] * (2 if part.views and len(tensors) > 1 else 1))
     if part.square:
         check_shape(name, t, (x.shape[0],) * 2)
+
+
+def _check_second_view(name, part, group, x, x_name, tensors):
+    for t in group:
+        check_like(name, t, x_name, x)
+        check_shape(name, t, tensors[0].shape, f" like {part.of}")
 
 
 def _check_doubles(name, part, group, x, x_name, tensors):
@@ -146,6 +152,7 @@ def _check_compressed(name, part, group, x, x_name, tensors):
 # sort of part -> check(name, part, its tensors, x, name of x, all tensors)
 _CHECKS: dict[type[Data], Callable[..., None]] = {
     Rows: _check_rows,
+    SecondView: _check_second_view,
     Doubles: _check_doubles,
     Signs: _check_signs,
     Classes: _check_classes,

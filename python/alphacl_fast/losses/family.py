@@ -7,7 +7,7 @@ from typing import Any, Never
 
 from alphacl_fast._arrays import number, positive
 from alphacl_fast._optional import require, torch_ops
-from alphacl_fast.importance import Dense, Importance, PairImportance, Uniform
+from alphacl_fast.importance import Dense, Importance, PairImportance, Uniform, over_both_views
 from alphacl_fast.losses._checks import checked_reduction, checked_views, options, reduce, widen
 
 torch = require("torch")
@@ -214,7 +214,8 @@ def alpha_cl_loss(z: Any, z_aug: Any, importance: Any, reduction: str = "mean") 
 
     z, z_aug : (N, m) features of both views. importance : an importance over the N samples, an (N, N) tensor, or a
     function of (z, z_aug) that returns one (a loss's ``importance`` is one); α is held constant, so a function is
-    called with detached features. With a loss's own α the gradient is the loss's (P1, Theorem 1).
+    called with detached features. With a loss's own α the gradient is the loss's (P1, Theorem 1). Over both views,
+    ``lambda z, z_aug: Direct(z, normalize="both", features_aug=z_aug)``, N is 2N: anchors are samples of both views.
     reduction : "mean" or "sum".
 
     Cost: that of the importance; memory O(N m). Source: P1, α-CL; the scale: derived.
@@ -230,7 +231,8 @@ def alpha_cl_loss(z: Any, z_aug: Any, importance: Any, reduction: str = "mean") 
                 alpha = alpha(f.detach(), f_aug.detach())
         elif isinstance(alpha, torch.Tensor):
             alpha = Dense(alpha.detach())
-        n = z.shape[0]
+        f, f_aug = over_both_views(alpha, f, f_aug)
+        n = f.shape[0]
         return (-2.0 * n if reduction == "mean" else -2.0 * n * n) * _energy(f, f_aug, alpha)
 
 
