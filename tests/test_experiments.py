@@ -258,19 +258,21 @@ def test_losses_on_images_are_compared_in_standard_errors(infonce, quadratic, wo
     }
 
 
-def framework_words(before, after):
+def framework_words(before, after, error):
     """Verdicts of three trainings, per cent at the start and at the end of 600 test images; chance is 11."""
     module = claim("framework")
-    runs = [[before + k, after + k] for k in (-0.2, 0, 0.2)]
-    training = {"accuracy": dict.fromkeys(module._WAYS, runs), "asked": 600, "chance": 11.0}
+    runs = [[before + k, after + 2 * k] for k in (-0.2, 0, 0.2)]
+    training = {"accuracy": dict.fromkeys(module._WAYS, runs), "error_of_gain": dict.fromkeys(module._WAYS, error)}
+    numbers = {"training": {**training, "asked": 600, "chance": 11.0}}
     rules = [rule for rule in module.RULES if rule.name in ("all three teach", "above chance")]
-    return {rule.name: rule.judge({"training": training}).word for rule in rules}
+    return {rule.name: rule.judge(numbers).word for rule in rules}
 
 
 def test_what_teaches_gains_more_than_its_error():
-    assert framework_words(80, 95) == {"all three teach": "holds", "above chance": "holds"}
-    assert framework_words(80, 82) == {"all three teach": "fails", "above chance": "holds"}
-    assert framework_words(8, 12) == {"all three teach": "holds", "above chance": "fails"}
+    assert framework_words(80, 83, 1.0) == {"all three teach": "holds", "above chance": "holds"}
+    assert framework_words(80, 83, 2.0) == {"all three teach": "fails", "above chance": "holds"}
+    assert framework_words(83, 80, 1.0) == {"all three teach": "fails", "above chance": "holds"}
+    assert framework_words(8, 13, 1.0) == {"all three teach": "holds", "above chance": "fails"}
 
 
 def test_in_standard_errors():
