@@ -227,7 +227,7 @@ def test_roughness_without_one_width():
     numbers = {"uniform": [1, 1], "closed_uniform": [1, 1], "taus": module._TAUS}
     numbers["frozen"] = numbers["closed"] = [[0.1 * k, 0.1 * k] for k in (1, 2, 3, 4)]
     assert {rule.judge(numbers).word for rule in module.RULES} == {"holds"}
-    numbers["frozen"] = [[0.1, 0.1], None, [0.3, 0.3], [0.4, 0.4]]
+    numbers["frozen"] = None
     assert {rule.judge(numbers).word for rule in module.RULES} == {"left out"}
 
 
@@ -256,6 +256,18 @@ def test_losses_on_images_are_compared_in_standard_errors(infonce, quadratic, wo
         "InfoNCE ahead, fashion": word,
         "InfoNCE ahead, data": "left out",
     }
+
+
+def test_infonce_with_the_uniform_importance_is_not_ahead_torch(monkeypatch):
+    """A fault: with the quadratic loss's α it trains the quadratic loss's encoder."""
+    module, name = claim("losses_on_images"), "InfoNCE ahead, fashion"
+    monkeypatch.setattr(module, "_size", lambda settings: (300, 5, 32))
+    trainings = [f"fashion: {loss}, seed {seed}" for loss in ("InfoNCE", "Quadratic") for seed in range(3)]
+    hooks = Hooks(importance=lambda alpha: acl.Uniform(diagonal=False))
+    result = module.run(Settings(quick=True, hooks=hooks, parts=Only("fashion: reading", *trainings)))
+    accuracy = result.numbers["images"]["fashion"]["accuracy"]
+    assert accuracy["InfoNCE"] == pytest.approx(accuracy["Quadratic"], abs=2)  # an image is a third
+    assert {verdict.rule.name: verdict.word for verdict in result.verdicts}[name] == "fails"
 
 
 def framework_words(before, after, error):

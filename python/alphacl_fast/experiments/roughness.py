@@ -48,9 +48,10 @@ def run(settings: Settings) -> Result:
     found: Numbers = {"taus": _TAUS, "closed": [c.gaussian for c in closed], "closed_uniform": closed[0].uniform}
     found["uniform"] = settings.part("uniform", lambda: measured(None, True))
     for name, frozen in (("frozen", True), ("recomputed", False)):
-        found[name] = [
+        runs = [
             settings.part(f"{name}, τ = {tau}", lambda t=tau, f=frozen: measured(NodeGaussian(t), f)) for tau in _TAUS
         ]
+        found[name] = None if None in runs else runs
     return settings.result(found, RULES, FIGURES)
 
 
@@ -65,7 +66,7 @@ def _grid(side: int) -> np.ndarray:
 
 def _measured(numbers: Numbers) -> bool:
     """Whether all that the rules need is there."""
-    return numbers["uniform"] is not None and None not in numbers["frozen"]
+    return None not in (numbers["uniform"], numbers["frozen"])
 
 
 def _error(numbers: Numbers) -> float:
@@ -159,5 +160,6 @@ FIGURES = (
         _draw,
         (1, 2),
         (7.2, 3.2),
+        needs=("uniform", "frozen", "recomputed"),
     ),
 )
