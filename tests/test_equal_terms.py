@@ -18,7 +18,9 @@ _SUMS = {
     "outer": lambda x, d: acl.gated_outer(x, np.full((len(x), 1), 0.7, x.dtype)),
     "uniform": lambda x, d: acl.contrastive_cov(x, x, acl.Uniform()),
     "gates": lambda x, d: acl.gated_cov(x, x, np.ones((1, d), x.dtype)),
-    "two columns": lambda x, d: acl.contrastive_cov(x, x, acl.LowRank(np.column_stack([x[:, 0] > 0, x[:, 0] < 9]) + x[:1, :1])),
+    "two columns": lambda x, d: acl.contrastive_cov(
+        x, x, acl.LowRank(np.column_stack([x[:, 0] > 0, x[:, 0] < 9]) + x[:1, :1])
+    ),
 }
 
 
