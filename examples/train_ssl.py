@@ -2,7 +2,8 @@
 
 InfoNCE, the quadratic loss and α-CL-direct differ in their pairwise importance alone: normalised Gaussian, uniform, and
 given directly. Run `python examples/train_ssl.py --help`; needs torch and tqdm, scikit-learn for digits, pillow for
-folders of images. On a GPU everything stays there: images, augmentation, losses (in float32) and probe.
+folders of images. On a GPU everything stays there: images, augmentation, losses (in float32) and probe. The loop, the
+encoders and the probe are private to the package: copy what you need from alphacl_fast/experiments/_training.py.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 import torch
 
 import alphacl_fast as acl
-from alphacl_fast.training import LABELLED, load_labelled, probe, train
+from alphacl_fast.experiments._training import LABELLED, load_labelled, probe, train
 
 # What the losses are, on features of length 1. Each takes both views' features (N, m).
 LOSSES = {

@@ -10,7 +10,7 @@ from support import torch as import_torch
 from test_datasets import archive, write_cifar10, write_image_folder
 
 torch = import_torch()
-from alphacl_fast import training  # noqa: E402  (it needs torch, imported without its warnings)
+from alphacl_fast.experiments import _training as training  # noqa: E402  (needs torch, imported without its warnings)
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,13 @@ import pytest
 from support import torch as import_torch
 
 import alphacl_fast as acl
-from alphacl_fast import experiments, reference
+from alphacl_fast import experiments, reference, theory
 from alphacl_fast.experiments import Hooks, Result, Rule, Settings
 from alphacl_fast.experiments._claim import number
 from alphacl_fast.experiments._folder import claim, claims, in_order, sections
+from alphacl_fast.experiments._seeds import converged_alone, in_standard_errors
 from alphacl_fast.experiments._settings import MissingDataError, plain
+from alphacl_fast.experiments._style import render
 
 NAMES = claims()
 
@@ -44,9 +46,11 @@ def verdicts(name, *parts, **hooks):
 
 
 def wrong_importance(alpha):
-    """Every weight of its own factor, from 0.5 to 1.5."""
+    """Every weight of its own factor, from 0.5 to 1.5; a node's Gaussian of another width."""
     if alpha is None or isinstance(alpha, acl.Uniform):
         return alpha
+    if isinstance(alpha, acl.NodeGaussian):
+        return acl.NodeGaussian(1.5 * alpha.tau)
     n = alpha.shape[0]
     dense = reference.dense_alpha(alpha, n) * np.random.default_rng(0).uniform(0.5, 1.5, (n, n))
     dense = dense.astype(np.float32 if "float32" in str(alpha.dtype) else np.float64)
@@ -152,9 +156,11 @@ def test_plain_values():
 
 # One part of each claim, sound and with each fault.
 
-CASES = {  # claim, part, rules -> faults that must turn one of these rules red
+ROUGHNESS = ("uniform", *(f"frozen, τ = {tau}" for tau in claim("roughness")._TAUS))
+CASES = {  # claim, part or parts, rules -> faults that must turn one of these rules red
     ("framework", "gradients of eight losses", ("eight gradients",)): ("importance", "intra", "pairing"),
-    ("framework", "InfoNCE's α as a minimiser", ("no change is lower", "mirror descent")): ("importance",),
+    ("framework", "α as a minimiser", ("no change is lower", "mirror descent")): ("importance",),
+    ("framework", "α as a minimiser", ("square, feasible", "square, condition")): ("importance",),
     ("linear_networks", "deep linear networks", ("not above", "optimum reached")): ("importance", "intra", "pairing"),
     ("one_layer", "wᵀA(w)w = c² C_α[h]", ("gated data",)): ("importance", "intra", "pairing"),
     ("one_layer", "energy of a layer", ("sum over nodes",)): ("importance", "intra", "pairing"),
@@ -162,19 +168,156 @@ CASES = {  # claim, part, rules -> faults that must turn one of these rules red
     ("kernel_lemma", "error against terms", ("all terms",)): ("importance", "intra"),
     ("kernel_lemma", "error against N", ("slope, Gaussian", "slope, uniform")): ("intra", "pairing"),
     ("patterns", "categories", ("categories, ReLU", "categories, energies")): ("pairing",),
+    ("stability", "planted points", ("planted critical",)): ("importance", "pairing"),
+    ("stability", "planted points", ("planted maximum, pushed",)): ("intra",),
+    ("roughness", ROUGHNESS, ("closed form",)): ("importance", "pairing"),
+    ("modular_addition", "modulus 11", ("one frequency",)): ("importance",),
     ("two_layer", "public log", ("logged losses", "logged χ")): ("pairing",),
 }
+SMALLER = {"modular_addition": {"_NODES": 30, "_STEPS": 500}}  # a fault's nodes do not converge, and go on
 
 
 def _name(case):
-    return f"{case[0]}-{case[1]}" + ("-torch" if case[0] in ("framework", "two_layer") else "")
+    part = case[1] if isinstance(case[1], str) else case[1][0]
+    return f"{case[0]}-{part}" + ("-torch" if case[0] in ("framework", "two_layer") else "")
 
 
 @pytest.mark.parametrize("case", CASES, ids=_name)
-def test_faults_turn_verdicts_red(case):
+def test_faults_turn_verdicts_red(case, monkeypatch):
     name, part, rules = case
-    sound = verdicts(name, part)
+    parts = (part,) if isinstance(part, str) else part
+    for constant, value in SMALLER.get(name, {}).items():
+        monkeypatch.setattr(claim(name), constant, value)
+    sound = verdicts(name, *parts)
     assert {sound[r] for r in rules} == {"holds"}
     for fault in CASES[case]:
-        found = verdicts(name, part, **FAULTS[fault])
+        found = verdicts(name, *parts, **FAULTS[fault])
         assert "fails" in {found[r] for r in rules}, fault
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_was_not_computed_is_left_out(name, tmp_path):
+    """No rule and no picture falls over it, and no verdict is green."""
+    result = claim(name).run(Settings(quick=True, parts=Only()))
+    assert {verdict.word for verdict in result.verdicts} == {"left out"}
+    for figure in result.figures:
+        if figure.drawable(result.numbers):
+            render(figure, result.numbers, tmp_path / f"{figure.name}.png")
+
+
+# Parts of which some are missing.
+
+
+def test_critical_points_of_some_problems_are_not_counted():
+    module = claim("stability")
+    points = {"certified": [True, False] * 5, "stable": [True, False] * 5}
+    whole = {"problems": {"a": points, "b": points}, "planted": None}
+    rules = {rule.name: rule for rule in module.RULES}
+    assert rules["no counterexample"].judge(whole).word == "left out"
+    whole["planted"] = {"linear": points}
+    assert rules["no counterexample"].judge(whole).word == "holds"
+    points["stable"][0] = False
+    assert rules["no counterexample"].judge(whole).word == "fails"
+    whole["problems"]["b"] = None
+    assert rules["no counterexample"].judge(whole).word == "left out"
+
+
+def test_roughness_without_one_width():
+    module = claim("roughness")
+    numbers = {"uniform": [1, 1], "closed_uniform": [1, 1], "taus": module._TAUS}
+    numbers["frozen"] = numbers["closed"] = [[0.1 * k, 0.1 * k] for k in (1, 2, 3, 4)]
+    assert {rule.judge(numbers).word for rule in module.RULES} == {"holds"}
+    numbers["frozen"] = None
+    assert {rule.judge(numbers).word for rule in module.RULES} == {"left out"}
+
+
+def test_modular_addition_without_one_modulus_and_without_maxima():
+    module = claim("modular_addition")
+    found = {"concentration": 0.999, "frequencies": [1, 2, 3, 4, 5], "maxima": 5}
+    assert {rule.judge({"moduli": {"11": found}}).word for rule in module.RULES} == {"holds"}
+    assert {rule.judge({"moduli": {"11": found, "23": None}}).word for rule in module.RULES} == {"left out"}
+    nothing = {"concentration": 0.0, "frequencies": [], "maxima": 0}
+    assert {rule.judge({"moduli": {"11": nothing}}).word for rule in module.RULES} == {"fails"}
+
+
+@pytest.mark.parametrize(
+    "infonce, quadratic, word",
+    [
+        ([70, 71, 72], [60, 61, 62], "holds"),
+        ([70, 71, 72], [69, 71, 72], "fails"),
+        ([60, 61, 62], [70, 71, 72], "fails"),
+        ([70, None, 72], [60, 61, 62], "left out"),
+    ],
+)
+def test_losses_on_images_are_compared_in_standard_errors(infonce, quadratic, word):
+    rules = claim("losses_on_images").RULES
+    numbers = {"images": {"fashion": {"accuracy": {"InfoNCE": infonce, "Quadratic": quadratic}}}}
+    assert {rule.name: rule.judge(numbers).word for rule in rules} == {
+        "InfoNCE ahead, fashion": word,
+        "InfoNCE ahead, data": "left out",
+    }
+
+
+def test_infonce_with_the_uniform_importance_is_not_ahead_torch(monkeypatch):
+    """A fault: with the quadratic loss's α it trains the quadratic loss's encoder."""
+    module, name = claim("losses_on_images"), "InfoNCE ahead, fashion"
+    monkeypatch.setattr(module, "_size", lambda settings: (300, 5, 32))
+    trainings = [f"fashion: {loss}, seed {seed}" for loss in ("InfoNCE", "Quadratic") for seed in range(3)]
+    hooks = Hooks(importance=lambda alpha: acl.Uniform(diagonal=False))
+    result = module.run(Settings(quick=True, hooks=hooks, parts=Only("fashion: reading", *trainings)))
+    accuracy = result.numbers["images"]["fashion"]["accuracy"]
+    assert accuracy["InfoNCE"] == pytest.approx(accuracy["Quadratic"], abs=2)  # an image is a third
+    assert {verdict.rule.name: verdict.word for verdict in result.verdicts}[name] == "fails"
+
+
+def framework_words(before, after, error):
+    """Verdicts of three trainings, per cent at the start and at the end of 600 test images; chance is 11."""
+    module = claim("framework")
+    runs = [[before + k, after + 2 * k] for k in (-0.2, 0, 0.2)]
+    training = {"accuracy": dict.fromkeys(module._WAYS, runs), "error_of_gain": dict.fromkeys(module._WAYS, error)}
+    numbers = {"training": {**training, "asked": 600, "chance": 11.0}}
+    rules = [rule for rule in module.RULES if rule.name in ("all three teach", "above chance")]
+    return {rule.name: rule.judge(numbers).word for rule in rules}
+
+
+def test_what_teaches_gains_more_than_its_error():
+    assert framework_words(80, 83, 1.0) == {"all three teach": "holds", "above chance": "holds"}
+    assert framework_words(80, 83, 2.0) == {"all three teach": "fails", "above chance": "holds"}
+    assert framework_words(83, 80, 1.0) == {"all three teach": "fails", "above chance": "holds"}
+    assert framework_words(8, 13, 1.0) == {"all three teach": "holds", "above chance": "fails"}
+
+
+def test_in_standard_errors():
+    assert in_standard_errors([1.0, 2.0, 3.0]) == pytest.approx(2 * math.sqrt(3))
+    assert in_standard_errors([1.0, 2.0, 3.0], other=1.0) == pytest.approx(2 / math.sqrt(4 / 3))
+    assert in_standard_errors([1.0]) is None
+    assert in_standard_errors([0.0, 0.0]) == 0
+
+
+def test_nodes_that_have_not_converged_are_no_maxima():
+    """Of three groups one has no node that converged; another keeps the better of those that did."""
+    group, converged = np.array([0, 1, 2, 2, 0, -1, 2]), np.array([True, False, True, True, False, True, False])
+    energy = np.array([9.0, 8, 6, 7, 9, 0, 7.5])
+    ends = theory.LocalMaxima(np.eye(7), energy, None, energy, energy, energy, converged, group)
+    assert ends.best.tolist() == [0, 1, 6]
+    kept = converged_alone(ends)
+    assert kept.group.tolist() == [0, -1, 1, 1, -1, -1, -1]
+    assert kept.num_maxima == 2
+    assert kept.best.tolist() == [0, 3]
+    nothing = converged_alone(ends._replace(converged=np.zeros(7, bool)))
+    assert (nothing.num_maxima, len(nothing.best)) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "given, kind, message",
+    [
+        ({"seed": -1}, ValueError, "seed: expected an integer of at least 0, got -1"),
+        ({"seed": 0.5}, TypeError, "seed: expected an integer, got float"),
+        ({"threads": 0}, ValueError, "threads: expected an integer of at least 1, got 0"),
+        ({"quick": "yes"}, TypeError, "quick: expected True or False, got 'yes'"),
+        ({"data": "nowhere"}, ValueError, "data: expected a folder or an archive that exists, got nowhere"),
+    ],
+)
+def test_errors_of_settings(given, kind, message):
+    with pytest.raises(kind, match=message):
+        Settings(**given)

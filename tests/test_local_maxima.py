@@ -47,6 +47,21 @@ def test_number_of_optima_of_categories(activation, expected, dtype):
     assert set(winners) == set(range(6))
 
 
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_the_best_node_of_each_maximum(kind):
+    """The first of those with the highest energy of a group, group by group; nodes in none are left out."""
+    group, energy = np.array([1, 0, -1, 1, 0, 2]), np.array([3.0, 5.0, 9.0, 4.0, 5.0, 1.0])
+    weights = np.eye(6)
+    if kind == "torch":
+        group, energy, weights = (torch().from_numpy(a) for a in (group, energy, weights))
+    ends = theory.LocalMaxima(weights, energy, None, energy, energy, group, group >= 0, group)
+    assert type(ends.best) is type(weights)
+    assert str(ends.best.dtype).endswith("int64")
+    assert ends.best.tolist() == [1, 3, 5]
+    assert ends.weights[ends.best].shape == (3, 6)
+    assert ends._replace(group=group * 0 - 1).best.tolist() == []
+
+
 def test_energy_never_falls_where_the_covariance_is_indefinite():
     """Augmentation stronger than the signal: A has negative eigenvalues larger than its positive ones."""
     x, x_aug = two_views(300, 6, np.float64, noise=2.0)

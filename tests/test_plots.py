@@ -97,9 +97,13 @@ def test_nothing_imports_matplotlib():
 P = np.ones((2, 6))
 ERRORS = [
     (r"side: expected \(H, W\) with H · W = 6", lambda: plots.draw_patterns(_axis(), P, (2, 2))),
+    (r"side: expected \(H, W\), got \(6,\)", lambda: plots.draw_patterns(_axis(), P, (6,))),
+    (r"side: expected \(H, W\), got 6", lambda: plots.draw_patterns(_axis(), P, 6)),
+    ("side: expected an integer of at least 1, got -2", lambda: plots.draw_patterns(_axis(), P, (-2, -3))),
     ("columns: expected an integer of at least 1, got 0", lambda: plots.draw_patterns(_axis(), P, (2, 3), columns=0)),
     ("patterns: expected an array with 2 axes", lambda: plots.draw_patterns(_axis(), P[0], (2, 3))),
     ("image: expected an array with 2 axes", lambda: plots.draw_pattern(_axis(), P[0])),
+    ("num_nodes: expected positive numbers, got 0", lambda: plots.draw_coverage(_axis(), [0, 1], {"relu": P[:, :2]})),
     ("relu: expected 3 columns like num_nodes", lambda: plots.draw_coverage(_axis(), [1, 2, 3], {"relu": P})),
     ("a: expected an array with 1 axes", lambda: plots.draw_spectra(_axis(), {"a": []})),
 ]
@@ -109,3 +113,12 @@ ERRORS = [
 def test_errors(text, call):
     with pytest.raises(ValueError, match=text):
         call()
+
+
+def test_kinds_of_arguments():
+    with pytest.raises(TypeError, match="columns: expected an integer, got float"):
+        plots.draw_patterns(_axis(), P, (2, 3), columns=2.5)
+    with pytest.raises(TypeError, match="side: expected an integer, got float"):
+        plots.draw_patterns(_axis(), P, (1.5, 4))
+    with pytest.raises(TypeError, match="patterns: expected real numbers, got complex128"):
+        plots.draw_patterns(_axis(), P + 0j, (2, 3))

@@ -12,7 +12,7 @@ from test_cli import assert_refused, run, without
 from test_datasets import archive, write_image_folder
 
 from alphacl_fast import _cli
-from alphacl_fast.experiments import Settings, _data, _store
+from alphacl_fast.experiments import Rule, Settings, _command, _data, _store
 from alphacl_fast.experiments._folder import claim, in_order
 
 FAST = "one_layer"  # needs no optional package but matplotlib and tqdm
@@ -187,12 +187,91 @@ def test_missing_package_is_named(tmp_path):
 def test_key_knows_all_that_numbers_depend_on(tmp_path):
     settings = Settings(quick=True, seed=3, data=tmp_path)
     found = _store.key(claim(FAST), settings)
-    assert (found["quick"], found["seed"], found["data"][0]) == (True, 3, str(tmp_path.resolve()))
+    assert (found["quick"], found["seed"], found["data"][0]) == (True, 3, tmp_path.name)
     assert found["claim"] != _store.key(claim("framework"), settings)["claim"]
-    os.utime(tmp_path, ns=(0, 0))
-    before = _store.key(claim(FAST), settings)["data"]
-    (tmp_path / "more").write_text("an image")
-    assert _store.key(claim(FAST), settings)["data"] != before
+
+
+def test_key_knows_the_bytes_and_names_of_data(tmp_path):
+    """Not when they were written: another image may be as old as the one whose place it takes, or older."""
+    image = tmp_path / "class" / "image"
+    image.parent.mkdir()
+
+    def key():
+        return _store.key(claim(FAST), Settings(data=tmp_path))["data"]
+
+    def written(file, text, time):
+        file.write_text(text)
+        os.utime(file, ns=(time, time))
+
+    written(image, "an image", 5000)
+    before = key()
+    written(image, "an other", 4000)
+    assert key() != before
+    written(image, "an image", 9000)
+    assert key() == before
+    written(image.with_name("more"), "", 0)
+    assert key() != before
+    image.with_name("more").unlink()
+    image.rename(image.with_name("renamed"))
+    assert key() != before
+    file = tmp_path / "class" / "renamed"
+    found = [_store.key(claim(FAST), Settings(data=path))["data"] for path in (tmp_path, file)]
+    assert found[0] != found[1]
+
+
+@pytest.mark.parametrize("name", in_order())
+def test_results_of_other_settings_are_not_taken(name, tmp_path, monkeypatch):
+    """A claim that says what it was run with: neither its record nor its parts serve other data, seed or size."""
+    module, runs = claim(name), []
+
+    def stand_in(settings):
+        def said():
+            images = None if settings.data is None else (settings.data / "class" / "a.png").read_text()
+            return [settings.quick, settings.seed, images]
+
+        runs.append(settings.part("first", said))
+        if interrupted:
+            raise KeyboardInterrupt
+        return settings.result({"said": runs[-1]}, rules, ())
+
+    rules = (Rule("said", "something was computed", lambda numbers: len(numbers["said"]), "=", 3),)
+    monkeypatch.setattr(module, "run", stand_in)
+    monkeypatch.setattr(module, "RULES", rules)
+    monkeypatch.setattr(module, "FIGURES", ())
+    monkeypatch.setattr(_command, "check_given", lambda data: None)
+    for place, text in (("one", "1"), ("two/one", "2")):
+        (tmp_path / place / "class").mkdir(parents=True)
+        (tmp_path / place / "class" / "a.png").write_text(text)
+    one, two = tmp_path / "one", tmp_path / "two" / "one"  # of one name, with files of one size
+    calls = [
+        (["--quick", "--data", str(one)], [True, 0, "1"]),
+        (["--quick", "--data", str(two)], [True, 0, "2"]),
+        (["--quick"], [True, 0, None]),
+        (["--data", str(one)], [False, 0, "1"]),
+        (["--quick", "--data", str(one), "--seed", "1"], [True, 1, "1"]),
+    ]
+    for interrupted in (True, False):
+        for options, expected in calls:
+            code = _cli.main(["reproduce", name, "--out", str(tmp_path / "out"), *options])
+            assert code == (130 if interrupted else 0)
+            assert runs[-1] == expected
+            if not interrupted:
+                kept = json.loads((tmp_path / "out" / "claims" / f"{name}.json").read_text())
+                assert kept["numbers"]["said"] == expected
+    assert len(runs) == 2 * len(calls)
+
+
+def test_pictures_of_other_settings_are_removed(finished, tmp_path):
+    """A claim of which a picture cannot be drawn now, and one that is not in the report; other files stay."""
+    folder = tmp_path / "figures"
+    folder.mkdir()
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims" / f"{FAST}.json").write_text((finished[1] / "claims" / f"{FAST}.json").read_text())
+    for stem in ("roughness-roughness", "mine"):
+        (folder / f"{stem}.png").write_text("")
+    assert _cli.main(["reproduce", FAST, "--quick", "--out", str(tmp_path)]) == 0
+    expected = {f"{FAST}-{figure.name}.png" for figure in claim(FAST).FIGURES} | {"mine.png"}
+    assert {path.name for path in folder.iterdir()} == expected
 
 
 def test_a_claim_with_parts_left_out_is_not_finished(tmp_path):

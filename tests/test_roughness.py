@@ -182,6 +182,13 @@ ERRORS = [
     (r"means: expected shape \(2, 3\)", lambda: theory.roughness_relu_density(W, M[:, :2], C, tau=1)),
     (r"covariances: expected shape \(2, 3, 3\)", lambda: theory.roughness_relu_density(W, M, C[:1], tau=1)),
     ("covariances: expected positive definite", lambda: theory.roughness_relu_density(W, M, 0 * C, tau=1)),
+    (
+        "covariances: expected positive definite matrices, got an eigenvalue of -1",
+        lambda: theory.roughness_relu_density(W[:1], M, C * np.diag([1, 1, -1]), tau=1),
+    ),
+    ("covariances: expected symmetric", lambda: theory.roughness_relu_density(W, M, C + np.eye(3, k=1), tau=1)),
+    ("covariances: expected finite", lambda: theory.roughness_relu_density(W, M, C * np.nan, tau=1)),
+    ("means: expected finite numbers, got NaN", lambda: theory.roughness_relu_density(W, M + np.nan, C, tau=1)),
     (r"probabilities: expected shape \(2,\)", lambda: theory.roughness_relu_density(W, M, C, np.ones(3), tau=1)),
     ("probabilities: expected positive", lambda: theory.roughness_relu_density(W, M, C, np.zeros(2), tau=1)),
 ]

@@ -101,12 +101,18 @@ def test_views_of_a_batch():
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"num_loc": 0}, "num_loc: expected an integer >= 1, got 0"),
+        ({"num_loc": 0}, "num_loc: expected an integer of at least 1, got 0"),
+        ({"aug_degree": -1}, "aug_degree: expected an integer of at least 0, got -1"),
         ({"pattern_len": 11}, "pattern_len: expected at most num_loc = 10, got 11"),
         ({"aug_degree": 6}, "aug_degree: expected from 0 to 5 wildcards, got 6"),
         ({"tokens_per_loc": 21}, "tokens_per_loc: expected at most num_tokens = 20, got 21"),
-        ({"batch": 1}, "batch: expected an integer >= 2, got 1"),
-        ({"temperature": 0}, "temperature: expected a positive number, got 0"),
+        ({"batch": 1}, "batch: expected an integer of at least 2, got 1"),
+        ({"temperature": 0}, "temperature: expected a positive finite number, got 0"),
+        ({"lr": float("nan")}, "lr: expected a positive finite number, got nan"),
+        ({"lr": -0.1}, "lr: expected a positive finite number, got -0.1"),
+        ({"momentum": 1.0}, r"momentum: expected a number in \[0, 1\), got 1.0"),
+        ({"weight_decay": -1}, "weight_decay: expected a number of at least 0, got -1"),
+        ({"weight_decay": float("inf")}, "weight_decay: expected a finite number, got inf"),
         ({"activation": "cube"}, "activation: expected one of relu, linear, .*, got 'cube'"),
         ({"loss": "mine"}, "loss: expected one of infonce, quadratic, got 'mine'"),
     ],
@@ -114,6 +120,29 @@ def test_views_of_a_batch():
 def test_errors_of_a_setting(change, message):
     with pytest.raises(ValueError, match=message):
         Setting(**change)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"beta": 1.5}, "beta: expected an integer, got float"),
+        ({"batch_norm": "no"}, "batch_norm: expected True or False, got 'no'"),
+        ({"lr": "fast"}, "lr: expected a positive number, got str"),
+    ],
+)
+def test_kinds_of_a_setting(change, message):
+    with pytest.raises(TypeError, match=message):
+        Setting(**change)
+
+
+def test_errors_of_a_training_torch():
+    import_torch()
+    from alphacl_fast.experiments._two_layer.train import train
+
+    with pytest.raises(ValueError, match="steps: expected an integer of at least 0, got -1"):
+        train(SMALL, -1, 0)
+    with pytest.raises(ValueError, match="seed: expected an integer of at least 0, got -3"):
+        train(SMALL, 1, -3)
 
 
 # Measures.
@@ -358,11 +387,18 @@ def test_claim_without_torch(monkeypatch):
     assert not any(figure.drawable(result.numbers) for figure in result.figures)
 
 
-def judged(sign):
-    """Verdicts of numbers in which all that is claimed differs by 0.1 in the direction of `sign`."""
+def judged(sign, noise=0.0):
+    """Verdicts of numbers in which all that is claimed differs by 0.1 in the direction of `sign`, over two seeds.
+
+    noise : by which the second seed's differences are more than those of the first.
+    """
 
     def run(plus, minus, slope=0.0):
-        return {"chi_plus": [[plus, plus + slope]] * 2, "chi_minus": [[minus, minus]] * 2}
+        more = noise * np.sign(np.array([plus - 0.5, minus - 0.3, slope]))
+        return {
+            "chi_plus": [[plus + k * more[0], plus + slope + k * (more[0] + more[2])] for k in (0, 1)],
+            "chi_minus": [[minus + k * more[1]] * 2 for k in (0, 1)],
+        }
 
     step = 0.1 * sign
     grid = {
@@ -371,8 +407,8 @@ def judged(sign):
         "linear, BatchNorm": run(0.5 - step, 0.3),
     }
     sweeps = {
-        "aug_degree": {"chi_plus": [[0, 0]], "chi_minus": [[0.5, 0.5 - step]]},
-        "loss": {"chi_plus": [[0.5, 0.5 - step]], "chi_minus": [[0, 0]]},
+        "aug_degree": {"chi_plus": [[0, 0]] * 2, "chi_minus": [[0.5, 0.5 - step - k * noise] for k in (0, 1)]},
+        "loss": {"chi_plus": [[0.5, 0.5 - step - k * noise] for k in (0, 1)], "chi_minus": [[0, 0]] * 2},
     }
     replay = {"error": 2e-5 * (sign < 0), "chi_minus": 0.3 * (sign < 0)}
     replay["chi_plus"] = two_layer._LOGGED_CHI["chi_plus"] - 0.5 * (sign < 0)
@@ -384,3 +420,15 @@ def judged(sign):
 def test_each_rule_can_hold_and_fail():
     assert set(judged(1).values()) == {"holds"}
     assert set(judged(-1).values()) == {"fails"}
+
+
+def test_a_difference_within_its_error_does_not_hold():
+    """0.1 and 1.1: a mean of 0.6 with a standard error of 0.5."""
+    words = judged(1, noise=1.0)
+    of_one_run = {"logged losses", "logged χ", "tokens of patterns", "no other tokens"}
+    assert {name for name, word in words.items() if word == "holds"} == of_one_run
+
+
+def test_one_seed_has_no_error():
+    numbers = {"grid": None, "sweeps": {"loss": {"chi_plus": [[0.5, 0.1]], "chi_minus": [[0, 0]]}}, "replay": None}
+    assert {rule.judge(numbers).word for rule in two_layer.RULES} == {"left out"}

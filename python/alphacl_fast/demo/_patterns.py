@@ -20,7 +20,6 @@ NUM_NODES = 300
 MAX_IMAGES = 5000
 MAX_STEPS = 1000
 NOISE = 0.1  # of the two views, grey levels from 0 to 1; no shift, which would blur the patterns of small images
-RIDGE = 0.03  # share of the mean variance that is added before whitening
 PER_ROW = 8  # patterns in a row of the picture
 NUM_ROWS = 2
 LISTED = 5  # energies in the table
@@ -45,15 +44,14 @@ def learn(title: str, side: tuple[int, int], images: np.ndarray, seed: int) -> I
     """Linear, then ReLU nodes on two noisy, whitened views of images, (N, d) float32; alpha is uniform."""
     views = datasets.two_views(images.reshape(-1, *side), 0, NOISE, seed)
     x, x_aug = (view.reshape(images.shape) for view in views)
-    white = theory.whiten(x, x_aug, ridge=RIDGE)
+    white = theory.whiten(x, x_aug)
     for activation in ("linear", "relu"):
         start = time.perf_counter()
         found = theory.find_local_maxima(
             white.x, white.x_aug, NUM_NODES, activation=activation, max_iter=MAX_STEPS, gap=False, seed=seed
         )
         seconds = time.perf_counter() - start
-        groups = range(found.num_maxima)
-        best = [int(np.argmax(np.where(found.group == g, found.energy, -np.inf))) for g in groups]
+        best = found.best
         yield Patterns(
             title,
             activation,

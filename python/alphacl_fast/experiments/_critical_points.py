@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from alphacl_fast import LeakyReLU, contrastive_cov, energy, gated_cov, reference, theory
+from alphacl_fast import Gaussian, LeakyReLU, contrastive_cov, gated_cov, reference, theory
 from alphacl_fast.experiments._claim import Numbers
 
 PUSH = 0.05  # radians
@@ -37,18 +39,39 @@ PROBLEMS = (
 )
 
 
-def critical_points(x: np.ndarray, x_aug: np.ndarray, activation: Any, starts: int, seed: int) -> np.ndarray:
+@dataclass(frozen=True)
+class Problem:
+    """Two views, an activation and an importance (None: uniform): what the nodes climb."""
+
+    x: np.ndarray
+    x_aug: np.ndarray
+    activation: Any
+    alpha: Any = None
+
+    def matrix(self, w: np.ndarray) -> np.ndarray:
+        """A(w)."""
+        return gated_cov(self.x, self.x_aug, w[None], activation=self.activation, alpha=self.alpha)[0]
+
+    def climbed(self, **options: Any) -> theory.LocalMaxima:
+        """Where nodes end."""
+        given = {"activation": self.activation, "alpha": self.alpha, "gap": False, "progress": False}
+        return theory.find_local_maxima(self.x, self.x_aug, **given, **options)
+
+    def energies(self, weights: np.ndarray, energy: Callable[..., Any]) -> list[float]:
+        """½ C_α[h(wᵀx)] of each row of weights, by `energy`."""
+        first, second = (reference.activate(self.activation, view @ weights.T) for view in (self.x, self.x_aug))
+        return [float(energy(f[:, None], g[:, None], self.alpha)) for f, g in zip(first.T, second.T, strict=True)]
+
+
+def critical_points(problem: Problem, starts: int, seed: int) -> np.ndarray:
     """(P, d): where nodes end that climb, and fixed points of w ← k-th eigenvector of A(w), k = 2, 3: saddles."""
     rng = np.random.default_rng(seed)
-    ends = theory.find_local_maxima(
-        x, x_aug, 4 * starts, activation=activation, max_iter=3000, gap=False, seed=seed, progress=False
-    )
+    count, d = problem.x.shape
+    ends = problem.climbed(num_nodes=4 * starts, max_iter=3000, seed=seed)
     # A maximum of a sample may lie where a gate switches, with a residual of order 1/N.
-    climbed = ends.weights[ends.residual < 2 / len(x) * ends.eigenvalue]
+    climbed = ends.weights[ends.residual < 2 / count * ends.eigenvalue]
     fixed = [
-        _fixed_point(x, x_aug, w / np.linalg.norm(w), activation, rank)
-        for rank in (2, 3)
-        for w in rng.standard_normal((starts, x.shape[1]))
+        _fixed_point(problem, w / np.linalg.norm(w), rank) for rank in (2, 3) for w in rng.standard_normal((starts, d))
     ]
     found: list[np.ndarray] = []
     for w in [*climbed, *(w for w in fixed if w is not None)]:
@@ -57,9 +80,9 @@ def critical_points(x: np.ndarray, x_aug: np.ndarray, activation: Any, starts: i
     return np.stack(found)
 
 
-def _fixed_point(x: np.ndarray, x_aug: np.ndarray, w: np.ndarray, activation: Any, rank: int) -> np.ndarray | None:
+def _fixed_point(problem: Problem, w: np.ndarray, rank: int) -> np.ndarray | None:
     for _ in range(_MOST_STEPS):
-        v = np.linalg.eigh(gated_cov(x, x_aug, w[None], activation=activation)[0])[1][:, -rank]
+        v = np.linalg.eigh(problem.matrix(w))[1][:, -rank]
         v = v * (np.sign(v @ w) or 1)
         if np.linalg.norm(v - w) < _RESIDUAL:
             return v
@@ -67,37 +90,35 @@ def _fixed_point(x: np.ndarray, x_aug: np.ndarray, w: np.ndarray, activation: An
     return None
 
 
-def pushed(x: np.ndarray, x_aug: np.ndarray, w: np.ndarray, activation: Any, seed: int) -> Numbers:
+def pushed(problem: Problem, w: np.ndarray, seed: int, energy: Callable[..., Any]) -> Numbers:
     """At PUSH radians off w, in random directions and along both signs of the complement's top eigenvector.
 
     gain: the largest of the energy, relative; end: how far from w a node ends that climbs from there, in radians.
     """
     rng = np.random.default_rng(seed)
-    a = gated_cov(x, x_aug, w[None], activation=activation)[0]
-    apart = np.eye(len(w)) - np.outer(w, w)
+    a, apart = problem.matrix(w), np.eye(len(w)) - np.outer(w, w)
     top = np.linalg.eigh(apart @ a @ apart - np.abs(a).sum() * np.outer(w, w))[1][:, -1]
     ways = np.concatenate([rng.standard_normal((_PUSHES, len(w))) @ apart, [top, -top]])
     ways /= np.linalg.norm(ways, axis=1, keepdims=True)
     near = np.cos(PUSH) * w + np.sin(PUSH) * ways
-    before = _energy(x, x_aug, w, activation)
-    gains = [_energy(x, x_aug, v, activation) / before - 1 for v in near]
-    ends = theory.find_local_maxima(
-        x, x_aug, activation=activation, weights0=near, max_iter=2000, gap=False, progress=False
-    ).weights
-    ends = ends * np.where(ends @ w < 0, -1, 1)[:, None] if activation == "linear" else ends
+    before, *after = problem.energies(np.concatenate([w[None], near]), energy)
+    ends = problem.climbed(weights0=near, max_iter=2000).weights
+    ends = ends * np.where(ends @ w < 0, -1, 1)[:, None] if problem.activation == "linear" else ends
     return {
-        "gain": float(np.max(gains)),
+        "gain": max(after) / before - 1,
         "end": float(np.arccos(np.clip(ends @ w, -1, 1)).max()),
     }
 
 
-def _energy(x: np.ndarray, x_aug: np.ndarray, w: np.ndarray, activation: Any) -> float:
-    """½ C_α[h(wᵀx)], α uniform."""
-    return float(energy(*(reference.activate(activation, view @ w)[:, None] for view in (x, x_aug))))
+def weighted(rng: np.random.Generator) -> Problem:
+    """A linear problem whose importance is a Gaussian, and whose direction of most variance augmentation takes away."""
+    x = rng.standard_normal((800, 5)) * np.array([2.0, 1.4, 1.0, 0.8, 0.6])
+    x_aug = x + rng.standard_normal(x.shape) * np.array([2.6, 0.3, 0.3, 0.3, 0.3])
+    return Problem(x, x_aug, "linear", Gaussian(x[:, 4].copy(), 0.5))
 
 
-def isotropic(d: int) -> np.ndarray:
+def isotropic(d: int) -> Problem:
     """±e_k for all k, once each: C_α = I/d, where every direction is as good as any other."""
     x = np.concatenate([np.eye(d), -np.eye(d)])
     assert np.allclose(contrastive_cov(x, x), np.eye(d) / d)
-    return x
+    return Problem(x, x, "linear")

@@ -11,7 +11,7 @@ import numpy as np
 
 from alphacl_fast._info import info
 from alphacl_fast.experiments._claim import Result, Verdict
-from alphacl_fast.experiments._folder import claim, sections
+from alphacl_fast.experiments._folder import claim, claims, sections
 from alphacl_fast.experiments._style import render
 
 _MOST_VALUES = 40  # of a list that is printed whole
@@ -45,6 +45,7 @@ def write_report(folder: Path, results: dict[str, Result], facts: dict[str, str]
         + "\n".join(body)
         + "\n</body></html>\n"
     )
+    _remove_other_pictures(folder / "figures", results)
     path = folder / "report.html"
     path.write_text(page, encoding="utf-8")
     summary = {
@@ -52,6 +53,14 @@ def write_report(folder: Path, results: dict[str, Result], facts: dict[str, str]
     }
     (folder / "verdicts.json").write_text(json.dumps(summary, ensure_ascii=False, indent=1), encoding="utf-8")
     return path
+
+
+def _remove_other_pictures(folder: Path, results: dict[str, Result]) -> None:
+    """A claim's picture that this report has not drawn was drawn with other settings or other data."""
+    for name in claims():
+        for figure in claim(name).FIGURES:
+            if name not in results or not figure.drawable(results[name].numbers):
+                (folder / f"{name}-{figure.name}.png").unlink(missing_ok=True)
 
 
 def _head(results: dict[str, Result], facts: dict[str, str]) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from alphacl_fast._contrastive_cov import contrastive_cov
 from alphacl_fast._energy import energy
 from alphacl_fast._optional import MissingPackageError, require
+from alphacl_fast._power_iteration import at_least
 from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule
 
 
@@ -49,7 +50,7 @@ class MissingDataError(LookupError):
 class Settings:
     """One claim's run. data: a folder or an archive of images in class folders; threads: None as OpenMP has it.
 
-    watch: told the name of each part when it begins.
+    watch: told the name of each part when it begins. Raises TypeError or ValueError naming the argument.
     """
 
     quick: bool = False
@@ -61,6 +62,17 @@ class Settings:
     watch: Callable[[str], None] = lambda name: None
     left_out: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.quick, bool):
+            raise TypeError(f"quick: expected True or False, got {self.quick!r}")
+        self.seed = at_least("seed", self.seed, 0)
+        if self.threads is not None:
+            self.threads = at_least("threads", self.threads, 1)
+        if self.data is not None:
+            self.data = Path(self.data)
+            if not self.data.exists():
+                raise ValueError(f"data: expected a folder or an archive that exists, got {self.data}")
 
     def pick(self, quick: Any, full: Any) -> Any:
         """A size: the first with --quick, else the second."""

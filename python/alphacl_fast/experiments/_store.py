@@ -22,15 +22,27 @@ def key(module: ModuleType, settings: Settings) -> dict[str, Any]:
         "quick": settings.quick,
         "seed": settings.seed,
         "claim": module.__name__,
-        "data": None if data is None else [str(data.resolve()), _newest(data)],
+        "data": None if data is None else [data.name, _digest_of_data(data)],
         "versions": [str(facts[name]) for name in ("version", "numpy", "torch", "isa")],
         "source": _digest_of_package(),
     }
 
 
-def _newest(data: Path) -> int:
-    """When the images were last changed."""
-    return max(path.stat().st_mtime_ns for path in (data, *data.rglob("*")))
+def _digest_of_data(data: Path) -> str:
+    """Of the names and bytes of all files, wherever they lie and whenever they were written."""
+    files = sorted(p for p in data.rglob("*") if p.is_file()) if data.is_dir() else [data]
+    stats = [file.stat() for file in files]
+    return _digest(data, tuple((f, s.st_size, s.st_mtime_ns) for f, s in zip(files, stats, strict=True)))
+
+
+@functools.lru_cache(maxsize=1)
+def _digest(data: Path, files: tuple[tuple[Path, int, int], ...]) -> str:
+    """Read once, not once per claim."""
+    digest = hashlib.sha256()
+    for file, size, _ in files:
+        digest.update(f"{file.relative_to(data)}\0{size}\0".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 @functools.cache

@@ -1,18 +1,22 @@
 """α-CL is one framework: the losses differ in their pairwise importance alone.
 
 Claim: Training with a contrastive loss is gradient ascent on the energy E_α, with α recomputed at each step and held
-constant in the gradient. α comes from a minimisation with a regulariser (InfoNCE: entropy), or is given directly.
+constant in the gradient. α comes from a minimisation with a regulariser (entropy, which gives InfoNCE's, or square), or
+is given directly.
 Source: poster, "α-CL: a unified framework"; arXiv 2201.12680, Theorems 1 and 2 (the factor −2N² is derived).
 Test: The gradients of eight losses, by automatic differentiation of their literal formulas, against −2N² times the
-gradient of the energy. InfoNCE's α against all feasible changes of it, and against mirror descent on the regularised
-objective. One encoder trained on digits four ways from the same start: by InfoNCE as a loss, by α-CL with the entropy's
-minimiser, with the square's, with α given directly; a linear probe says what each learned.
-Refuted by: A gradient that differs by more than rounding; a feasible change of α that lowers the objective;
-trajectories of loss and α-CL that part; an α of the three that teaches nothing.
+gradient of the energy. InfoNCE's α against feasible changes of it, and against mirror descent on the objective with
+entropy; the projection on the simplex against feasible changes, and by the conditions of a minimum with the square. One
+encoder trained on digits four ways from the same start: by InfoNCE as a loss, by α-CL with the entropy's minimiser,
+with the square's, with α given directly; a linear probe says what each learned.
+Refuted by: A gradient that differs by more than rounding; a feasible change of α that lowers its objective;
+trajectories of loss and α-CL that part; an α of the three whose gain over the encoder before training is below two
+standard errors, or which ends at chance.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -21,12 +25,15 @@ import numpy as np
 from alphacl_fast import Direct, SquareRegularized, datasets, reference
 from alphacl_fast._optional import require
 from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule
+from alphacl_fast.experiments._seeds import MARGIN, in_standard_errors
 from alphacl_fast.experiments._settings import Settings
 from alphacl_fast.experiments._style import CYCLE, array, band
 
 TITLE = "One framework: a loss is an energy with an importance"
 ORDER = 1
 _TAU = 0.3
+_SQUARE_TAU = 1.0
+_CHANGES = 12  # of a minimiser
 _WAYS = ("InfoNCE, the loss", "α-CL, entropy", "α-CL, square", "α-CL, direct")
 
 
@@ -35,7 +42,7 @@ def run(settings: Settings) -> Result:
     return settings.result(
         {
             "gradients": settings.part("gradients of eight losses", lambda: _gradients(settings)),
-            "minimiser": settings.part("InfoNCE's α as a minimiser", lambda: _minimiser(settings)),
+            "minimisers": settings.part("α as a minimiser", lambda: _minimisers(settings)),
             "training": settings.part("four trainings on digits", lambda: _training(settings)),
         },
         RULES,
@@ -106,11 +113,11 @@ def _gradients(settings: Settings) -> Numbers:
     return found
 
 
-# InfoNCE's α.
+# Minimisers.
 
 
-def _minimiser(settings: Settings) -> Numbers:
-    """F(α) = Σ α_ij (d_ij² − d_i²) − τ Σ_i H(α_i) over rows that keep their sums, about InfoNCE's α."""
+def _minimisers(settings: Settings) -> Numbers:
+    """F(α) = Σ α_ij (d_ij² − d_i²) − R(α) about InfoNCE's α, R = τ entropy, and the square's, R = −τ/2 Σ α_ij²."""
     torch = settings.torch()
     from alphacl_fast.losses import InfoNCE
 
@@ -118,22 +125,30 @@ def _minimiser(settings: Settings) -> Numbers:
     n = 40
     z = rng.standard_normal((n, 4))
     z_aug = z + 0.4 * rng.standard_normal((n, 4))
-    given = settings.hooks.importance(InfoNCE(tau=_TAU).importance(torch.from_numpy(z), torch.from_numpy(z_aug)))
     off = ~np.eye(n, dtype=bool)
-    alpha = np.asarray(reference.dense_alpha(given, n))[off].reshape(n, n - 1)
     cost = (reference._squared_distances(z) / 2)[off].reshape(n, n - 1) - ((z - z_aug) ** 2).sum(1)[:, None] / 2
+    views = torch.from_numpy(z), torch.from_numpy(z_aug)
+    entropy, square = (
+        np.asarray(settings.hooks.importance(alpha).to_dense())[off].reshape(n, n - 1)
+        for alpha in (InfoNCE(tau=_TAU).importance(*views), SquareRegularized(z, tau=_SQUARE_TAU))
+    )
+    return {"entropy": _entropy_minimiser(entropy, cost, rng), "square": _square_minimiser(square, cost, rng)}
+
+
+def _entropy_minimiser(alpha: np.ndarray, cost: np.ndarray, rng: np.random.Generator) -> Numbers:
+    """Among α ≥ 0 with the row sums of the given one, which is positive: all feasible changes go both ways."""
     sums = alpha.sum(1, keepdims=True)
 
     def objective(a: np.ndarray) -> float:
         return float((a * cost).sum() + _TAU * np.where(a > 0, a * np.log(np.maximum(a, 1e-300)), 0).sum())
 
-    mirror = sums * np.ones((n, n - 1)) / (n - 1)
+    mirror = sums * np.ones(alpha.shape) / alpha.shape[1]
     for _ in range(200):  # exponentiated gradient: α ← α^{1/2} e^{−cost/2τ}, to the row's sum
         mirror = np.sqrt(mirror) * np.exp(-(cost - cost.min(1, keepdims=True)) / (2 * _TAU))
         mirror *= sums / mirror.sum(1, keepdims=True)
     steps = np.linspace(-1, 1, 41)
     curves = []
-    for _ in range(12):
+    for _ in range(_CHANGES):
         way = alpha * rng.standard_normal(alpha.shape)
         way -= alpha * (way.sum(1, keepdims=True) / sums)  # the sums of rows stay
         way *= 0.9 / np.abs(way / alpha).max()  # and no entry becomes negative
@@ -146,20 +161,53 @@ def _minimiser(settings: Settings) -> Numbers:
     }
 
 
+def _square_minimiser(alpha: np.ndarray, cost: np.ndarray, rng: np.random.Generator) -> Numbers:
+    """Among α ≥ 0 with row sums 1: towards random points of the simplex, and the conditions of Karush, Kuhn and Tucker.
+
+    With slope g_ij = d_ij² − d_i² + τ α_ij they are g_ij = min_j g_ij wherever α_ij > 0.
+    """
+
+    def objective(a: np.ndarray) -> float:
+        return float((a * cost).sum() + _SQUARE_TAU / 2 * (a**2).sum())
+
+    slope = cost + _SQUARE_TAU * alpha
+    above = np.where(alpha > 0, slope - slope.min(1, keepdims=True), 0)
+    steps = np.linspace(0, 1, 21)
+    curves = []
+    for _ in range(_CHANGES):
+        # Points near the support, where the objective is almost as low, and points anywhere.
+        way = rng.dirichlet(np.full(alpha.shape[1], 0.5), len(alpha)) * (alpha > 0 if rng.integers(2) else 1)
+        way = way / way.sum(1, keepdims=True) - alpha
+        curves.append([objective(alpha + t * way) - objective(alpha) for t in steps])
+    return {
+        "steps": steps,
+        "curves": curves,
+        "lowest_change": float(np.min(curves)),
+        "infeasible": float(max(np.abs(alpha.sum(1) - 1).max(), -alpha.min())),
+        "condition": float(above.max() / np.abs(slope).max()),
+        "zeros": float((alpha == 0).mean()),
+    }
+
+
 # Training.
 
 
 def _training(settings: Settings) -> Numbers:
-    """Probe accuracies over the steps, per way, and how far apart loss and α-CL are."""
+    """Probe accuracies over the steps, (seeds, steps) per way, and how far apart loss and α-CL are."""
     torch = settings.torch()
     x, y, x_test, y_test = _digits_split(torch)
-    steps = settings.pick(120, 600)
-    seeds = range(settings.seed, settings.seed + settings.pick(1, 3))
+    steps = settings.pick(60, 600)
+    seeds = range(settings.seed, settings.seed + 3)
     ends: dict[str, list[Any]] = {}
-    found: Numbers = {"steps": list(range(0, steps + 1, steps // 6)), "accuracy": {}}
+    found: Numbers = {"steps": list(range(0, steps + 1, steps // 6)), "accuracy": {}, "asked": len(y_test)}
+    found["chance"] = 100 * float(torch.bincount(y_test).max()) / len(y_test)
+    found["error_of_gain"] = {}  # standard error that the choice of test images leaves
     for way in _WAYS:
         runs = [_train(torch, way, x, y, x_test, y_test, steps, seed, settings) for seed in seeds]
-        found["accuracy"][way] = [scores for scores, _ in runs]
+        right = np.stack([answers for answers, _ in runs])  # (seeds, steps, images)
+        found["accuracy"][way] = 100 * right.mean(2)
+        gains = (right[:, -1].astype(float) - right[:, 0]).mean(0)
+        found["error_of_gain"][way] = 100 * gains.std(ddof=1) / math.sqrt(len(gains))
         ends[way] = [end for _, end in runs]
     apart = [(a - b).norm() / a.norm() for a, b in zip(ends[_WAYS[0]], ends[_WAYS[1]], strict=True)]
     found["loss_and_entropy_apart"] = float(max(apart))
@@ -207,11 +255,12 @@ def _features(torch: Any, encoder: Any, x: Any, generator: Any) -> tuple[Any, An
 
 def _train(
     torch: Any, way: str, x: Any, y: Any, x_test: Any, y_test: Any, steps: int, seed: int, settings: Settings
-) -> tuple[list[float], Any]:
+) -> tuple[np.ndarray, Any]:
+    """Whether the probe is right on each test image, at seven steps, and the weights at the end."""
     encoder, loss = _encoder(torch, seed), _loss_of(way, settings)
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.SGD(encoder.parameters(), lr=0.5, momentum=0.9)
-    scores = [_probe(torch, encoder, x, y, x_test, y_test)]
+    answers = [_probe(torch, encoder, x, y, x_test, y_test)]
     for step in range(1, steps + 1):
         rows = torch.randint(len(x), (256,), generator=generator)
         pair = settings.hooks.pairing(*_features(torch, encoder, x[rows], generator))
@@ -219,8 +268,8 @@ def _train(
         loss(*pair).backward()
         optimizer.step()
         if step % (steps // 6) == 0:
-            scores.append(_probe(torch, encoder, x, y, x_test, y_test))
-    return scores, torch.cat([p.detach().ravel() for p in encoder.parameters()])
+            answers.append(_probe(torch, encoder, x, y, x_test, y_test))
+    return np.stack(answers), torch.cat([p.detach().ravel() for p in encoder.parameters()])
 
 
 def _one_step_apart(torch: Any, x: Any, settings: Settings) -> float:
@@ -233,8 +282,8 @@ def _one_step_apart(torch: Any, x: Any, settings: Settings) -> float:
     return float((gradients[0] - gradients[1]).norm() / gradients[0].norm())
 
 
-def _probe(torch: Any, encoder: Any, x: Any, y: Any, x_test: Any, y_test: Any) -> float:
-    """Per cent right of a ridge regression on the labels, from the features of length 1."""
+def _probe(torch: Any, encoder: Any, x: Any, y: Any, x_test: Any, y_test: Any) -> np.ndarray:
+    """On which test images a ridge regression on the labels, from the features of length 1, is right."""
     with torch.no_grad():
         known, asked = (torch.nn.functional.normalize(encoder(part), dim=1) for part in (x, x_test))
         mean = known.mean(0)
@@ -242,20 +291,35 @@ def _probe(torch: Any, encoder: Any, x: Any, y: Any, x_test: Any, y_test: Any) -
         gram = known.T @ known + 1e-3 * len(x) * known.var() * torch.eye(known.shape[1], dtype=x.dtype)
         target = torch.nn.functional.one_hot(y, 10).double() - 0.1
         found = (asked @ torch.linalg.solve(gram, known.T @ target)).argmax(1)
-        return 100 * (found == y_test).double().mean().item()
+        return (found == y_test).numpy()
 
 
-def _gained(numbers: Numbers) -> float | None:
-    """The least gain of an α-CL over the encoder that is not trained, in points, means over seeds."""
-    training = numbers["training"]
-    if training is None:
-        return None
-    runs = [array(training["accuracy"][way]).mean(0) for way in _WAYS[1:]]
-    return float(min(run[-1] - run[0] for run in runs))
+def _least(measure: Any) -> Any:
+    """Of measure(training, name), in standard errors, the least of the three α."""
+
+    def value(numbers: Numbers) -> float | None:
+        training = numbers["training"]
+        found = [] if training is None else [measure(training, way) for way in _WAYS[1:]]
+        return None if training is None or None in found else min(found)
+
+    return value
 
 
-def _of(numbers: Numbers, part: str, name: str) -> float | None:
-    return None if numbers[part] is None else numbers[part][name]
+def _gain(training: Numbers, way: str) -> float | None:
+    """Of the probe by training; seeds have an error, and the test images, which are the same for all seeds."""
+    runs = array(training["accuracy"][way])
+    return in_standard_errors(runs[:, -1] - runs[:, 0], training["error_of_gain"][way])
+
+
+def _above_chance(training: Numbers, way: str) -> float | None:
+    """Of the probe at the end, with the error of a guess."""
+    chance = training["chance"]
+    images = math.sqrt(chance * (100 - chance) / training["asked"])
+    return in_standard_errors(array(training["accuracy"][way])[:, -1] - chance, images)
+
+
+def _of(numbers: Numbers, part: str, *names: str) -> Any:
+    return None if numbers[part] is None else functools.reduce(lambda found, name: found[name], names, numbers[part])
 
 
 RULES = (
@@ -269,16 +333,37 @@ RULES = (
     Rule(
         "no change is lower",
         "no feasible change of InfoNCE's α lowers its regularised objective, the lowest change",
-        lambda n: _of(n, "minimiser", "lowest_change"),
+        lambda n: _of(n, "minimisers", "entropy", "lowest_change"),
         ">",
         -1e-9,
     ),
     Rule(
         "mirror descent",
         "mirror descent on the objective ends at InfoNCE's α, largest difference, relative",
-        lambda n: _of(n, "minimiser", "distance_to_mirror_descent"),
+        lambda n: _of(n, "minimisers", "entropy", "distance_to_mirror_descent"),
         "<",
         1e-8,
+    ),
+    Rule(
+        "square, feasible",
+        "rows of the square's α lie in the simplex: the largest distance of a sum from 1, or of an entry below 0",
+        lambda n: _of(n, "minimisers", "square", "infeasible"),
+        "<",
+        1e-12,
+    ),
+    Rule(
+        "square, condition",
+        "there the slope of its objective is the row's least wherever α_ij > 0, the largest excess, relative",
+        lambda n: _of(n, "minimisers", "square", "condition"),
+        "<",
+        1e-12,
+    ),
+    Rule(
+        "square, no change is lower",
+        "no change of the square's α within the simplex lowers its objective, the lowest change",
+        lambda n: _of(n, "minimisers", "square", "lowest_change"),
+        ">",
+        -1e-9,
     ),
     Rule(
         "same step",
@@ -295,7 +380,18 @@ RULES = (
         1e-6,
     ),
     Rule(
-        "all three teach", "entropy, square and direct α all gain in linear probe, the least, points", _gained, ">", 1.0
+        "all three teach",
+        "entropy, square and direct α: probe accuracy above that before training, in standard errors, the least",
+        _least(_gain),
+        ">",
+        MARGIN,
+    ),
+    Rule(
+        "above chance",
+        "the same accuracy above the share of the most frequent class, in standard errors, the least",
+        _least(_above_chance),
+        ">",
+        MARGIN,
     ),
 )
 
@@ -319,14 +415,16 @@ def _draw_gradients(axes: Any, numbers: Numbers) -> None:
     right.invert_yaxis()
 
 
-def _draw_minimiser(axes: Any, numbers: Numbers) -> None:
-    found = numbers["minimiser"]
-    for curve in found["curves"]:
-        axes[0, 0].plot(found["steps"], curve, color=CYCLE[0], alpha=0.5, linewidth=1)
-    axes[0, 0].plot([0], [0], "o", color=CYCLE[1], label="InfoNCE's α")
-    axes[0, 0].axhline(0, color="0.7", linewidth=0.7, zorder=0)
-    axes[0, 0].set(xlabel="step t along a change δ that keeps all row sums", ylabel="F(α + tδ) − F(α)")
-    axes[0, 0].legend()
+def _draw_minimisers(axes: Any, numbers: Numbers) -> None:
+    for place, name, label in zip(axes[0], ("entropy", "square"), ("InfoNCE's α", "the projection"), strict=True):
+        found = numbers["minimisers"][name]
+        for curve in found["curves"]:
+            place.plot(found["steps"], curve, color=CYCLE[0], alpha=0.5, linewidth=1)
+        place.plot([0], [0], "o", color=CYCLE[1], label=label)
+        place.axhline(0, color="0.7", linewidth=0.7, zorder=0)
+        place.set(xlabel="step t along a change δ that keeps all row sums", title=f"regulariser: {name}")
+        place.legend()
+    axes[0, 0].set_ylabel("F(α + tδ) − F(α)")
 
 
 def _draw_training(axes: Any, numbers: Numbers) -> None:
@@ -356,11 +454,13 @@ FIGURES = (
     ),
     Figure(
         "minimiser",
-        "The entropy-regularised objective along twelve random feasible changes of InfoNCE's α: each curve has its "
-        "minimum at t = 0, at InfoNCE's own α.",
-        _draw_minimiser,
-        size=(4.2, 2.6),
-        needs=("minimiser",),
+        f"The regularised objectives along {_CHANGES} random feasible changes of α: each curve has its minimum at "
+        "t = 0. Left: entropy, at InfoNCE's own α. Right: square, at the projection on the simplex, most of whose "
+        "entries are 0, so that changes go one way.",
+        _draw_minimisers,
+        (1, 2),
+        (7.2, 2.6),
+        needs=("minimisers",),
     ),
     Figure(
         "training",

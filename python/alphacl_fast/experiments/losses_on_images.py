@@ -65,7 +65,7 @@ def _images(name: str, settings: Settings) -> tuple[Any, ...]:
 def _read(name: str, data: Path | None, count: int) -> tuple[Any, ...]:
     torch = require("torch")
     if name == "fashion":
-        from alphacl_fast.training import load_labelled
+        from alphacl_fast.experiments._training import load_labelled
 
         return load_labelled("fashion", None, count)
     arrays = []
@@ -94,14 +94,19 @@ def _loss(name: str, settings: Settings) -> Any:
 def _accuracy(name: str, loss: str, seed: int, settings: Settings) -> float:
     """Per cent right on the test images."""
     torch = settings.torch()
-    from alphacl_fast.training import SmallEncoder, probe, train
+    from alphacl_fast.experiments._training import SmallEncoder, probe, train
 
     data = _images(name, settings)
     _, steps, batch = _size(settings)
     torch.manual_seed(seed)
     encoder = SmallEncoder(data[0].shape[1])
     if loss != _NOT_TRAINED:
-        train(_loss(loss, settings), data[0], steps=steps, batch=batch, seed=seed, encoder=encoder)
+        compared, pairing = _loss(loss, settings), settings.hooks.pairing
+
+        def paired(z: Any, z_aug: Any) -> Any:
+            return compared(*pairing(z, z_aug))
+
+        train(paired, data[0], steps=steps, batch=batch, seed=seed, encoder=encoder)
     return probe(encoder, data)
 
 
@@ -109,9 +114,11 @@ def _ahead(name: str) -> Any:
     """InfoNCE's mean minus Quadratic's, in standard errors of that difference."""
 
     def measure(numbers: Numbers) -> float | None:
-        if name not in numbers["images"]:
+        scores = numbers["images"].get(name, {}).get("accuracy", {})
+        given = [scores.get(loss) for loss in ("InfoNCE", "Quadratic")]
+        if any(runs is None or None in runs for runs in given):
             return None
-        mine, theirs = (array(numbers["images"][name]["accuracy"][loss]) for loss in ("InfoNCE", "Quadratic"))
+        mine, theirs = map(array, given)
         error = np.sqrt(mine.var(ddof=1) / len(mine) + theirs.var(ddof=1) / len(theirs))
         return float((mine.mean() - theirs.mean()) / max(error, 1e-12))
 
@@ -133,7 +140,7 @@ RULES = tuple(
 def _draw(axes: Any, numbers: Numbers) -> None:
     for place, name in zip(axes[0], _SETS, strict=False):
         found = numbers["images"].get(name)
-        if found is None:
+        if found is None or any(None in scores for scores in found["accuracy"].values()):
             absent(place, name)
             continue
         for index, (loss, scores) in enumerate(found["accuracy"].items()):

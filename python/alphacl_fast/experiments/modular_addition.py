@@ -16,11 +16,13 @@ import numpy as np
 
 from alphacl_fast import Dense, Monomial, theory
 from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule
+from alphacl_fast.experiments._seeds import converged_alone
 from alphacl_fast.experiments._settings import Settings
-from alphacl_fast.experiments._style import CYCLE, array
+from alphacl_fast.experiments._style import CYCLE, absent, array
 
 TITLE = "Fourier features emerge on modular addition"
 ORDER = 10
+_NODES, _STEPS = 200, 5000
 _DRAWN = 5  # maxima in the picture
 
 
@@ -44,18 +46,25 @@ def _learn(modulus: int, settings: Settings) -> Numbers:
     alpha = settings.hooks.importance(Dense(-y @ y.T))
     pair = settings.hooks.pairing(x, x)
     ends = theory.find_local_maxima(
-        *pair, 200, activation=Monomial(2), alpha=alpha, max_iter=5000, gap=False, seed=settings.seed, progress=False
+        *pair,
+        _NODES,
+        activation=Monomial(2),
+        alpha=alpha,
+        max_iter=_STEPS,
+        gap=False,
+        seed=settings.seed,
+        progress=False,
     )
-    groups = range(ends.num_maxima)
-    best = [int(np.argmax(np.where(ends.group == g, ends.energy, -np.inf))) for g in groups]
+    ends = converged_alone(ends)
+    best = ends.best
     shares = _shares(ends.weights[best], modulus)
     chance = _shares(np.random.default_rng(settings.seed).standard_normal((200, 2 * modulus)), modulus)
     return {
         "maxima": ends.num_maxima,
-        "converged": int(ends.converged.sum()),
+        "not_converged": int((~ends.converged).sum()),
         "shares": shares,
         "frequencies": sorted({int(k) + 1 for k in shares.argmax(1)}),
-        "concentration": float(shares.max(1).min()),
+        "concentration": min(shares.max(1), default=0.0),
         "chance": float(chance.max(1).mean()),
         "weights": ends.weights[best][:, :modulus][_first_of_each(shares)],
     }
@@ -74,30 +83,47 @@ def _first_of_each(shares: np.ndarray) -> list[int]:
 
 
 def _found(numbers: Numbers) -> list[tuple[int, Numbers]]:
-    return [(int(m), found) for m, found in numbers["moduli"].items()]
+    return [(int(m), found) for m, found in numbers["moduli"].items() if found is not None]
+
+
+def _of_all(measure: Any) -> Any:
+    """Of (modulus, what was found), all of them; None where one was left out."""
+
+    def value(numbers: Numbers) -> float | None:
+        return None if None in numbers["moduli"].values() else float(measure(_found(numbers)))
+
+    return value
 
 
 RULES = (
     Rule(
         "one frequency",
         "share of a maximum's power in its frequency, the least of all maxima",
-        lambda n: min(found["concentration"] for _, found in _found(n)),
+        _of_all(lambda all_of: min(found["concentration"] for _, found in all_of)),
         ">",
         0.99,
     ),
     Rule(
         "all frequencies",
         "frequencies of (M − 1)/2 that no maximum has, the most",
-        lambda n: max((m - 1) // 2 - len(found["frequencies"]) for m, found in _found(n)),
+        _of_all(lambda all_of: max((m - 1) // 2 - len(found["frequencies"]) for m, found in all_of)),
         "=",
         0,
     ),
 )
 
 
+def _under_way(found: Numbers) -> str:
+    return f", {found['not_converged']} nodes not converged" if found["not_converged"] else ""
+
+
 def _draw(axes: Any, numbers: Numbers) -> None:
-    modulus, found = _found(numbers)[-1]
     left, right = axes[0]
+    if not any(found["maxima"] for _, found in _found(numbers)):
+        absent(left, "modular addition")
+        absent(right, "modular addition")
+        return
+    modulus, found = [(m, found) for m, found in _found(numbers) if found["maxima"]][-1]
     for index, w in enumerate(array(found["weights"])[:_DRAWN]):
         left.plot(np.arange(modulus), w / np.abs(w).max() - 2.4 * index, "o-", color=CYCLE[index], markersize=2.5)
     left.set(xlabel="a", yticks=[], title="weights on a of one maximum per frequency")
@@ -111,7 +137,7 @@ def _draw(axes: Any, numbers: Numbers) -> None:
         interpolation="nearest",
         extent=(0.5, (modulus - 1) / 2 + 0.5, len(found["shares"]), 0),
     )
-    right.set(xlabel="frequency", ylabel="maximum", title=f"share of power, M = {modulus}")
+    right.set(xlabel="frequency", ylabel="maximum", title=f"share of power, M = {modulus}{_under_way(found)}")
     right.figure.colorbar(image, ax=right)
 
 

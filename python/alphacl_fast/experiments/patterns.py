@@ -4,9 +4,10 @@ Claim: With a homogeneous nonlinear activation each node can converge to a diffe
 more patterns; with a linear one all nodes learn the same, and more do not help.
 Source: poster, "Homogenous nonlinear activation"; arXiv 2206.01342, section 4. The counts 1, M and 2M for categorical
 latents, and their energies, are derived.
-Test: K nodes climb from random starts; distinct maxima (0.1 rad apart) are counted among the first K, over several
-seeds. Data: M categories e_1 … e_M with unequal probabilities, where a linear node has 1 maximum, ReLU has M of energy
-½p_m(1 − p_m), and u² has 2M; then digits, Fashion-MNIST and patches, two noisy views, whitened, rows of length 1.
+Test: K nodes climb from random starts; distinct maxima (0.1 rad apart) are counted among those of the first K that have
+converged, over several seeds. Data: M categories e_1 … e_M with unequal probabilities, where a linear node has 1
+maximum, ReLU has M of energy ½p_m(1 − p_m), and u² has 2M; then digits, Fashion-MNIST and patches, two noisy views,
+whitened, rows of length 1.
 Refuted by: Another number of maxima on the categories; linear nodes in more than one group; a number of patterns of
 ReLU nodes that does not grow with K.
 """
@@ -20,6 +21,7 @@ import numpy as np
 from alphacl_fast import Monomial, theory
 from alphacl_fast.experiments import _data
 from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule
+from alphacl_fast.experiments._seeds import converged_alone
 from alphacl_fast.experiments._settings import Settings
 from alphacl_fast.experiments._style import absent, array, sheet
 from alphacl_fast.theory.plots import draw_coverage
@@ -64,9 +66,9 @@ def _categories(settings: Settings) -> Numbers:
     pair = settings.hooks.pairing(x, x)
     p = _COUNTS / _COUNTS.sum()
     sizes = _sizes(settings.pick(512, 1024))
-    found: Numbers = {"sizes": sizes, "coverage": {}, "maxima": {}}
+    found: Numbers = {"sizes": sizes, "coverage": {}, "maxima": {}, "not_converged": {}}
     for kind, activation in _KINDS.items():
-        runs = []
+        runs, under_way = [], []
         for seed in range(settings.seed, settings.seed + settings.pick(2, 10)):
             ends = theory.find_local_maxima(
                 *pair,
@@ -78,10 +80,13 @@ def _categories(settings: Settings) -> Numbers:
                 seed=seed,
                 progress=False,
             )
+            ends = converged_alone(ends)
             runs.append(_coverage(ends.group, sizes))
+            under_way.append(int((~ends.converged).sum()))
             if kind == "relu":
-                best = [ends.energy[ends.group == g].max() for g in range(ends.num_maxima)]
+                best = ends.energy[ends.best]
         found["coverage"][kind], found["maxima"][kind] = runs, sorted({run[-1] for run in runs})
+        found["not_converged"][kind] = under_way
     truth = np.sort(p * (1 - p) / 2)[::-1]
     found["energy_error"] = float(np.abs(array(best) / truth - 1).max()) if len(best) == len(truth) else float("inf")
     return found
@@ -108,14 +113,14 @@ def _learn(name: str, seed: int, settings: Settings) -> Numbers:
             seed=seed,
             progress=False,
         )
-        groups = range(min(ends.num_maxima, _SHOWN))
-        best = [int(np.argmax(np.where(ends.group == g, ends.energy, -np.inf))) for g in groups]
+        ends = converged_alone(ends)
+        shown = ends.best[:_SHOWN]
         found[kind] = {
             "coverage": _coverage(ends.group, sizes),
             "maxima": ends.num_maxima,
-            "converged": int(ends.converged.sum()),
-            "patterns": (ends.weights[best] @ white.inverse).astype(np.float32),
-            "nodes": [int((ends.group == g).sum()) for g in groups],
+            "not_converged": int((~ends.converged).sum()),
+            "patterns": (ends.weights[shown] @ white.inverse).astype(np.float32),
+            "nodes": [int((ends.group == g).sum()) for g in range(len(shown))],
         }
     return found
 
@@ -128,7 +133,7 @@ def _together(runs: list[Numbers]) -> Numbers:
         found[kind] = {
             "coverage": [run[kind]["coverage"] for run in runs],
             "maxima": [run[kind]["maxima"] for run in runs],
-            "converged": [run[kind]["converged"] for run in runs],
+            "not_converged": [run[kind]["not_converged"] for run in runs],
             "patterns": first[kind]["patterns"],
             "nodes": first[kind]["nodes"],
         }
@@ -160,8 +165,8 @@ def _rules_of(name: str, title: str) -> tuple[Rule, ...]:
     return (
         Rule(
             f"linear, {name}",
-            f"{title}: patterns that all linear nodes find together, the most over seeds",
-            _of_set(name, lambda found: max(found["linear"]["maxima"])),
+            f"{title}: patterns that all linear nodes find together, the number furthest from 1 over seeds",
+            _of_set(name, lambda found: max(found["linear"]["maxima"], key=lambda count: abs(count - 1))),
             "=",
             1,
         ),
@@ -234,9 +239,14 @@ def _draw_patterns(axes: Any, numbers: Numbers) -> None:
             continue
         linear, relu = found["linear"], found["relu"]
         weights = [*linear["patterns"][:1], *relu["patterns"]][:_SHOWN]
-        captions = [f"linear, {linear['nodes'][0]}×", *(f"ReLU, {count}×" for count in relu["nodes"])][:_SHOWN]
-        sheet(place, weights, tuple(found["side"]), captions)
-        place.set_title(f"{found['title']}: {linear['maxima'][0]} linear, {relu['maxima'][0]} ReLU")
+        captions = [f"linear, {count}×" for count in linear["nodes"][:1]] + [f"ReLU, {c}×" for c in relu["nodes"]]
+        if not weights:
+            absent(place, name)
+            continue
+        sheet(place, weights, tuple(found["side"]), captions[:_SHOWN])
+        under_way = linear["not_converged"][0] + relu["not_converged"][0]
+        note = f"; {under_way} of {2 * found['sizes'][-1]} nodes have not converged" if under_way else ""
+        place.set_title(f"{found['title']}: {linear['maxima'][0]} linear, {relu['maxima'][0]} ReLU{note}")
 
 
 FIGURES = (
@@ -260,7 +270,7 @@ FIGURES = (
     Figure(
         "patterns",
         "The patterns themselves, as weights on pixels (red positive, blue negative), the highest energy first, at "
-        f"most {_SHOWN}; above each, how many nodes found it.",
+        f"most {_SHOWN}; above each, how many nodes found it. Nodes that have not converged are not counted.",
         _draw_patterns,
         (3, 1),
         (7.2, 6.6),

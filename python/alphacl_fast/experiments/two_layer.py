@@ -9,9 +9,10 @@ cannot learn diverse patterns and that many nodes are a brute-force way to find 
 What BatchNorm, augmentation and the quadratic loss do is measured here.
 Test: The public run again, from the same seed: its logged losses, then χ₊ and χ₋. Then runs that differ from it in one
 thing each: activation with and without BatchNorm and with β nodes per token, loss, P tokens per location, G patterns,
-augmentation.
-Refuted by: A loss that is not the logged one to 1e-5; a χ₊ of ReLU nodes that is not above that of linear ones, or does
-not rise with β, or is higher under the quadratic loss; a χ₋ that does not fall with BatchNorm or with augmentation.
+augmentation. Differences are those of runs with the same seed, in standard errors of their mean.
+Refuted by: A loss that is not the logged one to 1e-5; a χ₊ of ReLU nodes that is not above that of linear ones where
+there are more nodes than tokens, or does not rise with β, or is not above that under the quadratic loss; a χ₋ that does
+not fall with BatchNorm or with augmentation: each by two standard errors.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 
 from alphacl_fast._power_iteration import at_least
 from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule
+from alphacl_fast.experiments._seeds import MARGIN, in_standard_errors
 from alphacl_fast.experiments._settings import Settings
 from alphacl_fast.experiments._style import CYCLE, array, band
 from alphacl_fast.experiments._two_layer.setting import Setting
@@ -88,7 +90,7 @@ def run(settings: Settings) -> Result:
     replay = settings.part("public log", lambda: _replayed(settings))
     if replay is None:  # one reason is enough
         return settings.result({"replay": None, "grid": None, "sweeps": {}}, RULES, FIGURES)
-    seeds = range(settings.seed, settings.seed + settings.pick(1, 5))
+    seeds = range(settings.seed, settings.seed + settings.pick(3, 5))
     betas = settings.pick(_BETAS[::2], _BETAS)
     grid = {
         name: _sweep(settings, seeds, {f"{name}, β = {beta}": {**_GRID[name], "beta": beta} for beta in betas})
@@ -104,7 +106,7 @@ def run(settings: Settings) -> Result:
 
 
 def _steps(settings: Settings) -> int:
-    return settings.pick(3000, 5000)
+    return settings.pick(2000, 5000)
 
 
 def _replayed(settings: Settings) -> Numbers:
@@ -136,24 +138,26 @@ def _measured(settings: Settings, change: Numbers, seed: int) -> Numbers:
     return {"chi_plus": done.chi_plus, "chi_minus": done.chi_minus, "loss": float(np.mean(done.losses[-50:]))}
 
 
-def _of_grid(measure: Any) -> Any:
-    """Of arrays name -> (seeds, β)."""
+def _of_grid(differences: Any) -> Any:
+    """Of arrays name -> (seeds, β) the differences, (seeds,) or (seeds, β), in standard errors; the least over β."""
 
     def value(numbers: Numbers) -> float | None:
         if numbers["grid"] is None:
             return None
         runs = numbers["grid"]["runs"]
-        return float(measure({name: {k: array(v) for k, v in run.items()} for name, run in runs.items()}))
+        found = differences({name: {k: array(v) for k, v in run.items()} for name, run in runs.items()})
+        columns = found.reshape(len(found), -1).T
+        return None if len(found) < 2 else min(in_standard_errors(column) for column in columns)
 
     return value
 
 
 def _of_sweep(name: str, chi: str) -> Any:
-    """The last value of a sweep minus the first, the mean over seeds."""
+    """The first value of a sweep minus the last, in standard errors."""
 
     def value(numbers: Numbers) -> float | None:
         run = numbers["sweeps"].get(name)
-        return None if run is None else float((array(run[chi])[:, -1] - array(run[chi])[:, 0]).mean())
+        return None if run is None else in_standard_errors(array(run[chi])[:, 0] - array(run[chi])[:, -1])
 
     return value
 
@@ -186,38 +190,38 @@ RULES = (
     Rule("no other tokens", "public run: χ₋ at its end", _of_replay(lambda replay: replay["chi_minus"]), "<", 0.05),
     Rule(
         "ReLU above linear",
-        "χ₊ of ReLU minus that of linear nodes, with BatchNorm, the least over β of the mean over seeds",
-        _of_grid(lambda r: (r["ReLU, BatchNorm"]["chi_plus"] - r["linear, BatchNorm"]["chi_plus"]).mean(0).min()),
+        "χ₊ of ReLU minus that of linear nodes, with BatchNorm, in standard errors over seeds, the least over β > 1",
+        _of_grid(lambda r: (r["ReLU, BatchNorm"]["chi_plus"] - r["linear, BatchNorm"]["chi_plus"])[:, 1:]),
         ">",
-        0,
+        MARGIN,
     ),
     Rule(
         "BatchNorm keeps others out",
-        "χ₋ of ReLU nodes with BatchNorm minus without, the mean over seeds and β",
-        _of_grid(lambda r: (r["ReLU, BatchNorm"]["chi_minus"] - r["ReLU"]["chi_minus"]).mean()),
-        "<",
-        0,
+        "χ₋ of ReLU nodes without BatchNorm minus with, the mean over β, in standard errors over seeds",
+        _of_grid(lambda r: (r["ReLU"]["chi_minus"] - r["ReLU, BatchNorm"]["chi_minus"]).mean(1)),
+        ">",
+        MARGIN,
     ),
     Rule(
         "more nodes help",
-        "χ₊ of ReLU nodes with BatchNorm at the greatest β minus at β = 1, the mean over seeds",
-        _of_grid(lambda r: (r["ReLU, BatchNorm"]["chi_plus"][:, -1] - r["ReLU, BatchNorm"]["chi_plus"][:, 0]).mean()),
+        "χ₊ of ReLU nodes with BatchNorm at the greatest β minus at β = 1, in standard errors over seeds",
+        _of_grid(lambda r: r["ReLU, BatchNorm"]["chi_plus"][:, -1] - r["ReLU, BatchNorm"]["chi_plus"][:, 0]),
         ">",
-        0,
+        MARGIN,
     ),
     Rule(
         "augmentation decides",
-        "χ₋ with all wildcards drawn anew minus with none, the mean over seeds",
+        "χ₋ with no wildcard drawn anew minus with all, in standard errors over seeds",
         _of_sweep("aug_degree", "chi_minus"),
-        "<",
-        0,
+        ">",
+        MARGIN,
     ),
     Rule(
         "InfoNCE above quadratic",
-        "χ₊ under the quadratic loss minus under InfoNCE, the mean over seeds",
+        "χ₊ under InfoNCE minus under the quadratic loss, in standard errors over seeds",
         _of_sweep("loss", "chi_plus"),
-        "<",
-        0,
+        ">",
+        MARGIN,
     ),
 )
 

@@ -9,6 +9,9 @@ import numpy as np
 from alphacl_fast._arrays import empty, from_host, on_host
 from alphacl_fast._gated import GatedCovariance
 
+# Of ‖A‖: to what gaps are known, and where a climb ends.
+DEFAULT_TOL = {np.dtype(np.float32): 1e-4, np.dtype(np.float64): 1e-8}
+
 
 def eigenvalue_gaps(
     layer: GatedCovariance, w: Any, values: np.ndarray, residuals: np.ndarray, tol: float, max_iter: int, seed: int

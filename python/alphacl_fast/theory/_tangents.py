@@ -6,13 +6,15 @@ tangents, the best combination follows from a small matrix, and the true value i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from alphacl_fast._arrays import Operand, from_host, given_back, on_host, operand
-from alphacl_fast._gated import GatedCovariance
+from alphacl_fast._arrays import Operand, from_host, given_back, on_host, operand, positive
+from alphacl_fast._gated import GatedCovariance, checked_layer
+from alphacl_fast._power_iteration import at_least
 from alphacl_fast.importance import NodeGaussian
 
 BLOCK = 4  # directions of a node that are tried together
@@ -61,6 +63,17 @@ class Nearby:
 def given(a: Array, model: Operand) -> Any:
     """An array of the host as a caller of the kind of `model` passes it."""
     return given_back(from_host(a.astype(model.dtype), model), model.is_torch)
+
+
+def checked_search(
+    function: str, x: Any, x_aug: Any, weights: Any, activation: Any, radius: Any, directions: Any, seed: Any
+) -> tuple[Operand, Array, float, int, int]:
+    """What a search around nodes takes, checked: x, the nodes at length 1, radius, directions and seed."""
+    a, _, w, _, _ = checked_layer(function, x, x_aug, weights, activation)
+    angle = positive("radius", radius)
+    if angle > math.pi / 2:
+        raise ValueError(f"radius: expected an angle up to π/2, got {angle}")
+    return a, unit_nodes(w), angle, at_least("directions", directions, 1), at_least("seed", seed, 0)
 
 
 def unit_nodes(weights: Operand) -> Array:

@@ -14,11 +14,10 @@ from alphacl_fast._gated import GatedCovariance, checked_layer, importance_argum
 from alphacl_fast._power_iteration import at_least
 from alphacl_fast.activations import is_odd
 from alphacl_fast.importance import NodeGaussian
-from alphacl_fast.theory._gaps import eigenvalue_gaps
+from alphacl_fast.theory._gaps import DEFAULT_TOL, eigenvalue_gaps
 
 __all__ = ["LocalMaxima", "find_local_maxima"]
 
-_DEFAULT_TOL = {np.dtype(np.float32): 1e-4, np.dtype(np.float64): 1e-8}
 _MOST_GAP_PRODUCTS = 1000
 
 
@@ -47,6 +46,16 @@ class LocalMaxima(NamedTuple):
     def num_open(self) -> int:
         """The number of nodes that end with a gate open, those in a group; where it is 0 nothing was found."""
         return int((self.group >= 0).sum())
+
+    @property
+    def best(self) -> Any:
+        """(num_maxima,) int64: of each maximum, in the order of ``group``, the node with the highest energy."""
+        group, energy = on_host(self.group), on_host(self.energy)
+        order = np.argsort(-energy, kind="stable")
+        order = order[group[order] >= 0]
+        first = np.unique(group[order], return_index=True)[1]
+        model = operand("weights", self.weights)
+        return given_back(from_host(order[first].astype(np.int64), model), model.is_torch)
 
 
 def find_local_maxima(
@@ -90,7 +99,7 @@ def find_local_maxima(
     climb_of = constructor_for("Climb", operand("x", x))
     starts = _starts(x, num_nodes, weights0, at_least("seed", seed, 0))
     a, b, w, name, parameter = checked_layer("find_local_maxima", x, x_aug, starts, activation)
-    tol = _DEFAULT_TOL[a.dtype] if tol is None else positive("tol", tol)
+    tol = DEFAULT_TOL[a.dtype] if tol is None else positive("tol", tol)
     max_iter = at_least("max_iter", max_iter, 1)
     angle = positive("angle", angle)
     given = importance_arguments("find_local_maxima", alpha, a)
@@ -120,7 +129,7 @@ def find_local_maxima(
     if gap:
         alpha_weights = starts if frozen and isinstance(alpha, NodeGaussian) else None
         layer = GatedCovariance(x, x_aug, ends, activation=activation, alpha=alpha, alpha_weights=alpha_weights)
-        gap_tol = min(tol, _DEFAULT_TOL[a.dtype])
+        gap_tol = min(tol, DEFAULT_TOL[a.dtype])
         gaps = eigenvalue_gaps(layer, weights, ended[1], on_host(residuals), gap_tol, _MOST_GAP_PRODUCTS, seed)
     groups = from_host(_groups(*ended, np.cos(angle), is_odd(activation)), a)
     if not (ended[1].any() or ended[2].any()):

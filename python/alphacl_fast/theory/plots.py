@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from alphacl_fast._power_iteration import at_least
+
 __all__ = ["PALETTE", "draw_coverage", "draw_pattern", "draw_patterns", "draw_spectra"]
 
 # Okabe and Ito 2008 without yellow, which is pale on white; in an order in which the first five differ most to all.
@@ -38,16 +40,13 @@ def draw_patterns(axis: Any, patterns: Any, side: tuple[int, int], *, columns: i
     patterns : (P, d), the weights of nodes or eigenvectors as rows; side : (H, W), H · W = d. Returns the AxesImage.
     """
     rows = _array("patterns", patterns, 2)
-    height, width = side
-    if height * width != rows.shape[1]:
-        raise ValueError(f"side: expected (H, W) with H · W = {rows.shape[1]} like the patterns, got {side}")
-    if columns < 1:
-        raise ValueError(f"columns: expected an integer of at least 1, got {columns}")
+    height, width = _sides(side, rows.shape[1])
+    columns = at_least("columns", columns, 1)
     # NaN between the images is drawn as nothing.
     sheet = np.full((math.ceil(len(rows) / columns) * (height + 1) - 1, columns * (width + 1) - 1), np.nan)
     for index, row in enumerate(rows):
         top, left = (index // columns) * (height + 1), (index % columns) * (width + 1)
-        sheet[top : top + height, left : left + width] = row.reshape(side) / (np.abs(row).max() or 1.0)
+        sheet[top : top + height, left : left + width] = row.reshape(height, width) / (np.abs(row).max() or 1.0)
     drawn = axis.imshow(sheet, cmap=_SIGNED, vmin=-1, vmax=1, interpolation="nearest")
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
@@ -77,14 +76,17 @@ def draw_coverage(axis: Any, num_nodes: Sequence[int], found: Mapping[str, Any],
     num_nodes : (P,). found : label -> (S, P) counts, one row for each seed. total : a dotted line at all patterns
     that there are. Returns the lines of the means.
     """
+    nodes = _array("num_nodes", num_nodes, 1)
+    if not (nodes > 0).all():
+        raise ValueError(f"num_nodes: expected positive numbers, got {nodes.min():g}")
     lines = []
     for index, (label, given) in enumerate(found.items()):
         counts = _array(label, given, 2)
-        if counts.shape[1] != len(num_nodes):
-            raise ValueError(f"{label}: expected {len(num_nodes)} columns like num_nodes, got shape {counts.shape}")
+        if counts.shape[1] != len(nodes):
+            raise ValueError(f"{label}: expected {len(nodes)} columns like num_nodes, got shape {counts.shape}")
         color = PALETTE[index % len(PALETTE)]
-        lines += axis.plot(num_nodes, counts.mean(axis=0), color=color, marker="o", markersize=3, label=label)
-        axis.fill_between(num_nodes, counts.min(axis=0), counts.max(axis=0), color=color, alpha=0.2, linewidth=0)
+        lines += axis.plot(nodes, counts.mean(axis=0), color=color, marker="o", markersize=3, label=label)
+        axis.fill_between(nodes, counts.min(axis=0), counts.max(axis=0), color=color, alpha=0.2, linewidth=0)
     if total is not None:
         axis.axhline(total, color="0.4", linestyle=":", linewidth=1)
     axis.set(xscale="log", xlabel="nodes $K$", ylabel="different patterns")
@@ -97,9 +99,21 @@ def _finish(axis: Any) -> None:
     axis.legend(frameon=False)
 
 
+def _sides(side: Any, pixels: int) -> tuple[int, int]:
+    """(H, W) of images with so many pixels."""
+    if not isinstance(side, (Sequence, np.ndarray)) or len(side) != 2:
+        raise ValueError(f"side: expected (H, W), got {side!r}")
+    height, width = (at_least("side", length, 1) for length in side)
+    if height * width != pixels:
+        raise ValueError(f"side: expected (H, W) with H · W = {pixels} like the patterns, got {tuple(side)}")
+    return height, width
+
+
 def _array(name: str, given: Any, ndim: int) -> np.ndarray:
     """A float64 array of the host; tensors are copied to it."""
     a = given.detach().cpu().numpy() if hasattr(given, "detach") else np.asarray(given)
+    if a.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: expected real numbers, got {a.dtype}")
     if a.ndim != ndim or a.size == 0:
         raise ValueError(f"{name}: expected an array with {ndim} axes that is not empty, got shape {a.shape}")
     return a.astype(np.float64)

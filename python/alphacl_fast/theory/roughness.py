@@ -8,9 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from alphacl_fast._arrays import from_host, given_back, like, on_host, operand, positive, refuse_grad
-from alphacl_fast._gated import checked_layer
-from alphacl_fast._power_iteration import at_least
-from alphacl_fast.theory._tangents import Array, Nearby, largest_over_tangents, unit_nodes
+from alphacl_fast.theory._tangents import Array, Nearby, checked_search, largest_over_tangents, unit_nodes
 
 __all__ = ["ReluRoughness", "local_roughness", "roughness_relu_density"]
 
@@ -44,21 +42,14 @@ def local_roughness(
     Cost: ``directions`` + 24 products per node, 8Nd operations each; memory as GatedCovariance of 4K nodes and
     2 · directions · Kd numbers. No d × d matrix. Source: poster, "local roughness"; the finite radius: derived.
     """
-    a, _, w, _, _ = checked_layer("local_roughness", x, x_aug, weights, activation)
-    nodes, radius = unit_nodes(w), checked_radius(radius)
-    directions, seed = at_least("directions", directions, 1), at_least("seed", seed, 0)
+    a, nodes, radius, directions, seed = checked_search(
+        "local_roughness", x, x_aug, weights, activation, radius, directions, seed
+    )
     if a.shape[1] == 1:
         found = np.zeros(len(nodes))
     else:
         found = roughness_of(Nearby(x, x_aug, nodes, activation, alpha, radius, frozen), directions, seed)
     return given_back(from_host(found.astype(a.dtype), a), a.is_torch)
-
-
-def checked_radius(radius: Any) -> float:
-    found = positive("radius", radius)
-    if found > math.pi / 2:
-        raise ValueError(f"radius: expected an angle up to π/2, got {found}")
-    return found
 
 
 def roughness_of(near: Nearby, directions: int, seed: int) -> Array:
@@ -136,11 +127,27 @@ def _mixture(w: Any, means: Any, covariances: Any, probabilities: Any) -> tuple[
         if given.shape != shape:
             raise ValueError(f"{given.name}: expected shape {shape} for weights of shape {w.shape}, got {given.shape}")
     refuse_grad("roughness_relu_density", w)
+    precision = np.finfo(cov.dtype).eps
     mu, cov = (on_host(a.array).astype(np.float64) for a in (mu, cov))
+    if not np.isfinite(mu).all():
+        raise ValueError("means: expected finite numbers, got NaN or infinity")
+    _check_covariances(cov, 10 * d * precision)
     share = np.ones(count) if share is None else on_host(share.array).astype(np.float64)
     if not (np.isfinite(share).all() and (share > 0).all()):
         raise ValueError("probabilities: expected positive finite numbers")
     return mu, cov, share / share.sum()
+
+
+def _check_covariances(cov: Array, rounding: float) -> None:
+    """Refuses what is no covariance beyond `rounding`, relative to the largest entry of each."""
+    if not np.isfinite(cov).all():
+        raise ValueError("covariances: expected finite numbers, got NaN or infinity")
+    allowed = rounding * np.abs(cov).max(axis=(1, 2), initial=0)
+    if (np.abs(cov - cov.swapaxes(1, 2)).max(axis=(1, 2), initial=0) > allowed).any():
+        raise ValueError("covariances: expected symmetric matrices, got one that is not")
+    least = np.linalg.eigvalsh(cov).min(axis=1, initial=np.inf)
+    if (least < -allowed).any():
+        raise ValueError(f"covariances: expected positive definite matrices, got an eigenvalue of {least.min():.3g}")
 
 
 def _mean_of_relu(mean: Array, deviation: Array) -> Array:

@@ -7,15 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from alphacl_fast._arrays import Operand, from_host, given_back, on_host, operand, positive
-from alphacl_fast._gated import GatedCovariance, checked_layer
+from alphacl_fast._gated import GatedCovariance
 from alphacl_fast._power_iteration import at_least
-from alphacl_fast.theory._gaps import eigenvalue_gaps
-from alphacl_fast.theory._tangents import Array, Nearby, given, largest_over_tangents, unit_nodes
-from alphacl_fast.theory.roughness import checked_radius, roughness_of
+from alphacl_fast.theory._gaps import DEFAULT_TOL, eigenvalue_gaps
+from alphacl_fast.theory._tangents import Array, Nearby, checked_search, given, largest_over_tangents
+from alphacl_fast.theory.roughness import roughness_of
 
 __all__ = ["Stability", "stability"]
-
-_DEFAULT_TOL = {np.dtype(np.float32): 1e-4, np.dtype(np.float64): 1e-8}
 
 
 class Stability(NamedTuple):
@@ -64,10 +62,10 @@ def stability(
     Cost: 4 (directions + 24) products per node for roughness and Jacobian, some dozens for the gap; no d × d matrix.
     Source: poster, "Critical points ≠ local optima"; J: derived.
     """
-    a, _, w, _, _ = checked_layer("stability", x, x_aug, weights, activation)
-    nodes, radius = unit_nodes(w), checked_radius(radius)
-    directions, seed = at_least("directions", directions, 1), at_least("seed", seed, 0)
-    tol = _DEFAULT_TOL[a.dtype] if tol is None else positive("tol", tol)
+    a, nodes, radius, directions, seed = checked_search(
+        "stability", x, x_aug, weights, activation, radius, directions, seed
+    )
+    tol = DEFAULT_TOL[a.dtype] if tol is None else positive("tol", tol)
     max_iter = at_least("max_iter", max_iter, 1)
     units = given(nodes, a)
     layer = GatedCovariance(x, x_aug, units, activation=activation, alpha=alpha)

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from alphacl_fast._arrays import number, positive
+from alphacl_fast._power_iteration import at_least
+
 ACTIVATIONS = ("relu", "linear", "leaky", "sigmoid", "square")
 LOSSES = ("infonce", "quadratic")
+_COUNTS = {
+    **dict.fromkeys(("num_loc", "num_tokens", "tokens_per_loc", "num_patterns", "pattern_len", "beta", "output_d"), 1),
+    "aug_degree": 0,
+    "batch": 2,
+}  # name -> the least
 
 
 @dataclass(frozen=True)
@@ -32,15 +40,21 @@ class Setting:
     weight_decay: float = 5e-3
 
     def __post_init__(self) -> None:
-        for name in ("num_loc", "num_tokens", "tokens_per_loc", "num_patterns", "pattern_len", "beta", "output_d"):
-            _check(name, getattr(self, name) >= 1, "an integer >= 1", getattr(self, name))
+        for name, least in _COUNTS.items():
+            at_least(name, getattr(self, name), least)
+        for name in ("batch_norm", "backprop_mean", "backprop_var"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name}: expected True or False, got {getattr(self, name)!r}")
         wildcards = self.num_loc - self.pattern_len
         _check("pattern_len", wildcards >= 0, f"at most num_loc = {self.num_loc}", self.pattern_len)
-        _check("aug_degree", 0 <= self.aug_degree <= wildcards, f"from 0 to {wildcards} wildcards", self.aug_degree)
+        _check("aug_degree", self.aug_degree <= wildcards, f"from 0 to {wildcards} wildcards", self.aug_degree)
         few = self.tokens_per_loc <= self.num_tokens
         _check("tokens_per_loc", few, f"at most num_tokens = {self.num_tokens}", self.tokens_per_loc)
-        _check("batch", self.batch >= 2, "an integer >= 2", self.batch)
-        _check("temperature", self.temperature > 0, "a positive number", self.temperature)
+        positive("temperature", self.temperature)
+        positive("lr", self.lr)
+        _check("momentum", 0 <= number("momentum", self.momentum) < 1, "a number in [0, 1)", self.momentum)
+        decay = number("weight_decay", self.weight_decay)
+        _check("weight_decay", decay >= 0, "a number of at least 0", self.weight_decay)
         _check("activation", self.activation in ACTIVATIONS, f"one of {', '.join(ACTIVATIONS)}", self.activation)
         _check("loss", self.loss in LOSSES, f"one of {', '.join(LOSSES)}", self.loss)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from alphacl_fast._optional import require
+from alphacl_fast._power_iteration import at_least
 from alphacl_fast.experiments._two_layer.compiled import Trainer, draw_batches
 from alphacl_fast.experiments._two_layer.data import Stream
 from alphacl_fast.experiments._two_layer.metrics import chi
@@ -36,6 +37,7 @@ def train(setting: Setting, steps: int, seed: int, pairing: Pairing = _same_view
 
     plain : stream and steps in Python and PyTorch, what the compiled ones are compared with.
     """
+    steps, seed = at_least("steps", steps, 0), at_least("seed", seed, 0)
     torch = require("torch")
     from alphacl_fast.experiments._two_layer import model
 
