@@ -162,6 +162,8 @@ CASES = {  # claim, part, rules -> faults that must turn one of these rules red
     ("kernel_lemma", "error against terms", ("all terms",)): ("importance", "intra"),
     ("kernel_lemma", "error against N", ("slope, Gaussian", "slope, uniform")): ("intra", "pairing"),
     ("patterns", "categories", ("categories, ReLU", "categories, energies")): ("pairing",),
+    ("modular_addition", "modulus 11", ("one frequency", "all frequencies")): ("importance",),
+    ("modular_addition", "group dihedral", ("one representation", "energy of a representation")): ("importance",),
     ("two_layer", "public log", ("logged losses", "logged χ")): ("pairing",),
 }
 
