@@ -13,7 +13,9 @@ def quaternions():
     """Q₈ as 2×2 matrices: its representation of dimension 2 is quaternionic, 4 over the reals."""
     i, j = np.array([[1j, 0], [0, -1j]]), np.array([[0, 1], [-1, 0]])
     elements = [s * m for m in (np.eye(2), i, j, i @ j) for s in (1, -1)]
-    return np.array([[next(k for k, e in enumerate(elements) if np.allclose(a @ b, e)) for b in elements] for a in elements])
+    return np.array(
+        [[next(k for k, e in enumerate(elements) if np.allclose(a @ b, e)) for b in elements] for a in elements]
+    )
 
 
 S3 = _groups.symmetric(3)
@@ -76,7 +78,9 @@ def test_shares_by_hand():
     """Of Z₄: constants in one half, the alternating function in the other."""
     parts = _groups.blocks(_groups.cyclic(4))
     w = np.array([[3, 3, 3, 3, 4, -4, 4, -4.0]])
-    found = dict(zip([(b.dimension, round(np.ptp(b.basis), 6)) for b in parts], _groups.shares(w, parts)[0], strict=True))
+    found = dict(
+        zip([(b.dimension, round(np.ptp(b.basis), 6)) for b in parts], _groups.shares(w, parts)[0], strict=True)
+    )
     np.testing.assert_allclose([found[1, 0.0], found[1, 1.0]], [9 / 25, 16 / 25])
     np.testing.assert_allclose(sum(found.values()), 1)
 

@@ -1,14 +1,15 @@
-"""Beyond the poster: with an importance made of labels, nodes that learn products in a group become its Fourier features.
+"""Beyond the poster: with an importance made of labels, nodes that learn sums or products become Fourier features.
 
 Claim: With α = −ỸỸᵀ, Ỹ the centred one-hot targets of (a + b) mod M, the nodes h = u² on one-hot(a) ⊕ one-hot(b) have
-maxima with a single frequency each, and all (M − 1)/2 frequencies are found. With the products ab of any finite group in
-place of sums, each maximum lies in one irreducible representation, of dimension D over the reals, with energy 1/(2n³D).
+maxima with a single frequency each, and all (M − 1)/2 frequencies are found. With the products ab of a finite
+group of order n in place of sums, each maximum lies in one irreducible representation and has energy 1/(2n³D), D its
+dimension over the reals.
 Source: Derived for this project; the energy is the one that Tian's 2025 work on grokking studies. Not on the poster.
 Test: Nodes climb from random starts on all M² pairs; α is low rank and signed, so that the cost is linear in the number
 of pairs. The discrete Fourier transform of both halves of each maximum says how much of its power lies in one
 frequency; projections on the blocks of representations say the same of a group. Beside it, random vectors.
-Refuted by: A maximum whose power is spread over several frequencies or representations; a frequency or a representation,
-other than the constants, that no node finds; an energy that is not that of its representation.
+Refuted by: A maximum whose power is spread over several frequencies or representations; a frequency or a
+representation, other than the constants, that no node finds; an energy that is not that of its representation.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ _GROUPS: dict[str, tuple[str, Callable[[], np.ndarray]]] = {
 def run(settings: Settings) -> Result:
     """Moduli, then groups: the largest modulus, 9409 pairs, without --quick alone."""
     moduli = {11: 200, 23: 200} if settings.quick else {11: 200, 23: 200, 97: 500}
-    found = {str(m): settings.part(f"modulus {m}", lambda m=m, k=k: _modulus(m, k, settings)) for m, k in moduli.items()}
+    found = {
+        str(m): settings.part(f"modulus {m}", lambda m=m, k=k: _modulus(m, k, settings)) for m, k in moduli.items()
+    }
     groups = {name: settings.part(f"group {name}", lambda name=name: _group(name, settings)) for name in _GROUPS}
     return settings.result({"moduli": found, "groups": groups}, RULES, FIGURES)
 
@@ -191,24 +194,22 @@ def _draw_shares(place: Any, shares: np.ndarray) -> Any:
 
 
 def _draw_groups(axes: Any, numbers: Numbers) -> None:
-    for column, name in enumerate(_GROUPS):
+    for (above, below), name in zip(axes.T, _GROUPS, strict=True):
         found = numbers["groups"][name]
         if found is None:
-            absent(axes[0, column], name)
-            absent(axes[1, column], name)
+            absent(above, name)
+            absent(below, name)
             continue
         shares, dimensions, n = array(found["shares"]), found["dimensions"], found["order"]
-        image = _draw_shares(axes[0, column], shares)
-        axes[0, column].set_xticks(np.arange(len(dimensions)) + 1, ["1*", *map(str, dimensions[1:])])
-        axes[0, column].set(title=found["title"], xlabel="dimension D of the representation")
-        most = shares.argmax(1)
-        axes[1, column].plot(most + 1, array(found["energies"]) * 2 * n**3, "o", color=CYCLE[0])
-        axes[1, column].plot(np.arange(len(dimensions))[1:] + 1, 1 / array(dimensions[1:]), "_", color=CYCLE[1], ms=14)
-        axes[1, column].set_xticks(np.arange(len(dimensions)) + 1, ["1*", *map(str, dimensions[1:])])
-        axes[1, column].set(xlabel="dimension D of the representation", xlim=(0.5, len(dimensions) + 0.5), ylim=(0, 1.1))
-    axes[0, 0].set_ylabel("maximum")
-    axes[1, 0].set_ylabel("energy × 2n³")
-    axes[0, 0].figure.colorbar(image, ax=axes[0, -1], label="share of power")
+        places = np.arange(len(dimensions)) + 1
+        image = _draw_shares(above, shares)
+        above.figure.colorbar(image, ax=above, label="share of power")
+        below.plot(places[1:], 1 / array(dimensions[1:]), "_", color=CYCLE[1], markersize=14)
+        below.plot(shares.argmax(1) + 1, array(found["energies"]) * 2 * n**3, "o", color=CYCLE[0], markersize=3)
+        above.set(title=found["title"], ylabel="maximum")
+        below.set(xlabel="dimension D", ylabel="energy × 2n³", xlim=(0.5, len(dimensions) + 0.5), ylim=(0, 1.1))
+        for place in (above, below):
+            place.set_xticks(places, ["1*", *map(str, dimensions[1:])])
 
 
 FIGURES = (
