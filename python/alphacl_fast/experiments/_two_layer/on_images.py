@@ -132,16 +132,18 @@ def _draw_measures(axes: Any, numbers: Numbers) -> None:
             continue
         for index, (run, measures) in enumerate(found["runs"].items()):
             band(above, found["betas"], measures["chi_plus"], label=run, colour=CYCLE[index], style="o-")
-            band(above, found["betas"], measures["chi_minus"], colour=CYCLE[index], style="o:")
+            band(above, found["betas"], measures["chi_minus"], colour=CYCLE[index], style="x:")
             band(below, found["betas"], measures["rank"], colour=CYCLE[index], style="o-")
         rows, columns = _GRIDS[name]
         above.set(title=f"{_TITLES[name]}, {rows}×{columns} locations", ylim=(0, 1))
-        below.set(xlabel="nodes per kind of patch, β", ylim=(0, None))
+        below.set(
+            xlabel="nodes per kind of patch, β", ylim=(0, 1.1 * max(np.max(m["rank"]) for m in found["runs"].values()))
+        )
         for place in (above, below):
             place.set_xscale("log")
             place.set_xticks(found["betas"], [str(beta) for beta in found["betas"]])
             place.minorticks_off()
-    axes[0, 0].set_ylabel("χ₊ (solid), χ₋ (dotted)")
+    axes[0, 0].set_ylabel("χ₊ (dots), χ₋ (crosses)")
     axes[1, 0].set_ylabel("effective rank of nodes")
     axes[0, 0].legend(loc="lower right")
 
