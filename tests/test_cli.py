@@ -273,7 +273,10 @@ def test_demo_on_all_data(tmp_path):
     sizes = {data_set: row[:2] for (data_set, _), row in times(done.stdout).items()}
     assert sizes == {"digits": (1797, 64), "Fashion-MNIST": (40, 784)}
     assert len(values(done.stdout)) == 6
-    assert read_png(out).shape[0] > 900
+    learned = re.findall(r"^(digits|Fashion-MNIST) +(linear|relu) +300 ", done.stdout, re.MULTILINE)
+    assert learned == [(name, kind) for name in sizes for kind in ("linear", "relu")]
+    height, width = read_png(out).shape[:2]
+    assert width > height > 900
 
 
 def test_demo_is_the_same_for_the_same_seed(tmp_path):
@@ -406,7 +409,7 @@ def test_demo_leaves_a_picture_alone_until_the_new_one_is_drawn(tmp_path, monkey
         assert out.read_bytes() == b"old"
         raise OSError("no space left")
 
-    monkeypatch.setattr(_command, "write_rows", fail)
+    monkeypatch.setattr(_command, "write_blocks", fail)
     arguments = ["demo", "--data", "fashion", "--fashion-dir", str(tmp_path), "--out", str(out)]
     assert _cli.main(arguments) == 2
     printed = capsys.readouterr()
@@ -428,17 +431,18 @@ def test_no_words_of_a_picture_run_into_anything(tmp_path, monkeypatch):
     monkeypatch.setattr(Figure, "savefig", keep)
     images = [np.eye(3)] * 3
     rows = [
-        _pictures.ImageRow("Fashion-MNIST, linear and long", ["300 nodes", "Gaussian, PC 1–8"], images[:1], ["E = 1"]),
-        _pictures.ImageRow("short", [], images, ["E = 0.000772, 125×, and more"] * 3),
+        _pictures.ImageRow("linear nodes and more", ["300 nodes", "Gaussian, PC 1–8"], images[:1], ["E = 1"]),
+        _pictures.ImageRow("", [], images, ["E = 0.000772, 125×, and more"] * 3),
     ]
-    for some in (rows, rows[:1]):
-        _pictures.write_rows(
+    blocks = [_pictures.ImageBlock("digits", rows), _pictures.ImageBlock("a title wider than one image", rows[:1])]
+    for some in (blocks, blocks[:1], blocks[::-1], blocks[1:]):
+        _pictures.write_blocks(
             tmp_path / "a.png", "A title longer than the images are wide", "A note\nof two lines", some
         )
-    assert len(figures) == 2
+    assert len(figures) == 4
     for figure in figures:
         figure.draw_without_rendering()
-        boxes = [text.get_window_extent() for text in figure.texts]
+        boxes = [text.get_window_extent() for text in figure.texts if text.get_text()]
         for axes in figure.axes[:-1]:  # the last is the scale of colours
             boxes += [axes.get_window_extent(), axes.title.get_window_extent()]
         for k, box in enumerate(boxes):
@@ -457,8 +461,21 @@ def test_demo_learns_one_linear_pattern_and_many_with_relu(capsys, tmp_path):
         assert relu.nodes.sum() == linear.nodes.sum() == _patterns.NUM_NODES
         assert linear.energies[0] > relu.energies[0] > 0
     rows = _patterns.image_rows([linear, relu])
-    assert [len(row.images) for row in rows] == [1, 8, min(8, len(relu.images) - 8)]
+    assert [len(row.images) for row in rows] == [1, 6, min(6, len(relu.images) - 6)]
     assert rows[0].images[0].shape == (8, 8)
+
+
+def test_demo_learns_from_images_of_many_pixels_in_their_components():
+    """Nodes and images are those of the leading components: nothing of the others is in a pattern."""
+    rng = np.random.default_rng(0)
+    count = _patterns.MAX_COMPONENTS
+    directions = np.linalg.qr(rng.standard_normal((100, 100)))[0]
+    scales = np.where(np.arange(100) < count, 1.0, 1e-3)
+    images = ((rng.laplace(size=(500, 100)) * scales) @ directions.T).astype(np.float32)
+    for patterns in _patterns.learn("made", (10, 10), images, 0):
+        inside = (patterns.images @ directions[:, :count]) ** 2
+        assert patterns.images.shape[1] == 100
+        assert (inside.sum(axis=1) > 0.99 * (patterns.images**2).sum(axis=1)).all()
 
 
 def test_demo_on_patches(tmp_path, monkeypatch, capsys):

@@ -172,9 +172,10 @@ CASES = {  # claim, part or parts, rules -> faults that must turn one of these r
     ("stability", "planted points", ("planted maximum, pushed",)): ("intra",),
     ("roughness", ROUGHNESS, ("closed form",)): ("importance", "pairing"),
     ("modular_addition", "modulus 11", ("one frequency",)): ("importance",),
+    ("modular_addition", "group dihedral", ("one representation", "energy of a representation")): ("importance",),
     ("two_layer", "public log", ("logged losses", "logged χ")): ("pairing",),
 }
-SMALLER = {"modular_addition": {"_NODES": 30, "_STEPS": 500}}  # a fault's nodes do not converge, and go on
+SMALLER = {"modular_addition": {"_MODULI": {11: 30, 23: 30}, "_GROUP_NODES": 30, "_STEPS": 500}}  # a fault's nodes do not converge, and go on
 
 
 def _name(case):
@@ -232,12 +233,19 @@ def test_roughness_without_one_width():
 
 
 def test_modular_addition_without_one_modulus_and_without_maxima():
-    module = claim("modular_addition")
-    found = {"concentration": 0.999, "frequencies": [1, 2, 3, 4, 5], "maxima": 5}
-    assert {rule.judge({"moduli": {"11": found}}).word for rule in module.RULES} == {"holds"}
-    assert {rule.judge({"moduli": {"11": found, "23": None}}).word for rule in module.RULES} == {"left out"}
-    nothing = {"concentration": 0.0, "frequencies": [], "maxima": 0}
-    assert {rule.judge({"moduli": {"11": nothing}}).word for rule in module.RULES} == {"fails"}
+    rules = claim("modular_addition").RULES
+    modulus = {"concentration": 0.999, "frequencies": [1, 2, 3, 4, 5]}
+    group = {"concentration": 0.999, "missed": 0, "energy_error": 1e-9}
+    found = {"moduli": {"11": modulus}, "groups": {"product": group}}
+    assert {rule.judge(found).word for rule in rules} == {"holds"}
+    some = {"moduli": {"11": modulus, "23": None}, "groups": {"product": group, "symmetric": None}}
+    assert {rule.judge(some).word for rule in rules} == {"left out"}
+    no_modulus, no_group = (dict.fromkeys(part, 0.0) for part in (modulus, group))
+    nothing = {
+        "moduli": {"11": no_modulus | {"frequencies": []}},
+        "groups": {"product": no_group | {"missed": 3, "energy_error": np.inf}},
+    }
+    assert {rule.judge(nothing).word for rule in rules} == {"fails"}
 
 
 @pytest.mark.parametrize(

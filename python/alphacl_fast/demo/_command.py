@@ -11,15 +11,15 @@ from typing import Any
 from alphacl_fast import datasets
 from alphacl_fast._optional import require
 from alphacl_fast.demo import _patterns
-from alphacl_fast.demo._covariances import NOISE, SHIFT, Views, cases_of, result_of, views_of
-from alphacl_fast.demo._pictures import write_rows
+from alphacl_fast.demo._covariances import NOISE, SHIFT, Result, Views, cases_of, result_of, views_of
+from alphacl_fast.demo._pictures import ImageBlock, write_blocks
 from alphacl_fast.demo._tables import footnotes, image_row, times_table, values_header, values_row
 
 PICTURE_TITLE = "Leading eigenvectors of the contrastive covariance $C_\\alpha$, and what nodes learn"
 PICTURE_NOTE = (
-    "Patterns by which images differ and that augmentation leaves alone. "
+    "Eigenvectors: patterns by which images differ and that augmentation leaves alone. "
     "Gaussian importance: only pairs alike in the principal components (PC) named count.\n"
-    "Below: the maxima of the energy E to which linear and ReLU nodes climb, and how many nodes found each."
+    "Nodes: the maxima of the energy E to which linear and ReLU nodes climb, and how many nodes found each."
 )
 
 
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("all", "digits", "fashion", "patches"),
         default="all",
         help="scikit-learn's digits, Fashion-MNIST, patches of scikit-learn's photographs, or digits and Fashion-MNIST "
-        "as far as they are installed; nodes learn from the first (default: %(default)s)",
+        "as far as they are installed (default: %(default)s)",
     )
     parser.add_argument(
         "--fashion-dir",
@@ -48,30 +48,36 @@ def run(args: argparse.Namespace) -> None:
         require(package)
     print(f"Two views of each image: shifts of up to {SHIFT} pixel, noise of {NOISE:g} (seed {args.seed}).\n")
     print(values_header(), flush=True)
-    results, first = [], None
+    results: dict[str, list[Result]] = {}
+    sets = []
     # disable=None: a bar on a terminal, none in a pipe.
     with tqdm(leave=False, disable=None, bar_format="{desc} [{elapsed}]") as bar:
         for views in _sets(args, bar):
-            first = first or views
+            sets.append(views)
+            results[views.title] = []
             for case in cases_of(views, args.seed):
                 bar.set_description_str(f"{views.title}: {case.importance}")
-                results.append(result_of(case))
-                bar.write(values_row(results[-1]))
-    print(f"\n{times_table(results)}\n\n{footnotes(results)}\n\n{_patterns.header()}", flush=True)
-    some = first.sample(_patterns.MAX_IMAGES, args.seed)
+                results[views.title].append(result_of(case))
+                bar.write(values_row(results[views.title][-1]))
+    every = [result for found in results.values() for result in found]
+    print(f"\n{times_table(every)}\n\n{footnotes(every)}\n\n{_patterns.header()}", flush=True)
+    blocks = []
+    for views in sets:
+        rows = [*map(image_row, results[views.title]), *_patterns.image_rows(_learned(views, args.seed))]
+        blocks.append(ImageBlock(f"{views.title}, {views.side[0]}×{views.side[1]} pixels", rows))
+    print(f"\n{_patterns.footnote()}\n", flush=True)
+    write_blocks(args.out, PICTURE_TITLE, PICTURE_NOTE, blocks)
+    print(f"The eigenvectors and patterns as images: {args.out}")
+
+
+def _learned(views: Views, seed: int) -> list[_patterns.Patterns]:
+    """What nodes learn from a sample of a set; each line is printed when it is there."""
+    some = views.sample(_patterns.MAX_IMAGES, seed)
     learned = []
-    for patterns in _patterns.learn(some.title, some.side, some.images, args.seed):
+    for patterns in _patterns.learn(some.title, some.side, some.images, seed):
         learned.append(patterns)
         print(_patterns.row(patterns), flush=True)
-    print(
-        f"\npatterns: different maxima that {_patterns.NUM_NODES} nodes found from random starts "
-        f"on {len(some.images)} images,\n"
-        "    with noise alone in the two views, whitened and brought to length 1.\n",
-        flush=True,
-    )
-    rows = [*map(image_row, results), *_patterns.image_rows(learned)]
-    write_rows(args.out, PICTURE_TITLE, PICTURE_NOTE, rows)
-    print(f"The eigenvectors and patterns as images: {args.out}")
+    return learned
 
 
 def _picture(text: str) -> Path:

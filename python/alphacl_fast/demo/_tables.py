@@ -10,7 +10,7 @@ from alphacl_fast.demo._durations import duration
 from alphacl_fast.demo._pictures import ImageRow
 
 NUM_EIGENVALUES = 5  # printed
-NUM_EIGENVECTORS = 8  # drawn
+NUM_EIGENVECTORS = 6  # drawn
 _VALUES = "{:<14} {:<18} {:>7} {:>9}  {}"
 _TIMES = "{:<14} {:>6} {:>4}  {:<18} {:>9} {:>13} {:>7}"
 
@@ -73,12 +73,13 @@ def footnotes(results: list[Result]) -> str:
 
 def image_row(result: Result) -> ImageRow:
     case = result.case
-    label = [case.importance, f"N = {len(case.views.x)}"]
+    kind, *components = case.importance.split(", ")
+    label = [*components, f"N = {len(case.views.x)}"]
     if case.tau is not None:
         label.append(f"$\\tau$ = {case.tau:.3g}")
     shown = range(min(NUM_EIGENVECTORS, len(result.eigenvalues)))
     return ImageRow(
-        case.views.title,
+        kind,
         label,
         [result.eigenvectors[:, k].reshape(case.views.side) for k in shown],
         [f"$\\lambda_{{{k + 1}}}$ = {result.eigenvalues[k]:.3g}" for k in shown],

@@ -35,13 +35,18 @@ class TwoLayer(torch.nn.Module):
         self.second = torch.nn.Parameter(_as_linear(setting.output_d, k * m, generator))
         self.register_buffer("_start", torch.arange(k) * t, persistent=False)
 
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """tokens (N, K) -> (N, output_d)."""
-        hidden = functional.embedding(tokens + self._start, self.first.flatten(0, 1)).flatten(1)
-        hidden = _ACTIVATIONS[self.setting.activation](hidden)
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Tokens (N, K), or vectors in their place (N, K, T) -> (N, output_d)."""
+        hidden = _ACTIVATIONS[self.setting.activation](self._first_layer(inputs).flatten(1))
         if self.setting.batch_norm:
             hidden = self._normalized(hidden)
         return functional.normalize(hidden @ self.second.T, dim=1)
+
+    def _first_layer(self, inputs: torch.Tensor) -> torch.Tensor:
+        """(N, K, M)."""
+        if inputs.is_floating_point():
+            return torch.einsum("nkt,ktm->nkm", inputs, self.first)
+        return functional.embedding(inputs + self._start, self.first.flatten(0, 1))
 
     def _normalized(self, hidden: torch.Tensor) -> torch.Tensor:
         """BatchNorm without scale and shift, its statistics constants in the gradient where the setting says so."""
@@ -88,7 +93,7 @@ class Trainer:
         )
 
     def steps(self, tokens: np.ndarray, tokens_aug: np.ndarray) -> list[float]:
-        """One update per batch, (steps, N, K) each; returns the losses before them."""
+        """One update per batch, (steps, N, K) or (steps, N, K, T) each; returns the losses before them."""
         return [self._step(*pair) for pair in zip(tokens, tokens_aug, strict=True)]
 
     def _step(self, tokens: np.ndarray, tokens_aug: np.ndarray) -> float:
