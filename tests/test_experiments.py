@@ -175,7 +175,9 @@ CASES = {  # claim, part or parts, rules -> faults that must turn one of these r
     ("modular_addition", "group dihedral", ("one representation", "energy of a representation")): ("importance",),
     ("two_layer", "public log", ("logged losses", "logged χ")): ("pairing",),
 }
-SMALLER = {"modular_addition": {"_MODULI": {11: 30, 23: 30}, "_GROUP_NODES": 30, "_STEPS": 500}}  # a fault's nodes do not converge, and go on
+SMALLER = {
+    "modular_addition": {"_MODULI": {11: 30, 23: 30}, "_GROUP_NODES": 30, "_STEPS": 500}
+}  # a fault's nodes do not converge, and go on
 
 
 def _name(case):
