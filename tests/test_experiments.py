@@ -157,6 +157,7 @@ def test_plain_values():
 # One part of each claim, sound and with each fault.
 
 ROUGHNESS = ("uniform", *(f"frozen, τ = {tau}" for tau in claim("roughness")._TAUS))
+GROUPS = ("group dihedral", "group symmetric", "group product")
 CASES = {  # claim, part or parts, rules -> faults that must turn one of these rules red
     ("framework", "gradients of eight losses", ("eight gradients",)): ("importance", "intra", "pairing"),
     ("framework", "α as a minimiser", ("no change is lower", "mirror descent")): ("importance",),
@@ -171,8 +172,8 @@ CASES = {  # claim, part or parts, rules -> faults that must turn one of these r
     ("stability", "planted points", ("planted critical",)): ("importance", "pairing"),
     ("stability", "planted points", ("planted maximum, pushed",)): ("intra",),
     ("roughness", ROUGHNESS, ("closed form",)): ("importance", "pairing"),
-    ("modular_addition", "modulus 11", ("one frequency",)): ("importance",),
-    ("modular_addition", "group dihedral", ("one representation", "energy of a representation")): ("importance",),
+    ("modular_addition", ("modulus 11", "modulus 23"), ("one frequency",)): ("importance",),
+    ("modular_addition", GROUPS, ("one representation", "energy of a representation")): ("importance",),
     ("two_layer", "public log", ("logged losses", "logged χ")): ("pairing",),
 }
 SMALLER = {

@@ -233,6 +233,19 @@ def test_converged_nodes_stand_at_maxima():
             assert acl.energy(*outputs) <= found.energy[k] * (1 + 1e-4)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_nodes_of_even_activations_do_not_step_to_and_fro(dtype):
+    """On addition mod 11 the energy of u² is a product of both halves of w, which plain steps would only swap."""
+    one = np.eye(11, dtype=dtype)
+    a, b = np.divmod(np.arange(121), 11)
+    x, targets = np.concatenate([one[a], one[b]], axis=1), one[(a + b) % 11] - dtype(1 / 11)
+    alpha = acl.LowRank(targets, signs=-np.ones(11))
+    found = theory.find_local_maxima(x, x, 50, activation=acl.Monomial(2), alpha=alpha, gap=False, seed=0)
+    assert found.converged.all()
+    assert (found.residual <= 1e-4 * found.eigenvalue).all()  # 1.6 where they went to and fro
+    np.testing.assert_allclose(found.energy, found.energy.max(), rtol=1e-4)
+
+
 def test_starts_beside_x0_and_shared_importances():
     x, x_aug = two_views(150, 4, np.float32, noise=0.2)
     x0 = (x + x_aug) / 2

@@ -71,7 +71,8 @@ class NodeClimb {
 
  private:
   static constexpr int most_trials = 40;
-  // A climb ends after so many steps in a row whose energy does not rise although the gradient promised that it would.
+  // After so many steps in a row whose energy does not rise although the gradient promised that it would, a step has to
+  // raise it: without σ the nodes of even activations may step to and fro between two weights of the same energy.
   static constexpr int most_idle = 10;
 
   struct Node {
@@ -82,7 +83,7 @@ class NodeClimb {
     double shift = 0;  // σ
     std::int64_t steps = 0;
     int idle = 0;
-    // ended: the last step did not raise the energy; the node stops once it has been evaluated at its new weights.
+    // ended: has converged, in double; stays so at the weights that are written.
     bool converged = false, ended = false, stopped = false, gave_up = false;
   };
   // The line search of all nodes that have not stopped. Their products stand in products_; indices are those of the
@@ -233,18 +234,18 @@ double NodeClimb<T, S, Pass>::propose(const Node& node, const double* y, T* w) c
   return promised;
 }
 
-// Accepts a trial whose energy does not fall; otherwise raises σ.
+// Accepts a trial whose energy does not fall, or rises where it has not for most_idle steps; otherwise raises σ.
 template <class T, class S, class Pass>
 bool NodeClimb<T, S, Pass>::accept(Node& node, double energy, double promised, bool first) {
   const double unseen = rounding(node);
   if (!first && promised < unseen) return false;  // the predicted gain is below rounding
   const double gain = energy - node.energy;
-  if (!(gain >= -unseen)) {
+  const bool idle = gain < unseen && promised > std::max(unseen, 10 * gain);
+  if (!(gain >= -unseen) || (idle && node.idle == most_idle)) {
     node.shift = std::max(2 * node.shift, node.norm);
     return false;
   }
-  node.idle = gain < unseen && promised > std::max(unseen, 10 * gain) ? node.idle + 1 : 0;
-  node.ended = node.idle == most_idle;
+  node.idle = idle ? node.idle + 1 : 0;
   node.shift = first ? 0.5 * node.shift : node.shift;
   node.steps += 1;
   return true;

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from alphacl_fast import GatedCovariance, LowRank, Monomial, theory
+from alphacl_fast import LowRank, Monomial, theory
 from alphacl_fast.experiments import _groups
 from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule
 from alphacl_fast.experiments._settings import Settings
@@ -46,20 +46,18 @@ def run(settings: Settings) -> Result:
 
 
 def _climb(table: np.ndarray, nodes: int, settings: Settings) -> theory.LocalMaxima:
-    """Nodes u² from random starts on all pairs of a group; α = −ỸỸᵀ is never formed.
-
-    The energy is that of a product of both halves of w, and steps end in swapping what is unequal in them, without a
-    change of energy. Halfway between two such steps the halves fit, and the nodes climb again from there.
-    """
+    """Nodes u² from random starts on all pairs of a group; α = −ỸỸᵀ is never formed."""
     x, y = _groups.task(table)
-    pair = settings.hooks.pairing(x, x)
-    alpha = settings.hooks.importance(LowRank(y, signs=-np.ones(y.shape[1])))
-    kind: dict[str, Any] = {"activation": Monomial(2), "alpha": alpha}
-    options = {**kind, "max_iter": _STEPS, "gap": False, "progress": False}
-    ends = theory.find_local_maxima(*pair, nodes, seed=settings.seed, **options)
-    step = GatedCovariance(*pair, ends.weights, **kind) @ ends.weights
-    halfway = ends.weights + step / np.linalg.norm(step, axis=1, keepdims=True)
-    return theory.find_local_maxima(*pair, weights0=halfway, **options)
+    return theory.find_local_maxima(
+        *settings.hooks.pairing(x, x),
+        nodes,
+        activation=Monomial(2),
+        alpha=settings.hooks.importance(LowRank(y, signs=-np.ones(y.shape[1]))),
+        max_iter=_STEPS,
+        gap=False,
+        seed=settings.seed,
+        progress=False,
+    )
 
 
 def _modulus(modulus: int, settings: Settings) -> Numbers:

@@ -12,8 +12,8 @@ Test: The public run again, from the same seed: its logged losses, then χ₊ an
 thing each: activation with and without BatchNorm and with β nodes per token, loss, P tokens per location, G patterns,
 augmentation. Differences are those of runs with the same seed, in standard errors of their mean. In images no tokens
 are known: P centres of the patches at a location stand for those of patterns (χ₊), the same with their pixels shuffled
-for the others (χ₋), judged at the greatest β. Whether χ₊ rises with β is drawn, not judged: on Fashion-MNIST it falls in
-so few steps. G and wildcards have no meaning there.
+for the others (χ₋), judged at the greatest β. Whether χ₊ rises with β is drawn, not judged: on Fashion-MNIST it
+falls in so few steps. G and wildcards have no meaning there.
 Refuted by: A loss that is not the logged one to 1e-5; a χ₊ of ReLU nodes that is not above that of linear ones where
 there are more nodes than tokens, or does not rise with β, or is not above that under the quadratic loss; a χ₋ that does
 not fall with BatchNorm or with augmentation; on images, a χ₊ of ReLU nodes not above their χ₋ or that of linear ones,
