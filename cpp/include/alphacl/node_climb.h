@@ -71,9 +71,12 @@ class NodeClimb {
 
  private:
   static constexpr int most_trials = 40;
-  // After so many steps in a row whose energy does not rise although the gradient promised that it would, a step has to
-  // raise it: without σ the nodes of even activations may step to and fro between two weights of the same energy.
+  // A climb ends after so many steps in a row whose energy does not rise although the gradient promised that it would:
+  // at a kink, where residuals of up to 0.007 λ were seen. Even activations may also step to and fro between two
+  // weights of the same energy; so σ is raised instead where h has no kink (homogeneity above 1), and once where the
+  // residual is larger.
   static constexpr int most_idle = 10;
+  static constexpr double largest_at_kinks = 0.02;
 
   struct Node {
     index_t id;
@@ -83,8 +86,8 @@ class NodeClimb {
     double shift = 0;  // σ
     std::int64_t steps = 0;
     int idle = 0;
-    // ended: has converged, in double; stays so at the weights that are written.
-    bool converged = false, ended = false, stopped = false, gave_up = false;
+    // ended: the last step did not raise the energy; the node stops once it has been evaluated at its new weights.
+    bool converged = false, ended = false, stopped = false, gave_up = false, damped = false;
   };
   // The line search of all nodes that have not stopped. Their products stand in products_; indices are those of the
   // list.
@@ -234,18 +237,26 @@ double NodeClimb<T, S, Pass>::propose(const Node& node, const double* y, T* w) c
   return promised;
 }
 
-// Accepts a trial whose energy does not fall, or rises where it has not for most_idle steps; otherwise raises σ.
+// Accepts a trial whose energy does not fall; otherwise raises σ.
 template <class T, class S, class Pass>
 bool NodeClimb<T, S, Pass>::accept(Node& node, double energy, double promised, bool first) {
   const double unseen = rounding(node);
   if (!first && promised < unseen) return false;  // the predicted gain is below rounding
   const double gain = energy - node.energy;
-  const bool idle = gain < unseen && promised > std::max(unseen, 10 * gain);
-  if (!(gain >= -unseen) || (idle && node.idle == most_idle)) {
+  const bool fell = !(gain >= -unseen);
+  if (!fell) node.idle = gain < unseen && promised > std::max(unseen, 10 * gain) ? node.idle + 1 : 0;
+  const bool smooth = pass_.homogeneity() > 1;
+  const bool to_and_fro =
+      node.idle == most_idle && (smooth || (!node.damped && node.residual > largest_at_kinks * node.size));
+  if (to_and_fro) {
+    node.damped = true;
+    node.idle = 0;
+  }
+  if (fell || to_and_fro) {
     node.shift = std::max(2 * node.shift, node.norm);
     return false;
   }
-  node.idle = idle ? node.idle + 1 : 0;
+  node.ended = node.idle == most_idle;
   node.shift = first ? 0.5 * node.shift : node.shift;
   node.steps += 1;
   return true;
