@@ -255,6 +255,16 @@ def test_eps_is_added_for_each_term():
         np.testing.assert_allclose(alpha.row_sums(), truth.sum(1), rtol=1e-11, atol=1e-300)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_eps_above_neighbours_that_are_too_far_for_float32(dtype):
+    """5e-48 is no float32 but a float64: α is 0 there, not NaN."""
+    z = np.array([[0.0], [1.0], [1.1], [219**0.5 + 1.1]], dtype)
+    for features in (z, np.repeat(z, 8, 1) / dtype(8**0.5)):
+        found = acl.Direct(features, 2, 1.0, eps=0.2).to_dense()
+        assert np.isfinite(found).all()
+        assert (found[3] < 1e-46).all()
+
+
 def test_pickles_and_repr():
     z, z_aug = _views()
     for make in KINDS.values():

@@ -71,12 +71,10 @@ class NodeClimb {
 
  private:
   static constexpr int most_trials = 40;
-  // A climb ends after so many steps in a row whose energy does not rise although the gradient promised that it would:
-  // at a kink, where residuals of up to 0.007 λ were seen. Even activations may also step to and fro between two
-  // weights of the same energy; so σ is raised instead where h has no kink (homogeneity above 1), and once where the
-  // residual is larger.
+  // A climb ends, at a kink, after so many steps in a row whose energy does not rise although the gradient promised
+  // that it would. Where h has no kink (homogeneity above 1) they raise σ: nodes of even activations may step to and
+  // fro between two weights of the same energy.
   static constexpr int most_idle = 10;
-  static constexpr double largest_at_kinks = 0.02;
 
   struct Node {
     index_t id;
@@ -87,7 +85,7 @@ class NodeClimb {
     std::int64_t steps = 0;
     int idle = 0;
     // ended: the last step did not raise the energy; the node stops once it has been evaluated at its new weights.
-    bool converged = false, ended = false, stopped = false, gave_up = false, damped = false;
+    bool converged = false, ended = false, stopped = false, gave_up = false;
   };
   // The line search of all nodes that have not stopped. Their products stand in products_; indices are those of the
   // list.
@@ -245,15 +243,10 @@ bool NodeClimb<T, S, Pass>::accept(Node& node, double energy, double promised, b
   const double gain = energy - node.energy;
   const bool fell = !(gain >= -unseen);
   if (!fell) node.idle = gain < unseen && promised > std::max(unseen, 10 * gain) ? node.idle + 1 : 0;
-  const bool smooth = pass_.homogeneity() > 1;
-  const bool to_and_fro =
-      node.idle == most_idle && (smooth || (!node.damped && node.residual > largest_at_kinks * node.size));
-  if (to_and_fro) {
-    node.damped = true;
-    node.idle = 0;
-  }
+  const bool to_and_fro = node.idle == most_idle && pass_.homogeneity() > 1;
   if (fell || to_and_fro) {
     node.shift = std::max(2 * node.shift, node.norm);
+    if (to_and_fro) node.idle = 0;
     return false;
   }
   node.ended = node.idle == most_idle;
