@@ -213,7 +213,9 @@ def _judge_node(case, found, w, matrix, moved, square, options):
     _near("energy", found["energy"], value / (2 * square), slack)
     # `moved` bounds what rounding does, mostly a hundred times too high. Where that is more than the tolerance of
     # Lanczos, products do not agree to it.
-    lost = 100 * _DEFAULT_TOL[case.dtype.itemsize] * frobenius(matrix) <= moved or np.isinf(found["eigenvalue"])
+    size = frobenius(matrix)
+    overflown = size > float(np.finfo(case.dtype).max) / 8 or np.isinf(found["eigenvalue"])
+    lost = 100 * _DEFAULT_TOL[case.dtype.itemsize] * size <= moved or overflown
     if found["gap"] is not None and len(w) > 1 and not (lost and np.isnan(found["gap"])):
         complement = np.linalg.qr(np.column_stack([w, np.eye(len(w))]))[0][:, 1 : len(w)]
         second = np.linalg.eigvalsh(complement.T @ matrix @ complement)[-1]

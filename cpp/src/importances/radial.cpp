@@ -241,7 +241,8 @@ class RadialImportance final : public TiledImportance<T> {
         const double all = alone ? 1.0 : sum[i] + added(static_cast<double>(f.nearest[i0 + i]));
         f.share[i0 + i] = alone ? S(0) : static_cast<S>(1 / all);
         f.total[i0 + i] = sum[i] / all;
-        if (static_cast<T>(f.share[i0 + i]) == T(0)) f.share[i0 + i] = f.nearest[i0 + i] = S(0);  // inf · 0 would be NaN
+        if (static_cast<T>(f.share[i0 + i]) == T(0))
+          f.share[i0 + i] = f.nearest[i0 + i] = S(0);  // inf · 0 would be NaN
       }
     });
   }
