@@ -24,7 +24,7 @@ def _arguments():
     rows, cols = ops.pair_log_sums(z, None, scale, True, False, False)
     both = ops.pair_log_sums(z, k, scale, False, False, True)
     offset, ones = _features(9, 1)[:, 0], torch.ones(9, dtype=torch.float64)
-    direct = ("Direct", [z], [4.0, 0.5, 1.0])
+    direct = ("Direct", [z], [4.0, 0.5, 1.0, 0.0])
     return {
         "pair_log_sums": [
             (z, None, scale, True, False, False),

@@ -415,13 +415,18 @@ def judged(sign, noise=0.0):
     replay = {"error": 2e-5 * (sign < 0), "chi_minus": 0.3 * (sign < 0)}
     replay["chi_plus"] = two_layer._LOGGED_CHI["chi_plus"] - 0.5 * (sign < 0)
     replay["chi_minus"] += two_layer._LOGGED_CHI["chi_minus"]
-    numbers = {"replay": replay, "grid": {"betas": [1, 5], "runs": grid}, "sweeps": sweeps, "images": images(step)}
+    numbers = {
+        "replay": replay,
+        "grid": {"betas": [1, 5], "runs": grid},
+        "sweeps": sweeps,
+        "images": images(step, noise),
+    }
     return {rule.name: rule.judge(numbers).word for rule in two_layer.RULES}
 
 
-def images(step):
+def images(step, noise):
     """ReLU nodes above linear ones by `step` and a little, seed by seed, at the last β alone."""
-    over_seeds = step + 0.01 * np.array([-1, 0, 1])
+    over_seeds = step + (0.01 + noise) * np.array([-1, 0, 1])
     relu = {
         "chi_plus": [[0, 0.5 + s] for s in over_seeds],
         "chi_minus": [[0, 0.5]] * 3,
@@ -446,4 +451,5 @@ def test_a_difference_within_its_error_does_not_hold():
 
 def test_one_seed_has_no_error():
     numbers = {"grid": None, "sweeps": {"loss": {"chi_plus": [[0.5, 0.1]], "chi_minus": [[0, 0]]}}, "replay": None}
+    numbers["images"] = None
     assert {rule.judge(numbers).word for rule in two_layer.RULES} == {"left out"}

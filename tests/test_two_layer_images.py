@@ -138,8 +138,3 @@ def test_effective_rank_by_hand():
     weights[0, :, 0] = [1, 2, 3, 4]  # one direction
     weights[1, range(4), range(4)] = [1, 5, 1, 1]  # four
     np.testing.assert_allclose(on_images._rank(weights), (1 + 4) / 2, rtol=1e-6)
-
-
-def test_a_rule_asks_for_two_standard_errors():
-    assert on_images._sure(np.array([1.0, 1.0, 1.0])) == 1
-    np.testing.assert_allclose(on_images._sure(np.array([0.0, 1.0, 2.0])), 1 - 2 / 3**0.5)

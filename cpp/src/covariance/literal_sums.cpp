@@ -9,6 +9,7 @@
 #include "isa/tables/kernels.h"
 #include "packing/outer_sum.h"
 #include "runtime/threads.h"
+#include "runtime/twofold_sum.h"
 
 namespace alphacl {
 namespace {
@@ -20,17 +21,6 @@ index_t group_count(index_t n) {
   const index_t blocks = ceil_div(n, block);
   return std::min(most_groups, blocks * (blocks + 1) / 2);
 }
-
-// Neumaier's sum: `lost` collects what additions round off, else n² terms of both signs lose n ε of the largest.
-struct CompensatedSum {
-  double sum = 0, lost = 0;
-  void add(double term) {
-    const double next = sum + term;
-    lost += std::fabs(sum) >= std::fabs(term) ? (sum - next) + term : (term - next) + sum;
-    sum = next;
-  }
-  double value() const { return std::isfinite(lost) ? sum + lost : sum; }
-};
 
 // visit(i, j, α_ij + α_ji) for the pairs i < j of two blocks, or within one; pairs of weight 0 are left out.
 template <class F>
@@ -99,12 +89,12 @@ void covariance_of_differences(View<const S> x, View<const S> x_aug, const Impor
 
 template <class S>
 double trace_of_differences(View<const S> x, View<const S> x_aug, const Importance<double>& alpha) {
-  CompensatedSum sums[most_groups];
+  TwofoldSum sums[most_groups];
   for_differences(x, x_aug, alpha, [&](index_t group, const double* v, double weight) {
     sums[group].add(weight * kernels<double>().dot(v, v, x.cols));
   });
-  CompensatedSum total;
-  for (const CompensatedSum& sum : sums) total.add(sum.value());
+  TwofoldSum total;
+  for (const TwofoldSum& sum : sums) total.add(sum.value());
   return total.value();
 }
 

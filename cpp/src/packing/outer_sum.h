@@ -2,12 +2,14 @@
 #pragma once
 
 #include <algorithm>
+#include <vector>
 
 #include "alphacl/view.h"
 #include "isa/tables/kernels.h"
 #include "packing/packed_panels.h"
 #include "packing/upper_tiles.h"
 #include "runtime/threads.h"
+#include "runtime/twofold_sum.h"
 
 namespace alphacl {
 
@@ -22,6 +24,7 @@ class OuterSum {
     weighted_.resize(gram_chunk, d);
     acc_.resize(UpperTiles<T>::entries(d));
     std::fill_n(acc_.data(), UpperTiles<T>::entries(d), 0.0);
+    if (in_double) sums_.assign(static_cast<std::size_t>(UpperTiles<T>::entries(d)), {});
   }
 
   void add(const T* row, T w) {
@@ -44,19 +47,29 @@ class OuterSum {
   /// Adds the rows still held and returns the tiles (UpperTiles).
   const double* finish() {
     flush();
+    for (std::size_t e = 0; e < sums_.size(); ++e) acc_[static_cast<index_t>(e)] = sums_[e].value();
     return acc_.data();
   }
 
  private:
+  // In double the sums of chunks may be large and cancel: of those over all pairs there are many.
+  static constexpr bool in_double = sizeof(T) == 8;
+
   void flush() {
     poll();
     if (held_ > 0) kernels<T>().gram(plain_.read(0), weighted_.read(0), held_, 0, plain_.count(), acc_.data());
     held_ = 0;
+    for (std::size_t e = 0; e < sums_.size(); ++e) {
+      double& chunk = acc_[static_cast<index_t>(e)];
+      sums_[e].add(chunk);
+      chunk = 0;
+    }
   }
 
   index_t d_ = 0, held_ = 0;
   PackedPanels<T> plain_, weighted_;
   Buffer<double> acc_;
+  std::vector<TwofoldSum> sums_;
 };
 
 }  // namespace alphacl

@@ -8,6 +8,7 @@ import numpy as np
 
 from alphacl_fast.experiments import _data
 from alphacl_fast.experiments._claim import Figure, Numbers, Rule
+from alphacl_fast.experiments._seeds import MARGIN, in_standard_errors
 from alphacl_fast.experiments._settings import Settings
 from alphacl_fast.experiments._style import CYCLE, absent, array, band
 from alphacl_fast.experiments._two_layer.images import Cut, similarities, train
@@ -73,19 +74,15 @@ def _rank(weights: np.ndarray) -> float:
     return float(np.mean(spectrum(directions.swapaxes(1, 2) @ directions).effective_rank))
 
 
-def _sure(values: np.ndarray) -> float:
-    """The mean over seeds less two standard errors of it: above 0 where the seeds agree that it is."""
-    return float(values.mean() - 2 * values.std(ddof=1) / len(values) ** 0.5)
-
-
 def _judged(name: str, measure: Any) -> Any:
-    """`_sure` of what `measure` makes of the runs at the greatest β, one number per seed."""
+    """What `measure` makes of the runs at the greatest β, one number per seed, in standard errors of its mean."""
 
     def value(numbers: Numbers) -> float | None:
         found = (numbers["images"] or {}).get(name)
         if found is None:
             return None
-        return _sure(measure({run: {m: array(v)[:, -1] for m, v in ms.items()} for run, ms in found["runs"].items()}))
+        last = {run: {m: array(v)[:, -1] for m, v in ms.items()} for run, ms in found["runs"].items()}
+        return in_standard_errors(measure(last))
 
     return value
 
@@ -93,28 +90,28 @@ def _judged(name: str, measure: Any) -> Any:
 def _rules_of(name: str) -> tuple[Rule, ...]:
     title = f"{_TITLES[name]} in a grid"
     relu, linear = "ReLU, BatchNorm", "linear, BatchNorm"
-    sure = "the mean over seeds less two standard errors"
+    sure = "in standard errors over seeds"
     return (
         Rule(
             f"patches that occur, {name}",
             f"{title}: χ₊ minus χ₋ of ReLU nodes, {sure}",
             _judged(name, lambda runs: runs[relu]["chi_plus"] - runs[relu]["chi_minus"]),
             ">",
-            0,
+            MARGIN,
         ),
         Rule(
             f"ReLU above linear, {name}",
             f"{title}: χ₊ of ReLU minus that of linear nodes, {sure}",
             _judged(name, lambda runs: runs[relu]["chi_plus"] - runs[linear]["chi_plus"]),
             ">",
-            0,
+            MARGIN,
         ),
         Rule(
             f"lower loss, {name}",
             f"{title}: loss of linear nodes minus that of ReLU nodes, {sure}",
             _judged(name, lambda runs: runs[linear]["loss"] - runs[relu]["loss"]),
             ">",
-            0,
+            MARGIN,
         ),
     )
 
