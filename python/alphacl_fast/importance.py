@@ -309,16 +309,23 @@ class Gaussian(Importance):
 class _OfDistances(Importance):
     """An importance e_ij of distances between features; rows may be divided by their sums, of one view or of both."""
 
-    features: Any
-    features_aug: Any
-    normalize: bool | str
-    eps: float
+    _of_distances: ClassVar[Parts] = {"features": FEATURES_OF_VIEWS, "p": Positive(), "tau": Positive()}
+    _of_sums: ClassVar[Parts] = {
+        "normalize": Rescaled(),
+        "features_aug": SecondView("features"),
+        "eps": NotNegative(),
+    }
+
+    def _hold_distances(self, features: Any, p: float, tau: float) -> None:
+        self.features = self._checked("features", features)
+        self.p: float = self._checked("p", p)
+        self.tau: float = self._checked("tau", tau)
 
     def _hold_rows(self, normalize: bool | str, features_aug: Any, eps: float) -> None:
         """What rows are divided by: checked together, since each depends on the others."""
-        self.normalize = self._checked("normalize", normalize)
+        self.normalize: bool | str = self._checked("normalize", normalize)
         self.features_aug = self._checked("features_aug", features_aug)
-        self.eps = self._checked("eps", eps)
+        self.eps: float = self._checked("eps", eps)
         if self.eps > 0 and self.normalize is False:
             raise ValueError(f"eps: expected 0 where rows are not divided by their sums, got {self.eps}")
         if (self.normalize == "both") != (features_aug is not None):
@@ -352,14 +359,7 @@ class Direct(_OfDistances):
 
     _kind = "Direct"
     _constructor = "direct"
-    _parts: ClassVar[Parts] = {
-        "features": FEATURES_OF_VIEWS,
-        "p": Positive(),
-        "tau": Positive(),
-        "normalize": Rescaled(),
-        "features_aug": SecondView("features"),
-        "eps": NotNegative(),
-    }
+    _parts: ClassVar[Parts] = _OfDistances._of_distances | _OfDistances._of_sums
 
     def __init__(
         self,
@@ -371,9 +371,7 @@ class Direct(_OfDistances):
         features_aug: Any = None,
         eps: float = 0.0,
     ) -> None:
-        self.features = self._checked("features", features)
-        self.p: float = self._checked("p", p)
-        self.tau: float = self._checked("tau", tau)
+        self._hold_distances(features, p, tau)
         self._hold_rows(normalize, features_aug, eps)
 
 
@@ -389,15 +387,7 @@ class InverseDistance(_OfDistances):
 
     _kind = "InverseDistance"
     _constructor = "inverse_distance"
-    _parts: ClassVar[Parts] = {
-        "features": FEATURES_OF_VIEWS,
-        "p": Positive(),
-        "tau": Positive(),
-        "q": Positive(),
-        "normalize": Rescaled(),
-        "features_aug": SecondView("features"),
-        "eps": NotNegative(),
-    }
+    _parts: ClassVar[Parts] = _OfDistances._of_distances | {"q": Positive()} | _OfDistances._of_sums
 
     def __init__(
         self,
@@ -410,9 +400,7 @@ class InverseDistance(_OfDistances):
         features_aug: Any = None,
         eps: float = 0.0,
     ) -> None:
-        self.features = self._checked("features", features)
-        self.p: float = self._checked("p", p)
-        self.tau: float = self._checked("tau", tau)
+        self._hold_distances(features, p, tau)
         self.q: float = self._checked("q", q)
         if -self.q * math.log(self.tau) > math.log(sys.float_info.max):
             raise ValueError(f"tau: expected tau^(-q) below 1.8e308, got tau={self.tau} and q={self.q}")
