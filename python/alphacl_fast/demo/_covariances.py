@@ -66,10 +66,15 @@ def views_of(title: str, images: np.ndarray, side: tuple[int, int], seed: int) -
     """Augment, and find the principal components of the images before augmentation."""
     views = datasets.two_views(images.reshape(-1, *side), SHIFT, NOISE, seed)
     x, x_aug = (view.reshape(images.shape) for view in views)
+    components = (images - images.mean(axis=0)) @ principal_axes(images, NUM_COMPONENTS)
+    return Views(title, side, images, x, x_aug, components)
+
+
+def principal_axes(images: np.ndarray, count: int) -> np.ndarray:
+    """(d, count) orthonormal columns, the leading principal axes of images, (N, d)."""
     # Without augmentation and with uniform importance C_α is the covariance.
     _, directions = _eigenpairs(contrastive_cov(images, images))
-    components = (images - images.mean(axis=0)) @ directions[:, :NUM_COMPONENTS].astype(images.dtype)
-    return Views(title, side, images, x, x_aug, components)
+    return directions[:, :count].astype(images.dtype)
 
 
 def cases_of(views: Views, seed: int) -> Iterator[Case]:

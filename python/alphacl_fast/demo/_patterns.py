@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from alphacl_fast import datasets, theory
+from alphacl_fast.demo._covariances import principal_axes
 from alphacl_fast.demo._durations import duration
 from alphacl_fast.demo._pictures import ImageRow
 
@@ -44,7 +45,7 @@ class Patterns:
 def learn(title: str, side: tuple[int, int], images: np.ndarray, seed: int) -> Iterator[Patterns]:
     """Linear, then ReLU nodes on two noisy, whitened views of images, (N, d) float32; alpha is uniform."""
     views = datasets.two_views(images.reshape(-1, *side), 0, NOISE, seed)
-    axes = _leading_components(images)
+    axes = _axes(images)
     x, x_aug = (view.reshape(images.shape) @ axes for view in views)
     white = theory.whiten(x, x_aug)
     for activation in ("linear", "relu"):
@@ -67,12 +68,10 @@ def learn(title: str, side: tuple[int, int], images: np.ndarray, seed: int) -> I
         )
 
 
-def _leading_components(images: np.ndarray) -> np.ndarray:
-    """(d, r) orthonormal columns: all pixels of small images, the leading principal components of others."""
-    if images.shape[1] <= MAX_COMPONENTS:
-        return np.eye(images.shape[1], dtype=images.dtype)
-    _, vectors = np.linalg.eigh(np.cov(images, rowvar=False))
-    return vectors[:, : -MAX_COMPONENTS - 1 : -1].astype(images.dtype)
+def _axes(images: np.ndarray) -> np.ndarray:
+    """(d, r) orthonormal columns: all pixels of small images, the leading principal axes of others."""
+    pixels = images.shape[1]
+    return np.eye(pixels, dtype=images.dtype) if pixels <= MAX_COMPONENTS else principal_axes(images, MAX_COMPONENTS)
 
 
 _ROW = "{:<14} {:<10} {:>5} {:>9} {:>10} {:>6} {:>11}  {}"
