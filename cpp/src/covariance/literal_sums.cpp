@@ -2,7 +2,6 @@
 #include "covariance/literal_sums.h"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <vector>
 
