@@ -72,8 +72,8 @@ class NodeClimb {
  private:
   static constexpr int most_trials = 40;
   // A climb ends, at a kink, after so many steps in a row whose energy does not rise although the gradient promised
-  // that it would. Where h has no kink (homogeneity above 1) they raise σ: nodes of even activations may step to and
-  // fro between two weights of the same energy.
+  // that it would. Where h has no kink (homogeneity above 1), so many steps that give less than a tenth of the promise
+  // raise σ: nodes of even activations may step to and fro between two weights of the same energy, up to rounding.
   static constexpr int most_idle = 10;
 
   struct Node {
@@ -242,8 +242,10 @@ bool NodeClimb<T, S, Pass>::accept(Node& node, double energy, double promised, b
   if (!first && promised < unseen) return false;  // the predicted gain is below rounding
   const double gain = energy - node.energy;
   const bool fell = !(gain >= -unseen);
-  if (!fell) node.idle = gain < unseen && promised > std::max(unseen, 10 * gain) ? node.idle + 1 : 0;
-  const bool to_and_fro = node.idle == most_idle && pass_.homogeneity() > 1;
+  const bool kinked = !(pass_.homogeneity() > 1);
+  const bool idle = promised > std::max(unseen, 10 * gain) && (gain < unseen || !kinked);
+  if (!fell) node.idle = idle ? node.idle + 1 : 0;
+  const bool to_and_fro = node.idle == most_idle && !kinked;
   if (fell || to_and_fro) {
     node.shift = std::max(2 * node.shift, node.norm);
     if (to_and_fro) node.idle = 0;
