@@ -62,7 +62,7 @@ def dense_pair(alpha, n, dtype):
         moved = (np.abs(rough - exact) + exact * _moved_by_ties(alpha, n, dtype)).astype(rough.dtype)
         rough = np.where(np.isfinite(moved), rough + moved, rough)
     if isinstance(alpha, acl.SquareRegularized) and n > 1:
-        rough = rough + _moved_at_threshold(alpha, exact, dtype).astype(rough.dtype)
+        rough = rough + _moved_by_distances(alpha, exact, dtype).astype(rough.dtype)
     return exact, rough
 
 
@@ -72,13 +72,14 @@ def _half_squares(alpha, n):
     return sum((column[:, None] - column) ** 2 for column in f.T) / 2
 
 
-def _moved_at_threshold(alpha, exact, dtype):
-    """What rounding of t = ½‖f_i − f_j‖² moves in [μ_i − t]₊/τ where that is 0 or all but 0."""
+def _moved_by_distances(alpha, exact, dtype):
+    """What rounding of t = ½‖f_i − f_j‖² moves in [μ_i − t]₊/τ: in double where that is positive, else at its kink."""
     with np.errstate(over="ignore", invalid="ignore"):
         t = _half_squares(alpha, len(exact))
         threshold = np.where(exact > 0, alpha.tau * exact + t, 0.0).max(1, keepdims=True)
-        moved = 4 * eps(dtype) * t
-        return np.where((np.abs(threshold - t) <= moved) & np.isfinite(t), np.minimum(moved / alpha.tau, 1.0), 0.0)
+        at_kink = (np.abs(threshold - t) <= 4 * eps(dtype) * t) & np.isfinite(t)
+        moved = np.where(at_kink, 4 * eps(dtype) * t, np.where(exact > 0, 4 * eps(float) * t, 0.0))
+        return np.minimum(moved / alpha.tau, 1.0)
 
 
 def _moved_by_ties(alpha, n, dtype):
