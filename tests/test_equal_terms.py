@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from support import torch
 
 import alphacl_fast as acl
 
@@ -51,3 +52,33 @@ def test_float64_row_sums_of_equal_terms(d):
         truth = pairs * q / (2 * n**2) * np.outer(2 * x[0], 2 * x[0])
         assert _error(acl.contrastive_cov(x, x, alpha), truth) < 5e-14  # 2e-13 where columns are added up one by one
         assert abs(acl.energy(x, x, alpha) / (np.trace(truth) / 2) - 1) < 5e-14
+
+
+def test_float64_products_from_differences_of_equal_terms():
+    """Gated rows of two values, close to one another beside their length: the sum goes over the pairs."""
+    n = 4000
+    side = np.where(np.arange(n) % 2, 1, -1)[:, None]
+    for seed in (5, 6, 7):
+        rng = np.random.default_rng(seed)
+        v = np.round(rng.standard_normal(5) * 2**20) / 2**26
+        x, u = 10 + side * v, rng.standard_normal((1, 5))
+        nodes = acl.GatedCovariance(
+            x, x, np.ones((1, 5)), activation=acl.Monomial(2), alpha=acl.Dense(np.full((n, n), 0.7))
+        )
+        two = x[:2].astype(np.longdouble)
+        half = np.subtract(*(2 * two.sum(1, keepdims=True) * two)) / 2
+        truth = np.longdouble(0.7) * half * (half @ u[0])
+        assert _error(nodes.matmul(u)[0], truth) < 1e-13  # seed 6: 4e-12 where pairs are added up one by one
+
+
+def test_float64_gradients_from_differences_of_equal_terms_torch():
+    """Two clusters far apart, of two points each; α joins samples of one cluster alone."""
+    n = 4000
+    cluster, side = np.arange(n) // 2 % 2, np.where(np.arange(n) % 2, 1, -1)[:, None]
+    alpha = acl.Labels(torch().from_numpy(cluster), 0.7, 0.0)
+    for seed in range(4):
+        v = np.round(np.random.default_rng(seed).standard_normal(5) * 2**20) / 2**30
+        x = torch().from_numpy(1024.0 * cluster[:, None] + side * v).requires_grad_()
+        acl.energy(x, x.detach().clone(), alpha).backward()
+        truth = np.longdouble(0.7) * (n / 2) * 2 * side * v / (2 * n**2)
+        assert _error(x.grad.numpy(), truth) < 4e-15  # 1.5e-14 where samples are added up one by one

@@ -66,6 +66,32 @@ void for_differences(View<const S> x, View<const S> x_aug, const Importance<doub
   });
 }
 
+// Σ w v of rows v, in double for some rows at a time, then in two doubles: equal terms round alike.
+class VectorSum {
+ public:
+  explicit VectorSum(index_t d) : chunk_(static_cast<std::size_t>(d)), sums_(chunk_.size()) {}
+  void add(const double* v, double w) {
+    for (std::size_t j = 0; j < chunk_.size(); ++j) chunk_[j] += w * v[j];
+    if (++held_ == most_held) flush();
+  }
+  void add_to(TwofoldSum* out) {
+    flush();
+    for (std::size_t j = 0; j < sums_.size(); ++j) out[j].add(sums_[j].value());
+  }
+
+ private:
+  static constexpr int most_held = 64;
+  void flush() {
+    for (std::size_t j = 0; j < sums_.size(); ++j) sums_[j].add(chunk_[j]);
+    chunk_.assign(chunk_.size(), 0.0);
+    held_ = 0;
+  }
+
+  std::vector<double> chunk_;
+  std::vector<TwofoldSum> sums_;
+  int held_ = 0;
+};
+
 }  // namespace
 
 template <class S>
@@ -99,17 +125,14 @@ double trace_of_differences(View<const S> x, View<const S> x_aug, const Importan
 
 void product_of_differences(View<const double> x, View<const double> x_aug, const Importance<double>& alpha,
                             const double* v, double* out) {
-  const index_t d = x.cols, groups = group_count(x.rows);
-  Buffer<double> sums(groups * d, 0.0);
+  const index_t d = x.cols;
+  std::vector<VectorSum> sums(static_cast<std::size_t>(group_count(x.rows)), VectorSum(d));
   for_differences(x, x_aug, alpha, [&](index_t group, const double* difference, double weight) {
-    const double along = weight * kernels<double>().dot(difference, v, d);
-    double* sum = sums.data() + group * d;
-    for (index_t j = 0; j < d; ++j) sum[j] += along * difference[j];
+    sums[static_cast<std::size_t>(group)].add(difference, weight * kernels<double>().dot(difference, v, d));
   });
-  for (index_t j = 0; j < d; ++j) {
-    out[j] = 0;
-    for (index_t g = 0; g < groups; ++g) out[j] += sums[g * d + j];
-  }
+  std::vector<TwofoldSum> total(static_cast<std::size_t>(d));
+  for (VectorSum& sum : sums) sum.add_to(total.data());
+  for (index_t j = 0; j < d; ++j) out[j] = total[static_cast<std::size_t>(j)].value();
 }
 
 template <class S>
@@ -122,11 +145,12 @@ void gradient_of_differences(View<const S> x, View<const S> x_aug, const Importa
   // One worker per block of rows, so that each pair of blocks is visited from both sides.
   parallel_for(blocks, [&](index_t own, int) {
     const index_t begin = own * block, end = std::min(n, begin + block);
-    Buffer<double> sums((end - begin) * d, 0.0), v(d), entries;
+    std::vector<VectorSum> sums(static_cast<std::size_t>(end - begin), VectorSum(d));
+    Buffer<double> v(d), entries;
     const auto add = [&](index_t i, index_t j, double weight) {
       if (i < begin || i >= end) return;
       read_kernels<double, S>().delta_row(x.row(i), x.row(j), d, v.data());
-      for (index_t k = 0; k < d; ++k) sums[(i - begin) * d + k] += weight * v[k];
+      sums[static_cast<std::size_t>(i - begin)].add(v.data(), weight);
     };
     for (index_t other = 0; other < blocks; ++other)
       for_pairs(*alpha, std::min(own, other) * block, std::max(own, other) * block, entries,
@@ -134,10 +158,13 @@ void gradient_of_differences(View<const S> x, View<const S> x_aug, const Importa
                   add(i, j, weight);
                   add(j, i, weight);
                 });
+    std::vector<TwofoldSum> sum;
     for (index_t i = begin; i < end; ++i) {
       read_kernels<double, S>().delta_row(x.row(i), x_aug.row(i), d, v.data());
+      sum.assign(static_cast<std::size_t>(d), {});
+      sums[static_cast<std::size_t>(i - begin)].add_to(sum.data());
       for (index_t k = 0; k < d; ++k) {
-        grad.row(i)[k] = static_cast<S>(sums[(i - begin) * d + k] - r[i] * v[k]);
+        grad.row(i)[k] = static_cast<S>(sum[static_cast<std::size_t>(k)].value() - r[i] * v[k]);
         grad_aug.row(i)[k] = static_cast<S>(r[i] * v[k]);
       }
     }
