@@ -104,6 +104,17 @@ def test_generalised_pairs(shared, k, dtype):
     _assert_pairs(a, found, k, dtype, b)
 
 
+def test_entries_of_one_magnitude_once_they_are_rounded():
+    """v = (1, −1)/√2 up to rounding in double, where either entry may be the larger one."""
+    b = np.array([[0.30399680, -0.21369810], [-0.21369810, 0.38627967]], np.float32)
+    for scale in np.linspace(1, 1.2, 200, dtype=np.float32):
+        a = scale * np.array([[1, -1], [-1, 1]], np.float32)
+        for form in (None, np.eye(2, dtype=np.float32), b):
+            v = acl.power_iteration(a, b=form, k=2).eigenvector
+            assert v.dtype == np.float32
+            assert (v[[0, 1], np.abs(v).argmax(axis=1)] > 0).all()  # of equal ones, the first
+
+
 def test_a_single_matrix_drops_the_leading_axis():
     a, b = _batch(1, 6)[0], _definite(1, 6)[0]
     assert acl.power_iteration(a, k=2).eigenvector.shape == (2, 6)

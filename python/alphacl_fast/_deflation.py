@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from alphacl_fast._backend import power_iteration_of_product
-from alphacl_fast._standard_form import Array, Product, positive_form
+from alphacl_fast._standard_form import Array, Product
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Deflation:
         )  # fmt: skip
         vectors = self._apart(vectors, np.arange(count))
         with np.errstate(invalid="ignore"):
-            vectors = positive_form(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+            vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         return self._kept(self._judged(vectors, steps))
 
     def _kept(self, pairs: Pairs) -> Pairs:

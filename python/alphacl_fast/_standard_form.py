@@ -50,7 +50,7 @@ class StandardForm:
         values, residuals = (np.ldexp(part, -self.exponents[:, None]) for part in (values, residuals))
         if self._b is None:
             return values, y, residuals
-        v = positive_form(np.einsum("bji,bkj->bki", self._each(self._inverse), y))
+        v = np.einsum("bji,bkj->bki", self._each(self._inverse), y)
         moved = np.stack([self._plain(v[:, j], np.arange(self.count)) for j in range(v.shape[1])], axis=1)
         weighted = np.einsum("bij,bkj->bki", self._each(self._b), v)
         return values, v, np.linalg.norm(moved - values[..., None] * weighted, axis=2)
@@ -72,7 +72,7 @@ def lower_symmetric(matrices: Operand) -> Array:
 def positive_form(v: Array) -> Array:
     """(…, d) vectors whose first entry of largest magnitude is positive."""
     largest = np.take_along_axis(v, np.abs(v).argmax(axis=-1)[..., None], axis=-1)
-    return v * np.where(largest < 0, -1.0, 1.0)
+    return np.where(largest < 0, -v, v)
 
 
 def _cholesky(b: Array) -> tuple[Array, Array]:
