@@ -2,7 +2,7 @@
 //
 // The gradient of row i is scale · Σ_j w_ij g_j, for distances scale · Σ_j w_ij (f_j − f_i), a sum of differences, so
 // that nothing cancels. w_ij = a_i ψ'(at_i + t_ij) + b_j ψ'(at_j + t_ij); for e^x at is subtracted. A block owns 64
-// rows and 64 columns of the features, and computes the scores of its rows again for each 64 columns.
+// rows and up to 256 columns of the features (64 for distances), for which it computes the scores of its rows once.
 #include <type_traits>
 
 #include "formulas/pair_forms.h"
@@ -30,7 +30,9 @@ struct SideTerms {
 
 struct GradientShared {
   PairTileShared scores;
+  // Scores, then weights of the tile, and each thread's sums of its rows: not in registers, which the columns need.
   TileRow weight[pair_tile];
+  double own[pair_tile][pair_side + 1], of_scale[pair_tile][pair_side + 1];
 };
 
 // What the blocks of a launch write: groups × rows × m, and groups × rows.
@@ -40,31 +42,31 @@ struct GradientParts {
   double* of_scale;  // Σ_j w_ij t_ij/scale; null where nobody asks
 };
 
-// Writes the weights of a tile of scores and adds them to the sums of the thread's rows.
+// Turns the thread's scores of a tile into weights and adds these to the sums of its rows.
 template <PairForm form, class S>
 __device__ __forceinline__ void weigh(const ScoredPairs<S>& pairs, const SideTerms& first, const SideTerms& second,
-                                      int i0, int j0, const double (&t)[pair_each][pair_each], TileRow* to,
-                                      double (&own)[pair_each], double (&of_scale)[pair_each]) {
+                                      int i0, int j0, GradientShared& s) {
   const int tx = threadIdx.x, ty = threadIdx.y;
-  double at_j[pair_each], b[pair_each];
+#pragma unroll 1
+  for (int row = ty; row < pair_tile; row += pair_side) {
+    double at_i, a, own = s.own[row][tx], of_scale = s.of_scale[row][tx];
+    first.of(i0 + row, pairs.own.rows, form, at_i, a);
 #pragma unroll
-  for (int x = 0; x < pair_each; ++x) second.of(j0 + x * pair_side + tx, pairs.other.rows, form, at_j[x], b[x]);
-#pragma unroll
-  for (int y = 0; y < pair_each; ++y) {
-    const int i = i0 + y * pair_side + ty;
-    double at_i, a;
-    first.of(i, pairs.own.rows, form, at_i, a);
-#pragma unroll
-    for (int x = 0; x < pair_each; ++x) {
-      const double score = pairs.scale * t[y][x];
-      const bool counts = pairs.counts(i, j0 + x * pair_side + tx, score);
+    for (int column = tx; column < pair_tile; column += pair_side) {
+      double& entry = s.weight[row][column];
+      double at_j, b;
+      second.of(j0 + column, pairs.other.rows, form, at_j, b);
+      const double t = entry, score = pairs.scale * t;
+      const bool counts = pairs.counts(i0 + row, j0 + column, score);
       const double here = counts && first.at != nullptr ? a * pair_slope<form>(at_i + score) : 0.0;
-      const double there = counts && second.at != nullptr ? b[x] * pair_slope<form>(at_j[x] + score) : 0.0;
+      const double there = counts && second.at != nullptr ? b * pair_slope<form>(at_j + score) : 0.0;
       const double weight = here + there;
-      to[y * pair_side + ty][x * pair_side + tx] = weight;
-      own[y] += here;
-      of_scale[y] = counts ? fma(weight, t[y][x], of_scale[y]) : of_scale[y];
+      entry = weight;
+      own += here;
+      of_scale = counts ? fma(weight, t, of_scale) : of_scale;
     }
+    s.own[row][tx] = own;
+    s.of_scale[row][tx] = of_scale;
   }
 }
 
@@ -72,7 +74,8 @@ __device__ __forceinline__ void weigh(const ScoredPairs<S>& pairs, const SideTer
 template <bool distances>
 using GradientSums = std::conditional_t<distances, TileDifferences<false>, ProductTile<false>>;
 
-// Adds the terms of the tile's j to the sums of its rows; `other` is staged 16 samples at a time.
+// Adds the terms of the tile's j to the sums of its rows, `width` columns from c0 on; `other` is staged 16 samples at a
+// time.
 template <bool distances, class S>
 __device__ __forceinline__ void multiply(const View<const S>& other, int j0, int c0, int width, GradientShared& s,
                                          GradientSums<distances>& sums) {
@@ -89,54 +92,59 @@ __device__ __forceinline__ void multiply(const View<const S>& other, int j0, int
   }
 }
 
-// Operations for a pair: m multiply-adds for each 64 columns and m for all, both by tensor cores, slopes of ψ for each
-// 64 columns (distances: twice as many operations, no tensor cores); bytes: m/4 numbers for each 64 columns, through
-// L2. 210 registers, 227 for distances; 52 224 bytes of shared memory. Limit: slopes where m is small, else tensor
-// cores.
-template <bool distances, class S>
-__global__ void __launch_bounds__(256) gradient_rows(ScoredPairs<S> pairs, PairSplit split, PairForm form,
-                                                     SideTerms first, SideTerms second, GradientParts parts) {
+// Of 64 `tiles` columns. Operations for a pair: m multiply-adds for the columns of all blocks and m for the score in
+// each block, both by tensor cores, and its slopes of ψ (distances: twice as many operations, no tensor cores); bytes:
+// m/4 numbers for each block, through L2. 128, 178 and 252 registers for 1, 2 and 4 tiles, 174 for distances; 69 632
+// bytes of shared memory. Limit: slopes where m is small, else tensor cores.
+template <bool distances, int tiles, class S>
+__global__ void __launch_bounds__(256, !distances && tiles == 1 ? 2 : 1)
+    gradient_rows(ScoredPairs<S> pairs, PairSplit split, PairForm form, SideTerms first, SideTerms second,
+                  GradientParts parts) {
   auto& s = simt::shared<GradientShared>();
   const int tx = threadIdx.x, ty = threadIdx.y, group = blockIdx.y;
-  const int i0 = blockIdx.x % split.own_tiles * pair_tile, c0 = blockIdx.x / split.own_tiles * pair_tile;
-  const index_t n = pairs.own.rows, m = pairs.own.cols;
-  const int width = static_cast<int>(m - c0 < pair_tile ? m - c0 : pair_tile);
-  double own[pair_each] = {}, of_scale[pair_each] = {};
-  GradientSums<distances> sums;
+  const int i0 = blockIdx.x % split.own_tiles * pair_tile, c0 = blockIdx.x / split.own_tiles * (tiles * pair_tile);
+  const index_t n = pairs.own.rows;
+  const int m = static_cast<int>(pairs.own.cols);
+  const auto width = [m](int c) { return m - c < pair_tile ? m - c : pair_tile; };
+#pragma unroll
+  for (int y = 0; y < pair_each; ++y) s.own[y * pair_side + ty][tx] = s.of_scale[y * pair_side + ty][tx] = 0;
+  GradientSums<distances> sums[tiles];
   if constexpr (distances)
-    sums.take([&](int row, int column) -> double {
-      return i0 + row < n && column < width ? pairs.own.data[(i0 + row) * pairs.own.stride + c0 + column] : S(0);
+    sums[0].take([&](int row, int column) -> double {
+      return i0 + row < n && column < width(c0) ? pairs.own.data[(i0 + row) * pairs.own.stride + c0 + column] : S(0);
     });
   for (int tile = split.begin(group); tile < split.begin(group + 1); ++tile) {
     const int j0 = tile * pair_tile;
     double t[pair_each][pair_each];
     score_tile<distances>(pairs, i0, j0, s.scores, t);
     __syncthreads();  // the weights before have been read, also where there are no features to stage
-    with_form(form, [&](auto of_form) {
-      weigh<decltype(of_form)::value>(pairs, first, second, i0, j0, t, s.weight, own, of_scale);
+#pragma unroll
+    for (int y = 0; y < pair_each; ++y)
+#pragma unroll
+      for (int x = 0; x < pair_each; ++x) s.weight[y * pair_side + ty][x * pair_side + tx] = t[y][x];
+    with_form(form, [&](auto of_form) { weigh<decltype(of_form)::value>(pairs, first, second, i0, j0, s); });
+#pragma unroll
+    for (int c = 0; c < tiles; ++c)
+      if (tiles == 1 || c0 + c * pair_tile < m)
+        multiply<distances>(pairs.other, j0, c0 + c * pair_tile, width(c0 + c * pair_tile), s, sums[c]);
+  }
+#pragma unroll
+  for (int c = 0; c < tiles; ++c)
+    sums[c].each([&](int row, int column, auto... numbers) {
+      const double all[] = {numbers...};
+      const int first_column = c0 + c * pair_tile + column;
+      double* const to = parts.rows + (group * n + i0 + row) * m + first_column;
+#pragma unroll
+      for (int x = 0; x < static_cast<int>(sizeof...(numbers)); ++x)
+        if (i0 + row < n && first_column + x < m) to[x] = distances ? -all[x] : all[x];
     });
-    multiply<distances>(pairs.other, j0, c0, width, s, sums);
-  }
-  sums.each([&](int row, int column, auto... numbers) {
-    const double all[] = {numbers...};
-    double* const to = parts.rows + (group * n + i0 + row) * m + c0 + column;
-#pragma unroll
-    for (int x = 0; x < static_cast<int>(sizeof...(numbers)); ++x)
-      if (i0 + row < n && column + x < width) to[x] = distances ? -all[x] : all[x];
-  });
-  __syncthreads();
-#pragma unroll
-  for (int y = 0; y < pair_each; ++y) {
-    s.weight[y * pair_side + ty][tx] = own[y];
-    s.weight[y * pair_side + ty][pair_side + tx] = of_scale[y];
-  }
   __syncthreads();
   const int row = ty * pair_side + tx;
   if (row >= pair_tile || i0 + row >= n || c0 > 0) return;
   double own_sum = 0, scale_sum = 0;
   for (int x = 0; x < pair_side; ++x) {
-    own_sum += s.weight[row][x];
-    scale_sum += s.weight[row][pair_side + x];
+    own_sum += s.own[row][x];
+    scale_sum += s.of_scale[row][x];
   }
   if (parts.own != nullptr) parts.own[group * n + i0 + row] = own_sum;
   if (parts.of_scale != nullptr) parts.of_scale[group * n + i0 + row] = scale_sum;
@@ -147,13 +155,18 @@ template <class S>
 void gradient(const Stream& on, const ScoredPairs<S>& pairs, bool distances, PairForm form, SideTerms first,
               SideTerms second, View<S> out, double* offsets, double share, double* of_scale) {
   const index_t n = pairs.own.rows, m = pairs.own.cols;
-  const PairSplit split(n, pairs.other.rows, std::max<index_t>(ceil_div(m, pair_tile), 1));
+  const int tiles = distances || m <= pair_tile ? 1 : m <= 2 * pair_tile ? 2 : 4;
+  const PairSplit split(n, pairs.other.rows, std::max<index_t>(ceil_div(m, tiles * pair_tile), 1));
   GradientParts parts{};
   parts.rows = on.memory.take<double>(split.groups * n * m);
   if (offsets != nullptr) parts.own = on.memory.take<double>(split.groups * n);
   if (of_scale != nullptr) parts.of_scale = on.memory.take<double>(split.groups * n);
-  launch(on, "gradient_rows", distances ? gradient_rows<true, S> : gradient_rows<false, S>, split.grid(),
-         dim3(pair_side, pair_side), sizeof(GradientShared), pairs, split, form, first, second, parts);
+  const auto rows = distances    ? gradient_rows<true, 1, S>
+                    : tiles == 1 ? gradient_rows<false, 1, S>
+                    : tiles == 2 ? gradient_rows<false, 2, S>
+                                 : gradient_rows<false, 4, S>;
+  launch(on, "gradient_rows", rows, split.grid(), dim3(pair_side, pair_side), sizeof(GradientShared), pairs, split,
+         form, first, second, parts);
   add_in_order(on, parts.rows, split.groups, n, m, pairs.scale, out.data, out.stride);
   if (offsets != nullptr) add_in_order(on, parts.own, split.groups, n, 1, 1.0, offsets, 1);
   if (of_scale != nullptr)

@@ -182,8 +182,8 @@ struct Problem {
 
 template <class S>
 void test_sizes(const char* log_sums, const char* sums, const char* far) {
-  constexpr index_t sizes[][3] = {{1, 1, 1},    {2, 31, 2},   {31, 2, 5},    {33, 64, 17},
-                                  {64, 65, 64}, {65, 63, 66}, {129, 130, 3}, {66, 130, 0}};
+  constexpr index_t sizes[][3] = {{1, 1, 1},     {2, 31, 2},   {31, 2, 5},  {33, 64, 17}, {64, 65, 64}, {65, 63, 66},
+                                  {129, 130, 3}, {66, 130, 0}, {3, 66, 70}, {66, 3, 256}, {5, 3, 323}};
   bool right[3] = {true, true, true};
   for (const Way way : ways)
     for (const auto& size : sizes) {
