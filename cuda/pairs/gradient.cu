@@ -42,17 +42,20 @@ struct GradientParts {
   double* of_scale;  // Σ_j w_ij t_ij/scale; null where nobody asks
 };
 
-// Turns the thread's scores of a tile into weights and adds these to the sums of its rows.
-template <PairForm form, class S>
+// Turns the thread's scores of a tile into weights and adds these to the sums of its rows, `at_once` of them side by
+// side: where two blocks hide one another's latency, one.
+template <PairForm form, int at_once, class S>
 __device__ __forceinline__ void weigh(const ScoredPairs<S>& pairs, const SideTerms& first, const SideTerms& second,
                                       int i0, int j0, GradientShared& s) {
   const int tx = threadIdx.x, ty = threadIdx.y;
 #pragma unroll 1
-  for (int row = ty; row < pair_tile; row += pair_side) {
+  for (int y = 0; y < pair_each; ++y) {
+    const int row = y * pair_side + ty;
     double at_i, a, own = s.own[row][tx], of_scale = s.of_scale[row][tx];
     first.of(i0 + row, pairs.own.rows, form, at_i, a);
-#pragma unroll
-    for (int column = tx; column < pair_tile; column += pair_side) {
+#pragma unroll at_once
+    for (int x = 0; x < pair_each; ++x) {
+      const int column = x * pair_side + tx;
       double& entry = s.weight[row][column];
       double at_j, b;
       second.of(j0 + column, pairs.other.rows, form, at_j, b);
@@ -94,12 +97,13 @@ __device__ __forceinline__ void multiply(const View<const S>& other, int j0, int
 
 // Of 64 `tiles` columns. Operations for a pair: m multiply-adds for the columns of all blocks and m for the score in
 // each block, both by tensor cores, and its slopes of ψ (distances: twice as many operations, no tensor cores); bytes:
-// m/4 numbers for each block, through L2. 128, 178 and 252 registers for 1, 2 and 4 tiles, 174 for distances; 69 632
+// m/4 numbers for each block, through L2. 128, 194 and 254 registers for 1, 2 and 4 tiles, 182 for distances; 69 632
 // bytes of shared memory. Limit: slopes where m is small, else tensor cores.
 template <bool distances, int tiles, class S>
 __global__ void __launch_bounds__(256, !distances && tiles == 1 ? 2 : 1)
     gradient_rows(ScoredPairs<S> pairs, PairSplit split, PairForm form, SideTerms first, SideTerms second,
                   GradientParts parts) {
+  constexpr bool two_blocks = !distances && tiles == 1;  // a multiprocessor has room for two
   auto& s = simt::shared<GradientShared>();
   const int tx = threadIdx.x, ty = threadIdx.y, group = blockIdx.y;
   const int i0 = blockIdx.x % split.own_tiles * pair_tile, c0 = blockIdx.x / split.own_tiles * (tiles * pair_tile);
@@ -122,7 +126,9 @@ __global__ void __launch_bounds__(256, !distances && tiles == 1 ? 2 : 1)
     for (int y = 0; y < pair_each; ++y)
 #pragma unroll
       for (int x = 0; x < pair_each; ++x) s.weight[y * pair_side + ty][x * pair_side + tx] = t[y][x];
-    with_form(form, [&](auto of_form) { weigh<decltype(of_form)::value>(pairs, first, second, i0, j0, s); });
+    with_form(form, [&](auto of_form) {
+      weigh<decltype(of_form)::value, two_blocks ? 1 : pair_each>(pairs, first, second, i0, j0, s);
+    });
 #pragma unroll
     for (int c = 0; c < tiles; ++c)
       if (tiles == 1 || c0 + c * pair_tile < m)
