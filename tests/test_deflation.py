@@ -105,7 +105,7 @@ def test_generalised_pairs(shared, k, dtype):
 
 
 def test_entries_of_one_magnitude_once_they_are_rounded():
-    """v = (1, −1)/√2 up to rounding in double, where either entry may be the larger one."""
+    """Vectors along (1, ±1) up to rounding in double, either entry the larger one; with B the second is."""
     b = np.array([[0.30399680, -0.21369810], [-0.21369810, 0.38627967]], np.float32)
     for scale in np.linspace(1, 1.2, 200, dtype=np.float32):
         a = scale * np.array([[1, -1], [-1, 1]], np.float32)

@@ -96,9 +96,11 @@ __device__ __forceinline__ void multiply(const View<const S>& other, int j0, int
 }
 
 // Of 64 `tiles` columns. Operations for a pair: m multiply-adds for the columns of all blocks and m for the score in
-// each block, both by tensor cores, and its slopes of ψ (distances: twice as many operations, no tensor cores); bytes:
-// m/4 numbers for each block, through L2. 128, 194 and 254 registers for 1, 2 and 4 tiles, 182 for distances; 69 632
-// bytes of shared memory. Limit: slopes where m is small, else tensor cores.
+// each block, both by tensor cores, and its slopes of ψ (distances: twice as many operations, no tensor cores); through
+// L2 m/32 + `tiles` numbers for each block. Few samples make few blocks, which take longer, the wider they are: at
+// N = 512, m = 256, by count, 8 products of tiles one after the other where 64 columns would take 5. 128, 194 and 254
+// registers for 1, 2 and 4 tiles, 182 for distances; 69 632 bytes of shared memory. Limit: slopes where m is small,
+// else tensor cores.
 template <bool distances, int tiles, class S>
 __global__ void __launch_bounds__(256, !distances && tiles == 1 ? 2 : 1)
     gradient_rows(ScoredPairs<S> pairs, PairSplit split, PairForm form, SideTerms first, SideTerms second,

@@ -34,7 +34,7 @@ union LogSumShared {
 };
 
 // parts: groups × rows. Every thread has a sum of its own of the columns that it sees; threads are joined at the end.
-// Operations for a pair: m multiply-adds (twice that for distances) and 1.25 exponentials of 22; bytes: m/4 numbers
+// Operations for a pair: m multiply-adds (twice that for distances) and 1.25 exponentials of 22; bytes: m/32 numbers
 // through L2. 110 registers, 17 408 bytes of shared memory.
 template <bool distances, class S>
 __global__ void __launch_bounds__(256, 2) log_sum_rows(ScoredPairs<S> pairs, PairSplit split, LogSum* parts) {

@@ -13,7 +13,7 @@ union SumShared {
   double of[pair_tile][pair_side + 1];  // of each thread
 };
 
-// parts: groups × rows. Operations for a pair: m multiply-adds (twice that for distances) and ψ; bytes: m/4 numbers
+// parts: groups × rows. Operations for a pair: m multiply-adds (twice that for distances) and ψ; bytes: m/32 numbers
 // through L2. 102 registers, 16 640 bytes of shared memory.
 template <bool distances, class S>
 __global__ void __launch_bounds__(256)

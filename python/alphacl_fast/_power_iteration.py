@@ -22,7 +22,7 @@ from alphacl_fast._arrays import (
 from alphacl_fast._backend import backend_for
 from alphacl_fast._deflation import Deflation, Options, Pairs, several
 from alphacl_fast._gated import GatedCovariance
-from alphacl_fast._standard_form import StandardForm, positive_form
+from alphacl_fast._standard_form import StandardForm
 
 _DEFAULT_TOL = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-10}
 
@@ -141,8 +141,14 @@ def _several(
     values, vectors, residuals = problem.back(values, y, residuals)
     gaps = None if gaps is None else np.ldexp(gaps, -problem.exponents[:, None])
     found = [None if f is None else f.astype(matrices.dtype) for f in (values, vectors, gaps, residuals)]
-    found[1] = positive_form(found[1])  # of the rounded entries: two may have become equal
+    found[1] = _positive_form(found[1])  # of the rounded entries: two may have become equal
     return [None if f is None else from_host(f, matrices) for f in (*found, steps, done)]
+
+
+def _positive_form(v: np.ndarray) -> np.ndarray:
+    """(…, d) vectors whose first entry of largest magnitude is positive."""
+    largest = np.take_along_axis(v, np.abs(v).argmax(axis=-1)[..., None], axis=-1)
+    return np.where(largest < 0, -v, v)
 
 
 def _first_of(

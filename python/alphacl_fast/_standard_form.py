@@ -69,12 +69,6 @@ def lower_symmetric(matrices: Operand) -> Array:
     return a + np.tril(a, -1).swapaxes(1, 2)
 
 
-def positive_form(v: Array) -> Array:
-    """(…, d) vectors whose first entry of largest magnitude is positive."""
-    largest = np.take_along_axis(v, np.abs(v).argmax(axis=-1)[..., None], axis=-1)
-    return np.where(largest < 0, -v, v)
-
-
 def _cholesky(b: Array) -> tuple[Array, Array]:
     """L and L⁻¹ of B = LLᵀ."""
     try:

@@ -73,7 +73,7 @@ def _half_squares(alpha, n):
 
 
 def _moved_by_distances(alpha, exact, dtype):
-    """What rounding of t = ½‖f_i − f_j‖² moves in [μ_i − t]₊/τ: in double where that is positive, else at its kink."""
+    """What rounding of t = ½‖f_i − f_j‖² moves in [μ_i − t]₊/τ: at its kink, and, in double, where it is positive."""
     with np.errstate(over="ignore", invalid="ignore"):
         t = _half_squares(alpha, len(exact))
         threshold = np.where(exact > 0, alpha.tau * exact + t, 0.0).max(1, keepdims=True)

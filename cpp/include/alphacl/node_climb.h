@@ -235,17 +235,18 @@ double NodeClimb<T, S, Pass>::propose(const Node& node, const double* y, T* w) c
   return promised;
 }
 
-// Accepts a trial whose energy does not fall; otherwise raises σ.
+// Accepts a trial whose energy does not fall; otherwise, or where it is the tenth in a row that would step to and fro,
+// raises σ.
 template <class T, class S, class Pass>
 bool NodeClimb<T, S, Pass>::accept(Node& node, double energy, double promised, bool first) {
   const double unseen = rounding(node);
   if (!first && promised < unseen) return false;  // the predicted gain is below rounding
   const double gain = energy - node.energy;
   const bool fell = !(gain >= -unseen);
-  const bool kinked = !(pass_.homogeneity() > 1);
-  const bool idle = promised > std::max(unseen, 10 * gain) && (gain < unseen || !kinked);
+  const bool may_kink = !(pass_.homogeneity() > 1);
+  const bool idle = promised > std::max(unseen, 10 * gain) && (gain < unseen || !may_kink);
   if (!fell) node.idle = idle ? node.idle + 1 : 0;
-  const bool to_and_fro = node.idle == most_idle && !kinked;
+  const bool to_and_fro = node.idle == most_idle && !may_kink;
   if (fell || to_and_fro) {
     node.shift = std::max(2 * node.shift, node.norm);
     if (to_and_fro) node.idle = 0;
