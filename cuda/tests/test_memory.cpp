@@ -64,8 +64,7 @@ void test_series_of_nodes() {
 
 // The most memory of products with clusters far apart, of which pairs count within one alone, for `nodes` nodes. They
 // are lost in the first and the last `lost`; those between multiply vectors of 0.
-std::size_t most_of_products(index_t n, index_t nodes, index_t lost) {
-  const index_t d = 2;
+std::size_t most_of_products(index_t n, index_t d, index_t nodes, index_t lost) {
   const Array<double> x(n * d), weights(nodes * d), v(nodes * d), out(nodes * d);
   const Array<std::int64_t> cluster(n);
   std::uint64_t seed = 5;
@@ -75,8 +74,10 @@ std::size_t most_of_products(index_t n, index_t nodes, index_t lost) {
   }
   std::vector<int> active;
   for (index_t k = 0; k < nodes; ++k) {
-    weights[k * d] = weights[k * d + 1] = 1;
-    v[k * d] = v[k * d + 1] = k < lost || k >= nodes - lost ? 1 : 0;
+    for (index_t c = 0; c < d; ++c) {
+      weights[k * d + c] = 1;
+      v[k * d + c] = k < lost || k >= nodes - lost ? 1 : 0;
+    }
     active.push_back(static_cast<int>(k));
   }
   Memory memory;
@@ -91,15 +92,15 @@ std::size_t most_of_products(index_t n, index_t nodes, index_t lost) {
   return memory.most();
 }
 
-// 15 nodes of 6400 samples are the most.
+// 50 nodes of 2500 samples are the most, at 64 columns.
 void test_pairs_of_all_nodes() {
-  expect(most_of_products(66, 2, 1) > most_of_products(66, 2, 0), "pairs of two nodes");
-  expect(most_of_products(6400, 16, 8) == most_of_products(6400, 16, 0), "pairs of 16 nodes are too many");
+  expect(most_of_products(66, 2, 2, 1) > most_of_products(66, 2, 2, 0), "pairs of two nodes");
+  expect(most_of_products(2500, 64, 52, 26) == most_of_products(2500, 64, 52, 0), "pairs of 52 nodes are too many");
 }
 
 // Two blocks of rows, in the type of the result.
 void test_sparse_rows() {
-  const index_t n = 2500;
+  const index_t n = 2100;
   Memory memory;
   const Stream on{nullptr, memory};
   const Array<std::int64_t> starts(n + 1), columns(2 * n);
