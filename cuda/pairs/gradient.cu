@@ -95,17 +95,20 @@ __device__ __forceinline__ void multiply(const View<const S>& other, int j0, int
   }
 }
 
+// Whether a multiprocessor has room for two blocks.
+template <bool distances, int tiles>
+constexpr bool two_blocks = !distances && tiles == 1;
+
 // Of 64 `tiles` columns. Operations for a pair: m multiply-adds for the columns of all blocks and m for the score in
 // each block, both by tensor cores, and its slopes of ψ (distances: twice as many operations, no tensor cores); through
 // L2 m/32 + `tiles` numbers for each block. Few samples make few blocks, which take longer, the wider they are: at
 // N = 512, m = 256, by count, 8 products of tiles one after the other where 64 columns would take 5. 128, 194 and 254
-// registers for 1, 2 and 4 tiles, 182 for distances; 69 632 bytes of shared memory. Limit: slopes where m is small,
+// registers for 1, 2 and 4 tiles, 184 for distances; 69 632 bytes of shared memory. Limit: slopes where m is small,
 // else tensor cores.
 template <bool distances, int tiles, class S>
-__global__ void __launch_bounds__(256, !distances && tiles == 1 ? 2 : 1)
+__global__ void __launch_bounds__(256, two_blocks<distances, tiles> ? 2 : 1)
     gradient_rows(ScoredPairs<S> pairs, PairSplit split, PairForm form, SideTerms first, SideTerms second,
                   GradientParts parts) {
-  constexpr bool two_blocks = !distances && tiles == 1;  // a multiprocessor has room for two
   auto& s = simt::shared<GradientShared>();
   const int tx = threadIdx.x, ty = threadIdx.y, group = blockIdx.y;
   const int i0 = blockIdx.x % split.own_tiles * pair_tile, c0 = blockIdx.x / split.own_tiles * (tiles * pair_tile);
@@ -129,11 +132,11 @@ __global__ void __launch_bounds__(256, !distances && tiles == 1 ? 2 : 1)
 #pragma unroll
       for (int x = 0; x < pair_each; ++x) s.weight[y * pair_side + ty][x * pair_side + tx] = t[y][x];
     with_form(form, [&](auto of_form) {
-      weigh<decltype(of_form)::value, two_blocks ? 1 : pair_each>(pairs, first, second, i0, j0, s);
+      weigh<decltype(of_form)::value, two_blocks<distances, tiles> ? 1 : pair_each>(pairs, first, second, i0, j0, s);
     });
 #pragma unroll
     for (int c = 0; c < tiles; ++c)
-      if (tiles == 1 || c0 + c * pair_tile < m)
+      if (c0 + c * pair_tile < m)
         multiply<distances>(pairs.other, j0, c0 + c * pair_tile, width(c0 + c * pair_tile), s, sums[c]);
   }
 #pragma unroll

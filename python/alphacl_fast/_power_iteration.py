@@ -140,8 +140,8 @@ def _several(
     values, y, gaps, residuals, steps, done = several(search, first, k, gap, v0)
     values, vectors, residuals = problem.back(values, y, residuals)
     gaps = None if gaps is None else np.ldexp(gaps, -problem.exponents[:, None])
+    vectors = _positive_form(vectors.astype(matrices.dtype))  # once rounded: two entries may have become equal
     found = [None if f is None else f.astype(matrices.dtype) for f in (values, vectors, gaps, residuals)]
-    found[1] = _positive_form(found[1])  # of the rounded entries: two may have become equal
     return [None if f is None else from_host(f, matrices) for f in (*found, steps, done)]
 
 

@@ -77,8 +77,9 @@ def _moved_by_distances(alpha, exact, dtype):
     with np.errstate(over="ignore", invalid="ignore"):
         t = _half_squares(alpha, len(exact))
         threshold = np.where(exact > 0, alpha.tau * exact + t, 0.0).max(1, keepdims=True)
-        at_kink = (np.abs(threshold - t) <= 4 * eps(dtype) * t) & np.isfinite(t)
-        moved = np.where(at_kink, 4 * eps(dtype) * t, np.where(exact > 0, 4 * eps(float) * t, 0.0))
+        rounding = 4 * eps(dtype) * t
+        at_kink = (np.abs(threshold - t) <= rounding) & np.isfinite(t)
+        moved = np.where(at_kink, rounding, np.where(exact > 0, 4 * eps(float) * t, 0.0))
         return np.minimum(moved / alpha.tau, 1.0)
 
 

@@ -243,10 +243,10 @@ bool NodeClimb<T, S, Pass>::accept(Node& node, double energy, double promised, b
   if (!first && promised < unseen) return false;  // the predicted gain is below rounding
   const double gain = energy - node.energy;
   const bool fell = !(gain >= -unseen);
-  const bool may_kink = !(pass_.homogeneity() > 1);
-  const bool idle = promised > std::max(unseen, 10 * gain) && (gain < unseen || !may_kink);
+  const bool smooth = pass_.homogeneity() > 1;
+  const bool idle = promised > std::max(unseen, 10 * gain) && (smooth || gain < unseen);
   if (!fell) node.idle = idle ? node.idle + 1 : 0;
-  const bool to_and_fro = node.idle == most_idle && !may_kink;
+  const bool to_and_fro = smooth && node.idle == most_idle;
   if (fell || to_and_fro) {
     node.shift = std::max(2 * node.shift, node.norm);
     if (to_and_fro) node.idle = 0;
