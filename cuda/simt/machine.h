@@ -8,6 +8,15 @@
 
 #include "simt/language.h"
 
+// Of the machine itself: what ThreadSanitizer must not see, and what the checks of memory would only slow down.
+#if defined(__SANITIZE_THREAD__)
+#define SIMT_QUIET __attribute__((no_sanitize("thread"), noinline))
+#elif defined(__SANITIZE_ADDRESS__)
+#define SIMT_QUIET __attribute__((no_sanitize("address", "undefined"), noinline))
+#else
+#define SIMT_QUIET
+#endif
+
 namespace simt {
 
 /// Where in the source a kernel waits.
@@ -34,8 +43,9 @@ unsigned char* shared_memory(std::size_t bytes);
 void sync_block(Place place);
 void sync_warp(Place place);
 
-/// Deposits `count` words of this lane, waits for all lanes of its warp and says what each of them deposited.
-void collect(unsigned mask, const std::uint32_t* mine, unsigned count, Deposits& all, Place place);
+/// Deposits `count` words of this lane, waits for all lanes of its warp and says what each of them deposited. It stays
+/// there until this lane's next collective.
+const Deposits& collect(unsigned mask, const std::uint32_t* mine, unsigned count, Place place);
 
 /// Ends the program: what is wrong, where, in which block and thread.
 [[noreturn]] void fail(const char* what, Place place);
@@ -86,12 +96,11 @@ inline std::uint64_t as_bits(double x) {
 
 /// The value of lane `from`; its own where there is no such number of a lane.
 template <class T>
-T shuffle(unsigned mask, T value, unsigned from, Place place) {
+SIMT_QUIET T shuffle(unsigned mask, T value, unsigned from, Place place) {
   static_assert(std::is_arithmetic_v<T> && (sizeof(T) == 4 || sizeof(T) == 8), "CUDA shuffles numbers of 4 or 8 bytes");
   std::uint32_t mine[2];
-  Deposits all;
   std::memcpy(mine, &value, sizeof(T));
-  collect(mask, mine, sizeof(T) / 4, all, place);
+  const Deposits& all = collect(mask, mine, sizeof(T) / 4, place);
   if (from >= warp_size) return value;
   if ((mask >> from & 1) == 0) fail("a shuffle from a lane that is not there", place);
   std::memcpy(&value, all[from], sizeof(T));

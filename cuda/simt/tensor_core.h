@@ -40,10 +40,10 @@ inline float tensor_core_sum(float c, const float* a, const float* b, int count)
 
 /// d (16 x 8) += a (16 x K) b (K x 8) by the lanes of a warp. K = 8: a tf32 in a word; K = 16: two bf16.
 template <int K>
-void multiply_fragments(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2], Place place) {
+SIMT_QUIET void multiply_fragments(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
+                                   Place place) {
   const std::uint32_t mine[6] = {a[0], a[1], a[2], a[3], b[0], b[1]};
-  Deposits all;
-  collect(~0u, mine, 6, all, place);
+  const Deposits& all = collect(~0u, mine, 6, place);
   const auto value = [&](unsigned from, unsigned word, unsigned half) {
     const std::uint32_t bits = all[from][word];
     return as_float(K == 8 ? bits & ~0x1fffu : (half != 0 ? bits & 0xffff0000u : bits << 16));
@@ -78,25 +78,21 @@ inline void mma_bf16(float (&d)[4], const std::uint32_t (&a)[4], const std::uint
 /// row lane/4 and column lane%4, b of row lane%4 and column lane/4, d of row lane/4 and columns 2 (lane%4) and the
 /// next. Here all products of a call are one collective.
 template <int Y, int X>
-void mma_f64(double (&d)[Y][X][2], const double (&a)[Y], const double (&b)[X], Place place = Place::here()) {
+SIMT_QUIET void mma_f64(double (&d)[Y][X][2], const double (&a)[Y], const double (&b)[X], Place place = Place::here()) {
   static_assert(2 * (Y + X) <= most_words, "a lane deposits all of its numbers at once");
   std::uint32_t mine[2 * (Y + X)];
   std::memcpy(mine, a, sizeof a);
   std::memcpy(mine + 2 * Y, b, sizeof b);
-  Deposits all;
-  collect(~0u, mine, 2 * (Y + X), all, place);
-  const auto number = [&](unsigned from, int which) {
-    double value;
-    std::memcpy(&value, all[from] + 2 * which, sizeof value);
-    return value;
-  };
+  const Deposits& all = collect(~0u, mine, 2 * (Y + X), place);
   const unsigned row = lane() / 4, column = lane() % 4 * 2;
-  for (int y = 0; y < Y; ++y)
-    for (unsigned k = 0; k < 4; ++k) {
-      const double left = number(row * 4 + k, y);
+  for (unsigned k = 0; k < 4; ++k) {
+    double left[Y], right[2][X];
+    std::memcpy(left, all[row * 4 + k], sizeof left);
+    for (unsigned i = 0; i < 2; ++i) std::memcpy(right[i], all[(column + i) * 4 + k] + 2 * Y, sizeof right[i]);
+    for (int y = 0; y < Y; ++y)
       for (int x = 0; x < X; ++x)
-        for (unsigned i = 0; i < 2; ++i) d[y][x][i] = std::fma(left, number((column + i) * 4 + k, Y + x), d[y][x][i]);
-    }
+        for (unsigned i = 0; i < 2; ++i) d[y][x][i] = ::fma(left[y], right[i][x], d[y][x][i]);
+  }
 }
 
 }  // namespace simt
