@@ -33,6 +33,7 @@
 #define SIMT_MEMORY_SANITIZER
 #endif
 #endif
+
 namespace simt {
 
 constexpr std::size_t stack_bytes = std::size_t{1} << 18, guard_bytes = std::size_t{1} << 16;
