@@ -103,6 +103,45 @@ def test_without_normalisation():
     torch.testing.assert_close(losses.info_nce(*tensors, temperature=0.7, normalize=False), expected)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_reductions_and_who_needs_a_gradient(symmetric, reduction):
+    q, k = feature_views(40, 6, np.float64)
+    literal = _literal_info_nce(q, k, None, 0.2)
+    if symmetric:
+        literal = (literal + _literal_info_nce(k, q, None, 0.2)) / 2
+    expected = torch.autograd.grad(getattr(literal, reduction)(), (q, k))
+    for mine, other, which in ((q, k.detach(), 0), (q.detach(), k, 1)):
+        loss = losses.info_nce(mine, other, temperature=0.2, symmetric=symmetric, reduction=reduction)
+        torch.testing.assert_close(loss, getattr(literal, reduction)())
+        (grad,) = torch.autograd.grad(loss, (mine, other)[which])
+        torch.testing.assert_close(grad, expected[which])
+
+
+def test_gradients_come_back_in_the_type_of_the_features():
+    views = [t.detach().to(torch.bfloat16).requires_grad_() for t in feature_views(30, 8, np.float32)]
+    wide = [t.detach().float().requires_grad_() for t in views]
+    for loss, reference in zip(
+        torch.autograd.grad(losses.nt_xent(*views), views),
+        torch.autograd.grad(losses.nt_xent(*wide), wide),
+        strict=True,
+    ):
+        assert loss.dtype == torch.bfloat16
+        torch.testing.assert_close(loss, reference.to(torch.bfloat16))
+
+
+def test_rows_without_a_direction():
+    # normalize leaves a row of zeros, or one shorter than 1e-12, at f/1e-12, and so does its gradient.
+    a, b = (t.detach() for t in feature_views(20, 5, np.float64))
+    a[3], b[7] = 0, 1e-14 * b[7]
+    a.requires_grad_(), b.requires_grad_()
+    expected = torch.autograd.grad(_literal_nt_xent(a, b, 0.5).mean(), (a, b))
+    found = torch.autograd.grad(losses.nt_xent(a, b), (a, b))
+    for x, y in zip(found, expected, strict=True):
+        torch.testing.assert_close(x, y, rtol=1e-9, atol=1e-12)
+    assert min(expected[0][3].abs().max(), expected[1][7].abs().max()) > 1e6
+
+
 def test_modules_are_the_functions():
     a, b = feature_views(30, 4, np.float64)
     bad = torch.randn(9, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))

@@ -7,8 +7,9 @@ An operator checks all that it reads, since anybody may call it; its fake, which
 the same checks. They look at shapes, dtypes and devices alone, which a fake has too.
 """
 
+from alphacl_fast._torch.contrasts import contrasts
 from alphacl_fast._torch.eigenvalues import top_eigenvalues
 from alphacl_fast._torch.pair_sums import pair_log_sums, pair_sums
 from alphacl_fast._torch.sums import contrastive_cov, energy
 
-__all__ = ["contrastive_cov", "energy", "pair_log_sums", "pair_sums", "top_eigenvalues"]
+__all__ = ["contrastive_cov", "contrasts", "energy", "pair_log_sums", "pair_sums", "top_eigenvalues"]

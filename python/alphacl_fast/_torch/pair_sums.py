@@ -240,16 +240,16 @@ class _PairSums(torch.autograd.Function):
         return grad_left, None if right is None else grad_right, grad_offset, grad_scale, None, None, None
 
 
-def _scale_tensor(scale: Any) -> torch.Tensor:
+def scale_tensor(scale: Any) -> torch.Tensor:
     # On the CPU, where reading it waits for nothing.
     return scale if isinstance(scale, torch.Tensor) else torch.tensor(scale, dtype=torch.float64)
 
 
 def pair_log_sums(left, right=None, *, scale, distances=False, skip_diagonal=False, columns=False):
     """log Σ_j e^{t_ij} of the rows and, with `columns`, log Σ_i e^{t_ij}: float64, differentiable once."""
-    return _PairLogSums.apply(left, right, _scale_tensor(scale), distances, skip_diagonal, columns)
+    return _PairLogSums.apply(left, right, scale_tensor(scale), distances, skip_diagonal, columns)
 
 
 def pair_sums(left, right=None, *, offset, scale, form, distances=False, skip_diagonal=False):
     """Σ_j ψ(offset_i + t_ij), ψ named by `form`: float64, differentiable once."""
-    return _PairSums.apply(left, right, offset, _scale_tensor(scale), form, distances, skip_diagonal)
+    return _PairSums.apply(left, right, offset, scale_tensor(scale), form, distances, skip_diagonal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from alphacl_fast._arrays import number, positive, refuse_layout, refuse_transforms
@@ -45,6 +46,12 @@ def checked_views(**views: Any) -> None:
     for name, z in views.items():
         checked_features(name, z, first)
         first = first or (name, z)
+
+
+def without_autocast(z: Any) -> Any:
+    """A context in which torch keeps the types that it is given, at no cost where it does so anyway."""
+    device = z.device.type
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else contextlib.nullcontext()
 
 
 def widen(z: Any) -> Any:

@@ -18,6 +18,7 @@ from alphacl_fast.losses._checks import (
     scalar,
     shown_value,
     widen,
+    without_autocast,
 )
 
 torch = require("torch")
@@ -54,15 +55,9 @@ def nt_xent(z1: Any, z2: Any, *, temperature: Any = 0.5, normalize: bool = True,
     """
     checked_views(z1=z1, z2=z2)
     checked_reduction(reduction)
-    with torch.autocast(z1.device.type, enabled=False):
-        scale = inverse("temperature", temperature)
-        a, b = widen(z1), widen(z2)
-        if normalize:
-            a, b = functional.normalize(a, dim=1), functional.normalize(b, dim=1)
-        # The partner is left out of the sum: log(1 + e^(others − own)) keeps the digits of a small loss.
-        own = scale * _dots(a, b)
-        others, _ = _ops.pair_log_sums(torch.cat([a, b]), scale=scale, skip_diagonal=True)
-        return reduce(_log_one_plus_exp(others - torch.cat([own, own])), reduction, z1)
+    scale = inverse("temperature", temperature)
+    with without_autocast(z1):
+        return _ops.contrasts(z1, z2, scale=scale, within=True, normalize=bool(normalize), reduction=reduction)
 
 
 def info_nce(
@@ -103,21 +98,15 @@ def info_nce(
         if symmetric:
             raise ValueError("symmetric: expected False where negative_keys are given, got True")
     checked_reduction(reduction)
-    with torch.autocast(query.device.type, enabled=False):
-        scale = inverse("temperature", temperature)
+    scale = inverse("temperature", temperature)
+    with without_autocast(query):
+        if not paired:
+            how = {"scale": scale, "columns": bool(symmetric), "normalize": bool(normalize), "reduction": reduction}
+            return _ops.contrasts(query, positive_key, negative_keys, **how)
         unit = (lambda z: functional.normalize(widen(z), dim=-1)) if normalize else widen
         q, k = unit(query), unit(positive_key)
-        own = scale * _dots(q, k)
-        if paired:
-            sums = torch.logsumexp(scale * torch.einsum("nm,nkm->nk", q, unit(negative_keys)).double(), 1)
-        elif negative_keys is not None:
-            sums, _ = _ops.pair_log_sums(q, unit(negative_keys), scale=scale)
-        else:
-            sums, back = _ops.pair_log_sums(q, k, scale=scale, skip_diagonal=True, columns=symmetric)
-            if symmetric:
-                both = torch.stack([_log_one_plus_exp(sums - own), _log_one_plus_exp(back - own)])
-                return reduce(both.mean(0), reduction, query)
-        return reduce(_log_one_plus_exp(sums - own), reduction, query)
+        sums = torch.logsumexp(scale * torch.einsum("nm,nkm->nk", q, unit(negative_keys)).double(), 1)
+        return reduce(_log_one_plus_exp(sums - scale * _dots(q, k)), reduction, query)
 
 
 def _log_one_plus_exp(x: Any) -> Any:
@@ -136,13 +125,10 @@ def clip_loss(image_features: Any, text_features: Any, logit_scale: Any, *, redu
     """
     checked_views(image_features=image_features, text_features=text_features)
     checked_reduction(reduction)
-    with torch.autocast(image_features.device.type, enabled=False):
-        scale = scalar("logit_scale", logit_scale)
-        image, text = widen(image_features), widen(text_features)
-        rows, cols = _ops.pair_log_sums(image, text, scale=scale, skip_diagonal=True, columns=True)
-        own = scale * _dots(image, text)
-        both = 0.5 * (_log_one_plus_exp(rows - own) + _log_one_plus_exp(cols - own))
-        return reduce(both, reduction, image_features)
+    scale = scalar("logit_scale", logit_scale)
+    with without_autocast(image_features):
+        how = {"scale": scale, "columns": True, "normalize": False, "reduction": reduction}
+        return _ops.contrasts(image_features, text_features, **how)
 
 
 def siglip_loss(
@@ -156,7 +142,7 @@ def siglip_loss(
     """
     checked_views(image_features=image_features, text_features=text_features)
     checked_reduction(reduction)
-    with torch.autocast(image_features.device.type, enabled=False):
+    with without_autocast(image_features):
         scale, bias = scalar("logit_scale", logit_scale), scalar("logit_bias", logit_bias)
         image, text = widen(image_features), widen(text_features)
         offset = bias.expand(image.shape[0])
