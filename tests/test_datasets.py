@@ -8,6 +8,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from alphacl_fast import datasets
 
@@ -295,7 +296,6 @@ def test_published_formats_that_are_damaged_or_missing(tmp_path, read, files, sp
 
 def write_image_folder(folder, count=3, side=4, kinds=("cat", "ant", "bee")):
     """Coloured PNG files train/KIND/… and one test/KIND/… of each kind; returns the images of each split by kind."""
-    image = pytest.importorskip("PIL.Image")
     rng = np.random.default_rng(5)
     written = {}
     for split, number in (("train", count), ("test", 1)):
@@ -303,7 +303,7 @@ def write_image_folder(folder, count=3, side=4, kinds=("cat", "ant", "bee")):
             (folder / split / kind).mkdir(parents=True)
             pixels = rng.integers(0, 256, (number, side, side + 1, 3), np.uint8)
             for k in reversed(range(number)):
-                image.fromarray(pixels[k]).save(folder / split / kind / f"{k}.PNG")
+                Image.fromarray(pixels[k]).save(folder / split / kind / f"{k}.PNG")
             written.setdefault(split, {})[kind] = pixels.transpose(0, 3, 1, 2)
     return written
 
@@ -332,15 +332,14 @@ def test_image_folder(tmp_path, name):
 
 
 def test_image_folder_of_grey_and_coloured_files(tmp_path):
-    image = pytest.importorskip("PIL.Image")
     grey = np.random.default_rng(6).integers(0, 256, (2, 8, 8), np.uint8)
     for k, kind in enumerate("ab"):
         (tmp_path / kind).mkdir()
-        image.fromarray(grey[k]).save(tmp_path / kind / "0.png")
+        Image.fromarray(grey[k]).save(tmp_path / kind / "0.png")
     images, labels = datasets.read_image_folder(tmp_path)
     np.testing.assert_array_equal(images, grey[:, None])
     np.testing.assert_array_equal(labels, [0, 1])
-    image.fromarray(np.full((8, 8, 3), (250, 128, 3), np.uint8)).save(tmp_path / "a" / "1.jpeg")
+    Image.fromarray(np.full((8, 8, 3), (250, 128, 3), np.uint8)).save(tmp_path / "a" / "1.jpeg")
     images, labels = datasets.read_image_folder(tmp_path)
     np.testing.assert_array_equal(images[[0, 2]], np.repeat(grey[:, None], 3, 1))
     np.testing.assert_allclose(images[1], np.full((3, 8, 8), [[[250]], [[128]], [[3]]]), atol=3)  # JPEG is lossy
@@ -348,7 +347,6 @@ def test_image_folder_of_grey_and_coloured_files(tmp_path):
 
 
 def test_image_folder_errors(tmp_path):
-    image = pytest.importorskip("PIL.Image")
     folder = tmp_path / "images"
     write_image_folder(folder, count=1, side=4)
     with pytest.raises(FileNotFoundError, match=r"no such folder or archive: .*nowhere"):
@@ -357,10 +355,10 @@ def test_image_folder_errors(tmp_path):
         datasets.read_image_folder(folder)
     with pytest.raises(FileNotFoundError, match=r"no image CLASS/NAME in .*images\.tgz/valid"):
         datasets.read_image_folder(archive(folder, tmp_path / "images.tgz"), "valid")
-    image.new("RGB", (7, 3)).save(folder / "train" / "bee" / "1.jpg")
+    Image.new("RGB", (7, 3)).save(folder / "train" / "bee" / "1.jpg")
     with pytest.raises(ValueError, match=r"expected images of one size, but ant/0\.PNG has 4×5 pixels, bee/1\.jpg 3×7"):
         datasets.read_image_folder(folder, "train")
-    image.fromarray(np.zeros((4, 5), np.uint16)).save(folder / "train" / "bee" / "1.png")
+    Image.fromarray(np.zeros((4, 5), np.uint16)).save(folder / "train" / "bee" / "1.png")
     with pytest.raises(datasets.DamagedFileError, match=r"bee/1\.png: expected 8 bits per channel, got .* mode I;16"):
         datasets.read_image_folder(folder, "train")
 
@@ -376,10 +374,9 @@ def test_archive_that_is_truncated(tmp_path, suffix, keep):
 
 
 def test_image_that_is_damaged(tmp_path):
-    image = pytest.importorskip("PIL.Image")
     (tmp_path / "a").mkdir()
     content = io.BytesIO()
-    image.fromarray(np.random.default_rng(7).integers(0, 256, (9, 9, 3), np.uint8)).save(content, "png")
+    Image.fromarray(np.random.default_rng(7).integers(0, 256, (9, 9, 3), np.uint8)).save(content, "png")
     for wrong in (b"", b"text", content.getvalue()[:-60]):
         (tmp_path / "a" / "0.png").write_bytes(wrong)
         with pytest.raises(datasets.DamagedFileError, match=r"a/0\.png: "):

@@ -140,12 +140,12 @@ def _several(
     values, y, gaps, residuals, steps, done = several(search, first, k, gap, v0)
     values, vectors, residuals = problem.back(values, y, residuals)
     gaps = None if gaps is None else np.ldexp(gaps, -problem.exponents[:, None])
-    vectors = _positive_form(vectors.astype(matrices.dtype))  # once rounded: two entries may have become equal
+    vectors = positive_form(vectors.astype(matrices.dtype))  # once rounded: two entries may have become equal
     found = [None if f is None else f.astype(matrices.dtype) for f in (values, vectors, gaps, residuals)]
     return [None if f is None else from_host(f, matrices) for f in (*found, steps, done)]
 
 
-def _positive_form(v: np.ndarray) -> np.ndarray:
+def positive_form(v: np.ndarray) -> np.ndarray:
     """(…, d) vectors whose first entry of largest magnitude is positive."""
     largest = np.take_along_axis(v, np.abs(v).argmax(axis=-1)[..., None], axis=-1)
     return np.where(largest < 0, -v, v)

@@ -12,6 +12,7 @@ import numpy as np
 from alphacl_fast import Gaussian, Uniform, contrastive_cov, datasets, energy
 from alphacl_fast._backend import build_info
 from alphacl_fast._optional import require
+from alphacl_fast._power_iteration import positive_form
 
 SHIFT, NOISE = 1, 0.1  # of the two views, pixels and grey levels from 0 to 1
 TAU_FRACTION = 0.1
@@ -135,6 +136,4 @@ def _plain_numpy(x: np.ndarray, x_aug: np.ndarray, features: np.ndarray | None, 
 def _eigenpairs(cov: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues, largest first, and eigenvectors as columns, the largest entry of each positive."""
     values, vectors = np.linalg.eigh(cov.astype(np.float64))
-    values, vectors = values[::-1], vectors[:, ::-1]
-    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)
-    return values, vectors * np.where(largest < 0, -1, 1)
+    return values[::-1], positive_form(vectors.T[::-1]).T
