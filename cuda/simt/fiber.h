@@ -2,7 +2,10 @@
 #pragma once
 
 #include <sys/mman.h>
-#ifndef __x86_64__
+#if !defined(__x86_64__) && !defined(SIMT_UCONTEXT)
+#define SIMT_UCONTEXT
+#endif
+#ifdef SIMT_UCONTEXT
 #include <ucontext.h>
 #endif
 
@@ -40,7 +43,7 @@ constexpr std::size_t stack_bytes = std::size_t{1} << 18, guard_bytes = std::siz
 
 /// A stack and a place to go on. The scheduler is one too, on the stack of its OS thread.
 struct Fiber {
-#ifdef __x86_64__
+#ifndef SIMT_UCONTEXT
   void* top;  // of the stack, with the registers that a function keeps and where to go on
 #else
   ucontext_t context;
@@ -64,19 +67,16 @@ inline void destroy(const Fiber& fiber) {
   munmap(static_cast<unsigned char*>(const_cast<void*>(fiber.stack)) - guard_bytes, stack_bytes);
 }
 
-#ifdef __x86_64__
-/// 5 ns, where swapcontext makes a system call (380 ns) and AddressSanitizer with it forgets the whole stack (2 us).
-__attribute__((naked, noinline, no_sanitize("address", "thread", "undefined"))) inline void switch_stacks(void**,
-                                                                                                          void*) {
-  asm("pushq %rbp; pushq %rbx; pushq %r12; pushq %r13; pushq %r14; pushq %r15\n"
-      "movq %rsp, (%rdi); movq %rsi, %rsp\n"
-      "popq %r15; popq %r14; popq %r13; popq %r12; popq %rbx; popq %rbp; ret");
-}
+#ifndef SIMT_UCONTEXT
+/// Saves on this stack the registers that System V lets a function keep, its top in *from, and goes on at the top `to`.
+/// Not those that say how to round: no kernel sets them. swapcontext makes a system call besides, and AddressSanitizer
+/// forgets all about a stack there. The assembly is in machine.cpp.
+extern "C" void simt_switch_stacks(void** from, void* to);
 #endif
 
 /// Makes a fiber begin with `entry` at its next turn.
 SIMT_QUIET inline void prepare(Fiber& fiber, void (*entry)()) {
-#ifdef __x86_64__
+#ifndef SIMT_UCONTEXT
   void** const end = reinterpret_cast<void**>(static_cast<unsigned char*>(const_cast<void*>(fiber.stack)) + fiber.size);
   end[-1] = nullptr;  // to where entry would return
   end[-2] = reinterpret_cast<void*>(entry);
@@ -94,8 +94,8 @@ SIMT_QUIET inline void prepare(Fiber& fiber, void (*entry)()) {
 SIMT_QUIET inline void switch_fibers(Fiber& from, Fiber& to, [[maybe_unused]] bool last) {
   SIMT_ASAN(__sanitizer_start_switch_fiber(last ? nullptr : &from.fake, to.stack, to.size);)
   SIMT_TSAN(__tsan_switch_to_fiber(to.tsan, __tsan_switch_to_fiber_no_sync);)
-#ifdef __x86_64__
-  switch_stacks(&from.top, to.top);
+#ifndef SIMT_UCONTEXT
+  simt_switch_stacks(&from.top, to.top);
 #else
   swapcontext(&from.context, &to.context);
 #endif

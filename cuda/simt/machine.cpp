@@ -15,6 +15,33 @@
 #include "simt/fiber.h"
 #include "simt/order.h"
 
+#ifndef SIMT_UCONTEXT
+asm(R"(
+  .text
+  .p2align 4
+  .globl simt_switch_stacks
+  .hidden simt_switch_stacks
+  .type simt_switch_stacks, @function
+simt_switch_stacks:
+  pushq %rbp
+  pushq %rbx
+  pushq %r12
+  pushq %r13
+  pushq %r14
+  pushq %r15
+  movq %rsp, (%rdi)
+  movq %rsi, %rsp
+  popq %r15
+  popq %r14
+  popq %r13
+  popq %r12
+  popq %rbx
+  popq %rbp
+  ret
+  .size simt_switch_stacks, . - simt_switch_stacks
+)");
+#endif
+
 namespace simt {
 namespace {
 
@@ -51,11 +78,11 @@ struct Fibers {
 };
 
 // Fibers are used again, for ThreadSanitizer takes a millisecond to make one, and at every barrier each of them looks
-// at the clocks of all that there are. It sees no race between blocks that have the same ones: blocks whose numbers
-// differ by a multiple of 3, or of 2 from 1024 threads on.
+// at the clocks of all that there are. It sees no race between blocks that have the same ones: in a row and in
+// a column of the grid, neighbours have others.
 #ifdef __SANITIZE_THREAD__
 constexpr unsigned most_sets = 3;
-unsigned sets_of(unsigned threads) { return std::max(2u, std::min(2048 / threads, most_sets)); }
+unsigned sets_of(unsigned threads) { return threads <= 512 ? most_sets : 2; }
 #else
 constexpr unsigned most_sets = 1;
 unsigned sets_of(unsigned) { return most_sets; }
@@ -105,7 +132,7 @@ SIMT_QUIET void enter() {
 }
 
 SIMT_QUIET void prepare_block(Machine& m, std::size_t number, int fill) {
-  std::unique_ptr<Fibers>& set = m.sets[number % sets_of(m.count)];
+  std::unique_ptr<Fibers>& set = m.sets[(number % m.grid.x + number / m.grid.x) % sets_of(m.count)];
   if (set == nullptr) set = std::make_unique<Fibers>();
   m.fibers = set.get();
   for (unsigned& created = m.fibers->created; created < m.count; ++created) create(m.fibers->fiber[created]);

@@ -38,16 +38,19 @@ inline float tensor_core_sum(float c, const float* a, const float* b, int count)
   return static_cast<float>(std::ldexp(cut, top - 25));
 }
 
-/// d (16 x 8) += a (16 x K) b (K x 8) by the lanes of a warp. K = 8: a tf32 in a word; K = 16: two bf16.
+/// The number in a word of a fragment. K = 8: a tf32; K = 16: the lower or the upper one of two bf16.
+template <int K>
+SIMT_QUIET float fragment_number(std::uint32_t word, unsigned upper) {
+  return as_float(K == 8 ? word & ~0x1fffu : (upper != 0 ? word & 0xffff0000u : word << 16));
+}
+
+/// d (16 x 8) += a (16 x K) b (K x 8) by the lanes of a warp. What these functions are given is the thread's own: they
+/// are not watched.
 template <int K>
 SIMT_QUIET void multiply_fragments(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
                                    Place place) {
   const std::uint32_t mine[6] = {a[0], a[1], a[2], a[3], b[0], b[1]};
   const Deposits& all = collect(~0u, mine, 6, place);
-  const auto value = [&](unsigned from, unsigned word, unsigned half) {
-    const std::uint32_t bits = all[from][word];
-    return as_float(K == 8 ? bits & ~0x1fffu : (half != 0 ? bits & 0xffff0000u : bits << 16));
-  };
   const unsigned group = lane() / 4, in_group = lane() % 4;
   for (unsigned i = 0; i < 4; ++i) {
     const unsigned row = group + i / 2 * 8, column = in_group * 2 + i % 2;
@@ -55,8 +58,8 @@ SIMT_QUIET void multiply_fragments(float (&d)[4], const std::uint32_t (&a)[4], c
     for (unsigned k = 0; k < K; ++k) {
       // K = 8: pairs of words hold k and k + 4; K = 16: a word holds two neighbours, pairs of words k and k + 8.
       const unsigned high = k / (K / 2), in_half = k % (K / 2), from = K == 8 ? in_half : in_half / 2;
-      x[k] = value(row % 8 * 4 + from, row / 8 + 2 * high, in_half % 2);
-      y[k] = value(column * 4 + from, 4 + high, in_half % 2);
+      x[k] = fragment_number<K>(all[row % 8 * 4 + from][row / 8 + 2 * high], in_half % 2);
+      y[k] = fragment_number<K>(all[column * 4 + from][4 + high], in_half % 2);
     }
     d[i] = tensor_core_sum(d[i], x, y, K);
   }
@@ -91,7 +94,7 @@ SIMT_QUIET void mma_f64(double (&d)[Y][X][2], const double (&a)[Y], const double
     for (unsigned i = 0; i < 2; ++i) std::memcpy(right[i], all[(column + i) * 4 + k] + 2 * Y, sizeof right[i]);
     for (int y = 0; y < Y; ++y)
       for (int x = 0; x < X; ++x)
-        for (unsigned i = 0; i < 2; ++i) d[y][x][i] = ::fma(left[y], right[i][x], d[y][x][i]);
+        for (unsigned i = 0; i < 2; ++i) d[y][x][i] = std::fma(left[y], right[i][x], d[y][x][i]);
   }
 }
 

@@ -167,24 +167,24 @@ void test_unwritten() {
 __global__ void race_of_blocks(int* out) {
   __syncthreads();
   __syncthreads();
-  if (threadIdx.x == 0) *out = static_cast<int>(blockIdx.x);
+  if (threadIdx.x == 0) out[blockIdx.x] = static_cast<int>(blockIdx.y);
   __syncthreads();
 }
 
 void test_race_of_blocks() {
-  int first = 0, second = 0;
+  int first[3] = {}, second[3] = {};
   const auto race_in_order = [](const char* order, int* out) {
     set_order(order);
-    simt::launch(race_of_blocks, 2, 32, 0, nullptr, out);
+    simt::launch(race_of_blocks, dim3(3, 2), 32, 0, nullptr, out);
   };
 #ifdef __SANITIZE_THREAD__
-  const bool found = ends([&] { race_in_order("0", &first), race_in_order("1", &second); }, "data race");
+  const bool found = ends([&] { race_in_order("0", first), race_in_order("1", second); }, "data race");
 #else
-  race_in_order("0", &first);
-  race_in_order("1", &second);
-  const bool found = first == 1 && second == 0;
+  race_in_order("0", first);
+  race_in_order("1", second);
+  const bool found = first[0] == 1 && second[0] == 0;
 #endif
-  expect(found, "a race of two blocks: the last one wins, an error of ThreadSanitizer");
+  expect(found, "a race of two blocks of a column: the last one wins, an error of ThreadSanitizer");
 }
 
 }  // namespace
