@@ -103,42 +103,82 @@ def test_without_normalisation():
     torch.testing.assert_close(losses.info_nce(*tensors, temperature=0.7, normalize=False), expected)
 
 
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
-@pytest.mark.parametrize("symmetric", [False, True])
-def test_reductions_and_who_needs_a_gradient(symmetric, reduction):
-    q, k = feature_views(40, 6, np.float64)
-    literal = _literal_info_nce(q, k, None, 0.2)
-    if symmetric:
-        literal = (literal + _literal_info_nce(k, q, None, 0.2)) / 2
-    expected = torch.autograd.grad(getattr(literal, reduction)(), (q, k))
-    for mine, other, which in ((q, k.detach(), 0), (q.detach(), k, 1)):
-        loss = losses.info_nce(mine, other, temperature=0.2, symmetric=symmetric, reduction=reduction)
-        torch.testing.assert_close(loss, getattr(literal, reduction)())
-        (grad,) = torch.autograd.grad(loss, (mine, other)[which])
-        torch.testing.assert_close(grad, expected[which])
+def _literal_both(a, b):
+    return (_literal_info_nce(a, b, None, 0.5) + _literal_info_nce(b, a, None, 0.5)) / 2
 
 
-def test_gradients_come_back_in_the_type_of_the_features():
-    views = [t.detach().to(torch.bfloat16).requires_grad_() for t in feature_views(30, 8, np.float32)]
-    wide = [t.detach().float().requires_grad_() for t in views]
-    for loss, reference in zip(
-        torch.autograd.grad(losses.nt_xent(*views), views),
-        torch.autograd.grad(losses.nt_xent(*wide), wide),
-        strict=True,
-    ):
-        assert loss.dtype == torch.bfloat16
-        torch.testing.assert_close(loss, reference.to(torch.bfloat16))
+OPTIONS = {
+    "nt_xent": (losses.nt_xent, lambda a, b, _: _literal_nt_xent(a, b, 0.5)),
+    "info_nce": (
+        lambda a, b, **how: losses.info_nce(a, b, temperature=0.5, **how),
+        lambda a, b, _: _literal_info_nce(a, b, None, 0.5),
+    ),
+    "symmetric": (
+        lambda a, b, **how: losses.info_nce(a, b, temperature=0.5, symmetric=True, **how),
+        lambda a, b, _: _literal_both(a, b),
+    ),
+    "negatives": (
+        lambda a, b, bad, **how: losses.info_nce(a, b, bad, temperature=0.5, **how),
+        lambda a, b, bad: _literal_info_nce(a, b, bad, 0.5),
+    ),
+    "clip_loss": (
+        lambda a, b, **how: losses.clip_loss(_unit(a), _unit(b), 2.0, **how),
+        lambda a, b, _: _literal_both(a, b),
+    ),
+}
 
 
-def test_rows_without_a_direction():
+def _given(name, dtype=torch.float64):
+    a, b = (t.detach().to(dtype) for t in feature_views(40, 6, np.float64))
+    bad = torch.randn(30, 6, dtype=dtype, generator=torch.Generator().manual_seed(1))
+    return [a, b, bad] if name == "negatives" else [a, b]
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_reduction_and_whoever_needs_a_gradient(name, reduction):
+    function, literal = OPTIONS[name]
+    given = _given(name)
+    for needing in ([0], [1], list(range(len(given)))):
+        mine = [t.clone().requires_grad_(k in needing) for k, t in enumerate(given)]
+        theirs = [t.clone().requires_grad_(k in needing) for k, t in enumerate(given)]
+        expected = literal(*theirs, *[None] * (3 - len(given)))
+        if reduction != "none":
+            expected = getattr(expected, reduction)()
+        found = function(*mine, reduction=reduction)
+        torch.testing.assert_close(found, expected)
+        weight = torch.linspace(1, 2, expected.numel(), dtype=torch.float64).reshape(expected.shape)
+        (found.mul_(weight)).sum().backward()  # in place: the result is nobody's view
+        (expected * weight).sum().backward()
+        for k in needing:
+            torch.testing.assert_close(mine[k].grad, theirs[k].grad)
+            assert mine[k].grad.untyped_storage().nbytes() == mine[k].grad.nbytes
+
+
+def test_keys_may_change_before_the_gradient_is_taken():
+    """A queue of keys is overwritten in every step, and is not kept besides its rows of length 1."""
+    q, k, queue = _given("negatives")
+    q.requires_grad_()
+    expected = torch.autograd.grad(losses.info_nce(q, k, queue), q)[0]
+    sizes = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: (sizes.append(t.numel()), t)[1], lambda t: t):
+        loss = losses.info_nce(q, k, queue)
+    k[:], queue[:] = 0, 0
+    assert torch.equal(torch.autograd.grad(loss, q)[0], expected)
+    assert sizes.count(queue.numel()) == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_rows_without_a_direction(dtype):
     # normalize leaves a row of zeros, or one shorter than 1e-12, at f/1e-12, and so does its gradient.
-    a, b = (t.detach() for t in feature_views(20, 5, np.float64))
+    a, b = _given("nt_xent", dtype)
     a[3], b[7] = 0, 1e-14 * b[7]
+    wide = [t.double().requires_grad_() for t in (a, b)]
     a.requires_grad_(), b.requires_grad_()
-    expected = torch.autograd.grad(_literal_nt_xent(a, b, 0.5).mean(), (a, b))
+    expected = torch.autograd.grad(_literal_nt_xent(*wide, 0.5).mean(), wide)
     found = torch.autograd.grad(losses.nt_xent(a, b), (a, b))
     for x, y in zip(found, expected, strict=True):
-        torch.testing.assert_close(x, y, rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(x.double(), y, rtol=1e-4 if dtype == torch.float32 else 1e-9, atol=1e-6)
     assert min(expected[0][3].abs().max(), expected[1][7].abs().max()) > 1e6
 
 

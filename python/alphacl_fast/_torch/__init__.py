@@ -1,15 +1,23 @@
 """The operators that torch knows: `torch.ops.alphacl_fast.*`, and the derivatives over them.
 
-Imported only where torch is there. Scores and their sums are compiled code; what is saved for backward is the inputs
-and one number per sample. Derivatives are themselves not differentiable.
+Imported only where torch is there. Scores and their sums are compiled code; what is saved for backward is the features
+and a few numbers per sample. Derivatives are themselves not differentiable.
 
 An operator checks all that it reads, since anybody may call it; its fake, which torch.compile asks for shapes, makes
 the same checks. They look at shapes, dtypes and devices alone, which a fake has too.
 """
 
-from alphacl_fast._torch.contrasts import contrasts
+from alphacl_fast._torch.contrasts import contrasts, log_one_plus_exp
 from alphacl_fast._torch.eigenvalues import top_eigenvalues
 from alphacl_fast._torch.pair_sums import pair_log_sums, pair_sums
 from alphacl_fast._torch.sums import contrastive_cov, energy
 
-__all__ = ["contrastive_cov", "contrasts", "energy", "pair_log_sums", "pair_sums", "top_eigenvalues"]
+__all__ = [
+    "contrastive_cov",
+    "contrasts",
+    "energy",
+    "log_one_plus_exp",
+    "pair_log_sums",
+    "pair_sums",
+    "top_eigenvalues",
+]

@@ -1,9 +1,10 @@
 """A whole loss −log [e^own / (e^own + Σ e^others)] as one node of torch's graph, for losses of small batches too.
 
-Rows u_i of one set or two, normalised on the way in if asked for; x = log Σ_j e^{scale·u_i·u_j} − own_i over the pairs
-other than the own one; the loss is log(1 + e^x), which keeps the digits of a small one. With w = loss' of each x,
+Rows u_i of up to three sets, normalised on the way in if asked for. The own score of pair i is scale · u_i·partner_i,
+and x_i = log Σ_j e^{scale · u_i·u_j} − own_i over the others j. The loss is log(1 + e^x), which keeps the digits of a
+small one. With w_i the derivative with respect to the x_i of both partners, summed,
 
-    ∂/∂u_i = (gradient of Σ w · log-sums) − w_i · scale · partner_i,    ∂/∂f = (g − (g·u) u)/‖f‖ for g = ∂/∂u.
+    ∂/∂u_i = (gradient of the log-sums) − w_i · scale · partner_i,    ∂/∂f = (g − (g·u) u)/‖f‖ for g = ∂/∂u, u = f/‖f‖.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from alphacl_fast._torch.pair_sums import scale_tensor
 _LEAST_LENGTH = 1e-12  # torch.nn.functional.normalize's
 
 
-def _wide(f):
-    return f.float() if f.dtype in (torch.bfloat16, torch.float16) else f
+def log_one_plus_exp(x: torch.Tensor) -> torch.Tensor:
+    return torch.logaddexp(x, torch.zeros_like(x))
 
 
 def _unit(f):
@@ -29,47 +30,46 @@ def _unit(f):
 
 
 def _through_unit(grad, u, lengths):
-    """The gradient with respect to the rows that became u; in the memory of `grad`."""
+    """The gradient with respect to the rows that became u, in memory of its own."""
     along = (grad * u).sum(1, keepdim=True) * (lengths > _LEAST_LENGTH)
-    return grad.sub_(along * u).div_(lengths)
+    return (grad - along * u).div_(lengths)
 
 
 class _Contrasts(torch.autograd.Function):
     @staticmethod
     def forward(ctx, left, right, negatives, scale, within, columns, normalize, reduction):
         n = left.shape[0]
-        sets = [torch.cat([_wide(left), _wide(right)])] if within else [_wide(left), _wide(right)]
-        if negatives is not None:
-            sets.append(_wide(negatives))
+        sets = [torch.cat([left, right])] if within else [f for f in (left, right, negatives) if f is not None]
         lengths = []
         if normalize:
             sets, lengths = zip(*map(_unit, sets), strict=True)
-        u, v = (sets[0][:n], sets[0][n:]) if within else sets[:2]
-        dots = u.to(torch.float64, copy=True).mul_(v).sum(1)
-        others = None if within else sets[-1]
-        sums = torch.ops.alphacl_fast.pair_log_sums(sets[0], others, scale, False, negatives is None, columns)
-        rows, cols = sums
-        x = (torch.stack(sums) if columns else rows.view(-1, n)) - scale * dots
-        loss = torch.logaddexp(x, torch.zeros_like(x))
-        loss = loss.mean(0) if columns else loss.reshape(-1)
-        ctx.save_for_backward(left, right, negatives, scale, dots, x, rows, cols, *sets, *lengths)
-        ctx.options = within, columns, len(sets), reduction
+        mine, partner = (sets[0][:n], sets[0][n:]) if within else sets[:2]
+        dots = mine.to(torch.float64, copy=True).mul_(partner).sum(1)
+        rows, cols = torch.ops.alphacl_fast.pair_log_sums(
+            sets[0], None if within else sets[-1], scale, False, negatives is None, columns
+        )
+        x = (torch.stack([rows, cols]) if columns else rows.view(-1, n)) - scale * dots
+        loss = log_one_plus_exp(x).mean(0) if columns else log_one_plus_exp(x.reshape(-1))
+        # What a second derivative is refused over: an input that requires grad.
+        anchor = next((f for f in (scale, left, right, negatives) if f is not None and f.requires_grad), None)
+        ctx.save_for_backward(anchor, scale, dots, x, rows, cols, *sets, *lengths)
+        ctx.options = within, columns, negatives is not None, len(sets), reduction
         if reduction != "none":
             loss = loss.mean() if reduction == "mean" else loss.sum()
-        return loss.to(sets[0].dtype)
+        return loss.to(left.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):
-        within, columns, count, reduction = ctx.options
-        left, right, negatives, scale, dots, x, rows, cols, *others = ctx.saved_tensors
-        sets, lengths = others[:count], others[count:]
-        n = left.shape[0]
+        within, columns, has_negatives, count, reduction = ctx.options
+        _, scale, dots, x, rows, cols, *rest = ctx.saved_tensors
+        sets, lengths = rest[:count], rest[count:]
+        n = dots.shape[0]
         weights = grad.to(torch.float64) / (rows.numel() if reduction == "mean" else 1)
         weights = torch.sigmoid(x) * (weights.reshape(-1, n) if reduction == "none" else weights)
         if columns:
             weights /= 2
-        of_own = weights.sum(0)
+        of_pairs = weights.sum(0)
         of_rows, of_cols = weights if columns else (weights.reshape(-1), cols)
         first, last, of_scale = torch.ops.alphacl_fast.pair_log_sums_backward(
             of_rows,
@@ -80,26 +80,28 @@ class _Contrasts(torch.autograd.Function):
             rows,
             cols,
             False,
-            negatives is None,
+            not has_negatives,
             columns,
         )
-        of_scale = of_scale - torch.dot(of_own, dots)
-        own = (of_own * scale).to(first.dtype)[:, None]
+        of_scale = (of_scale - torch.dot(of_pairs, dots)).to(scale.dtype)
+        own = (of_pairs * scale).to(first.dtype)[:, None]
+
+        def of_features(k, grad):
+            return _through_unit(grad, sets[k], lengths[k]) if lengths else grad
+
         if within:
-            grads = [first]
             first[:n].addcmul_(own, sets[0][n:], value=-1)
             first[n:].addcmul_(own, sets[0][:n], value=-1)
-        else:
-            grads = [first, last] if negatives is None else [first, torch.zeros_like(sets[1]), last]
-            grads[0].addcmul_(own, sets[1], value=-1)
-            grads[1].addcmul_(own, sets[0], value=-1)
-        if lengths:
-            grads = [_through_unit(*each) for each in zip(grads, sets, lengths, strict=True)]
-        if within:
-            grads = [first[:n], first[n:]]
-        of_negatives = None if negatives is None else grads[2].to(negatives.dtype)
-        of_features = grads[0].to(left.dtype), grads[1].to(right.dtype), of_negatives
-        return *of_features, of_scale.to(scale.dtype), None, None, None, None
+            both = of_features(0, first)
+            return both[:n].clone(), both[n:].clone(), None, of_scale, None, None, None, None
+        wanted = ctx.needs_input_grad
+        of_left = of_features(0, first.addcmul_(own, sets[1], value=-1)) if wanted[0] else None
+        of_right = of_negatives = None
+        if wanted[1]:
+            of_right = of_features(1, -own * sets[0] if has_negatives else last.addcmul_(own, sets[0], value=-1))
+        if wanted[2]:
+            of_negatives = of_features(2, last)
+        return of_left, of_right, of_negatives, of_scale, None, None, None, None
 
 
 def contrasts(
@@ -113,7 +115,7 @@ def contrasts(
     normalize: bool,
     reduction: str,
 ) -> Any:
-    """The loss of the pairs i, i of two sets (N, m); float32 of half precision.
+    """The loss of the pairs i, i of two sets (N, m).
 
     within : all 2N rows are anchors and everybody's others; else those of `left` are anchors, and `right` the others,
     or `negatives` (M, m) where they are given. columns : the mean with the loss whose anchors are the rows of `right`.

@@ -8,7 +8,7 @@ from typing import Any, Never
 from alphacl_fast._arrays import number, positive
 from alphacl_fast._optional import require, torch_ops
 from alphacl_fast.importance import Dense, Importance, PairImportance, Uniform, over_both_views
-from alphacl_fast.losses._checks import checked_reduction, checked_views, options, reduce, widen
+from alphacl_fast.losses._checks import checked_reduction, checked_views, options, reduce, widen, without_autocast
 
 torch = require("torch")
 _ops = torch_ops()
@@ -36,13 +36,13 @@ class _PairLoss(torch.nn.Module):
         """
         checked_views(z=z, z_aug=z_aug)
         reduction = checked_reduction(self.reduction if reduction is None else reduction)
-        with torch.autocast(z.device.type, enabled=False):
+        with without_autocast(z):
             return reduce(self._values(widen(z), widen(z_aug)), reduction, z)
 
     def importance(self, z: Any, z_aug: Any) -> Importance:
         """α_ij = φ'(ξ_i) ψ'(d_i² − d_ij²), diagonal 0: ∇L = −2N² ∇E_α for L = Σ_i L_i, α held constant (P1, Thm. 1)."""
         checked_views(z=z, z_aug=z_aug)
-        with torch.no_grad(), torch.autocast(z.device.type, enabled=False):
+        with torch.no_grad(), without_autocast(z):
             return self._importance(widen(z.detach()), widen(z_aug.detach()))
 
     def extra_repr(self) -> str:
@@ -223,7 +223,7 @@ def alpha_cl_loss(z: Any, z_aug: Any, importance: Any, reduction: str = "mean") 
     checked_views(z=z, z_aug=z_aug)
     _checked_importance(importance)
     checked_reduction(reduction, ("mean", "sum"))
-    with torch.autocast(z.device.type, enabled=False):
+    with without_autocast(z):
         f, f_aug = widen(z), widen(z_aug)
         alpha = importance
         if callable(alpha) and not isinstance(alpha, Importance):

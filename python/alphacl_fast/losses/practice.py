@@ -57,7 +57,8 @@ def nt_xent(z1: Any, z2: Any, *, temperature: Any = 0.5, normalize: bool = True,
     checked_reduction(reduction)
     scale = inverse("temperature", temperature)
     with without_autocast(z1):
-        return _ops.contrasts(z1, z2, scale=scale, within=True, normalize=bool(normalize), reduction=reduction)
+        how = {"scale": scale, "within": True, "normalize": bool(normalize), "reduction": reduction}
+        return _ops.contrasts(widen(z1), widen(z2), **how)
 
 
 def info_nce(
@@ -102,15 +103,12 @@ def info_nce(
     with without_autocast(query):
         if not paired:
             how = {"scale": scale, "columns": bool(symmetric), "normalize": bool(normalize), "reduction": reduction}
-            return _ops.contrasts(query, positive_key, negative_keys, **how)
+            negatives = None if negative_keys is None else widen(negative_keys)
+            return _ops.contrasts(widen(query), widen(positive_key), negatives, **how)
         unit = (lambda z: functional.normalize(widen(z), dim=-1)) if normalize else widen
         q, k = unit(query), unit(positive_key)
         sums = torch.logsumexp(scale * torch.einsum("nm,nkm->nk", q, unit(negative_keys)).double(), 1)
-        return reduce(_log_one_plus_exp(sums - scale * _dots(q, k)), reduction, query)
-
-
-def _log_one_plus_exp(x: Any) -> Any:
-    return torch.logaddexp(x, torch.zeros_like(x))
+        return reduce(_ops.log_one_plus_exp(sums - scale * _dots(q, k)), reduction, query)
 
 
 def clip_loss(image_features: Any, text_features: Any, logit_scale: Any, *, reduction: str = "mean") -> Any:
@@ -128,7 +126,7 @@ def clip_loss(image_features: Any, text_features: Any, logit_scale: Any, *, redu
     scale = scalar("logit_scale", logit_scale)
     with without_autocast(image_features):
         how = {"scale": scale, "columns": True, "normalize": False, "reduction": reduction}
-        return _ops.contrasts(image_features, text_features, **how)
+        return _ops.contrasts(widen(image_features), widen(text_features), **how)
 
 
 def siglip_loss(
@@ -147,7 +145,7 @@ def siglip_loss(
         image, text = widen(image_features), widen(text_features)
         offset = bias.expand(image.shape[0])
         negatives = _ops.pair_sums(image, text, offset=offset, scale=scale, form="softplus", skip_diagonal=True)
-        positives = _log_one_plus_exp(-(scale * _dots(image, text) + bias))
+        positives = _ops.log_one_plus_exp(-(scale * _dots(image, text) + bias))
         return reduce(negatives + positives, reduction, image_features)
 
 
