@@ -1,10 +1,11 @@
 # The instruction sets that the kernels are compiled for, weakest first, with the flags of each.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  set(ALPHACL_ISAS x86-64-v2 x86-64-v3 x86-64-v4)
+  set(_isas x86-64-v2 x86-64-v3 x86-64-v4)
   set(ALPHACL_ISA_FLAGS_x86-64-v2 -march=x86-64-v2)
   set(ALPHACL_ISA_FLAGS_x86-64-v3 -march=x86-64-v3)
   set(ALPHACL_ISA_FLAGS_x86-64-v4 -march=x86-64-v4 -mprefer-vector-width=512)
 else()
-  set(ALPHACL_ISAS baseline)
+  set(_isas baseline)
   set(ALPHACL_ISA_FLAGS_baseline "")
 endif()
+set(ALPHACL_ISAS "${_isas}" CACHE STRING "Instruction sets that the kernels are compiled for, weakest first")
