@@ -78,8 +78,8 @@ struct Fibers {
 };
 
 // Fibers are used again, for ThreadSanitizer takes a millisecond to make one, and at every barrier each of them looks
-// at the clocks of all that there are. It sees no race between blocks that have the same ones: in a row and in
-// a column of the grid, neighbours have others.
+// at the clocks of all that there are. It sees no race between blocks that have the same ones;
+// neighbours in a row or a column of the grid have others.
 #ifdef __SANITIZE_THREAD__
 constexpr unsigned most_sets = 3;
 unsigned sets_of(unsigned threads) { return threads <= 512 ? most_sets : 2; }
