@@ -139,6 +139,30 @@ def _pairs(inputs):
             yield f"pair_sums_gradient {form} {label}", (*grads, grad_offset, scale)
 
 
+def _losses(inputs):
+    import torch
+
+    from alphacl_fast._backend import backend_for
+
+    n, others, m = 66, 97, 9
+    left, right, negatives = (inputs(seed, rows, m) for seed, rows in ((16, n), (17, n), (18, others)))
+    for way, normalize in itertools.product(("within", "two sets", "columns", "negatives"), (False, True)):
+        keys = negatives if way == "negatives" else None
+        given = (left, right, keys, 0.75, way == "within", way == "columns", normalize, "none")
+        losses = left.new_empty(2 * n if way == "within" else n)
+        saved = torch.empty(5 * n + (0 if keys is None else others), dtype=torch.float64, device=inputs.device)
+        label = f"{way}{' normalized' * normalize} {n}x{m}"
+        module = backend_for(left)
+        units = left.new_empty(2 * n + (0 if keys is None else others), m)
+        module.contrasts(*given, units, saved, None, losses)
+        yield f"contrasts {label}", (losses, saved[: n if way in ("two sets", "negatives") else 2 * n])
+        grads = [torch.empty_like(left), torch.empty_like(right), None if keys is None else torch.empty_like(keys)]
+        scale = torch.empty(1, dtype=torch.float64, device=inputs.device)
+        grad, scored = inputs(19, len(losses)), (units[:n], units[n : 2 * n], None if keys is None else units[2 * n :])
+        module.contrasts_gradient(*scored, *given[3:], saved, None, grad, *grads, scale)
+        yield f"contrasts_gradient {label}", (*grads, scale)
+
+
 def _nodes(inputs):
     for n, d in SHAPES:
         x, x_aug = inputs.views(n, d)
@@ -187,7 +211,7 @@ def lines():
     device = _device()
     for dtype in DTYPES:
         inputs = Inputs(dtype, device)
-        for operation in (_sums, _pairs, _nodes, _eigenpairs, _climbs):
+        for operation in (_sums, _pairs, _losses, _nodes, _eigenpairs, _climbs):
             for label, found in operation(inputs):
                 yield f"sha256 {digest(found)} {dtype} {label}"
 

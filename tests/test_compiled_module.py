@@ -58,6 +58,7 @@ LAYERS |= {name: RNG.integers(0, 4, (2, 7, 3)) for name in ("tokens", "tokens_au
 LAYERS |= {"backprop_mean": True, "backprop_var": False, "quadratic": False, "temperature": 0.1, "lr": 0.02}
 LAYERS |= {"momentum": 0.9, "weight_decay": 5e-3}
 SYMMETRIC = np.stack([np.eye(D), np.ones((D, D))])
+LOSS = {"scale": 1.0, "within": False, "columns": False, "normalize": True, "reduction": "none"}
 SUMS = {"scale": 1.0, "distances": False, "skip_diagonal": False}
 ROWS = {"normalize": True, "paired": False, "eps": 0.0}
 CALLS = {  # name -> (a function, its arguments)
@@ -99,6 +100,27 @@ CALLS = {  # name -> (a function, its arguments)
         | {"grad_right": np.empty((N, D)), "grad_scale": np.empty(1), "grad_offset": np.empty(N)}
         | SUMS,
     ),
+    "contrasts": (
+        _cpu.contrasts,
+        {"left": X, "right": Y, "negatives": Y[:4].copy(), "saved": np.empty(5 * N + 4), "losses": np.empty(N)}
+        | {"kept": np.empty(_cpu.kept_scores(N, 4)), "units": np.empty((2 * N + 4, D))}
+        | LOSS,
+    ),
+    "contrasts within": (
+        _cpu.contrasts,
+        {"left": X, "right": Y, "negatives": None, "saved": np.empty(5 * N), "losses": np.empty(2 * N)}
+        | {"kept": np.empty(_cpu.kept_scores(2 * N, 0)), "units": np.empty((2 * N, D))}
+        | LOSS
+        | {"within": True},
+    ),
+    "contrasts_gradient": (
+        _cpu.contrasts_gradient,
+        {"left": X, "right": Y, "negatives": Y[:4].copy(), "saved": np.zeros(5 * N + 4), "grad_losses": np.ones(N)}
+        | {"kept": np.zeros(_cpu.kept_scores(N, 4)), "grad_left": np.empty((N, D)), "grad_right": np.empty((N, D))}
+        | {"grad_negatives": np.empty((4, D)), "grad_scale": np.empty(1)}
+        | LOSS,
+    ),
+    "kept_scores": (_cpu.kept_scores, {"rows": N, "columns": 0}),
     "pair": (
         _cpu.pair_f64,
         {"features": X, "scale": 1.0, "form": "hinge", "offset": OFFSET, "weight": np.ones(N)},
@@ -168,11 +190,12 @@ CALLS = {  # name -> (a function, its arguments)
     "_gemm_gflops": (_cpu._gemm_gflops, {"dtype": "float64", "n": 8, "repeats": 1}),
 }
 OUTPUTS = {"out", "grad", "grad_aug", "grad_left", "grad_right", "grad_offset", "eigenvalue", "eigenvector", "gap"}
-OUTPUTS |= {"grad_scale", "residual", "n_iter", "converged", "energy", "steps"}
+OUTPUTS |= {"grad_scale", "grad_negatives", "residual", "n_iter", "converged", "energy", "steps"}
 
 
 def _outputs(name, arguments):
     written = OUTPUTS | ({"rows", "cols"} if name in ("pair_log_sums", "pair_sums") else set())
+    written |= {"saved", "kept", "losses", "units"} if name in ("contrasts", "contrasts within") else set()
     written |= {"weights"} if name == "Climb.write" else set()
     written |= {"state", "first", "second"} if name == "draw_token_batches" else set()
     written |= {"losses", "first", "second", "first_speed", "second_speed"} if name == "train_two_layer" else set()
@@ -365,6 +388,14 @@ NUMBERS = [
     ("pair_log_sums_gradient", {"grad_right": None}),
     ("pair_log_sums_gradient", {"right": None, "cols": None, "b": None}),
     ("pair_sums_gradient", {"grad_right": None}),
+    ("contrasts", {"within": True}),
+    ("contrasts", {"columns": True}),
+    ("contrasts", {"reduction": "median"}),
+    ("contrasts within", {"columns": True}),
+    ("contrasts_gradient", {"grad_negatives": None}),
+    ("contrasts_gradient", {"negatives": None, "saved": np.zeros(5 * N), "kept": None}),
+    ("kept_scores", {"rows": 0}),
+    ("kept_scores", {"columns": -1}),
 ]
 
 

@@ -9,6 +9,7 @@ from support import sparse_csr
 from support import torch as import_torch
 
 import alphacl_fast as acl
+from alphacl_fast._backend import device_for
 
 torch = import_torch()
 losses = acl.losses
@@ -25,6 +26,10 @@ def _arguments():
     both = ops.pair_log_sums(z, k, scale, False, False, True)
     offset, ones = _features(9, 1)[:, 0], torch.ones(9, dtype=torch.float64)
     direct = ("Direct", [z], [4.0, 0.5, 1.0, 0.0])
+    saved = [
+        ops.contrasts(z, z + 1, None, scale, True, False, True, "mean")[2],
+        ops.contrasts(z, z + 1, k, scale, False, False, True, "none")[2],
+    ]
     return {
         "pair_log_sums": [
             (z, None, scale, True, False, False),
@@ -43,6 +48,15 @@ def _arguments():
         "pair_sums_backward": [
             (ones, z, None, offset, scale, "logistic", True, False),
             (ones, z, k, offset, scale, "softplus", False, False),
+        ],
+        "contrasts": [
+            (z, z + 1, None, scale, True, False, True, "mean"),
+            (z.float(), z.float() + 1, k.float(), scale, False, False, True, "none"),
+            (z, z + 1, None, scale, False, True, False, "sum"),
+        ],
+        "contrasts_backward": [
+            (ones[0], z, z + 1, None, scale, saved[0], True, False, True, "mean"),
+            (ones, z, z + 1, k, scale, saved[1], False, False, True, "none"),
         ],
         "contrastive_cov": [(z, z + 1, *direct), (z.float(), z.float(), "Uniform", [], [0.0, 1.0])],
         "energy": [
@@ -198,13 +212,93 @@ def test_a_second_derivative_is_refused_in_words(name):
         gradient.sum().backward()
 
 
-def test_saved_for_backward_is_linear_in_the_batch():
-    z = _features(600, 5).requires_grad_()
+def _saved_sizes(call):
+    """Bytes of the tensors that calls leave for their gradients."""
     sizes = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda t: (sizes.append(t.numel()), t)[1], lambda t: t):
-        for name in HALF:
-            HALF[name](z, z + 1)
-    assert max(sizes) <= 600 * 5 * 2
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: (sizes.append(t.nbytes), t)[1], lambda t: t):
+        call()
+    return sizes
+
+
+@pytest.fixture
+def no_scores():
+    before = losses.set_score_budget(0)
+    yield
+    losses.set_score_budget(before)
+
+
+def test_saved_for_backward_is_linear_in_the_batch(no_scores):
+    z = _features(600, 5).requires_grad_()
+    assert max(_saved_sizes(lambda: [HALF[name](z, z + 1) for name in HALF])) <= 8 * 600 * 5 * 3  # both views and keys
+
+
+CONTRASTS = {
+    "nt_xent": lambda z, k: losses.nt_xent(z, k),
+    "info_nce": lambda z, k: losses.info_nce(z, k),
+    "info_nce_symmetric": lambda z, k: losses.info_nce(z, k, symmetric=True),
+    "info_nce_negatives": lambda z, k: losses.info_nce(z, k, k[:70]),
+    "clip_loss": lambda z, k: losses.clip_loss(z, k, 2.0),
+}
+
+
+@pytest.mark.skipif(device_for(np.empty(0)) == "cuda", reason="kernels of a GPU keep no scores")
+@pytest.mark.parametrize("name", CONTRASTS)
+def test_the_budget_of_scores(name, no_scores):
+    """They are kept where they fit it to the byte, for a gradient alone; values are the same to the bit."""
+    z, k = (_features(200, 5, torch.float32, seed=s).requires_grad_() for s in (1, 2))
+
+    def largest():
+        return max(_saved_sizes(lambda: CONTRASTS[name](z, k)))
+
+    def gradients():
+        return torch.autograd.grad(CONTRASTS[name](z, k), (z, k))
+
+    linear, without = largest(), gradients()
+    assert linear <= 4 * 5 * 470
+    assert losses.set_score_budget(2**40) == 0
+    kept = largest()
+    assert 4 * 200 * 70 <= kept <= 4 * 400 * 400
+    with torch.no_grad():
+        assert _saved_sizes(lambda: CONTRASTS[name](z, k)) == []
+    for computed_again, found in zip(without, gradients(), strict=True):
+        assert torch.equal(computed_again, found)
+    losses.set_score_budget(kept)
+    assert largest() == kept
+    losses.set_score_budget(kept - 1)
+    assert largest() == linear
+
+
+def test_what_a_budget_is():
+    for bad, error in ((-1, ValueError), (1.5, TypeError), ("32 MiB", TypeError)):
+        with pytest.raises(error, match="^size: expected "):
+            losses.set_score_budget(bad)
+    assert losses.set_score_budget(np.int64(1 << 20)) == 32 << 20
+    assert losses.set_score_budget(32 << 20) == 1 << 20
+
+
+def test_the_graph_may_be_walked_twice():
+    """Kept scores are read and not used up."""
+    z, k = (_features(70, 5, seed=s).requires_grad_() for s in (1, 2))
+    value = losses.nt_xent(z, k)
+    first = torch.autograd.grad(value, (z, k), retain_graph=True)
+    for one, other in zip(first, torch.autograd.grad(value, (z, k)), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("name", CONTRASTS)
+def test_what_is_traced_has_the_values_of_what_is_not(name):
+    z, k = (_features(70, 5, seed=s).requires_grad_() for s in (1, 2))
+    plain = torch.autograd.grad(CONTRASTS[name](z, k), (z, k))
+
+    def both(a, b):
+        return torch.autograd.grad(CONTRASTS[name](a, b), (a, b))
+
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    graph = make_fx(both)(z, k)
+    assert "alphacl_fast.contrasts" in graph.code
+    for one, other in zip(plain, graph(z, k), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_a_learned_temperature_moves():

@@ -22,6 +22,7 @@ Z, K, SCALE = _normal(N, M), _normal(4, M), torch.tensor(1.5, dtype=torch.float6
 ROWS, COLS, NONE = _normal(N), _normal(4), _normal(0)
 VIEWS = {"x": Z, "x_aug": Z + 1, "kind": "Direct", "tensors": [Z], "numbers": [4.0, 0.5, 1.0, 0.0]}
 WITHIN = {"right": None, "grad_cols": NONE, "cols": NONE, "columns": False}
+LOSS = {"within": False, "columns": False, "normalize": True, "reduction": "none"}
 GOOD = {
     "contrastive_cov": VIEWS,
     "energy": {"f": Z, "f_aug": Z + 1} | {key: VIEWS[key] for key in ("kind", "tensors", "numbers")},
@@ -34,6 +35,10 @@ GOOD = {
     | {"skip_diagonal": False},
     "pair_sums_backward": {"grad_rows": ROWS, "left": Z, "right": K, "offset": ROWS, "scale": SCALE, "form": "hinge"}
     | {"distances": False, "skip_diagonal": False},
+    "contrasts": {"left": Z, "right": Z + 1, "negatives": K, "scale": SCALE} | LOSS,
+    "contrasts_backward": {"grad": ROWS, "left": Z, "right": Z + 1, "negatives": K, "scale": SCALE}
+    | {"saved": _normal(5 * N + 4)}
+    | LOSS,
 }
 
 
@@ -138,9 +143,37 @@ def _pairs(name):
         yield {"columns": False}, ValueError, r"grad_cols: expected shape \(0,\)"
 
 
-BAD = [
-    (name, k, *call) for name in GOOD for k, call in enumerate((_pairs if name.startswith("pair") else _views)(name))
-]
+def _contrasts(name):
+    """Bad calls of the losses that are computed whole."""
+    yield {"left": Z[0]}, ValueError, "left: expected a tensor with 2 axes"
+    yield {"left": Z[:0], "right": Z[:0]}, ValueError, "left: expected at least one sample"
+    yield {"left": Z.int()}, TypeError, "left: expected float32 or float64, got int32"
+    yield {"right": K}, ValueError, r"right: expected shape \(6, 3\) like left, got \(4, 3\)"
+    yield {"right": Z.float()}, TypeError, "right: expected float64 like left, got float32"
+    yield {"negatives": K[:, :2]}, ValueError, r"negatives: expected shape \(4, 3\) like left, got \(4, 2\)"
+    yield {"negatives": K.float()}, TypeError, "negatives: expected float64 like left, got float32"
+    yield {"negatives": K[:0]}, ValueError, "negatives: expected at least one sample"
+    yield {"scale": ROWS}, ValueError, r"scale: expected a scalar, got shape \(6,\)"
+    yield {"scale": torch.tensor(2)}, TypeError, "scale: expected a floating-point tensor, got int64"
+    yield {"within": True}, ValueError, "negatives: expected None where within or columns, got a tensor"
+    yield {"columns": True}, ValueError, "negatives: expected None where within or columns, got a tensor"
+    yield {"within": True, "columns": True}, ValueError, "columns: expected False where within, got True"
+    yield {"reduction": "median"}, ValueError, "reduction: expected none, mean or sum, got 'median'"
+    if name == "contrasts":
+        return
+    yield {"grad": ROWS[:-1]}, ValueError, r"grad: expected shape \(6,\), got \(5,\)"
+    yield {"grad": ROWS.float()}, TypeError, "grad: expected float64 like left, got float32"
+    yield {"reduction": "mean"}, ValueError, r"grad: expected shape \(\), got \(6,\)"
+    yield {"saved": ROWS}, ValueError, r"saved: expected shape \(34,\), got \(6,\)"
+    yield {"saved": _normal(34).float()}, TypeError, "saved: expected a dense float64 tensor, got float32"
+
+
+def _bad(name):
+    of = _contrasts if name.startswith("contrasts") else _pairs if name.startswith("pair") else _views
+    return enumerate(of(name))
+
+
+BAD = [(name, k, *call) for name in GOOD for k, call in _bad(name)]
 
 
 def _call(name, arguments):

@@ -4,6 +4,7 @@
 namespace alphacl::bindings {
 void register_importance(pybind11::module_& m);
 void register_contrastive_cov(pybind11::module_& m);
+void register_contrasts(pybind11::module_& m);
 void register_gated(pybind11::module_& m);
 void register_gated_operator(pybind11::module_& m);
 void register_pairs(pybind11::module_& m);
@@ -18,6 +19,7 @@ PYBIND11_MODULE(_cpu, m, pybind11::mod_gil_not_used()) {
   register_runtime(m);
   register_importance(m);
   register_contrastive_cov(m);
+  register_contrasts(m);
   register_gated(m);
   register_gated_operator(m);
   register_pairs(m);

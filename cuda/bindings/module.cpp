@@ -37,6 +37,7 @@ py::dict build_info() {
 namespace bindings {
 
 void register_contrastive_cov(py::module_& m);
+void register_contrasts(py::module_& m);
 void register_gated(py::module_& m);
 void register_gated_operator(py::module_& m);
 void register_importance(py::module_& m);
@@ -53,6 +54,7 @@ PYBIND11_MODULE(_cuda, m, pybind11::mod_gil_not_used()) {
   alphacl::cuda::bindings::register_importance(m);
   alphacl::cuda::bindings::register_pairs(m);
   alphacl::cuda::bindings::register_contrastive_cov(m);
+  alphacl::cuda::bindings::register_contrasts(m);
   alphacl::cuda::bindings::register_gated(m);
   alphacl::cuda::bindings::register_gated_operator(m);
   alphacl::cuda::bindings::register_power_iteration(m);

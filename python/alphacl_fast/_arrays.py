@@ -101,7 +101,7 @@ def operand(
     if columns and array.ndim == 2 and array.shape[1] == 0:
         raise ValueError(f"{name}: expected at least one {columns}, got shape {tuple(array.shape)}")
     device = device_for(a)
-    return Operand(name, _readable(array, device), tensor, requires_grad, device)
+    return Operand(name, readable(array, device), tensor, requires_grad, device)
 
 
 def _numpy_dtype(a: Any) -> np.dtype:
@@ -158,7 +158,7 @@ def _from_tensor(name: str, t: Any) -> tuple[Any, bool]:
     return (plain.numpy() if is_in_host_memory(t) else plain), requires_grad
 
 
-def _readable(a: Any, device: str) -> Any:
+def readable(a: Any, device: str) -> Any:
     """What the compiled module of `device` reads: rows of adjacent entries, a numpy array or, on a GPU, a tensor."""
     if device == "cpu":
         return _with_contiguous_rows(a)

@@ -37,7 +37,7 @@ def device_for(a: Any) -> str:
     """The type of device that computes with an array or a tensor."""
     if _EMULATED:
         return "cuda"
-    return "cpu" if isinstance(a, np.ndarray) else str(a.device.type)
+    return "cpu" if isinstance(a, np.ndarray) or a.is_cpu else str(a.device.type)
 
 
 def backend_for(operand: Any) -> Any:

@@ -63,6 +63,38 @@ def gaussian_f64(features: NDArray[np.float64], tau: float, tol: float, method: 
 def contrastive_cov(x: _Float, x_aug: _Float, alpha: _Importance, out: _Float) -> None: ...
 def energy(f: _Float, f_aug: _Float, alpha: _Importance, out: NDArray[np.float64]) -> None: ...
 def laplacian_product(x: _Float, x_aug: _Float, alpha: _Importance, grad: _Float, grad_aug: _Float) -> None: ...
+def contrasts(
+    left: _Float,
+    right: _Float,
+    negatives: _Float | None,
+    scale: float,
+    within: bool,
+    columns: bool,
+    normalize: bool,
+    reduction: str,
+    units: _Float | None,
+    saved: NDArray[np.float64],
+    kept: _Float | None,
+    losses: _Float,
+) -> None: ...
+def contrasts_gradient(
+    left: _Float,
+    right: _Float,
+    negatives: _Float | None,
+    scale: float,
+    within: bool,
+    columns: bool,
+    normalize: bool,
+    reduction: str,
+    saved: NDArray[np.float64],
+    kept: _Float | None,
+    grad_losses: _Float,
+    grad_left: _Float,
+    grad_right: _Float,
+    grad_negatives: _Float | None,
+    grad_scale: NDArray[np.float64],
+) -> None: ...
+def kept_scores(rows: int, columns: int) -> int: ...
 def pair_log_sums(
     left: _Float,
     right: _Float | None,

@@ -174,6 +174,38 @@ def gated_cov(
     out: _Tensor,
 ) -> None: ...
 def gated_outer(x: _Tensor, omega: _Tensor, out: _Tensor) -> None: ...
+def contrasts(
+    left: _Tensor,
+    right: _Tensor,
+    negatives: _Tensor | None,
+    scale: float,
+    within: bool,
+    columns: bool,
+    normalize: bool,
+    reduction: str,
+    units: _Tensor | None,
+    saved: _Tensor,
+    kept: _Tensor | None,
+    losses: _Tensor,
+) -> None: ...
+def contrasts_gradient(
+    left: _Tensor,
+    right: _Tensor,
+    negatives: _Tensor | None,
+    scale: float,
+    within: bool,
+    columns: bool,
+    normalize: bool,
+    reduction: str,
+    saved: _Tensor,
+    kept: _Tensor | None,
+    grad_losses: _Tensor,
+    grad_left: _Tensor,
+    grad_right: _Tensor,
+    grad_negatives: _Tensor | None,
+    grad_scale: _Tensor,
+) -> None: ...
+def kept_scores(rows: int, columns: int) -> int: ...
 def pair_log_sums(
     left: _Tensor,
     right: _Tensor | None,

@@ -11,7 +11,7 @@ acl.losses  # noqa: B018  registers the operators
 _ops = torch.ops.alphacl_fast
 _NAMES = (
     "x x_aug f f_aug alpha features left right offset scale rows cols grad_rows grad_cols skip_diagonal distances form"
-    " kind tensors numbers importance"
+    " kind tensors numbers importance negatives reduction saved grad"
 ).split()
 _ONE, _NONE = torch.tensor(1.0, dtype=torch.float64), torch.ones(0, dtype=torch.float64)
 _UNIFORM = ("Uniform", [], [0.0, 1.0])
@@ -61,6 +61,14 @@ def _of_pairs(t):
         "pair_sums: right of other width": lambda: _ops.pair_sums(z, t.wide, t.ones, _ONE, "softplus", no, no),
         "pair_sums: distances with right": lambda: _ops.pair_sums(z, t.short, t.ones, _ONE, "softplus", True, no),
     }
+    how = (_ONE, no, no, True, "mean")
+    calls |= {
+        "contrasts: right of other rows": lambda: _ops.contrasts(z, t.short, None, *how),
+        "contrasts: right of other width": lambda: _ops.contrasts(z, t.wide, None, *how),
+        "contrasts: negatives of other width": lambda: _ops.contrasts(z, z, t.wide, *how),
+        "contrasts: negatives of other dtype": lambda: _ops.contrasts(z, z, t.swapped, *how),
+        "contrasts: an unknown reduction": lambda: _ops.contrasts(z, z, None, *how[:-1], "nothing"),
+    }
     if t.n % 2:
         calls["pair_log_sums: partners of an odd number"] = lambda: _ops.pair_log_sums(z, None, _ONE, no, True, no)
     return calls
@@ -69,7 +77,12 @@ def _of_pairs(t):
 def _of_derivatives(t):
     z, ones, few, no = t.z, t.ones, t.few, False
     log_sums, sums = _ops.pair_log_sums_backward, _ops.pair_sums_backward
+    loss, how = _ops.contrasts_backward, (no, no, True, "sum")
+    saved, one = torch.ones(5 * t.n, dtype=torch.float64), z.new_ones(())
     return {
+        "contrasts_backward: saved": lambda: loss(one, z, z, None, _ONE, ones, *how),
+        "contrasts_backward: grad": lambda: loss(z.new_ones(2), z, z, None, _ONE, saved, *how),
+        "contrasts_backward: right": lambda: loss(one, z, t.wide, None, _ONE, saved, *how),
         "pair_log_sums_backward: rows": lambda: log_sums(ones, _NONE, z, None, _ONE, few, _NONE, no, no, no),
         "pair_log_sums_backward: grad_rows": lambda: log_sums(few, _NONE, z, None, _ONE, ones, _NONE, no, no, no),
         "pair_log_sums_backward: cols": lambda: log_sums(ones, ones, z, z, _ONE, ones, few, no, no, True),

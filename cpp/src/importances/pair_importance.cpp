@@ -49,7 +49,7 @@ struct WeightedRows {
 
   template <class F>
   void fill(View<const F> f, const double* mean, Scoring scoring, const Slope& slope, const Weights& weights) {
-    side.fill(f, mean, scoring, false);
+    side.fill(f, mean, scoring, {true, false});
     at.resize(f.rows);
     low.resize(f.rows);
     weight.resize(f.rows);
@@ -157,8 +157,9 @@ class PairImportance final : public TiledImportance<T> {
     scratch.resize(w.ni * stride + 4 * w.nj);
     rows.side.products(w.i0, w.ni, rows.side, w.j0 - lead, w.nj + lead, scratch.data(), stride);
     PairTile<S> tile;
-    tile.tile = scratch.data() + lead;
-    tile.ld = stride;
+    tile.tile = tile.weights = scratch.data() + lead;
+    tile.ld = tile.ld_weights = stride;
+    tile.scored = false;
     tile.ni = w.ni;
     tile.nj = w.nj;
     tile.half_i = rows.side.half(w.i0);
@@ -191,7 +192,7 @@ class PairImportance final : public TiledImportance<T> {
     }
     pair_kernels<S>().weights(tile, weights);
     for (index_t i = 0; i < w.ni; ++i)
-      for (index_t j = 0; j < w.nj; ++j) out.data[i * out.ld + j] = static_cast<T>(tile.tile[i * stride + j]);
+      for (index_t j = 0; j < w.nj; ++j) out.data[i * out.ld + j] = static_cast<T>(tile.weights[i * stride + j]);
   }
 
   View<const F> features_;
@@ -263,7 +264,7 @@ Weights simplex_weights(View<const S> f, double tau) {
   Buffer<double> mean(f.cols);
   row_mean(f, mean.data());
   ScoredFeatures<double> side;
-  side.fill(f, mean.data(), Scoring::settled, false);
+  side.fill(f, mean.data(), Scoring::settled, {true, false});
   const index_t stride = ceil_div(n, 64) * 64, height = std::clamp<index_t>((index_t{1} << 18) / stride, 1, 64);
   Weights weights(n);
   weights.of_settled = true;

@@ -74,10 +74,12 @@ inline index_t first_column(const PairTile<T>& tile, index_t i) {
   return wanted < 0 ? 0 : (wanted > tile.nj ? tile.nj : wanted);
 }
 
-// Computes the scores of row i from column `begin` on, in place. Pairs that are left out become `self`; NaN stays.
+// Computes the scores of row i from column `begin` on, in place, unless they are there. Pairs that are left out become
+// `self`; NaN stays.
 template <class T>
 inline T* scores(const PairTile<T>& tile, index_t i, index_t begin, T self) {
   T* t = tile.tile + i * tile.ld;
+  if (tile.scored) return t;
   const T half = tile.half_i[i], ceiling = tile.ceiling, scale = tile.scale;
   const T* half_j = tile.half_j;
 #pragma omp simd
@@ -296,8 +298,8 @@ void weights_of(const PairTile<T>& tile, const PairWeights<T>& out) {
   constexpr T sign = __is_same(Form, Exponential) ? T(-1) : T(1);
   for (index_t i = 0; i < tile.ni; ++i) {
     const index_t begin = first_column(tile, i);
-    T* t = scores(tile, i, begin, minus_infinity<T>);
-    for (index_t j = 0; j < begin; ++j) t[j] = T(0);
+    T *t = scores(tile, i, begin, minus_infinity<T>), *weights = tile.weights + i * tile.ld_weights;
+    for (index_t j = 0; j < begin; ++j) weights[j] = T(0);
     const T offset = sign * (shared ? out.shift : out.row[i]), weight = out.row_weight[i];
     T low = T(0);
     if constexpr (Form::kink) {
@@ -319,7 +321,7 @@ void weights_of(const PairTile<T>& tile, const PairWeights<T>& out) {
 #pragma omp simd reduction(+ : sum)
       for (index_t j = begin; j < nj; ++j) {
         const T w = weight * Form::slope(argument(low, offset, t[j]));
-        t[j] = w;
+        weights[j] = w;
         sum += w;
         column[j] += w;
       }
@@ -330,7 +332,7 @@ void weights_of(const PairTile<T>& tile, const PairWeights<T>& out) {
       for (index_t j = begin; j < nj; ++j) {
         const T e = Form::slope(argument(low, offset, t[j]));
         const T here = weight * e, there = weight_j[j] * e, w = here + there;
-        t[j] = w;
+        weights[j] = w;
         sum += w;
         first += here;
         column[j] += w;
@@ -342,7 +344,7 @@ void weights_of(const PairTile<T>& tile, const PairWeights<T>& out) {
       for (index_t j = begin; j < nj; ++j) {
         const T here = weight * Form::slope(argument(low, offset, t[j]));
         const T there = weight_j[j] * Form::slope(argument(low_j[j], sign * offset_j[j], t[j])), w = here + there;
-        t[j] = w;
+        weights[j] = w;
         sum += w;
         first += here;
         column[j] += w;

@@ -5,7 +5,7 @@ namespace alphacl {
 
 template <class T>
 template <class S>
-void ScoredFeatures<T>::fill(View<const S> f, const double* shift, Scoring scoring, bool products) {
+void ScoredFeatures<T>::fill(View<const S> f, const double* shift, Scoring scoring, FeaturesFor use) {
   const Kernels<T>& kernel = kernels<T>();
   const index_t panel = kernel.panel;
   n_ = f.rows;
@@ -16,8 +16,8 @@ void ScoredFeatures<T>::fill(View<const S> f, const double* shift, Scoring scori
   differences_ = scoring == Scoring::differences;
   const bool settled = scoring == Scoring::settled, given = differences_ || settled;
   if (given) given_.resize(n_ * m_);
-  samples_.resize(groups * panel * m_);
-  if (products) packed_.resize(n_, m_);
+  if (use.scores) samples_.resize(groups * panel * m_);
+  if (use.products) packed_.resize(n_, m_);
   const Buffer<double> zero(m_, 0.0);
   parallel_for(ceil_div(groups, 16), [&](index_t c, int) {
     for (index_t g = c * 16; g < std::min(groups, (c + 1) * 16); ++g) {
@@ -28,13 +28,13 @@ void ScoredFeatures<T>::fill(View<const S> f, const double* shift, Scoring scori
         T* row = rows_.data() + i * m_;
         read_kernels<T, S>().center_row(f.row(i), shift ? shift : zero.data(), m_, row);
         half_[i] = settled || scoring == Scoring::distances ? static_cast<T>(0.5 * kernel.dot(row, row, m_)) : T(0);
-        if (products) kernel.pack_row(row, nullptr, T(1), T(1), m_, packed_.rows(i), {});
+        if (use.products) kernel.pack_row(row, nullptr, T(1), T(1), m_, packed_.rows(i), {});
       }
       for (index_t i = g * panel; given && i < g * panel + count; ++i) {
         for (index_t k = 0; k < m_; ++k) given_[i * m_ + k] = static_cast<T>(f.row(i)[k]);
         for (index_t k = 0; differences_ && k < m_; ++k) samples_[k * n_ + i] = given_[i * m_ + k];
       }
-      for (index_t k = 0; !differences_ && k < m_; ++k)
+      for (index_t k = 0; use.scores && !differences_ && k < m_; ++k)
         for (index_t r = 0; r < panel; ++r) columns[k * panel + r] = r < count ? rows_[(g * panel + r) * m_ + k] : T(0);
     }
   });
@@ -101,8 +101,8 @@ std::vector<std::vector<BlockPair>> pair_rounds(index_t a, index_t b) {
 
 template class ScoredFeatures<float>;
 template class ScoredFeatures<double>;
-template void ScoredFeatures<float>::fill<float>(View<const float>, const double*, Scoring, bool);
-template void ScoredFeatures<double>::fill<float>(View<const float>, const double*, Scoring, bool);
-template void ScoredFeatures<double>::fill<double>(View<const double>, const double*, Scoring, bool);
+template void ScoredFeatures<float>::fill<float>(View<const float>, const double*, Scoring, FeaturesFor);
+template void ScoredFeatures<double>::fill<float>(View<const float>, const double*, Scoring, FeaturesFor);
+template void ScoredFeatures<double>::fill<double>(View<const double>, const double*, Scoring, FeaturesFor);
 
 }  // namespace alphacl

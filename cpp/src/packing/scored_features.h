@@ -55,14 +55,19 @@ bool offset_precision(double largest) {
   return sizeof(S) == 4 && largest * 6e-8 > 2e-5;
 }
 
+/// What features are packed for: scores, and products with weights.
+struct FeaturesFor {
+  bool scores, products;
+};
+
 /// Features as kernels read them: as rows; as panels of samples, whose rows are features (for scores); and as panels of
 /// features, whose rows are samples (for products).
 template <class T>
 class ScoredFeatures {
  public:
-  /// Packs f − shift (null: 0). `products`: panels of features too.
+  /// Packs f − shift (null: 0).
   template <class S>
-  void fill(View<const S> f, const double* shift, Scoring scoring, bool products);
+  void fill(View<const S> f, const double* shift, Scoring scoring, FeaturesFor use);
 
   index_t size() const { return n_; }
   index_t features() const { return m_; }
@@ -92,9 +97,8 @@ constexpr index_t most_pair_block = 256;
 inline index_t pair_block(index_t n) {
   return std::clamp<index_t>(ceil_div(ceil_div(n, 32), 32) * 32, 64, most_pair_block);
 }
-/// Row stride of a tile: whole panels, 17 cache lines in float32 and 34 in double; 16 or 32 would share a few sets of
-/// the cache.
-constexpr index_t pair_stride = most_pair_block + 16;
+/// Row stride of a tile: whole panels and a cache line of floats more; powers of two would share a few sets of the cache.
+inline index_t pair_stride(index_t width) { return ceil_div(width, most_panel) * most_panel + 16; }
 static_assert(most_pair_block % most_panel == 0, "products() writes whole panels");
 static_assert(most_pair_block <= most_multiplied, "a tile is multiplied at once");
 
@@ -107,11 +111,16 @@ struct BlockPair {
 /// each block with itself.
 std::vector<std::vector<BlockPair>> pair_rounds(index_t a, index_t b);
 
+/// body(pair, worker) for all pairs of blocks, round by round, by at most `workers` of them.
 template <class Body>
-void for_block_pairs(index_t a, index_t b, Body&& body) {
+void for_block_pairs(index_t a, index_t b, index_t workers, Body&& body) {
   for (const auto& round : pair_rounds(a, b))
-    parallel_for(static_cast<index_t>(round.size()),
-                 [&](index_t task, int worker) { body(round[static_cast<std::size_t>(task)], worker); });
+    parallel_for(
+        static_cast<index_t>(round.size()),
+        [&](index_t task, int worker) { body(round[static_cast<std::size_t>(task)], worker); }, workers);
 }
+
+/// Scores of fewer products than this are not worth waking another thread for: some 0.1 ms on one.
+constexpr double least_parallel_products = 4e6;
 
 }  // namespace alphacl

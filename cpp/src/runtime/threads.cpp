@@ -126,8 +126,8 @@ std::string openmp_library() {
   return info.dli_fname;
 }
 
-void parallel_for(index_t tasks, const std::function<void(index_t, int)>& body) {
-  const int threads = static_cast<int>(std::min<index_t>(max_threads(), tasks));
+void parallel_for(index_t tasks, const std::function<void(index_t, int)>& body, index_t workers) {
+  const int threads = static_cast<int>(std::min({index_t{max_threads()}, tasks, workers}));
   if (threads <= 1) {
     for (index_t task = 0; task < tasks; ++task) {
       poll();

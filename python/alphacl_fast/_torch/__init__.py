@@ -7,7 +7,7 @@ An operator checks all that it reads, since anybody may call it; its fake, which
 the same checks. They look at shapes, dtypes and devices alone, which a fake has too.
 """
 
-from alphacl_fast._torch.contrasts import contrasts, log_one_plus_exp
+from alphacl_fast._torch.contrasts import contrasts, set_score_budget
 from alphacl_fast._torch.eigenvalues import top_eigenvalues
 from alphacl_fast._torch.pair_sums import pair_log_sums, pair_sums
 from alphacl_fast._torch.sums import contrastive_cov, energy
@@ -16,8 +16,8 @@ __all__ = [
     "contrastive_cov",
     "contrasts",
     "energy",
-    "log_one_plus_exp",
     "pair_log_sums",
     "pair_sums",
+    "set_score_budget",
     "top_eigenvalues",
 ]

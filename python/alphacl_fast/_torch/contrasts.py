@@ -1,107 +1,228 @@
-"""A whole loss −log [e^own / (e^own + Σ e^others)] as one node of torch's graph, for losses of small batches too.
+"""A whole loss −log [e^own / (e^own + Σ e^others)] as one node of torch's graph.
 
-Rows u_i of up to three sets, normalised on the way in if asked for. The own score of pair i is scale · u_i·partner_i,
-and x_i = log Σ_j e^{scale · u_i·u_j} − own_i over the others j. The loss is log(1 + e^x), which keeps the digits of a
-small one. With w_i the derivative with respect to the x_i of both partners, summed,
-
-    ∂/∂u_i = (gradient of the log-sums) − w_i · scale · partner_i,    ∂/∂f = (g − (g·u) u)/‖f‖ for g = ∂/∂u, u = f/‖f‖.
+One call of compiled code goes from the features to the loss, one from its gradient to theirs; what lies between them is
+the features, a few numbers per row and, where they fit the budget, the scores. What torch traces goes through operators,
+which compute the scores twice.
 """
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import torch
 
+from alphacl_fast._arrays import memory_of
+from alphacl_fast._backend import backend_for
 from alphacl_fast._torch.once import once_differentiable
-from alphacl_fast._torch.pair_sums import scale_tensor
+from alphacl_fast._torch.pair_sums import check_scale, scale_tensor
+from alphacl_fast._torch.register import register
+from alphacl_fast._torch.tensors import (
+    array_of,
+    check_doubles,
+    check_like,
+    check_rows,
+    check_shape,
+    new_doubles,
+    new_like,
+)
 
-_LEAST_LENGTH = 1e-12  # torch.nn.functional.normalize's
+_REDUCTIONS = ("none", "mean", "sum")
+_budget = 32 << 20
 
 
-def log_one_plus_exp(x: torch.Tensor) -> torch.Tensor:
-    return torch.logaddexp(x, torch.zeros_like(x))
+def set_score_budget(size: int) -> int:
+    """Sets how many bytes of scores a loss may keep for its gradient, and returns what it was: 32 MiB at first.
+
+    nt_xent, info_nce and clip_loss keep the scores of a batch where they fit, and compute them twice where they do not:
+    8N²m operations for a loss of two sets and its gradient in place of 6N²m, memory O(N m). 32 MiB hold those of about
+    2600 queries and keys in float32. Values are the same to the bit. size : at least 0, where nothing is kept.
+    Raises TypeError or ValueError naming the argument. Applies to all threads, and to tensors of the CPU that torch does
+    not trace.
+    """
+    global _budget
+    try:
+        wanted = operator.index(size)
+    except TypeError:
+        raise TypeError(f"size: expected a number of bytes, got {type(size).__name__}") from None
+    if wanted < 0:
+        raise ValueError(f"size: expected at least 0, got {wanted}")
+    before, _budget = _budget, wanted
+    return before
 
 
-def _unit(f):
-    """The rows over their lengths, and the lengths."""
-    lengths = torch.linalg.vector_norm(f, dim=1, keepdim=True).clamp_min_(_LEAST_LENGTH)
-    return f / lengths, lengths
+def _check(left, right, negatives, scale, within, columns, normalize, reduction):
+    check_rows("left", left)
+    check_scale(scale)
+    check_like("right", right, "left", left)
+    check_rows("right", right)
+    check_shape("right", right, left.shape, " like left")
+    if within and columns:
+        raise ValueError("columns: expected False where within, got True")
+    if reduction not in _REDUCTIONS:
+        raise ValueError(f"reduction: expected {', '.join(_REDUCTIONS[:-1])} or {_REDUCTIONS[-1]}, got {reduction!r}")
+    if negatives is None:
+        return
+    if within or columns:
+        raise ValueError("negatives: expected None where within or columns, got a tensor")
+    check_like("negatives", negatives, "left", left)
+    check_rows("negatives", negatives)
+    check_shape("negatives", negatives, (negatives.shape[0], left.shape[1]), " like left")
 
 
-def _through_unit(grad, u, lengths):
-    """The gradient with respect to the rows that became u, in memory of its own."""
-    along = (grad * u).sum(1, keepdim=True) * (lengths > _LEAST_LENGTH)
-    return (grad - along * u).div_(lengths)
+def _losses(left, within, reduction):
+    """Shape of the losses."""
+    return () if reduction != "none" else (2 * left.shape[0] if within else left.shape[0],)
+
+
+def _saved(left, negatives):
+    """How many numbers the losses leave for their gradient."""
+    return 5 * left.shape[0] + (0 if negatives is None else negatives.shape[0])
+
+
+def _check_backward(grad, left, right, negatives, scale, saved, within, columns, normalize, reduction):
+    _check(left, right, negatives, scale, within, columns, normalize, reduction)
+    check_like("grad", grad, "left", left)
+    check_shape("grad", grad, _losses(left, within, reduction))
+    check_doubles("saved", saved, _saved(left, negatives), left)
+
+
+def _memory_for_scores(left, negatives, within):
+    """For the compiled code to keep the scores in, where it keeps any and they fit the budget."""
+    n = left.shape[0]
+    columns = 0 if within else n if negatives is None else negatives.shape[0]
+    count = backend_for(left).kept_scores(2 * n if within else n, columns)
+    return left.new_empty(count) if 0 < count * left.element_size() <= _budget else None
+
+
+def _sets(left, right, negatives):
+    return array_of(left), array_of(right), None if negatives is None else array_of(negatives)
+
+
+def _units(left, negatives, within, normalize):
+    """Shape of the copies of the rows as they are scored, for one set and for rows of length 1; else there are none."""
+    rows = 2 * left.shape[0] + (0 if negatives is None else negatives.shape[0])
+    return rows if within or normalize else 0, left.shape[1]
+
+
+def _forward(left, right, negatives, scale, within, columns, normalize, reduction, kept=None):
+    losses = left.new_empty(_losses(left, within, reduction))
+    units = left.new_empty(_units(left, negatives, within, normalize))
+    saved, to_saved = new_doubles(left, _saved(left, negatives))
+    backend_for(left).contrasts(
+        *_sets(left, right, negatives),
+        float(scale),
+        within,
+        columns,
+        normalize,
+        reduction,
+        memory_of(units) if within or normalize else None,
+        to_saved,
+        None if kept is None else memory_of(kept),
+        memory_of(losses),
+    )
+    return losses, units, saved
+
+
+def _forward_fake(left, right, negatives, scale, within, columns, normalize, reduction):
+    losses = left.new_empty(_losses(left, within, reduction))
+    units = left.new_empty(_units(left, negatives, within, normalize))
+    return losses, units, left.new_empty(_saved(left, negatives), dtype=torch.float64)
+
+
+def _backward(grad, left, right, negatives, scale, saved, within, columns, normalize, reduction, kept=None):
+    grad_left, to_left = new_like(left)
+    grad_right, to_right = new_like(right)
+    grad_negatives, to_negatives = (None, None) if negatives is None else new_like(negatives)
+    grad_scale, to_scale = new_doubles(left, 1)
+    backend_for(left).contrasts_gradient(
+        *_sets(left, right, negatives),
+        float(scale),
+        within,
+        columns,
+        normalize,
+        reduction,
+        memory_of(saved),
+        None if kept is None else memory_of(kept),
+        memory_of(grad.detach().resolve_neg().contiguous()),
+        to_left,
+        to_right,
+        to_negatives,
+        to_scale,
+    )
+    return grad_left, grad_right, grad_negatives, grad_scale
+
+
+def _backward_operator(grad, left, right, negatives, scale, saved, *how):
+    of_left, of_right, of_negatives, of_scale = _backward(
+        grad, left, right, negatives, scale, saved.resolve_neg().contiguous(), *how
+    )
+    return of_left, of_right, left.new_empty(0) if negatives is None else of_negatives, of_scale.reshape(())
+
+
+def _backward_fake(grad, left, right, negatives, *others):
+    of_negatives = left.new_empty(0 if negatives is None else negatives.shape)
+    of_scale = left.new_empty((), dtype=torch.float64)
+    return left.new_empty(left.shape), left.new_empty(left.shape), of_negatives, of_scale
+
+
+_HOW = "bool within, bool columns, bool normalize, str reduction"
+register(
+    f"contrasts(Tensor left, Tensor right, Tensor? negatives, Tensor scale, {_HOW}) -> (Tensor, Tensor, Tensor)",
+    _check,
+    _forward,
+    _forward_fake,
+)
+register(
+    "contrasts_backward(Tensor grad, Tensor left, Tensor right, Tensor? negatives, Tensor scale, Tensor saved,"
+    f" {_HOW}) -> (Tensor, Tensor, Tensor, Tensor)",
+    _check_backward,
+    _backward_operator,
+    _backward_fake,
+)
+
+
+def _traced(t):
+    """Whether torch follows what happens to a tensor, and so has to see an operator."""
+    plain = type(t) in (torch.Tensor, torch.nn.Parameter)
+    return not plain or torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0
 
 
 class _Contrasts(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, left, right, negatives, scale, within, columns, normalize, reduction):
-        n = left.shape[0]
-        sets = [torch.cat([left, right])] if within else [f for f in (left, right, negatives) if f is not None]
-        lengths = []
-        if normalize:
-            sets, lengths = zip(*map(_unit, sets), strict=True)
-        mine, partner = (sets[0][:n], sets[0][n:]) if within else sets[:2]
-        dots = mine.to(torch.float64, copy=True).mul_(partner).sum(1)
-        rows, cols = torch.ops.alphacl_fast.pair_log_sums(
-            sets[0], None if within else sets[-1], scale, False, negatives is None, columns
-        )
-        x = (torch.stack([rows, cols]) if columns else rows.view(-1, n)) - scale * dots
-        loss = log_one_plus_exp(x).mean(0) if columns else log_one_plus_exp(x.reshape(-1))
+    def forward(ctx, left, right, negatives, scale, keep, *how):
+        within, _, normalize, _ = how
+        kept = None
+        if _traced(left):
+            losses, units, saved = torch.ops.alphacl_fast.contrasts(left, right, negatives, scale_tensor(scale), *how)
+        else:
+            keep = keep and any(ctx.needs_input_grad)
+            kept = _memory_for_scores(left, negatives, within) if keep else None
+            losses, units, saved = _forward(left, right, negatives, scale, *how, kept)
         # What a second derivative is refused over: an input that requires grad.
-        anchor = next((f for f in (scale, left, right, negatives) if f is not None and f.requires_grad), None)
-        ctx.save_for_backward(anchor, scale, dots, x, rows, cols, *sets, *lengths)
-        ctx.options = within, columns, negatives is not None, len(sets), reduction
-        if reduction != "none":
-            loss = loss.mean() if reduction == "mean" else loss.sum()
-        return loss.to(left.dtype)
+        anchor = next((f for f in (left, right, negatives) if f is not None and f.requires_grad), None)
+        sets = (units,) if within or normalize else (left, right, negatives)
+        tensor = isinstance(scale, torch.Tensor)
+        ctx.save_for_backward(anchor, scale if tensor else None, saved, kept, *sets)
+        ctx.how, ctx.scale, ctx.samples = how, None if tensor else scale, left.shape[0]
+        return losses
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):
-        within, columns, has_negatives, count, reduction = ctx.options
-        _, scale, dots, x, rows, cols, *rest = ctx.saved_tensors
-        sets, lengths = rest[:count], rest[count:]
-        n = dots.shape[0]
-        weights = grad.to(torch.float64) / (rows.numel() if reduction == "mean" else 1)
-        weights = torch.sigmoid(x) * (weights.reshape(-1, n) if reduction == "none" else weights)
-        if columns:
-            weights /= 2
-        of_pairs = weights.sum(0)
-        of_rows, of_cols = weights if columns else (weights.reshape(-1), cols)
-        first, last, of_scale = torch.ops.alphacl_fast.pair_log_sums_backward(
-            of_rows,
-            of_cols,
-            sets[0],
-            None if within else sets[-1],
-            scale,
-            rows,
-            cols,
-            False,
-            not has_negatives,
-            columns,
-        )
-        of_scale = (of_scale - torch.dot(of_pairs, dots)).to(scale.dtype)
-        own = (of_pairs * scale).to(first.dtype)[:, None]
-
-        def of_features(k, grad):
-            return _through_unit(grad, sets[k], lengths[k]) if lengths else grad
-
-        if within:
-            first[:n].addcmul_(own, sets[0][n:], value=-1)
-            first[n:].addcmul_(own, sets[0][:n], value=-1)
-            both = of_features(0, first)
-            return both[:n].clone(), both[n:].clone(), None, of_scale, None, None, None, None
-        wanted = ctx.needs_input_grad
-        of_left = of_features(0, first.addcmul_(own, sets[1], value=-1)) if wanted[0] else None
-        of_right = of_negatives = None
-        if wanted[1]:
-            of_right = of_features(1, -own * sets[0] if has_negatives else last.addcmul_(own, sets[0], value=-1))
-        if wanted[2]:
-            of_negatives = of_features(2, last)
-        return of_left, of_right, of_negatives, of_scale, None, None, None, None
+        _, scale, saved, kept, *sets = ctx.saved_tensors
+        if len(sets) == 1:
+            left, right, negatives = sets[0].tensor_split((ctx.samples, 2 * ctx.samples))
+            sets = left, right, negatives if negatives.shape[0] else None
+        number = ctx.scale if scale is None else scale
+        if _traced(grad):
+            given = grad, *sets, scale_tensor(number), saved
+            gradients = torch.ops.alphacl_fast.contrasts_backward(*given, *ctx.how)
+        else:
+            gradients = _backward(grad, *sets, number, saved, *ctx.how, kept)
+        of_left, of_right, of_negatives, of_scale = gradients
+        of_scale = of_scale.reshape(()).to(scale.dtype) if ctx.needs_input_grad[3] else None
+        return of_left, of_right, None if sets[2] is None else of_negatives, of_scale, *5 * (None,)
 
 
 def contrasts(
@@ -120,4 +241,5 @@ def contrasts(
     within : all 2N rows are anchors and everybody's others; else those of `left` are anchors, and `right` the others,
     or `negatives` (M, m) where they are given. columns : the mean with the loss whose anchors are the rows of `right`.
     """
-    return _Contrasts.apply(left, right, negatives, scale_tensor(scale), within, columns, normalize, reduction)
+    keep = torch.is_grad_enabled()
+    return _Contrasts.apply(left, right, negatives, scale, keep, within, columns, normalize, reduction)

@@ -29,11 +29,15 @@ from alphacl_fast._torch.tensors import (
 )
 
 
-def _check_pairs(left, right, scale, distances, skip_diagonal):
-    check_rows("left", left)
+def check_scale(scale):
     if not scale.dtype.is_floating_point:
         raise TypeError(f"scale: expected a floating-point tensor, got {dtype_name(scale.dtype)}")
     expect(scale.numel() == 1, ValueError, lambda: f"scale: expected a scalar, got shape {tuple(scale.shape)}")
+
+
+def _check_pairs(left, right, scale, distances, skip_diagonal):
+    check_rows("left", left)
+    check_scale(scale)
     n = left.shape[0]
     if right is None:
         if skip_diagonal:
@@ -88,8 +92,8 @@ def _pair_log_sums(left, right, scale, distances, skip_diagonal, columns):
     rows, to_rows = new_doubles(left, left.shape[0])
     cols, to_cols = new_doubles(left, right.shape[0] if columns else 0)
     backend_for(left).pair_log_sums(
-        array_of("left", left),
-        None if right is None else array_of("right", right),
+        array_of(left),
+        None if right is None else array_of(right),
         float(scale),
         distances,
         skip_diagonal,
@@ -109,8 +113,8 @@ def _pair_log_sums_backward(grad_rows, grad_cols, left, right, scale, rows, cols
     grad_right, to_right = new_like(left[:0] if right is None else right)
     grad_scale, to_scale = new_doubles(left, 1)
     backend_for(left).pair_log_sums_gradient(
-        array_of("left", left),
-        None if right is None else array_of("right", right),
+        array_of(left),
+        None if right is None else array_of(right),
         float(scale),
         distances,
         skip_diagonal,
@@ -150,8 +154,8 @@ register(
 def _pair_sums(left, right, offset, scale, form, distances, skip_diagonal):
     rows, to_rows = new_doubles(left, left.shape[0])
     backend_for(left).pair_sums(
-        array_of("left", left),
-        None if right is None else array_of("right", right),
+        array_of(left),
+        None if right is None else array_of(right),
         float(scale),
         distances,
         skip_diagonal,
@@ -168,8 +172,8 @@ def _pair_sums_backward(grad_rows, left, right, offset, scale, form, distances, 
     grad_scale, to_scale = new_doubles(left, 1)
     grad_offset, to_offset = new_doubles(left, left.shape[0])
     backend_for(left).pair_sums_gradient(
-        array_of("left", left),
-        None if right is None else array_of("right", right),
+        array_of(left),
+        None if right is None else array_of(right),
         float(scale),
         distances,
         skip_diagonal,

@@ -190,21 +190,21 @@ def _compiled(name: str, x: torch.Tensor, kind: str, tensors: Sequence[torch.Ten
 def _contrastive_cov(x, x_aug, kind, tensors, numbers):
     out, to = new_like(x.new_empty((x.shape[1],) * 2))
     alpha = _compiled("x", x, kind, tensors, numbers)
-    backend_for(x).contrastive_cov(array_of("x", x), array_of("x_aug", x_aug), alpha, to)
+    backend_for(x).contrastive_cov(array_of(x), array_of(x_aug), alpha, to)
     return out
 
 
 def _energy(f, f_aug, kind, tensors, numbers):
     value, to = new_doubles(f, 1)
     alpha = _compiled("f", f, kind, tensors, numbers)
-    backend_for(f).energy(array_of("f", f), array_of("f_aug", f_aug), alpha, to)
+    backend_for(f).energy(array_of(f), array_of(f_aug), alpha, to)
     return value.reshape(()).to(f.dtype)
 
 
 def _laplacian(x, x_aug, kind, tensors, numbers):
     (grad, to), (grad_aug, to_aug) = new_like(x), new_like(x)
     alpha = _compiled("x", x, kind, tensors, numbers)
-    backend_for(x).laplacian_product(array_of("x", x), array_of("x_aug", x_aug), alpha, to, to_aug)
+    backend_for(x).laplacian_product(array_of(x), array_of(x_aug), alpha, to, to_aug)
     return grad, grad_aug
 
 

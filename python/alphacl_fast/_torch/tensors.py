@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from alphacl_fast._arrays import memory_of, operand, refuse_layout
+from alphacl_fast._arrays import memory_of, readable, refuse_layout
+from alphacl_fast._backend import device_for
 
 
 def expect(holds: Any, error: type[Exception], text: Callable[[], str]) -> None:
@@ -69,8 +70,9 @@ def check_integers(name: str, t: torch.Tensor, model: torch.Tensor) -> None:
     expect(t.ndim == 1, ValueError, lambda: f"{name}: expected a tensor with 1 axis, got shape {tuple(t.shape)}")
 
 
-def array_of(name: str, t: torch.Tensor) -> Any:
-    return operand(name, t.detach()).array
+def array_of(t: torch.Tensor) -> Any:
+    """What the compiled code reads of checked features."""
+    return readable(memory_of(t.detach().resolve_neg()), device_for(t))
 
 
 def doubles_of(t: torch.Tensor) -> Any:
@@ -84,5 +86,5 @@ def new_doubles(model: torch.Tensor, *shape: int) -> tuple[torch.Tensor, Any]:
 
 
 def new_like(t: torch.Tensor) -> tuple[torch.Tensor, Any]:
-    made = torch.empty(t.shape, dtype=t.dtype, device=t.device)
+    made = torch.empty_like(t, memory_format=torch.contiguous_format)
     return made, memory_of(made)

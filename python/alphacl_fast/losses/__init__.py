@@ -32,6 +32,7 @@ from alphacl_fast.losses.practice import (
     clip_loss,
     info_nce,
     nt_xent,
+    set_score_budget,
     siglip_loss,
 )
 
@@ -53,5 +54,6 @@ __all__ = [
     "clip_loss",
     "info_nce",
     "nt_xent",
+    "set_score_budget",
     "siglip_loss",
 ]

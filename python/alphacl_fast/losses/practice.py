@@ -24,6 +24,7 @@ from alphacl_fast.losses._checks import (
 torch = require("torch")
 functional = torch.nn.functional
 _ops = torch_ops()
+set_score_budget = _ops.set_score_budget
 
 
 class _Dots(torch.autograd.Function):
@@ -43,6 +44,10 @@ class _Dots(torch.autograd.Function):
 
 def _dots(a: Any, b: Any) -> Any:
     return _Dots.apply(a, b)
+
+
+def _log_one_plus_exp(x: Any) -> Any:
+    return torch.logaddexp(x, torch.zeros_like(x))
 
 
 def nt_xent(z1: Any, z2: Any, *, temperature: Any = 0.5, normalize: bool = True, reduction: str = "mean") -> Any:
@@ -108,7 +113,7 @@ def info_nce(
         unit = (lambda z: functional.normalize(widen(z), dim=-1)) if normalize else widen
         q, k = unit(query), unit(positive_key)
         sums = torch.logsumexp(scale * torch.einsum("nm,nkm->nk", q, unit(negative_keys)).double(), 1)
-        return reduce(_ops.log_one_plus_exp(sums - scale * _dots(q, k)), reduction, query)
+        return reduce(_log_one_plus_exp(sums - scale * _dots(q, k)), reduction, query)
 
 
 def clip_loss(image_features: Any, text_features: Any, logit_scale: Any, *, reduction: str = "mean") -> Any:
@@ -145,7 +150,7 @@ def siglip_loss(
         image, text = widen(image_features), widen(text_features)
         offset = bias.expand(image.shape[0])
         negatives = _ops.pair_sums(image, text, offset=offset, scale=scale, form="softplus", skip_diagonal=True)
-        positives = _ops.log_one_plus_exp(-(scale * _dots(image, text) + bias))
+        positives = _log_one_plus_exp(-(scale * _dots(image, text) + bias))
         return reduce(negatives + positives, reduction, image_features)
 
 

@@ -9,8 +9,11 @@ namespace alphacl {
 /// One tile of scores t_ij = scale · min(f_i·g_j − half_i − half_j, ceiling).
 template <class T>
 struct PairTile {
-  T* tile;  // ni × nj products f_i·g_j, row stride ld; overwritten
+  T* tile;  // ni × nj products f_i·g_j, row stride ld, which become scores; or scores, if `scored`
   index_t ld;
+  bool scored;
+  T* weights;  // where weights are written, row stride ld_weights: `tile` or memory apart from it
+  index_t ld_weights;
   index_t ni, nj;
   const T *half_i, *half_j;  // ½‖f‖² for distances, else zeros
   T scale, ceiling;
@@ -39,8 +42,8 @@ struct PairSums {
   double *row_sum, *col_sum;
 };
 
-/// The tile becomes row_weight_i ψ'(row_i + t_ij) + col_weight_j ψ'(col_j + t_ij). Columns may be null. For e^x, row
-/// and col are logarithms of normalisers and are subtracted; or, when `shared`, the tile becomes (row_weight_i +
+/// The weights of a tile: row_weight_i ψ'(row_i + t_ij) + col_weight_j ψ'(col_j + t_ij). Columns may be null. For e^x,
+/// row and col are logarithms of normalisers and are subtracted; or, when `shared`, the weights are (row_weight_i +
 /// col_weight_j) e^(t_ij − shift), and row and col are not read.
 template <class T>
 struct PairWeights {
