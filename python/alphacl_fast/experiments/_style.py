@@ -42,6 +42,9 @@ def render(figure: Figure, numbers: Numbers, png: Path) -> str:
         drawn = figures.Figure(figsize=figure.size, layout="constrained")
         axes = drawn.subplots(*figure.layout, squeeze=False)
         figure.draw(axes, numbers)
+        # Laid out once for both files: a layout takes longer than the drawing.
+        drawn.get_layout_engine().execute(drawn)
+        drawn.set_layout_engine("none")
         drawn.savefig(png, dpi=_DPI)
         text = io.StringIO()
         drawn.savefig(text, format="svg", metadata={"Date": None, "Creator": None})

@@ -112,7 +112,7 @@ def run(settings: Settings) -> Result:
 
 
 def _steps(settings: Settings) -> int:
-    return settings.pick(2000, 5000)
+    return settings.pick(1500, 5000)
 
 
 def _replayed(settings: Settings) -> Numbers:
