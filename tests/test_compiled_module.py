@@ -392,10 +392,11 @@ NUMBERS = [
     ("contrasts", {"columns": True}),
     ("contrasts", {"reduction": "median"}),
     ("contrasts within", {"columns": True}),
-    ("contrasts_gradient", {"grad_negatives": None}),
     ("contrasts_gradient", {"negatives": None, "saved": np.zeros(5 * N), "kept": None}),
     ("kept_scores", {"rows": 0}),
     ("kept_scores", {"columns": -1}),
+    ("kept_scores", {"rows": 2**40}),
+    ("kept_scores", {"columns": 2**62}),
 ]
 
 

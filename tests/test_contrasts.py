@@ -8,12 +8,13 @@ from support import DTYPES, TOL, inside
 from alphacl_fast import _cpu
 
 
-def computed(way, normalize, reduction, sets, grad, keep, scale=SCALE, apart=False):
+def computed(way, normalize, reduction, sets, grad, keep, scale=SCALE, apart=False, filled=True):
     """losses, and the gradients of left, right, negatives and the scale; rows of results lie apart in memory.
 
-    apart: the scored rows of both views are given where they do not lie one behind the other.
+    apart: the scored rows of both views are given where they do not lie one behind the other. filled: whether scores
+    are expected in the memory for them; where they are not, the gradient is not told of it.
     """
-    left, right, negatives = sets
+    left, _, negatives = sets
     how = scale, *options(way, normalize, reduction)
     losses, saved = room(way, reduction, len(left), 0 if negatives is None else len(negatives))
     losses, saved = np.full(losses, np.nan, left.dtype), np.full(saved, np.nan)
@@ -22,7 +23,8 @@ def computed(way, normalize, reduction, sets, grad, keep, scale=SCALE, apart=Fal
         n, columns = len(left), 0 if way == "within" else len(left if negatives is None else negatives)
         kept = np.full(_cpu.kept_scores(2 * n if way == "within" else n, columns), np.nan, left.dtype)
     units = np.full((sum(len(f) for f in sets if f is not None), left.shape[1]), np.nan, left.dtype)
-    _cpu.contrasts(*sets, *how, units, saved, kept, losses)
+    assert _cpu.contrasts(*sets, *how, units, saved, kept, losses) == (keep and filled)
+    kept = kept if filled else None
     again = None if kept is None else kept.copy()
     grads = [None if f is None else inside(f * 0) for f in sets]
     of_scale = np.full(1, np.nan)
@@ -64,9 +66,11 @@ def test_losses_and_gradients(way, normalize, reduction, dtype, keep):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("way", WAYS)
-def test_kept_scores_change_no_bit(way, dtype):
+@pytest.mark.parametrize("size", [1, 3e37], ids=["", "gradients that overflow in float"])
+def test_kept_scores_change_no_bit(way, dtype, size):
     for shape in ((200, 300, 5), (700, 70, 3)):
         sets, grad = problem(way, shape, dtype, "none")
+        grad = grad * dtype(size)
         once, twice = (computed(way, True, "none", sets, grad, keep) for keep in (True, False))
         np.testing.assert_array_equal(once[0], twice[0])
         for kept, again in zip(once[1], twice[1], strict=True):
@@ -79,7 +83,7 @@ def test_scores_that_need_double_are_not_kept(way):
     sets, grad = problem(way, (66, 70, 5), np.float32, "none")
     given = way, False, "none"
     true = Literal(*given, *sets, grad, np.longdouble, scale=300.0)
-    losses, grads = computed(*given, sets, grad, True, 300.0)
+    losses, grads = computed(*given, sets, grad, True, 300.0, filled=False)
     np.testing.assert_allclose(losses, true.losses.astype(float), rtol=1e-6, atol=1e-6)
     for ours, truth in zip(grads[:3], true.grads[:3], strict=True):
         assert truth is None or np.linalg.norm(ours - truth) < 1e-6 * np.linalg.norm(truth)
@@ -89,17 +93,21 @@ def test_scores_that_need_double_are_not_kept(way):
 @pytest.mark.parametrize("way", WAYS)
 def test_the_number_of_threads_changes_no_bit(way, dtype):
     threads = _cpu.max_threads()
-    sets, grad = problem(way, (900, 1100, 9), dtype, "none")
-    try:
-        results = []
-        for count in (1, 3):
-            _cpu.set_num_threads(count)
-            results.append(computed(way, True, "none", sets, grad, True))
-    finally:
-        _cpu.set_num_threads(threads)
-    np.testing.assert_array_equal(results[0][0], results[1][0])
-    for one, three in zip(results[0][1], results[1][1], strict=True):
-        assert one is None or np.array_equal(one, three)
+    for shape in (
+        (900, 1100, 9),
+        (600, 250, 2),
+    ):  # the second is too little work for a second thread but within one set
+        sets, grad = problem(way, shape, dtype, "none")
+        try:
+            results = []
+            for count in (1, 3):
+                _cpu.set_num_threads(count)
+                results.append(computed(way, True, "none", sets, grad, True))
+        finally:
+            _cpu.set_num_threads(threads)
+        np.testing.assert_array_equal(results[0][0], results[1][0])
+        for one, three in zip(results[0][1], results[1][1], strict=True):
+            assert one is None or np.array_equal(one, three)
 
 
 @pytest.mark.parametrize("keep", [False, True], ids=["computed twice", "kept"])
@@ -114,7 +122,9 @@ def test_rows_of_zeros_have_finite_gradients(way, keep):
     np.testing.assert_allclose(losses, true.losses.astype(float), rtol=1e-6)
     for ours, truth in zip(grads, true.grads, strict=True):
         if truth is not None:
-            np.testing.assert_allclose(ours, np.asarray(truth).astype(float), rtol=1e-4, atol=1e-6 * np.abs(truth).max())
+            np.testing.assert_allclose(
+                ours, np.asarray(truth).astype(float), rtol=1e-4, atol=1e-6 * np.abs(truth).max()
+            )
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -149,6 +159,19 @@ def test_where_the_rows_lie_changes_no_bit(way):
     losses, saved = np.empty(len(grad), np.float32), np.empty(room(way, "none", 66, 70)[1])
     _cpu.contrasts(*sets, SCALE, *options(way, True, "none"), None, saved, None, losses)
     np.testing.assert_array_equal(losses, together[0])
+
+
+def test_negatives_without_a_gradient():
+    """Those of a queue need none; the others keep their bits."""
+    sets, grad = problem("negatives", (66, 200, 5), np.float32, "mean")
+    whole = computed("negatives", True, "mean", sets, grad, True)[1]
+    how, units = (SCALE, *options("negatives", True, "mean")), np.empty((332, 5), np.float32)
+    losses, saved = np.empty((), np.float32), np.empty(room("negatives", "mean", 66, 200)[1])
+    _cpu.contrasts(*sets, *how, units, saved, None, losses)
+    grads, scale = [np.empty((66, 5), np.float32) for _ in range(2)], np.empty(1)
+    _cpu.contrasts_gradient(units[:66], units[66:132], units[132:], *how, saved, None, grad, *grads, None, scale)
+    for one, other in zip((*whole[:2], whole[3]), (*grads, scale[0]), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_room_for_scores():

@@ -27,12 +27,16 @@ def forward(way, normalize, reduction, sets):
     losses, saved = room(way, reduction, len(left), 0 if negatives is None else len(negatives))
     rows = sum(len(f) for f in sets if f is not None)
     how = dict(zip(("within", "columns", "normalize", "reduction"), options(way, normalize, reduction), strict=True))
-    return {"left": left, "right": right, "negatives": negatives, "scale": SCALE} | how | {
-        "units": np.full((rows, left.shape[1]), np.nan, left.dtype),
-        "saved": np.full(saved, np.nan),
-        "kept": None,
-        "losses": np.full(losses, np.nan, left.dtype),
-    }
+    return (
+        {"left": left, "right": right, "negatives": negatives, "scale": SCALE}
+        | how
+        | {
+            "units": np.full((rows, left.shape[1]), np.nan, left.dtype),
+            "saved": np.full(saved, np.nan),
+            "kept": None,
+            "losses": np.full(losses, np.nan, left.dtype),
+        }
+    )
 
 
 def backward(given, grad):
@@ -70,6 +74,27 @@ def test_scored_rows_of_torch_tensors_are_an_option():
     units /= np.linalg.norm(units, axis=1, keepdims=True)
     np.testing.assert_allclose(given["units"], units, rtol=4 * TOL[np.dtype("float32")])
     assert _cuda.kept_scores(64, 0) == 0
+    with pytest.raises(ValueError, match=r"^rows, columns: expected at least 1 and 0"):
+        _cuda.kept_scores(0, 1)
+
+
+def test_what_torch_tensors_ask_for_alone_is_computed():
+    """A queue of negatives needs no gradient; others keep their bits. An infinite feature is not spread by it."""
+    sets, grad = problem("negatives", (33, 70, 5), np.float32, "none")
+    for normalize in (False, True):
+        given = forward("negatives", normalize, "none", sets)
+        call("contrasts", **given)
+        whole, part = backward(given, grad), backward(given, grad) | {"grad_negatives": None}
+        call("contrasts_gradient", **whole)
+        call("contrasts_gradient", **part)
+        for name in ("grad_left", "grad_right", "grad_scale"):
+            np.testing.assert_array_equal(whole[name], part[name])
+    sets[1][4, 1] = -np.inf
+    given = forward("negatives", False, "none", sets)
+    call("contrasts", **given)
+    then = backward(given, grad)
+    call("contrasts_gradient", **then)
+    assert np.isfinite(then["grad_right"][4]).all()
 
 
 def test_what_torch_tensors_are_refused():
@@ -89,6 +114,10 @@ def test_what_torch_tensors_are_refused():
         ({"saved": numbers}, "saved: expected shape"),
         ({"kept": numbers}, "kept: expected None, got a tensor"),
     ]
+    one = forward("two sets", True, "none", [sets[0], sets[1], None])
+    call("contrasts", **one)
+    with pytest.raises(ValueError, match=r"^grad_negatives: expected None without negatives"):
+        call("contrasts_gradient", **backward(one, grad[:6]) | {"grad_negatives": short})
     for name, arguments, changes in (
         ("contrasts", given, [({"units": wide}, "units: expected shape"), ({"losses": grad[:5]}, "losses: expected")]),
         (
@@ -98,7 +127,6 @@ def test_what_torch_tensors_are_refused():
                 ({"grad_losses": grad[:5]}, "grad_losses: expected shape"),
                 ({"grad_left": wide}, "grad_left: expected shape"),
                 ({"grad_right": other}, "grad_right: expected float32"),
-                ({"grad_negatives": None}, "grad_negatives: expected a tensor like negatives"),
                 ({"grad_scale": numbers}, "grad_scale: expected shape"),
             ],
         ),

@@ -222,7 +222,7 @@ def test_lists_of_losses_with_torch():
 
     public = {name: getattr(acl.losses, name) for name in acl.losses.__all__}
     of_p1 = {name for name, loss in public.items() if inspect.isclass(loss) and issubclass(loss, family._PairLoss)}
-    functions = {name for name, loss in public.items() if not inspect.isclass(loss)}
+    functions = {name for name, loss in public.items() if not inspect.isclass(loss)} - {"set_score_budget"}
     assert len(of_p1) == 8
     assert len(functions) == 5
     documented = (ROOT / "docs" / "losses.md").read_text()

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "arrays.h"
 
@@ -17,6 +18,8 @@ Reduction reduction_of(const std::string& name) {
 }
 
 using Doubles = py::array_t<double>;
+
+constexpr index_t most_side = index_t{1} << 30;  // of a matrix of scores whose entries can be counted
 
 template <class T>
 struct ContrastArguments {
@@ -45,11 +48,8 @@ struct ContrastArguments {
   }
   index_t kept() const { return kept_scores(given.score_rows(), given.score_columns()); }
   View<T> negatives_gradient(std::optional<Array>& grad) const {
-    const bool there = given.negatives.data != nullptr;
-    if (grad.has_value() != there)
-      refuse("grad_negatives", there ? "an array like negatives" : "None without negatives",
-             grad ? "an array" : "None");
-    if (!there) return {nullptr, 0, 0, 0};
+    if (!grad) return {nullptr, 0, 0, 0};
+    if (given.negatives.data == nullptr) refuse("grad_negatives", "None without negatives", "an array");
     return mutable_view<T>("grad_negatives", *grad, given.negatives.rows, given.negatives.cols);
   }
 };
@@ -64,12 +64,13 @@ void register_for(py::module_& m) {
          bool normalize, const std::string& reduction, MaybeArray& units, Doubles& saved, MaybeArray& kept,
          Array& losses) {
         const ContrastArguments<T> a(left, right, negatives, scale, within, columns, normalize, reduction);
-        T* rows = mutable_entries<T>("units", units, {2 * a.given.left.rows + a.given.negatives.rows, a.given.left.cols});
+        T* rows =
+            mutable_entries<T>("units", units, {2 * a.given.left.rows + a.given.negatives.rows, a.given.left.cols});
         double* numbers = mutable_entries<double>("saved", saved, {a.given.saved()});
         T* scores = mutable_entries<T>("kept", kept, {a.kept()});
         T* to = a.losses("losses", losses);
         const Released released;
-        contrasts<T>(a.given, a.reduction, rows, numbers, scores, to);
+        return contrasts<T>(a.given, a.reduction, rows, numbers, scores, to);
       },
       py::arg("left").noconvert(), py::arg("right").noconvert(), py::arg("negatives").noconvert(), py::arg("scale"),
       py::arg("within"), py::arg("columns"), py::arg("normalize"), py::arg("reduction"), py::arg("units").noconvert(),
@@ -77,8 +78,9 @@ void register_for(py::module_& m) {
   m.def(
       "contrasts_gradient",
       [](const Array& left, const Array& right, const MaybeArray& negatives, double scale, bool within, bool columns,
-         bool normalize, const std::string& reduction, const Doubles& saved, const MaybeArray& kept, const Array& grad_losses,
-         Array& grad_left, Array& grad_right, MaybeArray& grad_negatives, Doubles& grad_scale) {
+         bool normalize, const std::string& reduction, const Doubles& saved, const MaybeArray& kept,
+         const Array& grad_losses, Array& grad_left, Array& grad_right, MaybeArray& grad_negatives,
+         Doubles& grad_scale) {
         const ContrastArguments<T> a(left, right, negatives, scale, within, columns, normalize, reduction);
         const double* numbers = entries<double>("saved", saved, {a.given.saved()});
         const T* scores = entries<T>("kept", kept, {a.kept()});
@@ -88,8 +90,8 @@ void register_for(py::module_& m) {
         const View<T> to_negatives = a.negatives_gradient(grad_negatives);
         double* to_scale = mutable_entries<double>("grad_scale", grad_scale, {1});
         const Released released;
-        *to_scale = contrasts_gradient<T>(a.given, a.reduction, numbers, scores, of_losses, to_left, to_right,
-                                          to_negatives);
+        *to_scale =
+            contrasts_gradient<T>(a.given, a.reduction, numbers, scores, of_losses, to_left, to_right, to_negatives);
       },
       py::arg("left").noconvert(), py::arg("right").noconvert(), py::arg("negatives").noconvert(), py::arg("scale"),
       py::arg("within"), py::arg("columns"), py::arg("normalize"), py::arg("reduction"), py::arg("saved").noconvert(),
@@ -107,6 +109,8 @@ void register_contrasts(py::module_& m) {
       [](index_t rows, index_t columns) {
         check_at_least("rows", rows, 1);
         check_at_least("columns", columns, 0);
+        for (const auto& [name, count] : {std::pair{"rows", rows}, std::pair{"columns", columns}})
+          if (count > most_side) refuse(name, "at most " + std::to_string(most_side), std::to_string(count));
         return kept_scores(rows, columns);
       },
       py::arg("rows"), py::arg("columns"));

@@ -74,9 +74,9 @@ void with_type(const ContrastTensors& given, Body&& body) {
   given.is_double() ? body(0.0) : body(0.0f);
 }
 
-void losses(const py::object& left, const py::object& right, const py::object& negatives, double scale, bool within,
-            bool columns, bool normalize, const std::string& reduction, const py::object& units, const py::object& saved,
-            const py::object& kept, const py::object& out) {
+bool losses(const py::object& left, const py::object& right, const py::object& negatives, double scale, bool within,
+            bool columns, bool normalize, const std::string& reduction, const py::object& units,
+            const py::object& saved, const py::object& kept, const py::object& out) {
   ContrastTensors a(left, right, negatives, scale, within, columns, normalize, reduction);
   const Tensor numbers("saved", saved), to("losses", out);
   const auto copied = optional_tensor("units", units);
@@ -90,6 +90,7 @@ void losses(const py::object& left, const py::object& right, const py::object& n
     S* const to_losses = a.losses<S>("losses", to, given);
     contrasts<S>(a.on.stream(), given, a.reduction, to_units, to_saved, to_losses);
   });
+  return false;  // no scores are kept
 }
 
 void losses_gradient(const py::object& left, const py::object& right, const py::object& negatives, double scale,
@@ -101,9 +102,7 @@ void losses_gradient(const py::object& left, const py::object& right, const py::
   const Tensor to_right("grad_right", grad_right), to_scale("grad_scale", grad_scale);
   const auto to_negatives = optional_tensor("grad_negatives", grad_negatives);
   refuse_kept(kept);
-  if (to_negatives.has_value() != a.negatives.has_value())
-    refuse("grad_negatives", a.negatives ? "a tensor like negatives" : "None without negatives",
-           to_negatives ? "a tensor" : "None");
+  if (to_negatives && !a.negatives) refuse("grad_negatives", "None without negatives", "a tensor");
   with_type(a, [&](auto zero) {
     using S = decltype(zero);
     const Contrasts<S> given = a.given<S>();
@@ -129,7 +128,12 @@ void register_contrasts(py::module_& m) {
         py::arg("saved"), py::arg("kept"), py::arg("grad_losses"), py::arg("grad_left"), py::arg("grad_right"),
         py::arg("grad_negatives"), py::arg("grad_scale"));
   m.def(
-      "kept_scores", [](index_t, index_t) { return index_t{0}; }, py::arg("rows"), py::arg("columns"));
+      "kept_scores",
+      [](index_t rows, index_t columns) {
+        if (rows < 1 || columns < 0) refuse("rows, columns", "at least 1 and 0", "fewer");
+        return index_t{0};
+      },
+      py::arg("rows"), py::arg("columns"));
 }
 
 }  // namespace alphacl::cuda::bindings

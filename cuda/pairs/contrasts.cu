@@ -11,23 +11,6 @@
 namespace alphacl::cuda {
 namespace {
 
-// What the losses leave for the gradient, in the order in which it lies in memory. For `within` the sets lie one behind
-// the other.
-template <class Number>
-struct Saved {
-  Number *rows, *columns;  // log-sums of the anchors; `columns` lies where there are any
-  Number* own;             // u_i·partner_i
-  Number *of_left, *of_right, *of_negatives;  // 1/‖f‖
-
-  Saved(index_t n, Number* memory)
-      : rows(memory),
-        columns(rows + n),  // within: the second half of the anchors
-        own(columns + n),
-        of_left(own + n),
-        of_right(of_left + n),
-        of_negatives(of_right + n) {}
-};
-
 template <class S>
 struct InverseLengths {
   View<const S> f;
@@ -64,22 +47,6 @@ void take(const Stream& on, bool normalize, View<const S>& rows, S* to, double* 
   rows = {to, rows.rows, rows.cols, rows.cols};
 }
 
-// Whether the sets lie one behind the other, as one.
-template <class S>
-bool in_one(const Contrasts<S>& sets) {
-  const index_t m = sets.left.cols;
-  return sets.left.stride == m && sets.right.stride == m && sets.right.data == sets.left.data + sets.left.rows * m;
-}
-
-// The pairs of rows u.
-template <class S>
-Pairs<S> pairs_of(const Contrasts<S>& units) {
-  const bool negatives = units.negatives.data != nullptr;
-  if (!units.within) return {units.left, negatives ? units.negatives : units.right, units.scale, false, !negatives};
-  const View<const S> both = {units.left.data, 2 * units.left.rows, units.left.cols, units.left.cols};
-  return {both, {nullptr, 0, 0, 0}, units.scale, false, true};
-}
-
 template <class S>
 struct OwnProducts {
   View<const S> u, v;
@@ -92,21 +59,21 @@ struct OwnProducts {
   }
 };
 
-// The losses, or what row i adds to their sum. both: there are anchors of `right`; mean: of their loss and that of row i.
+// The losses, or what row i adds to their sum. both: there are anchors of `right`; mean: of their loss and that of row
+// i.
 template <class S>
 struct Losses {
-  Saved<double> saved;
+  SavedContrasts<double> saved;
   index_t n;
   double scale;
   bool both, mean;
-  S* losses;    // null where they are reduced
+  S* losses;  // null where they are reduced
   double* sums;
   __device__ void operator()(std::int64_t i) const {
-    const double own = scale * saved.own[i];
-    const double of_left = pair_value<PairForm::softplus>(saved.rows[i] - own);
-    const double of_right = both ? pair_value<PairForm::softplus>(saved.columns[i] - own) : 0.0;
+    const double of_left = pair_value<PairForm::softplus>(saved.of_row(scale, i));
+    const double of_right = both ? pair_value<PairForm::softplus>(saved.of_column(scale, i)) : 0.0;
     if (losses == nullptr) {
-      sums[i] = mean ? (of_left + of_right) / 2 : of_left + of_right;
+      sums[i] = of_left + of_right;
     } else {
       losses[i] = static_cast<S>(mean ? (of_left + of_right) / 2 : of_left);
       if (both && !mean) losses[n + i] = static_cast<S>(of_right);
@@ -118,17 +85,17 @@ struct Losses {
 // with respect to the scale.
 template <class S>
 struct Weights {
-  Saved<const double> saved;
+  SavedContrasts<const double> saved;
   index_t n;
   double scale, share;
   bool both, mean, each;  // each: a gradient for every loss
   const S* grad;
   double *weights, *of_own;
   __device__ void operator()(std::int64_t i) const {
-    const double own = scale * saved.own[i], first = grad[each ? i : 0];
-    const double second = grad[each ? i + (mean ? 0 : n) * (both ? 1 : 0) : 0];
-    const double of_left = share * first * logistic(saved.rows[i] - own);
-    const double of_right = both ? share * second * logistic(saved.columns[i] - own) : 0.0;
+    const index_t first = each ? i : 0, second = each && both && !mean ? n + i : first;
+    const double of_left = share * static_cast<double>(grad[first]) * logistic(saved.of_row(scale, i));
+    const double of_right =
+        both ? share * static_cast<double>(grad[second]) * logistic(saved.of_column(scale, i)) : 0.0;
     weights[i] = of_left;
     weights[n + i] = of_right;
     of_own[i] = (of_left + of_right) * saved.own[i];
@@ -156,10 +123,11 @@ struct RowGradients {
     if (inverse != nullptr && inverse[i] < 1.0 / least_length)
       for (index_t k = 0; k < u.cols; ++k)
         along = fma(of_unit(i, k), static_cast<double>(u.data[i * u.stride + k]), along);
-    const double by = inverse == nullptr ? 1.0 : inverse[i];
-    for (index_t k = 0; k < u.cols; ++k)
-      grad.data[i * grad.stride + k] =
-          static_cast<S>(fma(-along, static_cast<double>(u.data[i * u.stride + k]), of_unit(i, k)) * by);
+    for (index_t k = 0; k < u.cols; ++k) {
+      double g = of_unit(i, k);
+      if (inverse != nullptr) g = fma(-along, static_cast<double>(u.data[i * u.stride + k]), g) * inverse[i];
+      grad.data[i * grad.stride + k] = static_cast<S>(g);
+    }
   }
 };
 
@@ -169,17 +137,12 @@ struct Subtract {
   __device__ void operator()(std::int64_t e) const { to[e] -= from_it[e]; }
 };
 
-// Of all anchors, of which there are `anchors`.
-double share_of(Reduction reduction, index_t anchors) {
-  return reduction == Reduction::mean ? 1.0 / static_cast<double>(anchors) : 1.0;
-}
-
 }  // namespace
 
 template <class S>
 void contrasts(const Stream& on, const Contrasts<S>& given, Reduction reduction, S* units, double* saved, S* losses) {
   const index_t n = given.left.rows, m = given.left.cols;
-  const Saved<double> to(n, saved);
+  const SavedContrasts<double> to(n, saved);
   for_each(on, "fill", given.saved(), Fill{0.0, saved});  // also what stays unused
   Contrasts<S> sets = given;
   if (units == nullptr && (given.normalize || given.within))
@@ -197,7 +160,7 @@ void contrasts(const Stream& on, const Contrasts<S>& given, Reduction reduction,
            Losses<S>{to, n, given.scale, given.within || given.columns, given.columns, each ? losses : nullptr, sums});
   if (!each)
     launch(on, "add_all", add_all<S>, dim3(1), dim3(256), sizeof(AddAllShared), static_cast<const double*>(sums), n,
-           share_of(reduction, given.anchors()), losses);
+           share_of(given, reduction), losses);
 }
 
 template <class S>
@@ -205,7 +168,7 @@ void contrasts_gradient(const Stream& on, const Contrasts<S>& units, Reduction r
                         const S* grad, View<S> left, View<S> right, View<S> negatives, double* of_scale) {
   const index_t n = units.left.rows, m = units.left.cols;
   const bool has_negatives = units.negatives.data != nullptr;
-  const Saved<const double> from(n, saved);
+  const SavedContrasts<const double> from(n, saved);
   Contrasts<S> sets = units;
   if (units.within && !in_one(units)) {
     S* const memory = on.memory.take<S>(2 * n * m);
@@ -214,7 +177,7 @@ void contrasts_gradient(const Stream& on, const Contrasts<S>& units, Reduction r
   }
   double* const weights = on.memory.take<double>(2 * n);
   double* const of_own = on.memory.take<double>(n + 1);
-  const double share = share_of(reduction, units.anchors()) * (units.columns ? 0.5 : 1.0);
+  const double share = share_of(units, reduction);
   for_each(on, "weights", n,
            Weights<S>{from, n, units.scale, share, units.within || units.columns, units.columns,
                       reduction == Reduction::none, grad, weights, of_own});
@@ -226,29 +189,29 @@ void contrasts_gradient(const Stream& on, const Contrasts<S>& units, Reduction r
   }
   pair_log_sums_gradient<S>(on, pairs_of(sets), from.rows, units.columns ? from.columns : nullptr, weights,
                             units.columns ? weights + n : nullptr, to_left, to_right, of_scale);
-  launch(on, "add_all", add_all<double>, dim3(1), dim3(256), sizeof(AddAllShared),
-         static_cast<const double*>(of_own), n, 1.0, of_own + n);
+  launch(on, "add_all", add_all<double>, dim3(1), dim3(256), sizeof(AddAllShared), static_cast<const double*>(of_own),
+         n, 1.0, of_own + n);
   for_each(on, "subtract", 1, Subtract{of_own + n, of_scale});
   const View<const S> of_others = to_left, nobody{nullptr, 0, 0, 0};
   View<const S> of_partners = right;
   if (units.within) of_partners = {to_left.data + n * m, n, m, m};
-  const double *const of_left = units.normalize ? from.of_left : nullptr,
-               *const of_right = units.normalize ? from.of_right : nullptr;
+  const double *const of_left = units.normalize ? from.of_left : nullptr, *const of_right =
+                                                                              units.normalize ? from.of_right : nullptr;
   for_each(on, "row_gradients", n,
            RowGradients<S>{sets.left, sets.right, of_others, weights, weights + n, units.scale, of_left, left});
   for_each(on, "row_gradients", n,
            RowGradients<S>{sets.right, sets.left, has_negatives ? nobody : of_partners, weights, weights + n,
                            units.scale, of_right, right});
-  if (has_negatives && units.normalize)
+  if (negatives.data != nullptr && units.normalize)
     for_each(on, "row_gradients", negatives.rows,
              RowGradients<S>{sets.negatives, nobody, negatives, nullptr, nullptr, units.scale, from.of_negatives,
                              negatives});
 }
 
-#define ALPHACL_CONTRASTS(S)                                                                                       \
-  template void contrasts<S>(const Stream&, const Contrasts<S>&, Reduction, S*, double*, S*);                      \
-  template void contrasts_gradient<S>(const Stream&, const Contrasts<S>&, Reduction, const double*, const S*,      \
-                                      View<S>, View<S>, View<S>, double*);
+#define ALPHACL_CONTRASTS(S)                                                                                           \
+  template void contrasts<S>(const Stream&, const Contrasts<S>&, Reduction, S*, double*, S*);                          \
+  template void contrasts_gradient<S>(const Stream&, const Contrasts<S>&, Reduction, const double*, const S*, View<S>, \
+                                      View<S>, View<S>, double*);
 ALPHACL_CONTRASTS(float)
 ALPHACL_CONTRASTS(double)
 #undef ALPHACL_CONTRASTS

@@ -11,8 +11,8 @@ namespace alphacl::cuda {
 template <class S>
 void contrasts(const Stream& on, const Contrasts<S>& given, Reduction reduction, S* units, double* saved, S* losses);
 
-/// left, right, negatives, *of_scale = the gradient of Σ grad · losses, from the sets of u. Cost as of
-/// pair_log_sums_gradient.
+/// left, right, negatives, *of_scale = the gradient of Σ grad · losses, from the sets of u; negatives: data
+/// null where nobody asks. Cost as of pair_log_sums_gradient.
 template <class S>
 void contrasts_gradient(const Stream& on, const Contrasts<S>& units, Reduction reduction, const double* saved,
                         const S* grad, View<S> left, View<S> right, View<S> negatives, double* of_scale);

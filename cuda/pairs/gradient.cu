@@ -196,7 +196,8 @@ void pair_log_sums_gradient(const Stream& on, const Pairs<S>& pairs, const doubl
   // One set: every pair is counted from both of its ends.
   gradient(on, owned_by_left(pairs), pairs.distances, form, of_rows, one_set ? of_rows : of_cols, left, nullptr,
            one_set ? 0.5 : 1.0, of_scale);
-  if (!one_set) gradient(on, owned_by_right(pairs), false, form, of_cols, of_rows, right, nullptr, 1.0, nullptr);
+  if (right.data != nullptr)
+    gradient(on, owned_by_right(pairs), false, form, of_cols, of_rows, right, nullptr, 1.0, nullptr);
 }
 
 template <class S>

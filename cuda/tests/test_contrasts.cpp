@@ -57,8 +57,13 @@ struct Problem {
     for (auto& set : f)
       for (std::size_t e = 0; e < set.size(); ++e) set[e] = static_cast<S>(next(seed));
     for (std::size_t e = 0; e < grad.size(); ++e) grad[e] = static_cast<S>(next(seed));
-    given = {{f[0].data(), n, m, stride()}, {f[1].data(), n, m, stride()}, {nullptr, 0, 0, 0}, 1.5,
-             way == Way::within,            way == Way::columns,           normalize};
+    given = {{f[0].data(), n, m, stride()},
+             {f[1].data(), n, m, stride()},
+             {nullptr, 0, 0, 0},
+             1.5,
+             way == Way::within,
+             way == Way::columns,
+             normalize};
     if (sets() == 3) given.negatives = {f[2].data(), others, m, stride()};
     Memory memory;
     const alphacl::cuda::Stream on{nullptr, memory};
@@ -68,10 +73,9 @@ struct Problem {
     scored.right = {units.data() + n * m, n, m, m};
     if (sets() == 3) scored.negatives = {units.data() + 2 * n * m, others, m, m};
     View<S> none{nullptr, 0, 0, 0};
-    alphacl::cuda::contrasts_gradient<S>(on, scored, reduction, saved.data(), grad.data(),
-                                         {to[0].data(), n, m, m + 1}, {to[1].data(), n, m, m + 1},
-                                         sets() == 3 ? View<S>{to[2].data(), others, m, m + 1} : none,
-                                         of_scale.data());
+    alphacl::cuda::contrasts_gradient<S>(on, scored, reduction, saved.data(), grad.data(), {to[0].data(), n, m, m + 1},
+                                         {to[1].data(), n, m, m + 1},
+                                         sets() == 3 ? View<S>{to[2].data(), others, m, m + 1} : none, of_scale.data());
     alphacl::cuda::read_back(on, of_scale.data());
     define(reduction);
   }

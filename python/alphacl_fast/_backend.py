@@ -105,7 +105,7 @@ def cuda_info() -> dict[str, Any] | None:
     if importlib.util.find_spec("alphacl_fast._cuda") is None:
         return None
     module = importlib.import_module("alphacl_fast._cuda")
-    about_the_module = ("build_info", "waits")
+    about_the_module = ("build_info", "waits", "kept_scores")
     operations = sorted(name for name in vars(module) if not name.startswith("_") and name not in about_the_module)
     return {**module.build_info(), "operations": operations}
 

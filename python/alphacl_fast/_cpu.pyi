@@ -76,7 +76,7 @@ def contrasts(
     saved: NDArray[np.float64],
     kept: _Float | None,
     losses: _Float,
-) -> None: ...
+) -> bool: ...
 def contrasts_gradient(
     left: _Float,
     right: _Float,

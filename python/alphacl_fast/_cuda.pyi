@@ -187,7 +187,7 @@ def contrasts(
     saved: _Tensor,
     kept: _Tensor | None,
     losses: _Tensor,
-) -> None: ...
+) -> bool: ...
 def contrasts_gradient(
     left: _Tensor,
     right: _Tensor,

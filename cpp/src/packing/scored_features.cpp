@@ -5,7 +5,7 @@ namespace alphacl {
 
 template <class T>
 template <class S>
-void ScoredFeatures<T>::fill(View<const S> f, const double* shift, Scoring scoring, FeaturesFor use) {
+void ScoredFeatures<T>::fill(View<const S> f, const double* shift, Scoring scoring, FeaturesFor use, index_t workers) {
   const Kernels<T>& kernel = kernels<T>();
   const index_t panel = kernel.panel;
   n_ = f.rows;
@@ -19,9 +19,8 @@ void ScoredFeatures<T>::fill(View<const S> f, const double* shift, Scoring scori
   if (use.scores) samples_.resize(groups * panel * m_);
   if (use.products) packed_.resize(n_, m_);
   const Buffer<double> zero(m_, 0.0);
-  parallel_for(ceil_div(groups, 16), [&](index_t c, int) {
+  const auto pack = [&](index_t c, int) {
     for (index_t g = c * 16; g < std::min(groups, (c + 1) * 16); ++g) {
-      T* columns = samples_.data() + g * panel * m_;
       const index_t count = std::min(panel, n_ - g * panel);
       for (index_t r = 0; r < count; ++r) {
         const index_t i = g * panel + r;
@@ -32,12 +31,15 @@ void ScoredFeatures<T>::fill(View<const S> f, const double* shift, Scoring scori
       }
       for (index_t i = g * panel; given && i < g * panel + count; ++i) {
         for (index_t k = 0; k < m_; ++k) given_[i * m_ + k] = static_cast<T>(f.row(i)[k]);
-        for (index_t k = 0; differences_ && k < m_; ++k) samples_[k * n_ + i] = given_[i * m_ + k];
+        for (index_t k = 0; use.scores && differences_ && k < m_; ++k) samples_[k * n_ + i] = given_[i * m_ + k];
       }
-      for (index_t k = 0; use.scores && !differences_ && k < m_; ++k)
+      if (!use.scores || differences_) continue;
+      T* columns = samples_.data() + g * panel * m_;
+      for (index_t k = 0; k < m_; ++k)
         for (index_t r = 0; r < panel; ++r) columns[k * panel + r] = r < count ? rows_[(g * panel + r) * m_ + k] : T(0);
     }
-  });
+  };
+  parallel_for(ceil_div(groups, 16), pack, workers);
 }
 
 template <class T>
@@ -101,8 +103,8 @@ std::vector<std::vector<BlockPair>> pair_rounds(index_t a, index_t b) {
 
 template class ScoredFeatures<float>;
 template class ScoredFeatures<double>;
-template void ScoredFeatures<float>::fill<float>(View<const float>, const double*, Scoring, FeaturesFor);
-template void ScoredFeatures<double>::fill<float>(View<const float>, const double*, Scoring, FeaturesFor);
-template void ScoredFeatures<double>::fill<double>(View<const double>, const double*, Scoring, FeaturesFor);
+template void ScoredFeatures<float>::fill<float>(View<const float>, const double*, Scoring, FeaturesFor, index_t);
+template void ScoredFeatures<double>::fill<float>(View<const float>, const double*, Scoring, FeaturesFor, index_t);
+template void ScoredFeatures<double>::fill<double>(View<const double>, const double*, Scoring, FeaturesFor, index_t);
 
 }  // namespace alphacl

@@ -65,9 +65,9 @@ struct FeaturesFor {
 template <class T>
 class ScoredFeatures {
  public:
-  /// Packs f − shift (null: 0).
+  /// Packs f − shift (null: 0), on at most `workers` threads.
   template <class S>
-  void fill(View<const S> f, const double* shift, Scoring scoring, FeaturesFor use);
+  void fill(View<const S> f, const double* shift, Scoring scoring, FeaturesFor use, index_t workers = all_workers);
 
   index_t size() const { return n_; }
   index_t features() const { return m_; }
@@ -97,7 +97,8 @@ constexpr index_t most_pair_block = 256;
 inline index_t pair_block(index_t n) {
   return std::clamp<index_t>(ceil_div(ceil_div(n, 32), 32) * 32, 64, most_pair_block);
 }
-/// Row stride of a tile: whole panels and a cache line of floats more; powers of two would share a few sets of the cache.
+/// Row stride of a tile: whole panels and a cache line of floats more; powers of two would share a few sets of the
+/// cache.
 inline index_t pair_stride(index_t width) { return ceil_div(width, most_panel) * most_panel + 16; }
 static_assert(most_pair_block % most_panel == 0, "products() writes whole panels");
 static_assert(most_pair_block <= most_multiplied, "a tile is multiplied at once");
@@ -120,7 +121,10 @@ void for_block_pairs(index_t a, index_t b, index_t workers, Body&& body) {
         [&](index_t task, int worker) { body(round[static_cast<std::size_t>(task)], worker); }, workers);
 }
 
-/// Scores of fewer products than this are not worth waking another thread for: some 0.1 ms on one.
-constexpr double least_parallel_products = 4e6;
+/// How many threads are worth waking for the scores of `pairs` pairs of m features: below some 0.1 ms of work one, else
+/// any number. An exponential counts as 50 features.
+inline index_t workers_for(double pairs, index_t m) {
+  return pairs * static_cast<double>(m + 50) <= 4e6 ? 1 : all_workers;
+}
 
 }  // namespace alphacl

@@ -76,7 +76,8 @@ double pair_sums_gradient(const Pairs<S>& pairs, PairForm form, const double* of
     using T = std::decay_t<decltype(*scores.left().row(0))>;
     PairWeighting<T> side;
     side.offsets(scores.left().size(), offset, a);
-    const WeightedFeatures<T> products = weighted_products(scores, form, side, scores.one_set() ? &side : nullptr);
+    const WeightedFeatures<T> products =
+        weighted_products(scores, form, side, scores.one_set() ? &side : nullptr, right.data != nullptr);
     std::copy_n(products.own.data(), scores.left().size(), offsets);
     return write(pairs, scores, products, left, right, &of_scale);
   });

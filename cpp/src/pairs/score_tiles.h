@@ -22,6 +22,14 @@ struct KeptScores {
   bool filled = false;
 };
 
+// How many threads the pairs are worth.
+template <class S>
+index_t workers_for(const Pairs<S>& pairs) {
+  const double n = static_cast<double>(pairs.left.rows);
+  const double count = pairs.right.data == nullptr ? n * n / 2 : n * static_cast<double>(pairs.right.rows);
+  return workers_for(count, pairs.left.cols);
+}
+
 // The tiles of scores of one problem, computed in T.
 template <class T>
 class ScoreTiles {
@@ -35,12 +43,15 @@ class ScoreTiles {
         scoring_(scoring),
         one_set_(pairs.right.data == nullptr),
         skip_(pairs.skip_diagonal),
+        workers_(workers_for(pairs)),
         kept_(kept) {
     const FeaturesFor use = {!kept.filled, products};
-    left_.fill(pairs.left, shift, scoring, use);
-    if (!one_set_) right_.fill(pairs.right, nullptr, Scoring::products, use);
+    left_.fill(pairs.left, shift, scoring, use, workers_);
+    if (!one_set_) right_.fill(pairs.right, nullptr, Scoring::products, use, workers_);
   }
 
+  /// Whether a pass over the tiles leaves, or has found, their scores in the memory for them.
+  bool keeps_scores() const { return kept_.scores != nullptr; }
   const ScoredFeatures<T>& left() const { return left_; }
   const ScoredFeatures<T>& right() const { return one_set_ ? left_ : right_; }
   bool one_set() const { return one_set_; }
@@ -70,7 +81,8 @@ class ScoreTiles {
       tile.ld = tile.ld_weights = stride;
       tile.scored = kept_.filled;
       if (kept_.scores != nullptr) {
-        const index_t before = one_set_ ? pair.right * (pair.right + 1) / 2 + pair.left : pair.left * columns + pair.right;
+        const index_t before =
+            one_set_ ? pair.right * (pair.right + 1) / 2 + pair.left : pair.left * columns + pair.right;
         tile.tile = kept_.scores + before * height * stride;
       }
       if (!tile.scored) left_.products(i0, ni, right(), j0, nj, tile.tile, tile.ld);
@@ -94,16 +106,14 @@ class ScoreTiles {
       tile.doubt = doubt_;
       body(tile, i0, j0);
     };
-    const index_t blocks = ceil_div(n, height);
-    const double pairs = static_cast<double>(n) * static_cast<double>(k) * (one_set_ ? 0.5 : 1.0);
-    const bool small = pairs * static_cast<double>(left_.features()) <= least_parallel_products;
-    for_block_pairs(blocks, one_set_ ? 0 : columns, small ? 1 : blocks, of_blocks);
+    for_block_pairs(ceil_div(n, height), one_set_ ? 0 : columns, workers_, of_blocks);
   }
 
  private:
   T scale_, ceiling_, doubt_;
   Scoring scoring_;
   bool one_set_, skip_;
+  index_t workers_;
   KeptScores<T> kept_;
   ScoredFeatures<T> left_, right_;
 };
@@ -139,13 +149,14 @@ Care care_of(const double* offset, index_t n) {
 
 // The largest ‖f‖; inf where float cannot hold it.
 template <class S>
-double longest(View<const S> f) {
+double longest(View<const S> f, index_t workers) {
   const index_t chunk = 1024, chunks = ceil_div(f.rows, chunk);
   Buffer<double> squares(chunks, 0.0);
-  parallel_for(chunks, [&](index_t c, int) {
+  const auto of_chunk = [&](index_t c, int) {
     for (index_t i = c * chunk; i < std::min(f.rows, (c + 1) * chunk); ++i)
       squares[c] = std::max(squares[c], kernels<S>().dot(f.row(i), f.row(i), f.cols));
-  });
+  };
+  parallel_for(chunks, of_chunk, workers);
   return std::sqrt(*std::max_element(squares.data(), squares.data() + chunks));
 }
 
@@ -165,7 +176,8 @@ void with_scores(const Pairs<S>& pairs, PairForm form, Care care, bool gradient,
     }
     if (care == Care::differences) precision.scoring = Scoring::differences;
   } else if (sizeof(S) == 4 && !precision.wide) {
-    const double left = longest(pairs.left), right = pairs.right.data ? longest(pairs.right) : left;
+    const index_t workers = workers_for(pairs);
+    const double left = longest(pairs.left, workers), right = pairs.right.data ? longest(pairs.right, workers) : left;
     precision.wide = product_precision<S>(left, right, pairs.scale);
   }
   const double* mean = pairs.distances ? centre.mean.data() : nullptr;

@@ -99,13 +99,13 @@ PairWeights<T> weights_at(const PairWeighting<T>& rows, const PairWeighting<T>* 
 
 template <class T>
 WeightedFeatures<T> weighted_products(const ScoreTiles<T>& scores, PairForm form, const PairWeighting<T>& rows,
-                                      const PairWeighting<T>* cols) {
+                                      const PairWeighting<T>* cols, bool of_right) {
   const index_t n = scores.left().size(), k = scores.right().size();
   const index_t width = scores.left().width();
   const bool one = scores.one_set(), exponential = form == PairForm::exponential;
   WeightedFeatures<T> out;
   out.left = Buffer<T>(n * width, T(0));
-  if (!one) out.right = Buffer<T>(k * width, T(0));
+  if (of_right) out.right = Buffer<T>(k * width, T(0));
   out.degree = Buffer<double>(n, 0.0);
   out.own = Buffer<double>(n, 0.0);
   Buffer<double> unused(one ? 0 : k, 0.0);
@@ -147,7 +147,7 @@ WeightedFeatures<T> weighted_products(const ScoreTiles<T>& scores, PairForm form
       return;
     }
     scores.right().apply(tile.weights, tile.ld_weights, tile.ni, j0, tile.nj, false, out.left.data() + i0 * width);
-    if (diagonal) return;
+    if (diagonal || !(one || of_right)) return;
     T* other = one ? out.left.data() : out.right.data();
     scores.left().apply(tile.weights, tile.ld_weights, tile.nj, i0, tile.ni, true, other + j0 * width);
   });
@@ -167,8 +167,8 @@ double write_rows(const ScoredFeatures<T>& f, const T* sums, double scale, View<
   return total;
 }
 
-// grad_i = scale (Σ_j w_ij f_j − degree_i f_i), centred f; *total = the sum of f_i times what is scaled. False where the
-// differences cancel too much.
+// grad_i = scale (Σ_j w_ij f_j − degree_i f_i), centred f; *total = the sum of f_i times what is scaled. False where
+// the differences cancel too much.
 template <class T, class S>
 bool write_differences(const ScoreTiles<T>& scores, const WeightedFeatures<T>& products, double scale, View<S> grad,
                        double* total) {
@@ -216,7 +216,6 @@ void with_enough_care(const Pairs<S>& pairs, PairForm form, Care care, KeptScore
       done = done || (next == Care::differences && !few_pairs(pairs.left.rows, pairs.left.cols));
     });
     care = next;
-    kept = {};
   }
 }
 
@@ -234,7 +233,8 @@ double log_sums_gradient(const Pairs<S>& pairs, KeptScores<S> kept, const double
       of_cols.logarithms(scores.right().size(), cols, b);
       other = &of_cols;
     }
-    const WeightedFeatures<T> products = weighted_products(scores, PairForm::exponential, of_rows, other);
+    const WeightedFeatures<T> products =
+        weighted_products(scores, PairForm::exponential, of_rows, other, right.data != nullptr);
     return write(pairs, scores, products, left, right, &of_scale);
   });
   return of_scale;

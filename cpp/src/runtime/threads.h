@@ -12,12 +12,14 @@
 
 namespace alphacl {
 
+constexpr index_t all_workers = std::numeric_limits<index_t>::max();
+
 /// Calls body(task, worker) for every task in [0, tasks), and polls before each. Tasks are handed out in rising order
-/// to at most max_threads() and at most `workers` of them: put the long ones first. worker < max_threads() selects the scratch.
-/// What a task computes must not depend on its worker: then results do not depend on the number of threads. The first
-/// exception of a task is thrown again after the loop. Serial inside another parallel region.
+/// to at most max_threads() and at most `workers` of them: put the long ones first. worker < max_threads() selects the
+/// scratch. What a task computes must not depend on its worker: then results do not depend on the number of threads.
+/// The first exception of a task is thrown again after the loop. Serial inside another parallel region.
 void parallel_for(index_t tasks, const std::function<void(index_t task, int worker)>& body,
-                  index_t workers = std::numeric_limits<index_t>::max());
+                  index_t workers = all_workers);
 
 /// While it lives, work started by this thread calls `check` about every 50 ms, on this thread alone. An exception of
 /// `check` ends the work and leaves it as any exception does. Objects nest: the inner one replaces the outer for its

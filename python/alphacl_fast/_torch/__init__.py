@@ -1,7 +1,8 @@
 """The operators that torch knows: `torch.ops.alphacl_fast.*`, and the derivatives over them.
 
-Imported only where torch is there. Scores and their sums are compiled code; what is saved for backward is the features
-and a few numbers per sample. Derivatives are themselves not differentiable.
+Imported only where torch is there. Scores and their sums are compiled code; what is saved for backward is the features,
+a few numbers per sample and, within a budget, the scores of small batches. Derivatives are themselves not
+differentiable.
 
 An operator checks all that it reads, since anybody may call it; its fake, which torch.compile asks for shapes, makes
 the same checks. They look at shapes, dtypes and devices alone, which a fake has too.

@@ -1,8 +1,8 @@
 """A whole loss −log [e^own / (e^own + Σ e^others)] as one node of torch's graph.
 
 One call of compiled code goes from the features to the loss, one from its gradient to theirs; what lies between them is
-the features, a few numbers per row and, where they fit the budget, the scores. What torch traces goes through operators,
-which compute the scores twice.
+the scored rows, a few numbers per row and, where they fit the budget, the scores. What torch traces goes through
+operators, which compute the scores twice.
 """
 
 from __future__ import annotations
@@ -35,16 +35,17 @@ def set_score_budget(size: int) -> int:
     """Sets how many bytes of scores a loss may keep for its gradient, and returns what it was: 32 MiB at first.
 
     nt_xent, info_nce and clip_loss keep the scores of a batch where they fit, and compute them twice where they do not:
-    8N²m operations for a loss of two sets and its gradient in place of 6N²m, memory O(N m). 32 MiB hold those of about
-    2600 queries and keys in float32. Values are the same to the bit. size : at least 0, where nothing is kept.
-    Raises TypeError or ValueError naming the argument. Applies to all threads, and to tensors of the CPU that torch does
-    not trace.
+    8N²m operations for a loss of two sets and its gradient in place of 6N²m, memory O(N m). 32 MiB hold those of some
+    2500 queries and keys in float32. Values are the same to the bit. size : at least 0, where nothing is kept; of each
+    loss that waits for its gradient, not of all of them.
+
+    Raises TypeError or ValueError naming the argument. Applies to all threads, and to tensors of the CPU that torch
+    does not trace. Between a forward pass under torch.utils.checkpoint and its repetition it has to stay the same.
     """
     global _budget
-    try:
-        wanted = operator.index(size)
-    except TypeError:
-        raise TypeError(f"size: expected a number of bytes, got {type(size).__name__}") from None
+    if isinstance(size, bool) or not hasattr(size, "__index__"):
+        raise TypeError(f"size: expected a number of bytes, got {type(size).__name__}")
+    wanted = operator.index(size)
     if wanted < 0:
         raise ValueError(f"size: expected at least 0, got {wanted}")
     before, _budget = _budget, wanted
@@ -106,10 +107,11 @@ def _units(left, negatives, within, normalize):
 
 
 def _forward(left, right, negatives, scale, within, columns, normalize, reduction, kept=None):
+    """losses, units, saved, and `kept` if the scores are there."""
     losses = left.new_empty(_losses(left, within, reduction))
     units = left.new_empty(_units(left, negatives, within, normalize))
     saved, to_saved = new_doubles(left, _saved(left, negatives))
-    backend_for(left).contrasts(
+    filled = backend_for(left).contrasts(
         *_sets(left, right, negatives),
         float(scale),
         within,
@@ -121,7 +123,7 @@ def _forward(left, right, negatives, scale, within, columns, normalize, reductio
         None if kept is None else memory_of(kept),
         memory_of(losses),
     )
-    return losses, units, saved
+    return losses, units, saved, kept if filled else None
 
 
 def _forward_fake(left, right, negatives, scale, within, columns, normalize, reduction):
@@ -130,10 +132,15 @@ def _forward_fake(left, right, negatives, scale, within, columns, normalize, red
     return losses, units, left.new_empty(_saved(left, negatives), dtype=torch.float64)
 
 
-def _backward(grad, left, right, negatives, scale, saved, within, columns, normalize, reduction, kept=None):
+def _backward(
+    grad, left, right, negatives, scale, saved, within, columns, normalize, reduction, kept=None, of_negatives=True
+):
+    """Gradients of left, right, negatives (None unless there are any, and wanted) and the scale."""
     grad_left, to_left = new_like(left)
     grad_right, to_right = new_like(right)
-    grad_negatives, to_negatives = (None, None) if negatives is None else new_like(negatives)
+    grad_negatives = to_negatives = None
+    if negatives is not None and of_negatives:
+        grad_negatives, to_negatives = new_like(negatives)
     grad_scale, to_scale = new_doubles(left, 1)
     backend_for(left).contrasts_gradient(
         *_sets(left, right, negatives),
@@ -170,7 +177,7 @@ _HOW = "bool within, bool columns, bool normalize, str reduction"
 register(
     f"contrasts(Tensor left, Tensor right, Tensor? negatives, Tensor scale, {_HOW}) -> (Tensor, Tensor, Tensor)",
     _check,
-    _forward,
+    lambda *arguments: _forward(*arguments)[:3],
     _forward_fake,
 )
 register(
@@ -182,10 +189,11 @@ register(
 )
 
 
-def _traced(t):
-    """Whether torch follows what happens to a tensor, and so has to see an operator."""
-    plain = type(t) in (torch.Tensor, torch.nn.Parameter)
-    return not plain or torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0
+def _traced(*tensors):
+    """Whether torch follows what happens to one of them, and so has to see an operator."""
+    if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0:
+        return True
+    return any(isinstance(t, torch.Tensor) and type(t) not in (torch.Tensor, torch.nn.Parameter) for t in tensors)
 
 
 class _Contrasts(torch.autograd.Function):
@@ -193,18 +201,19 @@ class _Contrasts(torch.autograd.Function):
     def forward(ctx, left, right, negatives, scale, keep, *how):
         within, _, normalize, _ = how
         kept = None
-        if _traced(left):
+        if _traced(left, right, negatives, scale):
             losses, units, saved = torch.ops.alphacl_fast.contrasts(left, right, negatives, scale_tensor(scale), *how)
         else:
+            check_like("right", right, "left", left)
+            if negatives is not None:
+                check_like("negatives", negatives, "left", left)
             keep = keep and any(ctx.needs_input_grad)
             kept = _memory_for_scores(left, negatives, within) if keep else None
-            losses, units, saved = _forward(left, right, negatives, scale, *how, kept)
-        # What a second derivative is refused over: an input that requires grad.
-        anchor = next((f for f in (left, right, negatives) if f is not None and f.requires_grad), None)
+            losses, units, saved, kept = _forward(left, right, negatives, scale, *how, kept)
         sets = (units,) if within or normalize else (left, right, negatives)
-        tensor = isinstance(scale, torch.Tensor)
-        ctx.save_for_backward(anchor, scale if tensor else None, saved, kept, *sets)
-        ctx.how, ctx.scale, ctx.samples = how, None if tensor else scale, left.shape[0]
+        tensor = scale if isinstance(scale, torch.Tensor) else None
+        ctx.save_for_backward(_anchor(left, right, negatives, tensor, sets), tensor, saved, kept, *sets)
+        ctx.how, ctx.scale, ctx.samples = how, None if tensor is not None else scale, left.shape[0]
         return losses
 
     @staticmethod
@@ -215,14 +224,21 @@ class _Contrasts(torch.autograd.Function):
             left, right, negatives = sets[0].tensor_split((ctx.samples, 2 * ctx.samples))
             sets = left, right, negatives if negatives.shape[0] else None
         number = ctx.scale if scale is None else scale
-        if _traced(grad):
+        if _traced(grad, saved, *sets, number):
             given = grad, *sets, scale_tensor(number), saved
             gradients = torch.ops.alphacl_fast.contrasts_backward(*given, *ctx.how)
         else:
-            gradients = _backward(grad, *sets, number, saved, *ctx.how, kept)
+            gradients = _backward(grad, *sets, number, saved, *ctx.how, kept, ctx.needs_input_grad[2])
         of_left, of_right, of_negatives, of_scale = gradients
         of_scale = of_scale.reshape(()).to(scale.dtype) if ctx.needs_input_grad[3] else None
         return of_left, of_right, None if sets[2] is None else of_negatives, of_scale, *5 * (None,)
+
+
+def _anchor(left, right, negatives, scale, sets):
+    """What a second derivative is refused over: an input that requires grad, unless one is saved anyway."""
+    if len(sets) > 1 or (scale is not None and scale.requires_grad):
+        return None
+    return next((f for f in (left, right, negatives) if f is not None and f.requires_grad), None)
 
 
 def contrasts(

@@ -3,9 +3,9 @@
 Claim: Encoders trained with InfoNCE (normalised Gaussian α) classify better, by a linear probe, than with the quadratic
 loss (uniform α): 87.86 ± 0.12 against 73.58 ± 0.82 % on CIFAR-10, 83.70 ± 0.12 against 67.28 ± 1.21 % on STL-10.
 Source: poster, last table (its figures; ResNet-18, far longer training than here); arXiv 2206.01342, Table 1.
-Test: A small convolutional encoder trained on the CPU by InfoNCE, the quadratic loss and α-CL-direct from the same
-seeds; the accuracy of logistic regression on its features, on test images. The order is tested, not the poster's
-figures. Beside it, the probe on the same encoder before training.
+Test: A small convolutional encoder trained on the CPU by InfoNCE, the quadratic loss and (without --quick) α-CL-direct
+from the same seeds; the accuracy of logistic regression on its features, on test images. The order is tested, not the
+poster's figures. Beside it, the probe on the same encoder before training.
 Refuted by: A mean accuracy of InfoNCE that is not above that of the quadratic loss by two standard errors.
 """
 

@@ -56,7 +56,8 @@ def nt_xent(z1: Any, z2: Any, *, temperature: Any = 0.5, normalize: bool = True,
     z1, z2 : (N, m) features of the two views; rows are normalised unless told otherwise. temperature : a number > 0 or
     a scalar tensor, which may require grad. reduction : "mean" over 2N, "sum", or "none": (2N,), first those of z1.
     Equal to lightly's NTXentLoss and pytorch-metric-learning's. Cost: 4N²m operations forward, 12N²m for the
-    gradient, 2N² exponentials each; memory O(N m). Source: SimCLR (arXiv 2002.05709).
+    gradient, or 8N²m where the scores are kept (`set_score_budget`), 2N² exponentials each; memory O(N m) and the
+    scores that are kept. Source: SimCLR (arXiv 2002.05709).
     """
     checked_views(z1=z1, z2=z2)
     checked_reduction(reduction)
@@ -84,7 +85,8 @@ def info_nce(
     symmetric : the mean of both directions, without negative_keys only. Rows are normalised unless told otherwise.
     temperature : a number > 0 or a scalar tensor, which may require grad. Equal to info-nce-pytorch's.
 
-    Cost: 2NMm operations forward, 6NMm for the gradient; memory O((N + M) m). Source: CPC (arXiv 1807.03748).
+    Cost: 2NMm operations forward, 6NMm for the gradient, or 4NMm where the scores are kept (`set_score_budget`); memory
+    O((N + M) m) and the scores that are kept. Source: CPC (arXiv 1807.03748).
     """
     checked_views(query=query, positive_key=positive_key)
     paired = isinstance(negative_keys, torch.Tensor) and negative_keys.ndim == 3
@@ -123,8 +125,8 @@ def clip_loss(image_features: Any, text_features: Any, logit_scale: Any, *, redu
     tensor, the factor itself (exp of CLIP's parameter), which may require grad: any finite one, also 0 or negative.
     reduction : "mean" (equal to open_clip.ClipLoss's), "sum", or "none": (N,). Logits of float32 features are computed
     in double beyond some 200, so that large ones are as exact as the features.
-    Cost: 2N²m operations and 2N² exponentials forward, 6N²m for the gradient; memory O(N m).
-    Source: CLIP (arXiv 2103.00020).
+    Cost: 2N²m operations and 2N² exponentials forward, 6N²m for the gradient, or 4N²m where the scores are kept
+    (`set_score_budget`); memory O(N m) and the scores that are kept. Source: CLIP (arXiv 2103.00020).
     """
     checked_views(image_features=image_features, text_features=text_features)
     checked_reduction(reduction)
