@@ -5,20 +5,7 @@ import pytest
 from contrasts import CASES, SCALE, SHAPES, Literal, options, room
 from support import DTYPES, TOL, inside
 from test_contrasts import assert_close, problem
-
-torch = pytest.importorskip("torch")
-_cuda = pytest.importorskip("alphacl_fast._cuda")
-if _cuda.build_info()["toolkit"] != "emulated":
-    pytest.skip("this build has kernels for a GPU", allow_module_level=True)
-
-
-def tensor(a):
-    """The memory of an array as a tensor; other arguments as they are."""
-    return torch.from_numpy(a) if isinstance(a, np.ndarray) else a
-
-
-def call(name, **arguments):
-    return getattr(_cuda, name)(*map(tensor, arguments.values()))
+from test_cuda_pair_sums import _cuda, call  # skips where this build has no emulated kernels
 
 
 def forward(way, normalize, reduction, sets):
@@ -55,9 +42,9 @@ def test_losses_and_gradients_of_torch_tensors(way, normalize, reduction, dtype)
     for shape in SHAPES:
         sets, grad = problem(way, shape, dtype, reduction)
         given = forward(way, normalize, reduction, sets)
-        call("contrasts", **given)
+        call("contrasts", *given.values())
         then = backward(given, grad)
-        call("contrasts_gradient", **then)
+        call("contrasts_gradient", *then.values())
         literal = way, normalize, reduction, *sets, grad
         ours = given["losses"], then["grad_left"], then["grad_right"], then["grad_negatives"], then["grad_scale"][0]
         assert_close(ours, Literal(*literal, np.longdouble), Literal(*literal, dtype), sets, grad)
@@ -66,9 +53,9 @@ def test_losses_and_gradients_of_torch_tensors(way, normalize, reduction, dtype)
 def test_scored_rows_of_torch_tensors_are_an_option():
     sets, _ = problem("within", (33, 1, 5), np.float32, "none")
     given = forward("within", True, "none", sets)
-    call("contrasts", **given)
+    call("contrasts", *given.values())
     without = given | {"units": None, "saved": given["saved"] * np.nan, "losses": given["losses"] * np.nan}
-    call("contrasts", **without)
+    call("contrasts", *without.values())
     np.testing.assert_array_equal(without["losses"], given["losses"])
     units = np.concatenate(sets[:2])
     units /= np.linalg.norm(units, axis=1, keepdims=True)
@@ -83,24 +70,24 @@ def test_what_torch_tensors_ask_for_alone_is_computed():
     sets, grad = problem("negatives", (33, 70, 5), np.float32, "none")
     for normalize in (False, True):
         given = forward("negatives", normalize, "none", sets)
-        call("contrasts", **given)
+        call("contrasts", *given.values())
         whole, part = backward(given, grad), backward(given, grad) | {"grad_negatives": None}
-        call("contrasts_gradient", **whole)
-        call("contrasts_gradient", **part)
+        call("contrasts_gradient", *whole.values())
+        call("contrasts_gradient", *part.values())
         for name in ("grad_left", "grad_right", "grad_scale"):
             np.testing.assert_array_equal(whole[name], part[name])
     sets[1][4, 1] = -np.inf
     given = forward("negatives", False, "none", sets)
-    call("contrasts", **given)
+    call("contrasts", *given.values())
     then = backward(given, grad)
-    call("contrasts_gradient", **then)
+    call("contrasts_gradient", *then.values())
     assert np.isfinite(then["grad_right"][4]).all()
 
 
 def test_what_torch_tensors_are_refused():
     sets, grad = problem("negatives", (6, 4, 3), np.float32, "none")
     given = forward("negatives", True, "none", sets)
-    call("contrasts", **given)
+    call("contrasts", *given.values())
     then = backward(given, grad)
     short, wide, other = np.zeros((5, 3), np.float32), np.zeros((6, 4), np.float32), np.zeros((6, 3))
     numbers = np.zeros(3)
@@ -115,9 +102,9 @@ def test_what_torch_tensors_are_refused():
         ({"kept": numbers}, "kept: expected None, got a tensor"),
     ]
     one = forward("two sets", True, "none", [sets[0], sets[1], None])
-    call("contrasts", **one)
+    call("contrasts", *one.values())
     with pytest.raises(ValueError, match=r"^grad_negatives: expected None without negatives"):
-        call("contrasts_gradient", **backward(one, grad[:6]) | {"grad_negatives": short})
+        call("contrasts_gradient", *(backward(one, grad[:6]) | {"grad_negatives": short}).values())
     for name, arguments, changes in (
         ("contrasts", given, [({"units": wide}, "units: expected shape"), ({"losses": grad[:5]}, "losses: expected")]),
         (
@@ -133,4 +120,4 @@ def test_what_torch_tensors_are_refused():
     ):
         for change, message in common + changes:
             with pytest.raises(ValueError, match=f"^{message}"):
-                call(name, **arguments | change)
+                call(name, *(arguments | change).values())
