@@ -121,12 +121,18 @@ class Trainer {
   // Row of a table: token `a` at location k in a view.
   index_t row(index_t k, index_t view, index_t a) const { return (2 * k + view) * s_.tokens + a; }
 
+  // Location by location: the T rows of one stay in cache.
   template <class F>
   void each_token(F&& f) const {
     for (const index_t view : {0, 1})
-      for (index_t i = 0; i < s_.samples; ++i)
-        for (index_t k = 0; k < s_.locations; ++k)
+      for (index_t k = 0; k < s_.locations; ++k)
+        for (index_t i = 0; i < s_.samples; ++i)
           f(view * s_.samples + i, row(k, view, tokens_[view][i * s_.locations + k]));
+  }
+
+  void add(T* sum, const T* values) const {
+#pragma omp simd
+    for (index_t c = 0; c < s_.outputs; ++c) sum[c] += values[c];
   }
 
   void count_tokens() {
@@ -176,11 +182,7 @@ class Trainer {
   void features() {
     const index_t m = s_.outputs, n = s_.samples;
     z_.fill(T(0));
-    each_token([&](index_t i, index_t r) {
-      T* z = z_.data() + i * m;
-      const T* f = outputs_.data() + r * m;
-      for (index_t c = 0; c < m; ++c) z[c] += f[c];
-    });
+    each_token([&](index_t i, index_t r) { add(z_.data() + i * m, outputs_.data() + r * m); });
     for (index_t i = 0; i < 2 * n; ++i) {
       T* z = z_.data() + i * m;
       norms_[i] = std::max(std::sqrt(dot(z, z)), static_cast<T>(least_norm));
@@ -257,11 +259,7 @@ class Trainer {
   void backward(H) {
     const index_t m = s_.outputs, nodes = s_.nodes, rows = 2 * s_.tokens;
     outputs_.fill(T(0));
-    each_token([&](index_t i, index_t r) {
-      T* sum = outputs_.data() + r * m;
-      const T* df = dz_.data() + i * m;
-      for (index_t c = 0; c < m; ++c) sum[c] += df[c];
-    });
+    each_token([&](index_t i, index_t r) { add(outputs_.data() + r * m, dz_.data() + i * m); });
     first_.fill(T(0));
     for (index_t k = 0; k < s_.locations; ++k) {
       const T *df = outputs_.data() + row(k, 0, 0) * m, *x = nodes_.data() + row(k, 0, 0) * nodes;

@@ -54,7 +54,7 @@ def set_score_budget(size: int) -> int:
 
 def _check(left, right, negatives, scale, within, columns, normalize, reduction):
     check_rows("left", left)
-    check_scale(scale)
+    check_scale(scale, left)
     check_like("right", right, "left", left)
     check_rows("right", right)
     check_shape("right", right, left.shape, " like left")

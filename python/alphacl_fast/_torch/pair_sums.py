@@ -29,7 +29,11 @@ from alphacl_fast._torch.tensors import (
 )
 
 
-def check_scale(scale):
+def check_scale(scale, left):
+    """Of `left`'s device or the CPU: torch takes one on meta for a question about shapes alone."""
+    if scale.device not in (left.device, torch.device("cpu")):
+        where = "the CPU" if left.is_cpu else f"the CPU or {left.device}"
+        raise TypeError(f"scale: expected a tensor on {where}, got one on {scale.device}")
     if not scale.dtype.is_floating_point:
         raise TypeError(f"scale: expected a floating-point tensor, got {dtype_name(scale.dtype)}")
     expect(scale.numel() == 1, ValueError, lambda: f"scale: expected a scalar, got shape {tuple(scale.shape)}")
@@ -37,7 +41,7 @@ def check_scale(scale):
 
 def _check_pairs(left, right, scale, distances, skip_diagonal):
     check_rows("left", left)
-    check_scale(scale)
+    check_scale(scale, left)
     n = left.shape[0]
     if right is None:
         if skip_diagonal:
