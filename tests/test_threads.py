@@ -1,4 +1,4 @@
-"""Calls from many Python threads at once, the GIL released, a forked child after parallel work."""
+"""How many threads there are and what they do between calls; calls from many at once; a forked child."""
 
 import threading
 import time
@@ -6,9 +6,133 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from support import run_python, two_views
+from support import run_python, torch, two_views
 
 import alphacl_fast as acl
+
+
+@pytest.fixture
+def threads_afterwards():
+    yield
+    acl.set_num_threads(None)
+
+
+def test_a_chosen_number_holds_in_all_threads_until_it_is_taken_back(threads_afterwards):
+    default = acl.get_num_threads()
+    acl.set_num_threads(np.int64(default + 2))
+    assert acl.get_num_threads() == default + 2
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(acl.get_num_threads).result() == default + 2
+    acl.set_num_threads(None)
+    assert acl.get_num_threads() == default
+
+
+def test_the_default_is_that_of_openmp():
+    assert run_python("import alphacl_fast as acl; print(acl.get_num_threads())", OMP_NUM_THREADS="7").stdout == "7\n"
+
+
+def test_torch_says_the_default_and_keeps_its_own_number(threads_afterwards):
+    before = torch().get_num_threads()
+    try:
+        torch().set_num_threads(before + 1)
+        assert acl.get_num_threads() == before + 1
+        acl.set_num_threads(before + 2)
+        assert torch().get_num_threads() == before + 1
+        torch().set_num_threads(before + 3)
+        assert acl.get_num_threads() == before + 2
+    finally:
+        torch().set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    "threads, error, text",
+    [
+        (0, ValueError, "threads: expected an integer of at least 1, got 0"),
+        (1025, ValueError, "threads: expected an integer from 1 to 1024, got 1025"),
+        (2.0, TypeError, "threads: expected an integer, got float"),
+        (True, TypeError, "threads: expected an integer, got bool"),
+    ],
+)
+def test_refused_numbers(threads, error, text):
+    before = acl.get_num_threads()
+    with pytest.raises(error, match=f"^{text}$"):
+        acl.set_num_threads(threads)
+    assert acl.get_num_threads() == before
+
+
+POOL = """
+import os
+import threading
+import time
+import numpy as np
+import alphacl_fast as acl
+
+x = np.random.default_rng(106).standard_normal((900, 40))
+call = lambda: acl.contrastive_cov(x, x + 1, acl.Gaussian(x, 2.0))
+tasks = lambda: set(os.listdir("/proc/self/task"))
+alone = tasks()
+"""
+
+
+def test_calls_share_threads_that_stay():
+    code = """
+call()
+pool = tasks() - alone
+assert len(pool) == 3, pool
+callers = [threading.Thread(target=call) for _ in range(8)]
+[t.start() for t in callers]
+[t.join() for t in callers]
+call()
+assert tasks() - alone == pool
+acl.set_num_threads(6)
+call()
+assert tasks() - alone > pool and len(tasks() - alone) == 5
+"""
+    run_python(POOL + code, OMP_NUM_THREADS="4", OPENBLAS_NUM_THREADS="1")
+
+
+def test_threads_sleep_between_calls():
+    code = """
+call()
+time.sleep(0.1)
+before = time.process_time()
+time.sleep(0.5)
+assert time.process_time() - before < 0.1
+"""
+    run_python(POOL + code, OMP_NUM_THREADS="4", OPENBLAS_NUM_THREADS="1")
+
+
+def test_signals_are_for_the_threads_of_the_program():
+    code = """
+import signal
+call()
+for task in tasks() - alone:
+    status = open(f"/proc/self/task/{task}/status").read()
+    blocked = int(status.split("SigBlk:")[1].split()[0], 16)
+    number = lambda s: 1 << (s - 1)
+    assert blocked & number(signal.SIGINT) and blocked & number(signal.SIGUSR1)
+    assert not blocked & number(signal.SIGSEGV)
+assert not signal.pthread_sigmask(signal.SIG_BLOCK, [])
+"""
+    run_python(POOL + code, OMP_NUM_THREADS="4", OPENBLAS_NUM_THREADS="1")
+
+
+def test_where_no_more_threads_can_be_made_those_there_are_compute():
+    code = """
+import resource, sys
+if len(sys.argv) == 1:  # so large a stack that few of them fit
+    resource.setrlimit(resource.RLIMIT_STACK, (1 << 45, -1))
+    os.execv(sys.executable, [sys.executable, "-c", sys.orig_argv[2], "again"])
+acl.set_num_threads(1)
+expected = call()
+assert tasks() == alone
+acl.set_num_threads(64)
+for _ in range(3):
+    assert np.array_equal(call(), expected)
+assert acl._cpu._gemm_gflops("float32", 8, 1) > 0  # a task for each of 64 threads
+assert len(tasks()) < 10
+"""
+    run_python(POOL + code, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
 
 def _jobs():

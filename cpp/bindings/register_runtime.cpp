@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include <chrono>
+#include <optional>
 
 #include "arrays.h"
 #include "isa/tables/kernels.h"
@@ -104,11 +105,11 @@ void register_runtime(py::module_& m) {
   m.def("max_threads", &max_threads);
   m.def(
       "set_num_threads",
-      [](int threads) {
-        check_at_least("threads", threads, 1);
-        set_num_threads(threads);
+      [](std::optional<int> threads) {
+        if (threads) check_at_least("threads", *threads, 1);
+        set_num_threads(threads.value_or(0));
       },
-      py::arg("threads"));
+      py::arg("threads").none(true));
   m.def("serial_after_fork", &serial_after_fork);
   m.def(
       "_gemm_gflops",

@@ -14,6 +14,7 @@ from alphacl_fast._energy import energy
 from alphacl_fast._gated import GatedCovariance, gated_cov, gated_outer
 from alphacl_fast._optional import losses as _losses
 from alphacl_fast._power_iteration import TopEigenpairs, power_iteration
+from alphacl_fast._threads import get_num_threads, set_num_threads
 from alphacl_fast.activations import LeakyReLU, Monomial
 from alphacl_fast.importance import (
     Dense,
@@ -56,10 +57,12 @@ __all__ = [
     "experiments",
     "gated_cov",
     "gated_outer",
+    "get_num_threads",
     "importance",
     "losses",
     "power_iteration",
     "reference",
+    "set_num_threads",
     "theory",
 ]
 

@@ -108,8 +108,3 @@ def cuda_info() -> dict[str, Any] | None:
     about_the_module = ("build_info", "waits", "kept_scores")
     operations = sorted(name for name in vars(module) if not name.startswith("_") and name not in about_the_module)
     return {**module.build_info(), "operations": operations}
-
-
-def set_num_threads(threads: int) -> None:
-    """How many threads the CPU module takes from now on."""
-    _cpu.set_num_threads(threads)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from alphacl_fast import _backend, _info, demo
 from alphacl_fast._optional import MissingPackageError
+from alphacl_fast._threads import MOST, set_num_threads
 from alphacl_fast.datasets import DamagedFileError
 from alphacl_fast.experiments import _command as reproduce
 
@@ -21,7 +22,6 @@ _COMMANDS = {
     "reproduce": (reproduce, "every claim of the poster: numbers, pictures and a verdict each, in one report", True),
     "info": (_info, "facts of this build and machine: versions, instruction set, BLAS, OpenMP, CUDA", False),
 }  # module, summary, whether it is random
-_MAX_THREADS = 1024
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help(sys.stderr)
         return 2
     if args.threads is not None:
-        _backend.set_num_threads(args.threads)
+        set_num_threads(args.threads)
     try:
         code = args.run(args) or 0
         sys.stdout.flush()
@@ -78,7 +78,7 @@ def _seed(text: str) -> int:
 
 
 def _threads(text: str) -> int:
-    return _integer(text, 1, _MAX_THREADS)
+    return _integer(text, 1, MOST)
 
 
 def _integer(text: str, low: int, high: int | None) -> int:

@@ -133,12 +133,11 @@ def with_threads(case, call):
     if not case.chance(0.15):
         return None
     case.note("also with three threads")
-    before = acl._cpu.max_threads()
-    acl._cpu.set_num_threads(3)
+    acl.set_num_threads(3)
     try:
         return call()
     finally:
-        acl._cpu.set_num_threads(before)
+        acl.set_num_threads(None)
 
 
 def _compiled(case, function, x, x_aug, alpha):

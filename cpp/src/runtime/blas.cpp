@@ -29,10 +29,10 @@ __attribute__((weak)) char* ALPHACL_OPENBLAS(get_config)(void);
 
 namespace {
 const bool one_thread = [] {
-  // A system OpenBLAS built on OpenMP would set our own loops to one thread too.
-  const int threads = max_threads();
+  // A system OpenBLAS built on OpenMP would set all that asks OpenMP to one thread too.
+  const int threads = openmp_threads();
   if (ALPHACL_OPENBLAS(set_num_threads) != nullptr) ALPHACL_OPENBLAS(set_num_threads)(1);
-  if (max_threads() != threads) set_num_threads(threads);
+  if (openmp_threads() != threads) set_openmp_threads(threads);
   return true;
 }();
 }  // namespace

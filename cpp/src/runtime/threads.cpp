@@ -1,33 +1,32 @@
-// Parallel loops over OpenMP, polling for signals, and the guard against forks. No other file names OpenMP.
+// Parallel loops over threads of our own, polling for signals, and the guard against forks. OpenMP says how many
+// threads there may be: torch and OMP_NUM_THREADS tell it. No other file names it.
 #include "runtime/threads.h"
 
 #include <dlfcn.h>
 #include <omp.h>
 #include <pthread.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 namespace alphacl {
 namespace {
 
+std::atomic<int> chosen_threads{0};  // 0: as many as OpenMP says
 std::atomic<bool> pool_started{false};
 std::atomic<bool> forked_with_pool{false};
 
-// libgomp hangs in a child that enters a parallel region after its parent did. A pool that others (torch) started on
-// this thread is released before the fork; the parent starts another when it needs one.
-void before_fork() {
-  if (!pool_started.load()) omp_pause_resource_all(omp_pause_soft);
-}
-
+// The child has none of the pool's threads, and their mutex as it was.
 void after_fork_in_child() {
   if (pool_started.load()) forked_with_pool.store(true);
 }
 
-const int fork_guard = pthread_atfork(before_fork, nullptr, after_fork_in_child);
+const int fork_guard = pthread_atfork(nullptr, nullptr, after_fork_in_child);
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds between_checks{50};
@@ -37,26 +36,38 @@ thread_local Interruptible::Watch watch;
 // Thrown by poll() where another task of the loop has failed; the loop holds that failure.
 struct Stopped {};
 
-// One parallel loop: tasks, how many are left, the first failure.
+thread_local bool in_loop = false;
+
+// One parallel loop: its tasks, its failure, and the threads of the pool that are at it.
 class Loop {
  public:
-  Loop(index_t tasks, const std::function<void(index_t, int)>& body) : tasks_(tasks), left_(tasks), body_(body) {}
+  Loop(index_t tasks, int helpers, const std::function<void(index_t, int)>& body)
+      : tasks_(tasks), body_(body), wanted_(helpers) {}
 
   void work(int worker) {
     const std::atomic<bool>* const outer = watch.stop;
     watch.stop = &stop_;
-    index_t taken = 0;
-    for (index_t task; (task = next_.fetch_add(1, std::memory_order_relaxed)) < tasks_; ++taken)
+    in_loop = true;
+    for (index_t task; (task = next_.fetch_add(1, std::memory_order_relaxed)) < tasks_;)
       guarded([&] {
         poll();
         body_(task, worker);
       });
-    if (left_.fetch_sub(taken) == taken) {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      none_left_.notify_one();
-    }
-    if (watch.check != nullptr) wait();
+    in_loop = false;
     watch.stop = outer;
+  }
+
+  bool exhausted() const { return next_.load(std::memory_order_relaxed) >= tasks_; }
+
+  template <class F>
+  void guarded(F&& run) {
+    if (stop_.load(std::memory_order_relaxed)) return;
+    try {
+      run();
+    } catch (...) {
+      const std::lock_guard<std::mutex> lock(failing_);
+      if (!stop_.exchange(true)) failure_ = std::current_exception();
+    }
   }
 
   void rethrow() const {
@@ -64,37 +75,141 @@ class Loop {
   }
 
  private:
-  template <class F>
-  void guarded(F&& run) {
-    if (stop_.load(std::memory_order_relaxed)) return;
-    try {
-      run();
-    } catch (...) {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      if (!stop_.exchange(true)) failure_ = std::current_exception();
-    }
-  }
-
-  // The calling thread goes on polling while others finish their last tasks; OpenMP's barrier would not. It spins
-  // first, since most waits are short and waking takes about 50 µs.
-  void wait() {
-    const auto patience = Clock::now() + std::chrono::milliseconds(1);
-    while (left_.load() > 0 && Clock::now() < patience) std::this_thread::yield();
-    while (left_.load() > 0) {
-      guarded([] { poll(); });
-      std::unique_lock<std::mutex> lock(mutex_);
-      none_left_.wait_for(lock, between_checks, [this] { return left_.load() == 0; });
-    }
-  }
+  friend class Pool;
 
   const index_t tasks_;
-  std::atomic<index_t> next_{0}, left_;
+  std::atomic<index_t> next_{0};
   std::atomic<bool> stop_{false};
   std::exception_ptr failure_;
-  std::mutex mutex_;
-  std::condition_variable none_left_;
+  std::mutex failing_;
   const std::function<void(index_t, int)>& body_;
+
+  // Of the pool, under its mutex.
+  int wanted_, entered_ = 0;
+  std::atomic<int> inside_{0};
+  std::condition_variable empty_;
 };
+
+// Threads that sleep until a loop wants them. Nobody waits for one to come: the thread that runs the loop takes tasks
+// too, and leaves when the last one is done. On a busy machine a thread that does not get a core holds nothing up.
+class Pool {
+ public:
+  void run(Loop& loop, int helpers) {
+    int sleeping;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      grow(helpers);
+      open_.push_back(&loop);
+      wanted_.fetch_add(helpers);
+      sleeping = sleeping_;
+    }
+    if (sleeping > helpers) {
+      for (int k = 0; k < helpers; ++k) news_.notify_one();
+    } else if (sleeping > 0) {
+      news_.notify_all();
+    }
+    loop.work(0);
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      open_.erase(std::find(open_.begin(), open_.end(), &loop));
+      wanted_.fetch_sub(loop.wanted_);
+    }
+    wait_for_others(loop);
+  }
+
+ private:
+  // A thread that has nothing to do looks for a new loop this long before it sleeps: waking it takes about 50 µs.
+  static constexpr std::chrono::microseconds patience{50};
+
+  void grow(int helpers) {
+    // Signals are for the threads of the program, but for those that a thread brings upon itself.
+    sigset_t others, before;
+    sigfillset(&others);
+    for (const int own : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) sigdelset(&others, own);
+    pthread_sigmask(SIG_SETMASK, &others, &before);
+    try {
+      for (; threads_ < helpers; ++threads_) std::thread([this] { serve(); }).detach();
+    } catch (const std::system_error&) {
+      // No more threads here: the loop gets along with those there are.
+    }
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
+
+  [[noreturn]] void serve() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    for (;;) {
+      Loop* const loop = next();
+      if (loop == nullptr) {
+        lock.unlock();
+        const auto end = Clock::now() + patience;
+        while (wanted_.load() == 0 && Clock::now() < end) pause();
+        lock.lock();
+        ++sleeping_;
+        news_.wait(lock, [this] { return wanted_.load() > 0; });
+        --sleeping_;
+        continue;
+      }
+      const int worker = loop->entered_;
+      lock.unlock();
+      loop->work(worker);
+      lock.lock();
+      if (loop->inside_.fetch_sub(1) == 1) loop->empty_.notify_one();
+    }
+  }
+
+  // The oldest open loop that wants a thread, which it then has.
+  Loop* next() {
+    for (Loop* const loop : open_) {
+      if (loop->wanted_ == 0) continue;
+      if (loop->exhausted()) {
+        wanted_.fetch_sub(loop->wanted_);
+        loop->wanted_ = 0;
+        continue;
+      }
+      --loop->wanted_;
+      wanted_.fetch_sub(1);
+      ++loop->entered_;
+      loop->inside_.fetch_add(1);
+      return loop;
+    }
+    return nullptr;
+  }
+
+  static void pause() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#else
+    std::this_thread::yield();
+#endif
+  }
+
+  // Polls while others finish their last tasks; gives its core away first, since most waits are short.
+  void wait_for_others(Loop& loop) {
+    in_loop = true;  // a signal's handler may call us
+    const auto end = Clock::now() + std::chrono::milliseconds(1);
+    while (loop.inside_.load() > 0 && Clock::now() < end) std::this_thread::yield();
+    std::unique_lock<std::mutex> lock(mutex_);  // who leaves last holds it until the loop is no longer touched
+    while (loop.inside_.load() > 0) {
+      loop.empty_.wait_for(lock, between_checks, [&] { return loop.inside_.load() == 0; });
+      lock.unlock();
+      loop.guarded([] { poll(); });
+      lock.lock();
+    }
+    in_loop = false;
+  }
+
+  std::mutex mutex_;
+  std::condition_variable news_;
+  std::vector<Loop*> open_;
+  std::atomic<int> wanted_{0};  // of all open loops
+  int threads_ = 0, sleeping_ = 0;
+};
+
+// Never destroyed: its threads live as long as the process.
+Pool& pool() {
+  static Pool* const made = new Pool;
+  return *made;
+}
 
 }  // namespace
 
@@ -112,11 +227,15 @@ void poll() {
 bool serial_after_fork() { return forked_with_pool.load(); }
 
 int max_threads() {
-  if (forked_with_pool.load() || omp_in_parallel()) return 1;
-  return omp_get_max_threads();
+  if (forked_with_pool.load() || in_loop || omp_in_parallel()) return 1;
+  const int chosen = chosen_threads.load();
+  return chosen > 0 ? chosen : omp_get_max_threads();
 }
 
-void set_num_threads(int threads) { omp_set_num_threads(threads); }
+void set_num_threads(int threads) { chosen_threads.store(threads); }
+
+int openmp_threads() { return omp_get_max_threads(); }
+void set_openmp_threads(int threads) { omp_set_num_threads(threads); }
 
 int openmp_version() { return _OPENMP; }
 
@@ -136,9 +255,8 @@ void parallel_for(index_t tasks, const std::function<void(index_t, int)>& body, 
     return;
   }
   pool_started.store(true);
-  Loop loop(tasks, body);
-#pragma omp parallel num_threads(threads)
-  loop.work(omp_get_thread_num());
+  Loop loop(tasks, threads - 1, body);
+  pool().run(loop, threads - 1);
   loop.rethrow();
 }
 

@@ -1,4 +1,4 @@
-// Parallel loops. The only file behind this header that names OpenMP is src/runtime/threads.cpp.
+// Parallel loops on threads of our own. The only file behind this header that names OpenMP is src/runtime/threads.cpp.
 #pragma once
 
 #include <atomic>
@@ -47,12 +47,17 @@ class Interruptible {
 /// one reading of the clock on the calling thread, two loads on others. A task of more than about 20 ms calls it.
 void poll();
 
-/// The number of workers that the next parallel_for may use.
+/// The number of workers that the next parallel_for may use: as set, else what OpenMP says (OMP_NUM_THREADS, torch).
 int max_threads();
+/// For all threads of the process; 0: as OpenMP says.
 void set_num_threads(int threads);
 
-/// Whether this is a forked child whose parent had started threads. All loops then run on one thread, because OpenMP's
-/// pool does not survive a fork.
+/// What OpenMP says on this thread.
+int openmp_threads();
+void set_openmp_threads(int threads);
+
+/// Whether this is a forked child whose parent had started threads, which do not survive a fork: all loops then run on
+/// one thread.
 bool serial_after_fork();
 
 /// Date of the OpenMP specification in use, 201511 for 4.5.
