@@ -1,4 +1,4 @@
-// Packs features for scores and for products, and orders the meetings of blocks of samples.
+// Packs features for scores and for products.
 #include "packing/scored_features.h"
 
 namespace alphacl {
@@ -19,8 +19,9 @@ void ScoredFeatures<T>::fill(View<const S> f, const double* shift, Scoring scori
   if (use.scores) samples_.resize(groups * panel * m_);
   if (use.products) packed_.resize(n_, m_);
   const Buffer<double> zero(m_, 0.0);
+  const index_t task = ceil_div(128, panel);  // panels of one
   const auto pack = [&](index_t c, int) {
-    for (index_t g = c * 16; g < std::min(groups, (c + 1) * 16); ++g) {
+    for (index_t g = c * task; g < std::min(groups, (c + 1) * task); ++g) {
       const index_t count = std::min(panel, n_ - g * panel);
       for (index_t r = 0; r < count; ++r) {
         const index_t i = g * panel + r;
@@ -39,7 +40,7 @@ void ScoredFeatures<T>::fill(View<const S> f, const double* shift, Scoring scori
         for (index_t r = 0; r < panel; ++r) columns[k * panel + r] = r < count ? rows_[(g * panel + r) * m_ + k] : T(0);
     }
   };
-  parallel_for(ceil_div(groups, 16), pack, workers);
+  parallel_for(ceil_div(groups, task), pack, workers);
 }
 
 template <class T>
@@ -70,35 +71,6 @@ void ScoredFeatures<T>::apply(const T* tile, index_t ld, index_t ni, index_t j0,
   } else {
     kernel.multiply_tile({tile, ld, ni, n}, packed_.read(j0), out, width(), nullptr);
   }
-}
-
-std::vector<std::vector<BlockPair>> pair_rounds(index_t a, index_t b) {
-  std::vector<std::vector<BlockPair>> rounds;
-  if (b > 0) {
-    for (index_t shift = 0; shift < std::max(a, b); ++shift) {
-      rounds.emplace_back();
-      for (index_t i = 0; i < std::min(a, b); ++i) {
-        const index_t other = (i + shift) % std::max(a, b);
-        rounds.back().push_back(a <= b ? BlockPair{i, other} : BlockPair{other, i});
-      }
-    }
-    return rounds;
-  }
-  // Circle method: the last of an even number of players stays, the others rotate; for an odd number one place is
-  // empty.
-  const index_t players = a + a % 2;
-  for (index_t round = 0; round + 1 < players; ++round) {
-    rounds.emplace_back();
-    for (index_t k = 0; k < players / 2; ++k) {
-      index_t p = k == 0 ? players - 1 : (round + k) % (players - 1);
-      index_t q = (round + players - 1 - k) % (players - 1);
-      if (p > q) std::swap(p, q);
-      if (q < a) rounds.back().push_back({p, q});
-    }
-  }
-  rounds.emplace_back();
-  for (index_t i = 0; i < a; ++i) rounds.back().push_back({i, i});
-  return rounds;
 }
 
 template class ScoredFeatures<float>;

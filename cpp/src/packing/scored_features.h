@@ -1,5 +1,4 @@
-// Features packed for tiles of scores and for products, and the order in which blocks of samples meet. Private to the
-// core.
+// Features packed for tiles of scores and for products. Private to the core.
 #pragma once
 
 #include <algorithm>
@@ -102,24 +101,6 @@ inline index_t pair_block(index_t n) {
 inline index_t pair_stride(index_t width) { return ceil_div(width, most_panel) * most_panel + 16; }
 static_assert(most_pair_block % most_panel == 0, "products() writes whole panels");
 static_assert(most_pair_block <= most_multiplied, "a tile is multiplied at once");
-
-struct BlockPair {
-  index_t left, right;
-};
-
-/// Rounds of pairs of blocks: no block occurs twice in a round, so the pairs of a round may run at once and write to
-/// both of their blocks. Within one set (b = 0): every unordered pair once, by the circle method of tournaments, then
-/// each block with itself.
-std::vector<std::vector<BlockPair>> pair_rounds(index_t a, index_t b);
-
-/// body(pair, worker) for all pairs of blocks, round by round, by at most `workers` of them.
-template <class Body>
-void for_block_pairs(index_t a, index_t b, index_t workers, Body&& body) {
-  for (const auto& round : pair_rounds(a, b))
-    parallel_for(
-        static_cast<index_t>(round.size()),
-        [&](index_t task, int worker) { body(round[static_cast<std::size_t>(task)], worker); }, workers);
-}
 
 /// How many threads are worth waking for the scores of `pairs` pairs of m features: below some 0.1 ms of work one, else
 /// any number. An exponential counts as 50 features.

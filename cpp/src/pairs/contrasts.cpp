@@ -9,7 +9,7 @@
 namespace alphacl {
 namespace {
 
-constexpr index_t chunk = 512;  // rows of a task
+constexpr index_t chunk = 128;  // rows of a task
 
 template <class Body>
 void for_rows(index_t rows, index_t workers, Body&& body) {

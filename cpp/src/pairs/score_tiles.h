@@ -7,6 +7,7 @@
 
 #include "alphacl/pair_sums.h"
 #include "alphacl/precision.h"
+#include "packing/block_pairs.h"
 #include "packing/samples.h"
 #include "packing/scored_features.h"
 
@@ -62,8 +63,9 @@ class ScoreTiles {
     Buffer<T> tile, scratch;
   };
 
-  /// body(tile, i0, j0) for every tile of scores, those of a round in parallel. One set: of two mirrored tiles one is
-  /// made; tiles on the diagonal are whole. What the body writes into a tile whose scores are kept stays there.
+  /// body(tile, i0, j0) for every tile of scores, in parallel, those of a row or a column of tiles in turn. One set: of
+  /// two mirrored tiles one is made; tiles on the diagonal are whole. What the body writes into a tile whose scores are
+  /// kept stays there.
   template <class Body>
   void for_tiles(PairForm form, Body&& body) const {
     const index_t n = left_.size(), k = right().size();

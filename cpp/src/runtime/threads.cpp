@@ -38,6 +38,15 @@ struct Stopped {};
 
 thread_local bool in_loop = false;
 
+// Lets the other thread of a core run for a moment.
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#else
+  std::this_thread::yield();
+#endif
+}
+
 // One parallel loop: its tasks, its failure, and the threads of the pool that are at it.
 class Loop {
  public:
@@ -175,14 +184,6 @@ class Pool {
     return nullptr;
   }
 
-  static void pause() {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#else
-    std::this_thread::yield();
-#endif
-  }
-
   // Polls while others finish their last tasks; gives its core away first, since most waits are short.
   void wait_for_others(Loop& loop) {
     in_loop = true;  // a signal's handler may call us
@@ -224,12 +225,23 @@ void poll() {
   watch.next = Clock::now() + between_checks;
 }
 
+void wait_for(const std::atomic<index_t>& count, index_t least) {
+  for (int turn = 0; count.load(std::memory_order_acquire) < least; ++turn) {
+    poll();
+    if (turn < 100) {
+      pause();
+    } else {
+      std::this_thread::yield();
+    }
+  }
+}
+
 bool serial_after_fork() { return forked_with_pool.load(); }
 
 int max_threads() {
   if (forked_with_pool.load() || in_loop || omp_in_parallel()) return 1;
   const int chosen = chosen_threads.load();
-  return chosen > 0 ? chosen : omp_get_max_threads();
+  return std::min(chosen > 0 ? chosen : omp_get_max_threads(), most_threads);
 }
 
 void set_num_threads(int threads) { chosen_threads.store(threads); }

@@ -15,7 +15,7 @@ namespace alphacl {
 constexpr index_t all_workers = std::numeric_limits<index_t>::max();
 
 /// Calls body(task, worker) for every task in [0, tasks), and polls before each. Tasks are handed out in rising order
-/// to at most max_threads() and at most `workers` of them: put the long ones first. worker < max_threads() selects the
+/// to at most max_threads() and at most `workers` of them: put the long ones first. worker < most_threads selects the
 /// scratch. What a task computes must not depend on its worker: then results do not depend on the number of threads.
 /// The first exception of a task is thrown again after the loop. Serial inside another parallel region.
 void parallel_for(index_t tasks, const std::function<void(index_t task, int worker)>& body,
@@ -47,7 +47,14 @@ class Interruptible {
 /// one reading of the clock on the calling thread, two loads on others. A task of more than about 20 ms calls it.
 void poll();
 
-/// The number of workers that the next parallel_for may use: as set, else what OpenMP says (OMP_NUM_THREADS, torch).
+/// Returns when other tasks of the loop have raised `count` to `least`; polls meanwhile. They must come earlier in the
+/// loop than the task that waits.
+void wait_for(const std::atomic<index_t>& count, index_t least);
+
+constexpr int most_threads = 1024;
+
+/// The number of workers that the next parallel_for may use, at most most_threads: as set, else what OpenMP says
+/// (OMP_NUM_THREADS, torch).
 int max_threads();
 /// For all threads of the process; 0: as OpenMP says.
 void set_num_threads(int threads);
@@ -69,16 +76,15 @@ std::string openmp_library();
 template <class S>
 class PerWorker {
  public:
-  PerWorker() : slots_(static_cast<std::size_t>(max_threads())) {}
   S& operator[](int worker) {
-    // at(): a handler of a signal that poll() let run may have asked for more threads since.
-    auto& slot = slots_.at(static_cast<std::size_t>(worker));
+    auto& slot = slots_[static_cast<std::size_t>(worker)];
     if (!slot) slot = std::make_unique<S>();
     return *slot;
   }
 
  private:
-  std::vector<std::unique_ptr<S>> slots_;
+  // For any number of threads: somebody may ask for more of them during a call.
+  std::vector<std::unique_ptr<S>> slots_{most_threads};
 };
 
 }  // namespace alphacl
