@@ -89,7 +89,7 @@ def test_only_small_entries_of_alpha_count(dtype):
 
 
 def test_fork_after_torch_used_the_threads():
-    """The pool of threads is shared with torch: a child of a parent that used it there alone must not hang."""
+    """A child of a parent that used torch's threads alone must not hang."""
     done = run_python(
         "import os, warnings\n"
         "import numpy as np\n"

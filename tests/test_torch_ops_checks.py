@@ -118,7 +118,11 @@ def _pairs(name):
     yield {"right": K[:0]}, ValueError, "right: expected at least one sample"
     yield {"scale": ROWS}, ValueError, r"scale: expected a scalar, got shape \(6,\)"
     yield {"scale": torch.tensor(2)}, TypeError, "scale: expected a floating-point tensor, got int64"
-    yield {"scale": torch.tensor(2.0, device="meta")}, TypeError, "scale: expected a tensor on the CPU, got one on meta"
+    yield (
+        {"scale": torch.tensor(2.0, device="meta")},
+        TypeError,
+        "scale: expected a tensor on the CPU or beside left, got one on meta",
+    )
     yield {"scale": torch.tensor(2 + 1j)}, TypeError, "scale: expected a floating-point tensor"
     yield {"distances": True}, ValueError, "distances: expected False where right is given"
     yield {"skip_diagonal": True}, ValueError, "right: expected shape .* like left where skip_diagonal, got"
@@ -156,7 +160,11 @@ def _contrasts(name):
     yield {"negatives": K[:0]}, ValueError, "negatives: expected at least one sample"
     yield {"scale": ROWS}, ValueError, r"scale: expected a scalar, got shape \(6,\)"
     yield {"scale": torch.tensor(2)}, TypeError, "scale: expected a floating-point tensor, got int64"
-    yield {"scale": torch.tensor(2.0, device="meta")}, TypeError, "scale: expected a tensor on the CPU, got one on meta"
+    yield (
+        {"scale": torch.tensor(2.0, device="meta")},
+        TypeError,
+        "scale: expected a tensor on the CPU or beside left, got one on meta",
+    )
     yield {"within": True}, ValueError, "negatives: expected None where within or columns, got a tensor"
     yield {"columns": True}, ValueError, "negatives: expected None where within or columns, got a tensor"
     yield {"within": True, "columns": True}, ValueError, "columns: expected False where within, got True"

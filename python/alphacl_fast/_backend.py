@@ -69,6 +69,12 @@ def power_iteration_of_product() -> Any:
     return _cpu.power_iteration_of_product_f64
 
 
+def refuse_elsewhere(name: str, number: Any, model_name: str, model: Any) -> None:
+    """Refuses a tensor of one number that is neither on the CPU nor beside the model: on meta it has no value."""
+    if number.device != model.device and not number.is_cpu:
+        raise TypeError(f"{name}: expected a tensor on the CPU or beside {model_name}, got one on {number.device}")
+
+
 def refuse_device(name: str, device: str, where: str = "") -> None:
     """Refuses, before any work, a tensor on a type of device that no compiled module serves."""
     if device not in DEVICES:

@@ -44,7 +44,8 @@ def render(facts: dict) -> str:
         "compiler": f"{facts['compiler']}, {facts['build_type']}",
         "ISA": f"{facts['isa']} (supported here: {', '.join(facts['supported_isas'])})",
         "BLAS": f"{facts['blas']}, {_count(facts['blas_threads'], 'thread')} per call ({facts['blas_config']})",
-        "OpenMP": f"{facts['openmp_library']}, {_count(facts['max_threads'], 'thread')} (version {facts['openmp']})",
+        "OpenMP": f"{facts['openmp_library']} (version {facts['openmp']})",
+        "threads": facts["max_threads"],
         "CUDA": _cuda_line(facts["cuda"]),
     }
     shown = _SHOWN_KEYS | {"python", "system", "numpy", "torch"}

@@ -5,36 +5,27 @@
 
 namespace alphacl {
 
-std::vector<BlockPair> block_pairs(index_t a, index_t b) {
-  std::vector<BlockPair> pairs;
-  std::vector<index_t> seen(static_cast<std::size_t>(a + b));
-  const auto add = [&](index_t left, index_t right) {
-    index_t &of_left = seen[static_cast<std::size_t>(left)],
-            &of_right = seen[static_cast<std::size_t>(right + (b > 0 ? a : 0))];
-    pairs.push_back({left, right, of_left, of_right});
-    ++of_left;
-    if (&of_left != &of_right) ++of_right;
-  };
-  if (b > 0) {
-    for (index_t shift = 0; shift < std::max(a, b); ++shift)
-      for (index_t i = 0; i < std::min(a, b); ++i) {
-        const index_t other = (i + shift) % std::max(a, b);
-        add(a <= b ? i : other, a <= b ? other : i);
-      }
-    return pairs;
+BlockPair BlockPairs::operator[](index_t task) const {
+  if (b_ > 0) {
+    // Round r: block i of the smaller set meets block i + r of the larger one.
+    const index_t few = std::min(a_, b_), many = std::max(a_, b_), round = task / few;
+    const index_t i = task % few, j = (i + round) % many;
+    // Block j is in the rounds j − few + 1 … j, and again from j + many − few + 1 on.
+    const index_t before = std::max<index_t>(0, std::min(round, j + 1) - std::max<index_t>(0, j - few + 1)) +
+                           std::max<index_t>(0, round - (j + many - few + 1));
+    return a_ <= b_ ? BlockPair{i, j, round, before} : BlockPair{j, i, before, round};
   }
-  // Circle method: the last of an even number of players stays, the others rotate; for an odd number one place is
-  // empty.
-  const index_t players = a + a % 2;
-  for (index_t round = 0; round + 1 < players; ++round)
-    for (index_t k = 0; k < players / 2; ++k) {
-      index_t p = k == 0 ? players - 1 : (round + k) % (players - 1);
-      index_t q = (round + players - 1 - k) % (players - 1);
-      if (p > q) std::swap(p, q);
-      if (q < a) add(p, q);
-    }
-  for (index_t i = 0; i < a; ++i) add(i, i);
-  return pairs;
+  const index_t between = a_ * (a_ - 1) / 2;
+  if (task >= between) return {task - between, task - between, a_ - 1, a_ - 1};
+  // Circle method: the last of an even number of players stays, the others rotate. With an odd number of blocks it is
+  // nobody, and block r has no partner in round r.
+  const bool odd = a_ % 2 == 1;
+  const index_t rotating = odd ? a_ : a_ - 1, of_round = a_ / 2;
+  const index_t round = task / of_round, k = task % of_round + (odd ? 1 : 0);
+  index_t p = k == 0 ? rotating : (round + k) % rotating, q = (round + rotating - k) % rotating;
+  if (p > q) std::swap(p, q);
+  const auto before = [&](index_t block) { return round - (odd && block < round ? 1 : 0); };
+  return {p, q, before(p), before(q)};
 }
 
 }  // namespace alphacl

@@ -11,7 +11,6 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
-#include <system_error>
 #include <thread>
 
 namespace alphacl {
@@ -93,21 +92,22 @@ class Loop {
   std::mutex failing_;
   const std::function<void(index_t, int)>& body_;
 
-  // Of the pool, under its mutex.
+  // Of the pool, changed under its mutex.
   int wanted_, entered_ = 0;
   std::atomic<int> inside_{0};
   std::condition_variable empty_;
 };
 
 // Threads that sleep until a loop wants them. Nobody waits for one to come: the thread that runs the loop takes tasks
-// too, and leaves when the last one is done. On a busy machine a thread that does not get a core holds nothing up.
+// too, and leaves when the last one is done. On a busy machine only a thread that loses its core within a task is
+// waited for.
 class Pool {
  public:
   void run(Loop& loop, int helpers) {
     int sleeping;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      grow(helpers);
+      if (threads_ < helpers) grow(helpers);
       open_.push_back(&loop);
       wanted_.fetch_add(helpers);
       sleeping = sleeping_;
@@ -117,7 +117,11 @@ class Pool {
     } else if (sleeping > 0) {
       news_.notify_all();
     }
+    // One thread for whatever asks OpenMP within a task, as in a parallel region: an OpenBLAS that is built on it.
+    const int openmp = omp_get_max_threads();
+    omp_set_num_threads(1);
     loop.work(0);
+    omp_set_num_threads(openmp);
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       open_.erase(std::find(open_.begin(), open_.end(), &loop));
@@ -130,6 +134,19 @@ class Pool {
   // A thread that has nothing to do looks for a new loop this long before it sleeps: waking it takes about 50 µs.
   static constexpr std::chrono::microseconds patience{50};
 
+  // OMP_PROC_BIND binds the thread that loads OpenMP to a place, and threads inherit that: back to all places.
+  static void unbind() {
+    cpu_set_t all;
+    CPU_ZERO(&all);
+    std::vector<int> processors;
+    for (int place = 0; place < omp_get_num_places(); ++place) {
+      processors.resize(static_cast<std::size_t>(omp_get_place_num_procs(place)));
+      omp_get_place_proc_ids(place, processors.data());
+      for (const int processor : processors) CPU_SET(processor, &all);
+    }
+    if (CPU_COUNT(&all) > 0) pthread_setaffinity_np(pthread_self(), sizeof all, &all);
+  }
+
   void grow(int helpers) {
     // Signals are for the threads of the program, but for those that a thread brings upon itself.
     sigset_t others, before;
@@ -138,13 +155,15 @@ class Pool {
     pthread_sigmask(SIG_SETMASK, &others, &before);
     try {
       for (; threads_ < helpers; ++threads_) std::thread([this] { serve(); }).detach();
-    } catch (const std::system_error&) {
+    } catch (const std::exception&) {
       // No more threads here: the loop gets along with those there are.
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
 
   [[noreturn]] void serve() {
+    omp_set_num_threads(1);
+    unbind();
     std::unique_lock<std::mutex> lock(mutex_);
     for (;;) {
       Loop* const loop = next();
@@ -186,7 +205,6 @@ class Pool {
 
   // Polls while others finish their last tasks; gives its core away first, since most waits are short.
   void wait_for_others(Loop& loop) {
-    in_loop = true;  // a signal's handler may call us
     const auto end = Clock::now() + std::chrono::milliseconds(1);
     while (loop.inside_.load() > 0 && Clock::now() < end) std::this_thread::yield();
     std::unique_lock<std::mutex> lock(mutex_);  // who leaves last holds it until the loop is no longer touched
@@ -196,7 +214,6 @@ class Pool {
       loop.guarded([] { poll(); });
       lock.lock();
     }
-    in_loop = false;
   }
 
   std::mutex mutex_;
@@ -230,8 +247,10 @@ void wait_for(const std::atomic<index_t>& count, index_t least) {
     poll();
     if (turn < 100) {
       pause();
-    } else {
+    } else if (turn < 200) {
       std::this_thread::yield();
+    } else {  // whoever is at it has lost its core
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
     }
   }
 }
@@ -241,7 +260,8 @@ bool serial_after_fork() { return forked_with_pool.load(); }
 int max_threads() {
   if (forked_with_pool.load() || in_loop || omp_in_parallel()) return 1;
   const int chosen = chosen_threads.load();
-  return std::min(chosen > 0 ? chosen : omp_get_max_threads(), most_threads);
+  const int asked = chosen > 0 ? chosen : std::min(omp_get_max_threads(), omp_get_thread_limit());
+  return std::min(asked, most_threads);
 }
 
 void set_num_threads(int threads) { chosen_threads.store(threads); }

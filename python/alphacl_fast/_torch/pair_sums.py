@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from alphacl_fast._backend import backend_for
+from alphacl_fast._backend import backend_for, refuse_elsewhere
 from alphacl_fast._parts import FORMS
 from alphacl_fast._torch.once import once_differentiable
 from alphacl_fast._torch.register import register
@@ -30,10 +30,7 @@ from alphacl_fast._torch.tensors import (
 
 
 def check_scale(scale, left):
-    """Of `left`'s device or the CPU: torch takes one on meta for a question about shapes alone."""
-    if scale.device not in (left.device, torch.device("cpu")):
-        where = "the CPU" if left.is_cpu else f"the CPU or {left.device}"
-        raise TypeError(f"scale: expected a tensor on {where}, got one on {scale.device}")
+    refuse_elsewhere("scale", scale, "left", left)
     if not scale.dtype.is_floating_point:
         raise TypeError(f"scale: expected a floating-point tensor, got {dtype_name(scale.dtype)}")
     expect(scale.numel() == 1, ValueError, lambda: f"scale: expected a scalar, got shape {tuple(scale.shape)}")
