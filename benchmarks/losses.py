@@ -2,7 +2,13 @@
 
 import numpy as np
 
+from benchmarks.harness import Work
+from benchmarks.inputs import item_bytes
 from benchmarks.truth import blocks
+
+SMALL = {"N": 256, "m": 128, "tau": 0.1, "dtype": "float32"}
+"""Where scores of two sets fit a cache, and calls are a matter of a millisecond."""
+SMALL_SWEEP = tuple({**SMALL, "N": n, "m": m} for m in (128, 768) for n in (64, 128, 256, 512, 1024))
 
 
 def make(sizes, rng):
@@ -67,3 +73,18 @@ def info_nce_keys_gradient(inputs, sizes) -> np.ndarray:
         e = np.exp((query[rows] @ key.T - 1) / tau)
         out[rows] += e @ key / e.sum(1, keepdims=True)
     return (out - (out * query).sum(1, keepdims=True) * query) / (n * tau * length)
+
+
+def clip_gradient(inputs, sizes) -> np.ndarray:
+    """∇_image of (the mean cross-entropy of rows + that of columns)/2 of image textᵀ/τ, in float64."""
+    image, text = (inputs[name].astype(np.float64) for name in ("z", "z_aug"))
+    n, tau = len(image), sizes["tau"]
+    e = np.exp((image @ text.T - 1) / tau)
+    share = 0.5 * (e / e.sum(1, keepdims=True) + e / e.sum(0)) - np.eye(n)
+    return share @ text / (n * tau)
+
+
+def kept_scores_work(sizes) -> Work:
+    """6 N² m: the scores of two sets, and the weights applied to both; 2 N² exponentials."""
+    n, m = sizes["N"], sizes["m"]
+    return Work(6.0 * n * n * m, item_bytes(sizes) * 4.0 * n * m, exps=2.0 * n * n)

@@ -1,11 +1,15 @@
 """Facts about the machine and the process: processor, versions, memory. No host, user or path names."""
 
+import contextlib
 import ctypes
 import importlib
 import importlib.metadata
 import os
 import platform
 import resource
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 GIB = 1 << 30
@@ -62,6 +66,18 @@ def thread_environment(count: int) -> dict[str, str]:
     """The same thread count for OpenMP (ours, torch, KeOps), OpenBLAS (numpy) and MKL."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     return dict.fromkeys(names, str(count))
+
+
+@contextlib.contextmanager
+def busy_processes(count: int) -> Iterator[None]:
+    """`count` processes that compute all the time."""
+    spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in spinning:
+            process.kill()
+            process.wait()
 
 
 def total_memory() -> int:

@@ -44,7 +44,17 @@ def describe(record: dict) -> str:
 
 def point_text(record: dict) -> str:
     sizes = ", ".join(f"{key}={_size(value)}" for key, value in record["sizes"].items() if key != "range")
-    return f"{record['case']} {sizes}, {record['dtype']}, {record['threads']} threads"
+    busy = f", beside {record['busy']} busy processes" if record.get("busy") else ""
+    isa = f", {record['isa']}" if record.get("isa_asked") else ""
+    return f"{record['case']} {sizes}, {record['dtype']}, {record['threads']} threads{isa}{busy}"
+
+
+def points(records: list[dict]) -> list[list[dict]]:
+    """Records of the same point, in the order of their first."""
+    groups: dict[str, list[dict]] = {}
+    for record in records:
+        groups.setdefault(point_text(record), []).append(record)
+    return list(groups.values())
 
 
 def _size(value: object) -> str:

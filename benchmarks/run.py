@@ -4,6 +4,7 @@ CASE is a number or a name; without one, all cases run. See README.md in this fo
 """
 
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -15,7 +16,8 @@ if __package__ in (None, ""):  # run as a script: make `benchmarks` importable, 
     sys.path[0] = str(ROOT)
 
 from benchmarks.harness import Case, load_cases  # noqa: E402
-from benchmarks.report import describe, goal_line, null_warnings, point_text, verdicts  # noqa: E402
+from benchmarks.machine import busy_processes  # noqa: E402
+from benchmarks.report import describe, goal_line, null_warnings, point_text, points, verdicts  # noqa: E402
 from benchmarks.runner import Options, run_case, write  # noqa: E402
 
 
@@ -24,6 +26,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("cases", nargs="*", metavar="CASE", help="number or name; default: all")
     parser.add_argument("--rounds", type=int, default=8, help="an even number, at least 8 (default: 8)")
     parser.add_argument("--threads", type=int, nargs="+", help="thread counts (default: 2; with --sweep: 1 2)")
+    parser.add_argument("--isa", nargs="+", help="instruction sets, one after the other (default: the machine's best)")
+    parser.add_argument("--busy", type=int, default=0, help="processes that keep a core busy meanwhile (default: 0)")
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds for one call of a provider")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does everything run?")
     parser.add_argument("--sweep", action="store_true", help="many sizes around each case, and the cases that we lose")
@@ -34,10 +38,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     if options.rounds < 8 or options.rounds % 2:
         parser.error(f"--rounds: expected an even number of at least 8, got {options.rounds}")
+    if options.busy < 0:
+        parser.error(f"--busy: expected at least 0, got {options.busy}")
     if options.quick and options.sweep:
         parser.error("--quick and --sweep exclude each other")
     options.set = {name: _value(text) for name, _, text in (item.partition("=") for item in options.set)}
     options.threads = options.threads or ([1, 2] if options.sweep else [2])
+    options.isa = options.isa or [None]
     return options
 
 
@@ -78,11 +85,10 @@ def main(argv: list[str] | None = None) -> int:
     if load > 0.5 and not args.quick:
         print(f"load average {load:.1f} before the run: these timings are not to be trusted")
     everything: list[dict] = []
-    with tempfile.TemporaryDirectory() as cache:
-        for threads in args.threads:
-            options = Options(
-                args.rounds, threads, args.timeout, args.quick, args.sweep, args.verbose, cache=cache, load=load
-            )
+    with tempfile.TemporaryDirectory() as cache, busy_processes(args.busy):
+        for threads, isa in itertools.product(args.threads, args.isa):
+            options = Options(args.rounds, threads, args.timeout, args.quick, args.sweep, args.verbose, isa=isa)
+            options.cache, options.load, options.busy = cache, load, args.busy
             for case in cases:
                 for sizes in case.sweep if args.sweep else (case.small if args.quick else case.sizes,):
                     records = run_case(case, {**sizes, **args.set}, options)
@@ -98,13 +104,12 @@ def conclude(cases: list[Case], records: list[dict], args: argparse.Namespace) -
     if args.quick:
         return
     print(*null_warnings(records), *verdicts(records), sep="\n")
-    if args.sweep or args.set:  # goals hold at the sizes of the cases
+    if args.sweep or args.set or args.busy:  # goals hold at the sizes of the cases, on an idle machine
         return
     for case in cases:
-        for threads in args.threads:
-            lines = [r for r in records if r["case"] == case.name and r["threads"] == threads]
+        for point in points([r for r in records if r["case"] == case.name]):
             for goal in case.goals:
-                print(goal_line(case, goal, lines)[1])
+                print(goal_line(case, goal, point)[1])
 
 
 if __name__ == "__main__":

@@ -27,15 +27,18 @@ class Options:
     say: Callable[[str], None] = print
     cache: str = ""
     load: float = 0.0
+    isa: str | None = None
+    busy: int = 0
     rates: dict = field(default_factory=dict)
 
 
 def measure_rates(dtype: str, options: Options) -> list[dict]:
     """The machine's rates, measured once per dtype and thread count of a sweep."""
-    key = (dtype, options.threads)
+    key = (dtype, options.threads, options.isa)
     if key not in options.rates:
         with tempfile.TemporaryDirectory() as folder:
             spec = {"folder": folder, "cache": options.cache, "threads": options.threads, "dtype": dtype}
+            spec["isa"] = options.isa
             outcome = run_worker("rates", {**spec, "quick": options.quick}, {"": 300.0}, options.verbose)
         if not outcome.first("rates"):
             raise RuntimeError(f"the machine's rates could not be measured: {outcome.failure}")
@@ -50,6 +53,7 @@ def _specification(case: Case, sizes: Sizes, folder: str, options: Options, trut
         "cache": options.cache,
         "sizes": sizes,
         "threads": options.threads,
+        "isa": options.isa,
         "rounds": options.rounds,
         "quick": options.quick,
         "measure_rates": not options.sweep,
@@ -170,6 +174,8 @@ def _record(case: Case, name: str, results: dict, facts: dict, options: Options)
         "rates_by_code": facts["rates"],
         "machine": machine.processor(),
         "load_before": options.load,
+        "busy": options.busy,
+        "isa_asked": options.isa is not None,
         "versions": machine.versions(),
         "isa": facts["build"].get("isa"),
         "build": facts["build"],

@@ -34,6 +34,8 @@ def run_worker(mode: str, spec: dict, limits: dict[str, float], verbose: bool = 
     path = Path(spec["folder"]) / f"{mode}.json"
     path.write_text(json.dumps(spec))
     environment = {**os.environ, **thread_environment(spec["threads"])}
+    if spec["isa"] is not None:
+        environment["ALPHACL_FAST_ISA"] = spec["isa"]
     environment["KEOPS_CACHE_FOLDER"] = str(Path(spec["cache"]) / "keops")
     environment["TORCHINDUCTOR_CACHE_DIR"] = str(Path(spec["cache"]) / "inductor")
     process = subprocess.Popen(

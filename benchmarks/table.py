@@ -14,21 +14,13 @@ if __package__ in (None, ""):
     sys.path[0] = str(ROOT)
 
 from benchmarks.harness import NULL, OURS, PEER, TWIN  # noqa: E402
-from benchmarks.report import bytes_text, point_text, ratio_text, seconds_text, verdicts  # noqa: E402
+from benchmarks.report import bytes_text, point_text, points, ratio_text, seconds_text, verdicts  # noqa: E402
 
 RESULTS = ROOT / "benchmarks/results"
 
 
 def read(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def points(records: list[dict]) -> list[list[dict]]:
-    """Records of the same case, sizes, dtype and threads, in the order of their first."""
-    groups: dict[str, list[dict]] = {}
-    for record in records:
-        groups.setdefault(point_text(record), []).append(record)
-    return list(groups.values())
 
 
 def fastest(group: list[dict], role: str) -> dict | None:

@@ -66,6 +66,16 @@ def _keys(sizes: Sizes) -> Callable:
     return loss
 
 
+def _clip(sizes: Sizes) -> Callable:
+    def loss(image, text):
+        torch = importlib.import_module("torch")
+        logits = image @ text.T / sizes["tau"]
+        own, entropy = torch.arange(len(image)), torch.nn.functional.cross_entropy
+        return (entropy(logits, own) + entropy(logits.T, own)) / 2
+
+    return loss
+
+
 def _info_nce_pytorch(sizes: Sizes) -> Callable:
     return importlib.import_module("info_nce").InfoNCE(temperature=sizes["tau"])
 
@@ -165,3 +175,15 @@ KEYS = (
     Provider("torch.compile", PEER, gradient_of(_keys, compiled=True), ("torch",), compiles="full", sweep_to=0),
     Provider("info-nce-pytorch", PEER, gradient_of(_info_nce_pytorch), ("torch", "info_nce"), sweep_to=8192),
 )
+FEW_LINES = {
+    name: (
+        Provider("torch", PEER, gradient_of(loss), ("torch",)),
+        Provider("torch.compile", PEER, gradient_of(loss, compiled=True), ("torch",), compiles="full", sweep_to=0),
+    )
+    for name, loss in (
+        ("nt_xent", lambda s: lambda a, b: _nt_xent(a, b, s["tau"])),
+        ("info_nce", _keys),
+        ("clip", _clip),
+    )
+}
+"""What people write by hand."""
