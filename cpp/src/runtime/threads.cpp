@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <omp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -37,7 +38,7 @@ struct Stopped {};
 
 thread_local bool in_loop = false;
 
-// Lets the other thread of a core run for a moment.
+// For a loop that waits: the other thread of the core goes faster meanwhile.
 void pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -107,7 +108,8 @@ class Pool {
     int sleeping;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      if (threads_ < helpers) grow(helpers);
+      if (threads_.size() < static_cast<std::size_t>(helpers)) grow(helpers);
+      if (open_.empty()) keep_from(sched_getcpu());
       open_.push_back(&loop);
       wanted_.fetch_add(helpers);
       sleeping = sleeping_;
@@ -132,19 +134,32 @@ class Pool {
 
  private:
   // A thread that has nothing to do looks for a new loop this long before it sleeps: waking it takes about 50 µs.
-  static constexpr std::chrono::microseconds patience{50};
+  static constexpr std::chrono::microseconds patience{200};
 
-  // OMP_PROC_BIND binds the thread that loads OpenMP to a place, and threads inherit that: back to all places.
-  static void unbind() {
+  // The cores of OpenMP's places (OMP_PROC_BIND binds the thread that loads it to one of them), else those of the
+  // calling thread.
+  static cpu_set_t allowed_cores() {
     cpu_set_t all;
     CPU_ZERO(&all);
     std::vector<int> processors;
     for (int place = 0; place < omp_get_num_places(); ++place) {
       processors.resize(static_cast<std::size_t>(omp_get_place_num_procs(place)));
       omp_get_place_proc_ids(place, processors.data());
-      for (const int processor : processors) CPU_SET(processor, &all);
+      for (const int processor : processors) CPU_SET(static_cast<std::size_t>(processor), &all);
     }
-    if (CPU_COUNT(&all) > 0) pthread_setaffinity_np(pthread_self(), sizeof all, &all);
+    if (CPU_COUNT(&all) == 0) pthread_getaffinity_np(pthread_self(), sizeof all, &all);
+    return all;
+  }
+
+  // Keeps the threads from the core of the one that runs the loop. Where cores share no cache, as in many virtual
+  // machines, a thread wakes on the core of the one that wakes it and stays there, beside an idle core.
+  void keep_from(int core) {
+    if (core == avoided_ || core < 0) return;
+    cpu_set_t others = cores_;
+    CPU_CLR(static_cast<std::size_t>(core), &others);
+    if (CPU_COUNT(&others) == 0) others = cores_;
+    for (const pthread_t thread : threads_) pthread_setaffinity_np(thread, sizeof others, &others);
+    avoided_ = core;
   }
 
   void grow(int helpers) {
@@ -153,8 +168,15 @@ class Pool {
     sigfillset(&others);
     for (const int own : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) sigdelset(&others, own);
     pthread_sigmask(SIG_SETMASK, &others, &before);
+    if (threads_.empty()) cores_ = allowed_cores();
+    avoided_ = -1;
     try {
-      for (; threads_ < helpers; ++threads_) std::thread([this] { serve(); }).detach();
+      threads_.reserve(static_cast<std::size_t>(helpers));
+      while (threads_.size() < static_cast<std::size_t>(helpers)) {
+        std::thread thread([this] { serve(); });
+        threads_.push_back(thread.native_handle());
+        thread.detach();
+      }
     } catch (const std::exception&) {
       // No more threads here: the loop gets along with those there are.
     }
@@ -163,7 +185,6 @@ class Pool {
 
   [[noreturn]] void serve() {
     omp_set_num_threads(1);
-    unbind();
     std::unique_lock<std::mutex> lock(mutex_);
     for (;;) {
       Loop* const loop = next();
@@ -203,10 +224,11 @@ class Pool {
     return nullptr;
   }
 
-  // Polls while others finish their last tasks; gives its core away first, since most waits are short.
+  // Polls while others finish their last tasks. It gives its core away only by sleeping: on a busy machine a thread
+  // that yields waits for the end of another's turn, one that sleeps is woken at once.
   void wait_for_others(Loop& loop) {
-    const auto end = Clock::now() + std::chrono::milliseconds(1);
-    while (loop.inside_.load() > 0 && Clock::now() < end) std::this_thread::yield();
+    const auto end = Clock::now() + patience;
+    while (loop.inside_.load() > 0 && Clock::now() < end) pause();
     std::unique_lock<std::mutex> lock(mutex_);  // who leaves last holds it until the loop is no longer touched
     while (loop.inside_.load() > 0) {
       loop.empty_.wait_for(lock, between_checks, [&] { return loop.inside_.load() == 0; });
@@ -220,7 +242,9 @@ class Pool {
   std::condition_variable news_;
   std::vector<Loop*> open_;
   std::atomic<int> wanted_{0};  // of all open loops
-  int threads_ = 0, sleeping_ = 0;
+  std::vector<pthread_t> threads_;
+  int sleeping_ = 0, avoided_ = -1;
+  cpu_set_t cores_;
 };
 
 // Never destroyed: its threads live as long as the process.
@@ -245,11 +269,9 @@ void poll() {
 void wait_for(const std::atomic<index_t>& count, index_t least) {
   for (int turn = 0; count.load(std::memory_order_acquire) < least; ++turn) {
     poll();
-    if (turn < 100) {
+    if (turn < 1000) {
       pause();
-    } else if (turn < 200) {
-      std::this_thread::yield();
-    } else {  // whoever is at it has lost its core
+    } else {  // whoever is at it may have lost its core
       std::this_thread::sleep_for(std::chrono::microseconds(50));
     }
   }
