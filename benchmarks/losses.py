@@ -88,3 +88,9 @@ def kept_scores_work(sizes) -> Work:
     """6 N² m: the scores of two sets, and the weights applied to both; 2 N² exponentials."""
     n, m = sizes["N"], sizes["m"]
     return Work(6.0 * n * n * m, item_bytes(sizes) * 4.0 * n * m, exps=2.0 * n * n)
+
+
+def kept_scores_of_one_set_work(sizes) -> Work:
+    """3 (2N)² m: half of the scores of one set of 2N rows, and their weights applied to both sides."""
+    n, m = 2 * sizes["N"], sizes["m"]
+    return Work(3.0 * n * n * m, item_bytes(sizes) * 2.0 * n * m, exps=1.0 * n * n)

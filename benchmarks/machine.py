@@ -58,6 +58,12 @@ def package_core():
         return None
 
 
+def isas() -> list[str]:
+    """The instruction sets that the package can use here."""
+    core = package_core()
+    return core.supported_isas() if core else []
+
+
 def threads() -> int:
     return int(os.environ.get("OMP_NUM_THREADS", "0")) or os.cpu_count() or 1
 
@@ -70,9 +76,11 @@ def thread_environment(count: int) -> dict[str, str]:
 
 @contextlib.contextmanager
 def busy_processes(count: int) -> Iterator[None]:
-    """`count` processes that compute all the time."""
-    spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    """`count` processes that compute all the time, and end with this one."""
+    code = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
+    spinning: list[subprocess.Popen] = []
     try:
+        spinning.extend(subprocess.Popen([sys.executable, "-c", code]) for _ in range(count))
         yield
     finally:
         for process in spinning:

@@ -44,9 +44,14 @@ def describe(record: dict) -> str:
 
 def point_text(record: dict) -> str:
     sizes = ", ".join(f"{key}={_size(value)}" for key, value in record["sizes"].items() if key != "range")
+    return f"{record['case']} {sizes}, {record['dtype']}, {record['threads']} threads{conditions(record)}"
+
+
+def conditions(record: dict) -> str:
+    """What was not as usual."""
     busy = f", beside {record['busy']} busy processes" if record.get("busy") else ""
     isa = f", {record['isa']}" if record.get("isa_asked") else ""
-    return f"{record['case']} {sizes}, {record['dtype']}, {record['threads']} threads{isa}{busy}"
+    return isa + busy
 
 
 def points(records: list[dict]) -> list[list[dict]]:

@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 if __package__ in (None, ""):  # run as a script: make `benchmarks` importable, and not its files
     sys.path[0] = str(ROOT)
 
+from benchmarks import machine  # noqa: E402
 from benchmarks.harness import Case, load_cases  # noqa: E402
-from benchmarks.machine import busy_processes  # noqa: E402
 from benchmarks.report import describe, goal_line, null_warnings, point_text, points, verdicts  # noqa: E402
 from benchmarks.runner import Options, run_case, write  # noqa: E402
 
@@ -38,6 +38,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     if options.rounds < 8 or options.rounds % 2:
         parser.error(f"--rounds: expected an even number of at least 8, got {options.rounds}")
+    known = machine.isas()
+    for isa in options.isa or []:
+        if isa not in known:
+            parser.error(f"--isa: expected {', '.join(known)}, got {isa}; put cases before it")
     if options.busy < 0:
         parser.error(f"--busy: expected at least 0, got {options.busy}")
     if options.quick and options.sweep:
@@ -85,7 +89,7 @@ def main(argv: list[str] | None = None) -> int:
     if load > 0.5 and not args.quick:
         print(f"load average {load:.1f} before the run: these timings are not to be trusted")
     everything: list[dict] = []
-    with tempfile.TemporaryDirectory() as cache, busy_processes(args.busy):
+    with tempfile.TemporaryDirectory() as cache, machine.busy_processes(args.busy):
         for threads, isa in itertools.product(args.threads, args.isa):
             options = Options(args.rounds, threads, args.timeout, args.quick, args.sweep, args.verbose, isa=isa)
             options.cache, options.load, options.busy = cache, load, args.busy

@@ -14,7 +14,7 @@ if __package__ in (None, ""):
     sys.path[0] = str(ROOT)
 
 from benchmarks.harness import NULL, OURS, PEER, TWIN  # noqa: E402
-from benchmarks.report import bytes_text, point_text, points, ratio_text, seconds_text, verdicts  # noqa: E402
+from benchmarks.report import bytes_text, conditions, point_text, points, ratio_text, seconds_text, verdicts  # noqa: E402
 
 RESULTS = ROOT / "benchmarks/results"
 
@@ -30,7 +30,7 @@ def fastest(group: list[dict], role: str) -> dict | None:
 
 def size_text(record: dict) -> str:
     kept = {key: value for key, value in record["sizes"].items() if key in ("N", "d", "m", "K", "B")}
-    return f"{record['title']}, " + " ".join(f"{key} = {value}" for key, value in kept.items())
+    return f"{record['title']}, " + " ".join(f"{key} = {value}" for key, value in kept.items()) + conditions(record)
 
 
 def markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

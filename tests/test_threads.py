@@ -114,6 +114,7 @@ assert tasks() - alone > pool and len(tasks() - alone) == 5
 def test_threads_sleep_between_calls():
     code = """
 call()
+assert len(tasks() - alone) == 3
 while any(stat(task)[0] != "S" for task in tasks() - alone):
     time.sleep(0.01)
 """
@@ -127,9 +128,10 @@ call()
 for core in cores:
     os.sched_setaffinity(0, {core})
     call()
+    assert len(tasks() - alone) == 2
     assert all(os.sched_getaffinity(int(task)) == (cores - {core} or cores) for task in tasks() - alone)
 """
-    run_python(POOL + code, OMP_NUM_THREADS="3", OPENBLAS_NUM_THREADS="1")
+    run_python(POOL + code, OMP_NUM_THREADS="3", OPENBLAS_NUM_THREADS="1", OMP_PROC_BIND="false")
 
 
 def test_all_threads_compute():
@@ -167,11 +169,11 @@ assert not signal.pthread_sigmask(signal.SIG_BLOCK, [])
     run_python(POOL + code, OMP_NUM_THREADS="4", OPENBLAS_NUM_THREADS="1")
 
 
-def test_where_no_more_threads_can_be_made_those_there_are_compute():
+def test_where_no_threads_can_be_made_the_calling_one_computes():
     code = """
 import resource, sys
 if len(sys.argv) == 1:  # so large a stack that few of them fit
-    resource.setrlimit(resource.RLIMIT_STACK, (1 << 45, -1))
+    resource.setrlimit(resource.RLIMIT_STACK, (1 << 45, resource.getrlimit(resource.RLIMIT_STACK)[1]))
     os.execv(sys.executable, [sys.executable, "-c", sys.orig_argv[2], "again"])
 acl.set_num_threads(1)
 expected = call()

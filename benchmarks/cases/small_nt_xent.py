@@ -1,7 +1,6 @@
 """Case 11: NT-Xent of a small batch, and its gradient."""
 
 from benchmarks import losses
-from benchmarks.cases.nt_xent import work
 from benchmarks.harness import Case, Goal, ours
 from benchmarks.peers import loss_peers
 
@@ -20,7 +19,7 @@ CASE = Case(
     small={**losses.SMALL, "N": 32, "m": 16},
     make=losses.make,
     truth=losses.nt_xent_gradient,
-    work=work,
+    work=losses.kept_scores_of_one_set_work,
     providers=(*ours(loss_peers.gradient_of(_loss)), *loss_peers.FEW_LINES["nt_xent"]),
     goals=(Goal("speedup", 1.0, "torch"),),
     sweep=losses.SMALL_SWEEP,

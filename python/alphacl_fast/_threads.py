@@ -16,7 +16,8 @@ def set_num_threads(threads: int | None) -> None:
         ``OMP_NUM_THREADS``, or all cores. PyTorch's own number stays as it is.
 
     Losses of batches that take less than about 0.1 ms run on one thread, and so does all in a forked child whose parent
-    had started threads. The threads sleep between calls. No result depends on their number.
+    had started threads. The threads sleep between calls. They keep to the cores that the main thread may use at the
+    first call, but that of the calling thread. No result depends on their number.
     """
     if threads is not None and not (isinstance(threads, Integral) and not isinstance(threads, bool)):
         raise TypeError(f"threads: expected an integer or None, got {type(threads).__name__}")

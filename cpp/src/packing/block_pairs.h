@@ -21,7 +21,7 @@ class BlockPairs {
  public:
   BlockPairs(index_t a, index_t b) : a_(a), b_(b) {}
   index_t size() const { return b_ > 0 ? a_ * b_ : a_ * (a_ + 1) / 2; }
-  /// How many can be at work at once.
+  /// How many workers find work: more would mostly wait.
   index_t widest() const { return b_ > 0 ? std::min(a_, b_) : a_ / 2 + 1; }
   BlockPair operator[](index_t task) const;
 

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -109,7 +110,7 @@ class Pool {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       if (threads_.size() < static_cast<std::size_t>(helpers)) grow(helpers);
-      if (open_.empty()) keep_from(sched_getcpu());
+      if (open_.empty() || avoided_ < 0) keep_from(sched_getcpu());
       open_.push_back(&loop);
       wanted_.fetch_add(helpers);
       sleeping = sleeping_;
@@ -123,7 +124,7 @@ class Pool {
     const int openmp = omp_get_max_threads();
     omp_set_num_threads(1);
     loop.work(0);
-    omp_set_num_threads(openmp);
+    if (omp_get_max_threads() == 1) omp_set_num_threads(openmp);  // else a signal's handler has set another
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       open_.erase(std::find(open_.begin(), open_.end(), &loop));
@@ -137,7 +138,7 @@ class Pool {
   static constexpr std::chrono::microseconds patience{200};
 
   // The cores of OpenMP's places (OMP_PROC_BIND binds the thread that loads it to one of them), else those of the
-  // calling thread.
+  // main thread.
   static cpu_set_t allowed_cores() {
     cpu_set_t all;
     CPU_ZERO(&all);
@@ -147,7 +148,7 @@ class Pool {
       omp_get_place_proc_ids(place, processors.data());
       for (const int processor : processors) CPU_SET(static_cast<std::size_t>(processor), &all);
     }
-    if (CPU_COUNT(&all) == 0) pthread_getaffinity_np(pthread_self(), sizeof all, &all);
+    if (CPU_COUNT(&all) == 0) sched_getaffinity(getpid(), sizeof all, &all);
     return all;
   }
 
@@ -163,13 +164,13 @@ class Pool {
   }
 
   void grow(int helpers) {
+    if (threads_.empty()) cores_ = allowed_cores();
+    avoided_ = -1;
     // Signals are for the threads of the program, but for those that a thread brings upon itself.
     sigset_t others, before;
     sigfillset(&others);
     for (const int own : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) sigdelset(&others, own);
     pthread_sigmask(SIG_SETMASK, &others, &before);
-    if (threads_.empty()) cores_ = allowed_cores();
-    avoided_ = -1;
     try {
       threads_.reserve(static_cast<std::size_t>(helpers));
       while (threads_.size() < static_cast<std::size_t>(helpers)) {
