@@ -19,11 +19,13 @@ def set_num_threads(threads: int | None) -> None:
     had started threads. The threads sleep between calls. They keep to the cores that the main thread may use at the
     first call, but that of the calling thread. No result depends on their number.
     """
-    if threads is not None and not (isinstance(threads, Integral) and not isinstance(threads, bool)):
-        raise TypeError(f"threads: expected an integer or None, got {type(threads).__name__}")
-    if threads is not None and not 1 <= threads <= MOST:
-        raise ValueError(f"threads: expected an integer from 1 to {MOST}, got {threads}")
-    host_module().set_num_threads(None if threads is None else int(threads))
+    if threads is not None:
+        if isinstance(threads, bool) or not isinstance(threads, Integral):
+            raise TypeError(f"threads: expected an integer or None, got {type(threads).__name__}")
+        if not 1 <= threads <= MOST:
+            raise ValueError(f"threads: expected an integer from 1 to {MOST}, got {threads}")
+        threads = int(threads)
+    host_module().set_num_threads(threads)
 
 
 def get_num_threads() -> int:
