@@ -4,9 +4,8 @@
 // A tile of a Gram matrix, P × P, reads two panels of P columns (isa/tables/panels.h). On two Zen 4 cores the BLAS's
 // syrk reaches 170 GFLOP/s at d = 256 and 110 at d = 64, these kernels 190 and 160.
 
-// Rows of a product that are summed in the registers together. With AVX2 they are six rows of two vectors: twelve sums
-// hide the latency of a multiply-add and ask for fewer loads than eight. On two Zen 3 cores multiply_tile reaches 135
-// GFLOP/s (95 with four rows), gram 122 (105); the BLAS's gemm reaches 130.
+// The most rows of a product that are summed in registers. With AVX2 six take 8 loads for 12 multiply-adds, four 6 for
+// 8: on two Zen 3 cores multiply_tile reaches 135 GFLOP/s with six and 95 with four, gram 122 and 105.
 constexpr index_t gram_rows = vector_bytes == 64 ? 16 : (vector_bytes == 32 ? 6 : 2);
 constexpr index_t product_rows = vector_bytes == 64 ? 8 : (vector_bytes == 32 ? 6 : 2);
 
@@ -141,7 +140,7 @@ struct GramTile {
   V sums[rows][vectors];    // of the chain at hand
   V chains[rows][vectors];  // of the chains before
 
-  // An initialiser would clear them in memory.
+  // An initialiser of both would clear them in memory, not in registers.
   inline __attribute__((always_inline)) void clear() {
 #pragma GCC unroll 16
     for (index_t i = 0; i < rows; ++i) {
@@ -185,11 +184,11 @@ struct GramTile {
   }
 };
 
-// A P × P tile is gram_pieces pieces of nearly equal height.
+// A P × P tile of the result is as few pieces as have at most gram_rows rows each.
 template <class T>
 constexpr index_t gram_pieces = (panel_width<T> + gram_rows - 1) / gram_rows;
 
-// body(piece, i0) for every piece of a tile and its first row.
+// body(piece, i0) for every piece of a tile, cleared, and its first row.
 template <class T, index_t i0 = 0, class F>
 inline __attribute__((always_inline)) void for_pieces(F&& body) {
   constexpr index_t P = panel_width<T>, most = (P + gram_pieces<T> - 1) / gram_pieces<T>;
