@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support import DTYPES, assert_contract, check, run_python, two_views
+from support import DTYPES, assert_contract, check, relative_error, run_python, two_views
 from support import torch as import_torch
 
 import alphacl_fast as acl
@@ -57,6 +57,28 @@ def test_factors_that_cancel(size, dtype):
     phi[:, 0] += 3
     phi[:, 1] = phi[:, 0] * dtype(1 + 1e-4)
     check(x, x_aug, acl.LowRank(phi, [size, -size, 1.0]))
+
+
+@pytest.mark.parametrize("mean", [0, 140])
+@pytest.mark.parametrize("n, columns", [(1, 1), (33, 16), (700, 40), (9000, 3)])
+@pytest.mark.parametrize("signs, dtype", [((1e8, -1e8 - 1), np.float64), ((1e4, -1e4 - 1), np.float32)])
+def test_products_of_factors_that_cancel(signs, dtype, n, columns, mean):
+    """α is exact in the dtype, so all digits of a product are asked for; moments are large, or (mean 0) rounding."""
+    rng = np.random.default_rng(n + columns)
+    phi = np.ones((n, 3), dtype)
+    phi[:, 2] = np.arange(n) % 3 == 0
+    y = rng.standard_normal((n, columns))
+    y = (y - y.mean(0) + mean + (n == 1)).astype(dtype)
+    alpha = acl.LowRank(phi, [*signs, 0.5])
+    ones, part = phi[:, :1].astype(np.longdouble), phi[:, 2:].astype(np.longdouble)
+    exact = -ones @ (ones.T @ y) + 0.5 * part @ (part.T @ y)
+    product = alpha.matmul(y)
+    assert relative_error(product, exact) <= {4: 1e-6, 8: 1e-13}[np.dtype(dtype).itemsize]
+    acl.set_num_threads(3)
+    try:
+        np.testing.assert_array_equal(product, alpha.matmul(y))
+    finally:
+        acl.set_num_threads(None)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

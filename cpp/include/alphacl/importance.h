@@ -111,7 +111,7 @@ class Importance {
   /// where a tiled β = α + αᵀ joins tight clusters, β_i y is nearly D_i y_i, and a rounding would be the same for all
   /// samples of a cluster.
   virtual void symmetric_product(View<const T> y, View<double> out, double* degree, double* row_sum) const = 0;
-  /// out = α y, y: N × q.
+  /// out = α y, y: N × q, which share no memory.
   virtual void matmul(View<const T> y, View<T> out) const = 0;
   virtual bool symmetric() const { return true; }
   /// Whether no entry of α is negative. Then D bounds all that is added up on the way.

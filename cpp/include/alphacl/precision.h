@@ -48,6 +48,8 @@ constexpr Limits single_trace = {10, 3};
 constexpr Limits single_gated_covariance = {3, 3};
 /// Gradients: samples of a tight cluster have errors in common, and their sums lose up to 4e-7 of the minuend.
 constexpr Limits single_gradient = {3, 2};
+/// Products of importances of low rank with signs: a moment in float is off by up to 6e-8 of itself.
+constexpr Limits single_product = {8, 8};
 /// Products of GatedOperator (minuend: Layer::minuend): rounding leaves about 3e-8 of the minuend, 4e-7 of the result.
 constexpr double largest_cancellation_of_products = 14;
 

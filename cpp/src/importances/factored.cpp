@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "alphacl/precision.h"
 #include "isa/tables/kernels.h"
 #include "packing/moments.h"
 #include "packing/samples.h"
@@ -16,8 +17,9 @@
 namespace alphacl {
 namespace {
 
-constexpr index_t chunk = 512;       // rows of Φ in cache at a time
-constexpr index_t most_groups = 32;  // partial sums; fixed, so the number of threads changes no bit
+constexpr index_t chunk = 512;        // rows of Φ in cache at a time
+constexpr double most_twofold = 1e9;  // terms of a product that is summed again: some ten seconds of one core
+constexpr index_t most_groups = 32;   // partial sums; fixed, so the number of threads changes no bit
 
 index_t group_count(index_t n, index_t entries) {
   const index_t by_memory = (index_t{1} << 23) / std::max<index_t>(1, entries);
@@ -159,11 +161,12 @@ std::unique_ptr<Importance<T>> FactoredImportance<T>::restricted(const index_t* 
   return std::make_unique<Restricted<T>>(n, std::move(phi));
 }
 
-// With s of both signs the terms of r may be larger than r: every sum has twice the digits.
+// With s of both signs the terms may be larger than their sum: every sum has twice the digits.
 template <class T>
-void FactoredImportance<T>::signed_row_sums(double* r) const {
-  const index_t n = this->size(), p = phi_->rank(), groups = group_count(n, p);
-  std::vector<TwofoldSum> parts(static_cast<std::size_t>(groups * p)), total(static_cast<std::size_t>(p));
+template <class U>
+void FactoredImportance<T>::multiply_twofold(const View<const T>* y, View<U> out) const {
+  const index_t n = this->size(), p = phi_->rank(), q = out.cols, groups = group_count(n, p * q);
+  std::vector<TwofoldSum> parts(static_cast<std::size_t>(groups * p * q)), total(static_cast<std::size_t>(p * q));
   PerWorker<Buffer<T>> buffers;
   const auto for_rows = [&](auto&& body) {
     parallel_for(groups, [&](index_t g, int worker) {
@@ -171,38 +174,49 @@ void FactoredImportance<T>::signed_row_sums(double* r) const {
       phi.resize(chunk * p);
       for_chunks(n, g, groups, [&](index_t i0, index_t ni) {
         phi_->rows(i0, ni, phi.data());
-        for (index_t i = 0; i < ni; ++i) body(g, i0 + i, phi.data() + i * p);
+        for (index_t i = 0; i < ni; ++i) {
+          if (q > 1) poll();
+          body(parts.data() + g * p * q, i0 + i, phi.data() + i * p);
+        }
       });
     });
   };
-  for_rows([&](index_t g, index_t, const T* phi) {
-    for (index_t l = 0; l < p; ++l) parts[static_cast<std::size_t>(g * p + l)].add(static_cast<double>(phi[l]));
+  for_rows([&](TwofoldSum* part, index_t i, const T* phi) {
+    if (y == nullptr) {
+      for (index_t l = 0; l < p; ++l) part[l].add(static_cast<double>(phi[l]));
+      return;
+    }
+    for (index_t l = 0; l < p; ++l)
+      for (index_t k = 0; k < q; ++k)
+        part[l * q + k].add_product(static_cast<double>(phi[l]), static_cast<double>(y->row(i)[k]));
   });
-  for (index_t l = 0; l < p; ++l) {
-    TwofoldSum sum, &weighted = total[static_cast<std::size_t>(l)];
+  for (index_t e = 0; e < p * q; ++e) {
+    TwofoldSum sum, &weighted = total[static_cast<std::size_t>(e)];
     for (index_t g = 0; g < groups; ++g) {
-      const TwofoldSum& part = parts[static_cast<std::size_t>(g * p + l)];
+      const TwofoldSum& part = parts[static_cast<std::size_t>(g * p * q + e)];
       sum.add(part.high);
       sum.low += part.low;
     }
-    weighted.add_product(phi_->signs()[l], sum.high);
-    weighted.low += phi_->signs()[l] * sum.low;
+    weighted.add_product(phi_->signs()[e / q], sum.high);
+    weighted.low += phi_->signs()[e / q] * sum.low;
   }
-  for_rows([&](index_t, index_t i, const T* phi) {
-    TwofoldSum sum;
-    for (index_t l = 0; l < p; ++l) {
-      const TwofoldSum& of_l = total[static_cast<std::size_t>(l)];
-      sum.add_product(static_cast<double>(phi[l]), of_l.high);
-      sum.low += static_cast<double>(phi[l]) * of_l.low;
+  for_rows([&](TwofoldSum*, index_t i, const T* phi) {
+    for (index_t k = 0; k < q; ++k) {
+      TwofoldSum sum;
+      for (index_t l = 0; l < p; ++l) {
+        const TwofoldSum& of_l = total[static_cast<std::size_t>(l * q + k)];
+        sum.add_product(static_cast<double>(phi[l]), of_l.high);
+        sum.low += static_cast<double>(phi[l]) * of_l.low;
+      }
+      out.row(i)[k] = static_cast<U>(sum.value());
     }
-    r[i] = sum.value();
   });
 }
 
 template <class T>
 void FactoredImportance<T>::row_sums(double* r) const {
-  if (phi_->signs() != nullptr) return signed_row_sums(r);
   const index_t n = this->size(), p = phi_->rank(), groups = group_count(n, p);
+  if (phi_->signs() != nullptr) return multiply_twofold(nullptr, View<double>{r, n, 1, 1});
   Buffer<double> parts(groups * p, 0.0), total(p, 0.0);
   PerWorker<Buffer<T>> buffers;
   PerWorker<Buffer<double>> chains;
@@ -240,7 +254,7 @@ void FactoredImportance<T>::degrees(double* degree, double* row_sum) const {
 
 template <class T>
 template <class U>
-void FactoredImportance<T>::multiply(View<const T> y, T factor, View<U> out) const {
+void FactoredImportance<T>::multiply(View<const T> y, T factor, View<U> out, Buffer<T>* signed_moments) const {
   const index_t n = this->size(), p = phi_->rank(), q = y.cols, groups = group_count(n, p * q);
   const double* const signs = phi_->signs();
   Buffer<double> parts(groups * p * q, 0.0);
@@ -276,18 +290,68 @@ void FactoredImportance<T>::multiply(View<const T> y, T factor, View<U> out) con
         for (index_t k = 0; k < q; ++k) out.row(i0 + i)[k] = static_cast<U>(work.y[i * q + k]);
     });
   });
+  if (signed_moments != nullptr) *signed_moments = std::move(moments);
+}
+
+// The moments and their products with rows of Φ err by ε of the first size, sums of moments by ε of the second.
+template <class T>
+Sizes FactoredImportance<T>::product_sizes(View<const T> y, const Buffer<T>& signed_moments, View<const T> out) const {
+  const index_t n = this->size(), p = phi_->rank(), q = y.cols, groups = group_count(n, p);
+  Buffer<double> parts(groups * 2 * p, 0.0), results(groups, 0.0);  // Σ_i φ_l(i)² and Σ_i φ_l(i)² ‖y_i‖²
+  struct Work {
+    Buffer<T> phi;
+    Buffer<double> sums;
+  };
+  PerWorker<Work> works;
+  parallel_for(groups, [&](index_t g, int worker) {
+    Work& work = works[worker];
+    work.phi.resize(chunk * p);
+    work.sums.resize(2 * p);
+    for_chunks(n, g, groups, [&](index_t i0, index_t ni) {
+      phi_->rows(i0, ni, work.phi.data());
+      std::fill_n(work.sums.data(), 2 * p, 0.0);
+      for (index_t i = 0; i < ni; ++i) {
+        const T *row = work.phi.data() + i * p, *of_y = y.row(i0 + i), *of_out = out.row(i0 + i);
+        const double square = kernels<T>().dot(of_y, of_y, q);
+        for (index_t l = 0; l < p; ++l) {
+          const double of_phi = static_cast<double>(row[l]) * static_cast<double>(row[l]);
+          work.sums[l] += of_phi;
+          work.sums[p + l] += of_phi * square;
+        }
+        results[g] = std::hypot(results[g], std::sqrt(kernels<T>().dot(of_out, of_out, q)));
+      }
+      for (index_t e = 0; e < 2 * p; ++e) parts[g * 2 * p + e] += work.sums[e];
+    });
+  });
+  Sizes sizes{0, 0, norm_of(results.data(), groups)};
+  for (index_t l = 0; l < p; ++l) {
+    double square = 0, weighted = 0;
+    for (index_t g = 0; g < groups; ++g) {
+      square += parts[g * 2 * p + l];
+      weighted += parts[g * 2 * p + p + l];
+    }
+    const T* moment = signed_moments.data() + l * q;
+    sizes.minuend += std::sqrt(square) * std::sqrt(kernels<T>().dot(moment, moment, q));
+    sizes.terms = std::hypot(sizes.terms, phi_->signs()[l] * std::sqrt(square) * std::sqrt(weighted));
+  }
+  return sizes;
 }
 
 template <class T>
 void FactoredImportance<T>::matmul(View<const T> y, View<T> out) const {
-  multiply(y, T(1), out);
+  if (phi_->signs() == nullptr) return multiply(y, T(1), out, nullptr);
+  Buffer<T> signed_moments;
+  multiply(y, T(1), out, &signed_moments);
+  const double work = static_cast<double>(y.rows) * static_cast<double>(phi_->rank()) * static_cast<double>(y.cols);
+  const Limits limits = sizeof(T) == 4 ? single_product : wide_limits<T>;
+  if (work <= most_twofold && cancelled(product_sizes(y, signed_moments, out), limits)) multiply_twofold(&y, out);
 }
 
 template <class T>
 void FactoredImportance<T>::symmetric_product(View<const T> y, View<double> out, double* degree,
                                               double* row_sum) const {
   if (degree != nullptr) degrees(degree, row_sum);
-  multiply(y, T(2), out);  // with the diagonal, as degrees() has it
+  multiply(y, T(2), out, nullptr);  // with the diagonal, as degrees() has it
 }
 
 template <class T>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "alphacl/importance.h"
+#include "alphacl/precision.h"
 #include "packing/samples.h"
 
 namespace alphacl {
@@ -26,10 +27,14 @@ class FactoredImportance : public Importance<T> {
   FactoredImportance(index_t size, std::unique_ptr<Features<T>> phi) : Importance<T>(size), phi_(std::move(phi)) {}
 
  private:
-  void signed_row_sums(double* r) const;
-  /// out = factor · α y.
+  /// out = factor · α y. `signed_moments`, if it is asked for, gets s ∘ Φᵀy.
   template <class U>
-  void multiply(View<const T> y, T factor, View<U> out) const;
+  void multiply(View<const T> y, T factor, View<U> out, Buffer<T>* signed_moments) const;
+  /// minuend: Σ_l |s_l| ‖φ_l‖ ‖φ_lᵀy‖; terms: the root of Σ_l s_l² ‖φ_l‖² Σ_i φ_l(i)² ‖y_i‖²; result: ‖out‖, out = αy.
+  Sizes product_sizes(View<const T> y, const Buffer<T>& signed_moments, View<const T> out) const;
+  /// out = α y; without y, whose rows are then 1, α 1.
+  template <class U>
+  void multiply_twofold(const View<const T>* y, View<U> out) const;
 
   std::unique_ptr<Features<T>> phi_;
 };
