@@ -7,7 +7,7 @@ from alphacl_fast import reference
 
 from .alphas import importance, left_in_alpha
 from .data import laid_out, numpy_of, second_view, shape, values
-from .judge import ROUNDINGS, WIDE, check, contract, eps, same_bits
+from .judge import ROUNDINGS, WIDE, check, contract, eps, frobenius, same_bits
 
 _EXTENDED = 4_000_000  # operations of a truth in numpy.longdouble, which has no BLAS
 _BUDGET = {4: 4e7, 8: 4e6}
@@ -207,5 +207,5 @@ def gradient_terms(weights, x, x_aug, dtype):
     inter = np.stack([(beta * np.abs(column[:, None] - column)).sum(1) for column in x.T], 1)
     intra = weights.sum(1)[:, None] * np.abs(x - x_aug)
     lengths, wide = _lengths(x), WIDE[np.dtype(dtype)] / (ROUNDINGS * eps(dtype))
-    double = wide * float(np.linalg.norm(beta.sum(0) * lengths + beta @ lengths))
-    return float(np.linalg.norm(inter + intra)) + double, float(np.linalg.norm(intra))
+    double = wide * frobenius(beta.sum(0) * lengths + beta @ lengths)
+    return frobenius(inter + intra) + double, frobenius(intra)

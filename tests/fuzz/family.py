@@ -126,7 +126,9 @@ def score_terms(slope, naive_slope, scores, unit, dtype):
     total = size_of.sum(1, keepdims=True)
     typical = np.divide((size_of * steps).sum(1, keepdims=True), total, out=np.zeros_like(total), where=total > 0)
     left = SCORE[np.dtype(dtype)] if unit else 0.0
-    return moved + size_of * (ROUNDINGS * eps(dtype) * (1 + steps + typical) + 2 * left)
+    # ψ' below the smallest normal number counts as 0.
+    lost = float(np.finfo(dtype).smallest_normal) * max(1.0, 1 / unit) if unit else 0.0
+    return moved + lost + size_of * (ROUNDINGS * eps(dtype) * (1 + steps + typical) + 2 * left)
 
 
 def family(case):
