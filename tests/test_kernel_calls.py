@@ -50,9 +50,11 @@ def eigenpairs(dtype):
 
 def pairs(dtype):  # the sums of the losses, as torch's operators ask for them
     f, rows, grad = two_views(66, 5, dtype)[0], np.empty(66), np.empty((66, 5), dtype)
+    ones = np.ones(66)
     _cpu.pair_sums(f, None, 0.4, False, False, "softplus", np.zeros(66), rows)
-    _cpu.pair_log_sums(f, None, 0.4, False, False, rows, None)
-    _cpu.pair_log_sums_gradient(f, None, 0.4, False, False, rows, None, np.ones(66), None, grad, None, np.empty(1))
+    for scale in (0.4, 400.0):  # large scores of float features are made in double
+        _cpu.pair_log_sums(f, None, scale, False, False, rows, None)
+        _cpu.pair_log_sums_gradient(f, None, scale, False, False, rows, None, ones, None, grad, None, np.empty(1))
 
 
 for dtype in DTYPES:

@@ -77,9 +77,11 @@ bool in_one(const Contrasts<S>& units) {
 template <class S>
 Pairs<S> pairs_of(const Contrasts<S>& units) {
   const bool negatives = units.negatives.data != nullptr;
-  if (!units.within) return {units.left, negatives ? units.negatives : units.right, units.scale, false, !negatives};
+  const double longest = units.normalize ? 1 : 0;
+  if (!units.within)
+    return {units.left, negatives ? units.negatives : units.right, units.scale, false, !negatives, longest};
   const View<const S> both = {units.left.data, 2 * units.left.rows, units.left.cols, units.left.cols};
-  return {both, {nullptr, 0, 0, 0}, units.scale, false, true};
+  return {both, {nullptr, 0, 0, 0}, units.scale, false, true, longest};
 }
 
 /// What the loss of an anchor counts for.

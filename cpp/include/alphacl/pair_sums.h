@@ -18,6 +18,7 @@ struct Pairs {
   double scale;
   bool distances;      // −½‖f_i − f_j‖² in place of f_i·f_j, within `left` only
   bool skip_diagonal;  // two sets: leaves i = j out; one set (N even): leaves i and i ± N/2 out
+  double longest = 0;  // what no ‖f‖ exceeds, but for rounding; 0: not known
 };
 
 /// rows_i = log Σ_j e^{t_ij}, cols_j = log Σ_i e^{t_ij}. cols may be null, and must be for one set, where it equals

@@ -19,8 +19,12 @@ void pack_row(const T* x, const T* y, T w, T factor, index_t d, Panels<T> plain_
   const index_t stride = plain_row.stride;
   T *plain = plain_row.data, *weighted = weighted_row.data;
   if (weighted == nullptr) {
-    for (index_t c = 0; c < d; c += P, plain += P * stride)
-      for (index_t j = 0; j < P; ++j) plain[j] = c + j < d ? factor * x[c + j] : T(0);
+    index_t c = 0;
+    for (; c + P <= d; c += P, plain += P * stride) {
+#pragma omp simd
+      for (index_t j = 0; j < P; ++j) plain[j] = factor * x[c + j];
+    }
+    for (index_t j = 0; c < d && j < P; ++j) plain[j] = c + j < d ? factor * x[c + j] : T(0);
     return;
   }
   const T inverse = 1 / factor;
@@ -60,6 +64,14 @@ void pack_rows(const PackRows<T>& q) {
     const Panels<T> weighted = {q.weighted.data + at * P, q.weighted.stride, q.weighted.count};
     pack_row(q.x + q.rows[r] * q.stride_x, static_cast<const T*>(nullptr), q.w[r], q.factors[at], q.d, plain, weighted);
   }
+}
+
+template <class T>
+void pack_columns(View<const T> x, T* panel) {
+  constexpr index_t P = panel_width<T>;
+  transpose<T, T>(x.data, x.stride, x.cols, x.rows, panel, P);
+  for (index_t k = 0; x.rows < P && k < x.cols; ++k)
+    for (index_t r = x.rows; r < P; ++r) panel[k * P + r] = T(0);
 }
 
 template <class T, class S, bool shifted, bool with_plain>

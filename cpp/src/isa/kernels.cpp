@@ -28,13 +28,13 @@ struct Of {};
 
 template <class T>
 constexpr Kernels<T> made(Of<Kernels<T>>) {
-  return {add_block<T>,      panel_width<T>, pack_row<T>,      pack_rows<T>,           gram<T>,
-          cross_gram<T>,     probe<T>,       multiply_tile<T>, multiply_transposed<T>, add_offsets<T>,
-          add_block_rows<T>, scale_row<T>,   dot<T, T>,        dot<T, double>};
+  return {add_block<T>,   panel_width<T>,    pack_row<T>,  pack_rows<T>,     pack_columns<T>,
+          gram<T>,        cross_gram<T>,     probe<T>,     multiply_tile<T>, multiply_transposed<T>,
+          add_offsets<T>, add_block_rows<T>, scale_row<T>, dot<T, T>,        dot<T, double>};
 }
 template <class T, class S>
 constexpr ReadKernels<T, S> made(Of<ReadKernels<T, S>>) {
-  return {center_row<T, S>, delta_row<T, S>, dense_tile<T, S>, pack_views<T, S>};
+  return {center_row<T, S>, delta_row<T, S>, dense_tile<T, S>, pack_views<T, S>, combine<T, S>};
 }
 template <class S>
 constexpr DistanceKernels<S> made(Of<DistanceKernels<S>>) {

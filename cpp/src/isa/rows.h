@@ -45,6 +45,22 @@ void delta_row(const S* x, const S* y, index_t n, T* out) {
   for (index_t j = 0; j < n; ++j) out[j] = static_cast<T>(x[j]) - static_cast<T>(y[j]);
 }
 
+template <class T, class S>
+void combine(const T* x, double a, const S* y, double b, const S* z, double c, index_t n, S* out) {
+  const auto as_double = [](auto number) { return static_cast<double>(number); };
+  if (y == nullptr) {
+#pragma omp simd
+    for (index_t j = 0; j < n; ++j) out[j] = static_cast<S>(a * as_double(x[j]));
+  } else if (z == nullptr) {
+#pragma omp simd
+    for (index_t j = 0; j < n; ++j) out[j] = static_cast<S>(a * as_double(x[j]) + b * as_double(y[j]));
+  } else {
+#pragma omp simd
+    for (index_t j = 0; j < n; ++j)
+      out[j] = static_cast<S>(a * as_double(x[j]) + b * as_double(y[j]) + c * as_double(z[j]));
+  }
+}
+
 template <class S>
 void add_offsets(const S* x, const S* origin, index_t n, double* sum) {
 #pragma omp simd

@@ -10,7 +10,15 @@ void ScoredFeatures<T>::fill(View<const S> f, const double* shift, Scoring scori
   const index_t panel = kernel.panel;
   n_ = f.rows;
   m_ = f.cols;
-  rows_.resize(n_ * m_);
+  bool as_given = false;  // needs no copy
+  if constexpr (std::is_same_v<T, S>) {
+    as_given = shift == nullptr;
+    rows_ = f;
+  }
+  if (!as_given) {
+    copy_.resize(n_ * m_);
+    rows_ = {copy_.data(), n_, m_, m_};
+  }
   half_.resize(n_);
   const index_t groups = ceil_div(n_, panel);
   differences_ = scoring == Scoring::differences;
@@ -18,15 +26,16 @@ void ScoredFeatures<T>::fill(View<const S> f, const double* shift, Scoring scori
   if (given) given_.resize(n_ * m_);
   if (use.scores) samples_.resize(groups * panel * m_);
   if (use.products) packed_.resize(n_, m_);
-  const Buffer<double> zero(m_, 0.0);
+  const Buffer<double> zero(as_given ? 0 : m_, 0.0);
   const index_t task = ceil_div(128, panel);  // panels of one
   const auto pack = [&](index_t c, int) {
     for (index_t g = c * task; g < std::min(groups, (c + 1) * task); ++g) {
       const index_t count = std::min(panel, n_ - g * panel);
       for (index_t r = 0; r < count; ++r) {
         const index_t i = g * panel + r;
-        T* row = rows_.data() + i * m_;
-        read_kernels<T, S>().center_row(f.row(i), shift ? shift : zero.data(), m_, row);
+        if (!as_given)
+          read_kernels<T, S>().center_row(f.row(i), shift ? shift : zero.data(), m_, copy_.data() + i * m_);
+        const T* row = rows_.row(i);
         half_[i] = settled || scoring == Scoring::distances ? static_cast<T>(0.5 * kernel.dot(row, row, m_)) : T(0);
         if (use.products) kernel.pack_row(row, nullptr, T(1), T(1), m_, packed_.rows(i), {});
       }
@@ -35,9 +44,8 @@ void ScoredFeatures<T>::fill(View<const S> f, const double* shift, Scoring scori
         for (index_t k = 0; use.scores && differences_ && k < m_; ++k) samples_[k * n_ + i] = given_[i * m_ + k];
       }
       if (!use.scores || differences_) continue;
-      T* columns = samples_.data() + g * panel * m_;
-      for (index_t k = 0; k < m_; ++k)
-        for (index_t r = 0; r < panel; ++r) columns[k * panel + r] = r < count ? rows_[(g * panel + r) * m_ + k] : T(0);
+      const View<const T> rows = {rows_.row(g * panel), count, m_, rows_.stride};
+      kernel.pack_columns(rows, samples_.data() + g * panel * m_);
     }
   };
   parallel_for(ceil_div(groups, task), pack, workers);
@@ -58,7 +66,8 @@ void ScoredFeatures<T>::products(index_t i0, index_t ni, const ScoredFeatures& r
   for (index_t i = 0; i < ni; ++i) std::fill_n(out + i * ld, count * panel, T(0));
   for (index_t k = 0; k < m_; k += most_multiplied) {
     const Panels<const T> columns = {right.samples_.data() + j0 * m_ + k * panel, m_, count};
-    kernel.multiply_tile({row(i0) + k, m_, ni, std::min(most_multiplied, m_ - k)}, columns, out, ld, nullptr);
+    const LeftTile<T> rows = {row(i0) + k, rows_.stride, ni, std::min(most_multiplied, m_ - k)};
+    kernel.multiply_tile(rows, columns, out, ld, nullptr);
   }
 }
 

@@ -64,14 +64,14 @@ struct FeaturesFor {
 template <class T>
 class ScoredFeatures {
  public:
-  /// Packs f − shift (null: 0), on at most `workers` threads.
+  /// Packs f − shift (null: 0), on at most `workers` threads. f itself is read later where its rows are what is scored.
   template <class S>
   void fill(View<const S> f, const double* shift, Scoring scoring, FeaturesFor use, index_t workers = all_workers);
 
   index_t size() const { return n_; }
   index_t features() const { return m_; }
   index_t width() const { return ceil_div(m_, kernels<T>().panel) * kernels<T>().panel; }
-  const T* row(index_t i) const { return rows_.data() + i * m_; }
+  const T* row(index_t i) const { return rows_.row(i); }
   const T* half(index_t i) const { return half_.data() + i; }
   /// Row i as given, where distances are settled or come from differences; else null.
   const T* given(index_t i) const { return given_.size() == 0 ? nullptr : given_.data() + i * m_; }
@@ -85,7 +85,8 @@ class ScoredFeatures {
  private:
   index_t n_ = 0, m_ = 0;
   bool differences_ = false;
-  Buffer<T> rows_, half_, samples_;
+  View<const T> rows_ = {nullptr, 0, 0, 0};  // f itself, or copy_
+  Buffer<T> copy_, half_, samples_;
   PackedPanels<T> packed_;
   Buffer<T> given_;  // as given; where all is scored by differences, samples_ is their transpose
 };

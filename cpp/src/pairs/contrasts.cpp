@@ -2,6 +2,7 @@
 #include "alphacl/contrasts.h"
 
 #include <cmath>
+#include <numeric>
 
 #include "pairs/log_sums.h"
 #include "pairs/weighted_features.h"
@@ -30,7 +31,7 @@ void take(bool normalize, View<const S>& rows, S* to, double* inverse, index_t w
       return;
     }
     const double by = 1 / std::max(std::sqrt(kernels<S>().dot(f, f, m)), least_length);
-    for (index_t k = 0; k < m; ++k) to[i * m + k] = static_cast<S>(static_cast<double>(f[k]) * by);
+    read_kernels<S, S>().combine(f, by, nullptr, 0, nullptr, 0, m, to + i * m);
     inverse[i] = by;
   });
   rows = {to, rows.rows, m, m};
@@ -40,24 +41,51 @@ void take(bool normalize, View<const S>& rows, S* to, double* inverse, index_t w
 double softplus(double x) { return (x > 0 ? x : 0) + std::log1p(std::exp(-std::abs(x))); }
 double logistic(double x) { return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)); }
 
-// to = from − w · partner; from may be `to`, or null for zeros.
+// Rows of a set whose gradient is to be written. T: type of the sums.
+template <class T, class S>
+struct SetGradient {
+  View<const S> u, partners;  // partners: data null where there are none
+  const T* sums;              // Σ_j w_ij u_j, rows of `width`; null: zeros, where there are partners
+  index_t width;
+  const double *own, *inverse;  // u_i·partner_i and 1/‖f_i‖
+  View<S> to;
+};
+
+inline double dot_of(const double* x, const float* y, index_t m) { return kernels<float>().dot_wide(y, x, m); }
 template <class S>
-void subtract_own(const S* from, double w, const S* partner, index_t m, S* to) {
-  if (from == nullptr) {
-    for (index_t k = 0; k < m; ++k) to[k] = static_cast<S>(-w * static_cast<double>(partner[k]));
-    return;
-  }
-  for (index_t k = 0; k < m; ++k)
-    to[k] = static_cast<S>(static_cast<double>(from[k]) - w * static_cast<double>(partner[k]));
+double dot_of(const S* x, const S* y, index_t m) {
+  return kernels<S>().dot(x, y, m);
 }
 
-// The gradient of a row f from that of u = f/‖f‖, in place: (g − (g·u) u)/‖f‖; rows that were too short have not been
-// scaled to length 1.
-template <class S>
-void through_unit(S* g, const S* u, index_t m, double inverse) {
-  const double along = inverse < 1 / least_length ? kernels<S>().dot(g, u, m) : 0;
-  for (index_t k = 0; k < m; ++k)
-    g[k] = static_cast<S>((static_cast<double>(g[k]) - along * static_cast<double>(u[k])) * inverse);
+// to_i = g_i = scale (sums_i − w_i partner_i), or the gradient (g − (g·u) u)/‖f‖ of f where u = f/‖f‖. Returns
+// Σ_i u_i·sums_i.
+template <class T, class S>
+double write_gradient(const SetGradient<T, S>& set, double scale, const double* w, bool normalize, index_t workers) {
+  const index_t m = set.u.cols;
+  Buffer<double> along(set.u.rows, 0.0);
+  for_rows(set.u.rows, workers, [&](index_t i) {
+    const T* sum = set.sums == nullptr ? nullptr : set.sums + i * set.width;
+    const double by = normalize ? set.inverse[i] : 1;
+    const S* rows[2] = {nullptr, nullptr};
+    double factors[2] = {0, 0}, of_partner = 0;
+    index_t count = 0;
+    if (sum != nullptr) along[i] = dot_of(sum, set.u.row(i), m);
+    if (set.partners.data != nullptr) {
+      of_partner = -w[i] * set.own[i];
+      rows[count] = set.partners.row(i);
+      factors[count++] = -w[i] * scale * by;
+    }
+    if (normalize && by < 1 / least_length) {  // shorter rows have not been scaled to length 1
+      rows[count] = set.u.row(i);
+      factors[count++] = -(along[i] + of_partner) * scale * by;
+    }
+    if (sum != nullptr) {
+      read_kernels<T, S>().combine(sum, scale * by, rows[0], factors[0], rows[1], factors[1], m, set.to.row(i));
+    } else {
+      read_kernels<S, S>().combine(rows[0], factors[0], rows[1], factors[1], nullptr, 0, m, set.to.row(i));
+    }
+  });
+  return std::accumulate(along.data(), along.data() + along.size(), 0.0);
 }
 
 }  // namespace
@@ -121,7 +149,7 @@ double contrasts_gradient(const Contrasts<S>& units, Reduction reduction, const 
     take(false, sets.right, memory.data() + n * m, static_cast<double*>(nullptr), workers);
   }
   // Of the anchors of `left`, then of those of `right`.
-  Buffer<double> weights(2 * n, 0.0);
+  Buffer<double> weights(2 * n, 0.0), own_weights(n);
   const bool each = reduction == Reduction::none;
   const double share = share_of(units, reduction);
   double of_own = 0;
@@ -129,33 +157,32 @@ double contrasts_gradient(const Contrasts<S>& units, Reduction reduction, const 
     const index_t first = each ? i : 0, second = each && units.within ? n + i : first;
     weights[i] = share * static_cast<double>(grad[first]) * logistic(from.of_row(units.scale, i));
     if (both) weights[n + i] = share * static_cast<double>(grad[second]) * logistic(from.of_column(units.scale, i));
-    of_own += (weights[i] + weights[n + i]) * from.own[i];
+    own_weights[i] = weights[i] + weights[n + i];
+    of_own += own_weights[i] * from.own[i];
   }
-  // The gradient of one set goes to its halves afterwards.
-  Buffer<S> whole(units.within ? 2 * n * m : 0);
-  View<S> to_left = left, to_right = has_negatives ? negatives : right;
-  if (units.within) {
-    to_left = {whole.data(), 2 * n, m, m};
-    to_right = {nullptr, 0, 0, 0};
-  }
-  const KeptScores<S> scores = {const_cast<S*>(kept), kept != nullptr};  // filled: they are only read
-  const double of_scale =
-      log_sums_gradient<S>(pairs_of(sets), scores, from.rows, units.columns ? from.columns : nullptr, weights.data(),
-                           units.columns ? weights.data() + n : nullptr, to_left, to_right);
-  for_rows(n, workers, [&](index_t i) {
-    const double w = (weights[i] + weights[n + i]) * units.scale;
-    const S *u = sets.left.row(i), *v = sets.right.row(i);
-    S *a = left.row(i), *b = right.row(i);
-    const S* of_v = units.within ? to_left.row(n + i) : has_negatives ? nullptr : b;
-    subtract_own<S>(to_left.row(i), w, v, m, a);
-    subtract_own<S>(of_v, w, u, m, b);
-    if (!units.normalize) return;
-    through_unit(a, u, m, from.of_left[i]);
-    through_unit(b, v, m, from.of_right[i]);
+  const KeptScores<S> filled = {const_cast<S*>(kept), kept != nullptr};  // they are only read
+  double of_scale = 0;
+  with_enough_care<S>(pairs_of(sets), PairForm::exponential, Care::usual, filled, [&](const auto& scores) {
+    using T = std::decay_t<decltype(*scores.left().row(0))>;
+    const bool to_others = !units.within && (!has_negatives || negatives.data != nullptr);
+    const double* columns = units.columns ? from.columns : nullptr;
+    const double* of_columns = units.columns ? weights.data() + n : nullptr;
+    const WeightedFeatures<T> products =
+        products_of_log_sums(scores, from.rows, columns, weights.data(), of_columns, to_others);
+    const auto write_set = [&](View<const S> u, View<const S> partners, const T* sums, const double* inverse,
+                               View<S> to) {
+      const SetGradient<T, S> set = {u, partners, sums, scores.left().width(), from.own, inverse, to};
+      return write_gradient(set, units.scale, own_weights.data(), units.normalize, workers);
+    };
+    const T *of_left = products.left.data(), *of_others = to_others ? products.right.data() : nullptr;
+    const T* of_right = units.within ? of_left + n * scores.left().width() : has_negatives ? nullptr : of_others;
+    const double total = write_set(sets.left, sets.right, of_left, from.of_left, left);
+    double other = write_set(sets.right, sets.left, of_right, from.of_right, right);
+    if (has_negatives && to_others)
+      other += write_set(sets.negatives, {nullptr, 0, 0, 0}, of_others, from.of_negatives, negatives);
+    of_scale = units.within ? 0.5 * (total + other) : total;
+    return sizeof(T) == 8 || std::isfinite(total + other);
   });
-  if (units.normalize && negatives.data != nullptr)
-    for_rows(negatives.rows, workers,
-             [&](index_t j) { through_unit(negatives.row(j), sets.negatives.row(j), m, from.of_negatives[j]); });
   return of_scale - of_own;
 }
 

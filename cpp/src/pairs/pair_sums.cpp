@@ -64,7 +64,12 @@ void pair_sums(const Pairs<S>& pairs, PairForm form, const double* offset, doubl
 template <class S>
 double pair_log_sums_gradient(const Pairs<S>& pairs, const double* rows, const double* cols, const double* a,
                               const double* b, View<S> left, View<S> right) {
-  return log_sums_gradient<S>(pairs, {}, rows, cols, a, b, left, right);
+  double of_scale = 0;
+  with_enough_care<S>(pairs, PairForm::exponential, Care::usual, {}, [&](const auto& scores) {
+    const auto products = products_of_log_sums(scores, rows, cols, a, b, right.data != nullptr);
+    return write(pairs, scores, products, left, right, &of_scale);
+  });
+  return of_scale;
 }
 
 template <class S>

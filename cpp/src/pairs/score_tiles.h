@@ -177,9 +177,10 @@ void with_scores(const Pairs<S>& pairs, PairForm form, Care care, bool gradient,
       precision = {precision.wide || enough.wide, enough.scoring};
     }
     if (care == Care::differences) precision.scoring = Scoring::differences;
-  } else if (sizeof(S) == 4 && !precision.wide) {
+  } else if (sizeof(S) == 4 && !precision.wide && !kept.filled) {  // kept scores are of type S
     const index_t workers = workers_for(pairs);
-    const double left = longest(pairs.left, workers), right = pairs.right.data ? longest(pairs.right, workers) : left;
+    const auto length = [&](View<const S> f) { return pairs.longest > 0 ? pairs.longest : longest(f, workers); };
+    const double left = length(pairs.left), right = pairs.right.data ? length(pairs.right) : left;
     precision.wide = product_precision<S>(left, right, pairs.scale);
   }
   const double* mean = pairs.distances ? centre.mean.data() : nullptr;

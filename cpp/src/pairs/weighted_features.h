@@ -160,8 +160,7 @@ double write_rows(const ScoredFeatures<T>& f, const T* sums, double scale, View<
   double total = 0;
   for (index_t i = 0; i < grad.rows; ++i) {
     const T* sum = sums + i * f.width();
-    S* to = grad.row(i);
-    for (index_t c = 0; c < grad.cols; ++c) to[c] = static_cast<S>(scale * static_cast<double>(sum[c]));
+    read_kernels<T, S>().combine(sum, scale, nullptr, 0, nullptr, 0, grad.cols, grad.row(i));
     total += kernels<T>().dot(f.row(i), sum, grad.cols);
   }
   return total;
@@ -219,25 +218,19 @@ void with_enough_care(const Pairs<S>& pairs, PairForm form, Care care, KeptScore
   }
 }
 
-// pair_log_sums_gradient from scores that may have been kept.
-template <class S>
-double log_sums_gradient(const Pairs<S>& pairs, KeptScores<S> kept, const double* rows, const double* cols,
-                         const double* a, const double* b, View<S> left, View<S> right) {
-  double of_scale = 0;
-  with_enough_care(pairs, PairForm::exponential, Care::usual, kept, [&](const auto& scores) {
-    using T = std::decay_t<decltype(*scores.left().row(0))>;
-    PairWeighting<T> of_rows, of_cols;
-    of_rows.logarithms(scores.left().size(), rows, a);
-    const PairWeighting<T>* other = scores.one_set() ? &of_rows : nullptr;
-    if (b != nullptr) {
-      of_cols.logarithms(scores.right().size(), cols, b);
-      other = &of_cols;
-    }
-    const WeightedFeatures<T> products =
-        weighted_products(scores, PairForm::exponential, of_rows, other, right.data != nullptr);
-    return write(pairs, scores, products, left, right, &of_scale);
-  });
-  return of_scale;
+// The sums that the gradient of Σ_i a_i rows_i + Σ_j b_j cols_j is made of, for log-sums `rows` and `cols` (null with
+// b).
+template <class T>
+WeightedFeatures<T> products_of_log_sums(const ScoreTiles<T>& scores, const double* rows, const double* cols,
+                                         const double* a, const double* b, bool of_right) {
+  PairWeighting<T> of_rows, of_cols;
+  of_rows.logarithms(scores.left().size(), rows, a);
+  const PairWeighting<T>* other = scores.one_set() ? &of_rows : nullptr;
+  if (b != nullptr) {
+    of_cols.logarithms(scores.right().size(), cols, b);
+    other = &of_cols;
+  }
+  return weighted_products(scores, PairForm::exponential, of_rows, other, of_right);
 }
 
 }  // namespace alphacl

@@ -59,12 +59,12 @@ void replace_all(const Table&, const std::string& name, const char* names, Membe
 
 template <class T>
 void count(Kernels<T>& table, const std::string& types) {
-  ALPHACL_COUNT("Kernels", add_block, panel, pack_row, pack_rows, gram, cross_gram, probe, multiply_tile,
+  ALPHACL_COUNT("Kernels", add_block, panel, pack_row, pack_rows, pack_columns, gram, cross_gram, probe, multiply_tile,
                 multiply_transposed, add_offsets, add_block_rows, scale_row, dot, dot_wide);
 }
 template <class T, class S>
 void count(ReadKernels<T, S>& table, const std::string& types) {
-  ALPHACL_COUNT("ReadKernels", center_row, delta_row, dense_tile, pack_views);
+  ALPHACL_COUNT("ReadKernels", center_row, delta_row, dense_tile, pack_views, combine);
 }
 template <class S>
 void count(DistanceKernels<S>& table, const std::string& types) {

@@ -35,6 +35,8 @@ struct Kernels {
   /// of `weighted` may be null. Both have one stride.
   void (*pack_row)(const T* x, const T* y, T w, T factor, index_t d, Panels<T> plain, Panels<T> weighted);
   void (*pack_rows)(const PackRows<T>&);
+  /// Packs at most P rows as the columns of one panel, xᵀ; zeros in the columns behind them.
+  void (*pack_columns)(View<const T> x, T* panel);
   /// acc (P × P doubles per tile) += aᵀ b over n packed rows, for every tile pa ≤ pb of panels with first ≤ pb < last,
   /// column of tiles after column (packing/upper_tiles.h). Both have one stride.
   void (*gram)(Panels<const T> a, Panels<const T> b, index_t n, index_t first, index_t last, double* acc);

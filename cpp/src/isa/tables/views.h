@@ -1,4 +1,4 @@
-// Kernels that read samples and their views from memory, in the type in which they are stored.
+// Kernels that read samples and their views from memory, or write rows there, in the type in which they are stored.
 #pragma once
 
 #include "alphacl/view.h"
@@ -31,6 +31,8 @@ struct ReadKernels {
   void (*delta_row)(const S* x, const S* y, index_t n, T* out);
   void (*dense_tile)(const DenseTile<T, S>&);
   void (*pack_views)(const PackViews<T, S>&);
+  /// out = a x + b y + c z, in double; y and z may be null.
+  void (*combine)(const T* x, double a, const S* y, double b, const S* z, double c, index_t n, S* out);
 };
 
 }  // namespace alphacl
