@@ -27,9 +27,11 @@ def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
     """As torch's, but also where the incoming gradient is a constant: there torch's would give zeros in silence."""
 
     def once(ctx, *grads):
+        if not torch.is_grad_enabled():
+            return backward(ctx, *grads)
         with torch.no_grad():
             gradients = backward(ctx, *grads)
-        if torch.compiler.is_compiling() or not torch.is_grad_enabled():
+        if torch.compiler.is_compiling():
             return gradients
         anchor = next(t for t in (*grads, *ctx.saved_tensors) if t is not None and t.requires_grad)
         there = [k for k, g in enumerate(gradients) if g is not None]

@@ -11,8 +11,8 @@ from alphacl_fast._optional import require
 
 torch = require("torch")
 
-_FLOATS = (torch.float32, torch.float64)
 _HALVES = (torch.bfloat16, torch.float16)
+_FLOATS = frozenset((torch.float32, torch.float64, *_HALVES))
 _REDUCTIONS = ("mean", "sum", "none")
 
 
@@ -21,22 +21,23 @@ def checked_features(name: str, z: Any, model: Any = None, *, rows: bool = True,
     if not isinstance(z, torch.Tensor):
         makes = {"ndarray": f": torch.from_numpy({name}) makes one", "list": f": torch.tensor({name}) makes one"}
         raise TypeError(f"{name}: expected a torch tensor, got {type(z).__name__}{makes.get(type(z).__name__, '')}")
-    if z.dtype not in _FLOATS + _HALVES:
+    if z.dtype not in _FLOATS:
         remedy = "" if z.is_complex() else f": {name}.float() converts it"
         raise TypeError(f"{name}: expected float32, float64, bfloat16 or float16, got {z.dtype}{remedy}")
     if not torch.compiler.is_compiling():
         refuse_transforms(name, z)
     refuse_device(name, z.device.type)
     refuse_layout(name, z)
-    if z.ndim != ndim or z.shape[0] == 0 or z.shape[-1] == 0:
-        raise ValueError(f"{name}: expected {ndim} axes, none of them empty, got shape {tuple(z.shape)}")
+    shape = z.shape
+    if len(shape) != ndim or shape[0] == 0 or shape[-1] == 0:
+        raise ValueError(f"{name}: expected {ndim} axes, none of them empty, got shape {tuple(shape)}")
     if model is not None:
         other, of = model
         if z.dtype != of.dtype:
             raise TypeError(f"{name}: expected {of.dtype} like {other}, got {z.dtype}")
-        if (z.shape != of.shape) if rows else (z.shape[-1] != of.shape[-1]):
+        if (shape != of.shape) if rows else (shape[-1] != of.shape[-1]):
             expected = f"shape {tuple(of.shape)}" if rows else f"{of.shape[-1]} features"
-            raise ValueError(f"{name}: expected {expected} like {other}, got shape {tuple(z.shape)}")
+            raise ValueError(f"{name}: expected {expected} like {other}, got shape {tuple(shape)}")
     return z
 
 
@@ -75,9 +76,15 @@ def inverse(name: str, temperature: Any) -> Any:
 
 
 def scalar(name: str, value: Any) -> Any:
-    """A scalar tensor or a number, in double."""
+    """A scalar tensor or a number, as a tensor in double."""
+    given = factor(name, value)
+    return given if isinstance(given, torch.Tensor) else torch.tensor(given, dtype=torch.float64)
+
+
+def factor(name: str, value: Any) -> Any:
+    """A number, or a tensor of no axes in double that may be learned."""
     if not isinstance(value, torch.Tensor):
-        return torch.tensor(number(name, value), dtype=torch.float64)
+        return number(name, value)
     t = _scalar_tensor(name, value)
     if _can_be_read(t):
         number(name, t.detach())

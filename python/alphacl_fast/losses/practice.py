@@ -12,6 +12,7 @@ from alphacl_fast.losses._checks import (
     checked_features,
     checked_reduction,
     checked_views,
+    factor,
     inverse,
     options,
     reduce,
@@ -62,9 +63,8 @@ def nt_xent(z1: Any, z2: Any, *, temperature: Any = 0.5, normalize: bool = True,
     checked_views(z1=z1, z2=z2)
     checked_reduction(reduction)
     scale = inverse("temperature", temperature)
-    with without_autocast(z1):
-        how = {"scale": scale, "within": True, "normalize": bool(normalize), "reduction": reduction}
-        return _ops.contrasts(widen(z1), widen(z2), **how)
+    how = {"scale": scale, "within": True, "normalize": bool(normalize), "reduction": reduction}
+    return _ops.contrasts(widen(z1), widen(z2), **how)
 
 
 def info_nce(
@@ -107,11 +107,11 @@ def info_nce(
             raise ValueError("symmetric: expected False where negative_keys are given, got True")
     checked_reduction(reduction)
     scale = inverse("temperature", temperature)
+    if not paired:
+        how = {"scale": scale, "columns": bool(symmetric), "normalize": bool(normalize), "reduction": reduction}
+        negatives = None if negative_keys is None else widen(negative_keys)
+        return _ops.contrasts(widen(query), widen(positive_key), negatives, **how)
     with without_autocast(query):
-        if not paired:
-            how = {"scale": scale, "columns": bool(symmetric), "normalize": bool(normalize), "reduction": reduction}
-            negatives = None if negative_keys is None else widen(negative_keys)
-            return _ops.contrasts(widen(query), widen(positive_key), negatives, **how)
         unit = (lambda z: functional.normalize(widen(z), dim=-1)) if normalize else widen
         q, k = unit(query), unit(positive_key)
         sums = torch.logsumexp(scale * torch.einsum("nm,nkm->nk", q, unit(negative_keys)).double(), 1)
@@ -130,10 +130,9 @@ def clip_loss(image_features: Any, text_features: Any, logit_scale: Any, *, redu
     """
     checked_views(image_features=image_features, text_features=text_features)
     checked_reduction(reduction)
-    scale = scalar("logit_scale", logit_scale)
-    with without_autocast(image_features):
-        how = {"scale": scale, "columns": True, "normalize": False, "reduction": reduction}
-        return _ops.contrasts(widen(image_features), widen(text_features), **how)
+    scale = factor("logit_scale", logit_scale)
+    how = {"scale": scale, "columns": True, "normalize": False, "reduction": reduction}
+    return _ops.contrasts(widen(image_features), widen(text_features), **how)
 
 
 def siglip_loss(
