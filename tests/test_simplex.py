@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support import DTYPES, assert_contract, frobenius, inside
+from support import DTYPES, TOL, assert_contract, frobenius, inside
 from support import torch as import_torch
 
 import alphacl_fast as acl
@@ -149,3 +149,17 @@ def test_simplex_projection(n, tau, dtype):
 def test_simplex_projection_of_duplicates():
     f = np.zeros((40, 2))
     np.testing.assert_allclose(acl.SquareRegularized(f, 0.1).to_dense(), (1 - np.eye(40)) / 39)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("seed", range(4))
+def test_gated_covariance_of_near_neighbours_far_from_the_mean(seed, dtype):
+    """Sums over the open samples cancel to 1e-6: their α have to be those of the degrees, to the bit."""
+    rng = np.random.default_rng([7, seed])
+    centres, noise = rng.standard_normal((4, 65)), rng.standard_normal((9, 65))
+    x = (29 * centres[np.arange(9) % 4] + 0.025 * noise).astype(dtype)
+    weights = rng.standard_normal((16, 65)).astype(dtype)
+    alpha = acl.SquareRegularized(np.ascontiguousarray(x[:, :8]), 0.0024)
+    found = acl.gated_cov(x, x, weights, activation="relu", alpha=alpha)
+    for ours, truth in zip(found, reference.gated_cov(x, x, weights, activation="relu", alpha=alpha), strict=True):
+        assert frobenius(ours - truth) <= TOL[np.dtype(dtype)] * frobenius(truth)

@@ -73,12 +73,16 @@ template <class T, class F>
 class PairImportance final : public TiledImportance<T> {
  public:
   PairImportance(View<const F> features, const Slope& slope, Weights weights)
-      : TiledImportance<T>(features.rows), features_(features), slope_(slope), weights_(std::move(weights)) {
-    Buffer<double> mean(features.cols), row(features.cols);
-    row_mean(features, mean.data());
+      : TiledImportance<T>(features.rows),
+        features_(features),
+        slope_(slope),
+        weights_(std::move(weights)),
+        mean_(static_cast<std::size_t>(features.cols)) {
+    Buffer<double> row(features.cols);
+    row_mean(features, mean_.data());
     double largest = 0;
     for (index_t i = 0; i < features.rows; ++i) {
-      read_kernels<double, F>().center_row(features.row(i), mean.data(), features.cols, row.data());
+      read_kernels<double, F>().center_row(features.row(i), mean_.data(), features.cols, row.data());
       const double square = kernels<double>().dot(row.data(), row.data(), features.cols);
       finite_ = finite_ && std::isfinite(square);
       largest = std::max(largest, square);
@@ -89,20 +93,12 @@ class PairImportance final : public TiledImportance<T> {
       if (weights_.of_settled || precision.scoring == Scoring::distances) precision.scoring = Scoring::settled;
     }
     wide_ = sizeof(T) == 4 && precision.wide;
-    if (wide_) {
-      in_double_.fill(features, mean.data(), precision.scoring, slope, weights_);
-    } else {
-      in_t_.fill(features, mean.data(), precision.scoring, slope, weights_);
-    }
+    scoring_ = precision.scoring;
+    fill();
   }
 
   std::unique_ptr<Importance<T>> restricted(const index_t* rows, index_t n) const override {
-    auto part = std::make_unique<Part>(n);
-    for (index_t i = 0; i < n; ++i) std::copy_n(features_.row(rows[i]), features_.cols, part->room(i, features_.cols));
-    const View<const F> view = {part->features.data(), n, features_.cols, features_.cols};
-    auto made = std::make_unique<PairImportance>(view, slope_, weights_.restricted(rows, n));
-    made->part_ = std::move(part);
-    return made;
+    return std::unique_ptr<Importance<T>>(new PairImportance(*this, rows, n));
   }
 
   std::unique_ptr<Importance<double>> widened() const override {
@@ -130,15 +126,30 @@ class PairImportance final : public TiledImportance<T> {
   }
 
  private:
-  struct Part {
-    explicit Part(index_t n) : rows(n) {}
-    F* room(index_t i, index_t m) {
-      features.resize(rows * m);
-      return features.data() + i * m;
+  // Part of `whole`, centred and scored like it: its entries have the same bits, and so cancel what the degrees of the
+  // whole are sums of.
+  PairImportance(const PairImportance& whole, const index_t* rows, index_t n)
+      : TiledImportance<T>(n),
+        slope_(whole.slope_),
+        weights_(whole.weights_.restricted(rows, n)),
+        mean_(whole.mean_),
+        scoring_(whole.scoring_),
+        finite_(whole.finite_),
+        wide_(whole.wide_),
+        part_(n * whole.features_.cols) {
+    const index_t m = whole.features_.cols;
+    for (index_t i = 0; i < n; ++i) std::copy_n(whole.features_.row(rows[i]), m, part_.data() + i * m);
+    features_ = {part_.data(), n, m, m};
+    fill();
+  }
+
+  void fill() {
+    if (wide_) {
+      in_double_.fill(features_, mean_.data(), scoring_, slope_, weights_);
+    } else {
+      in_t_.fill(features_, mean_.data(), scoring_, slope_, weights_);
     }
-    index_t rows;
-    Buffer<F> features;
-  };
+  }
 
   void make(const Tile& w, const TileOut<T>& out, const TileSums<T>& sums, TileScratch<T>& scratch) const {
     if (wide_) {
@@ -179,11 +190,11 @@ class PairImportance final : public TiledImportance<T> {
     weights.row = rows.at.data() + w.i0;
     weights.row_low = rows.low.data() + w.i0;
     weights.row_weight = rows.weight.data() + w.i0;
-    if (out.both) {
-      weights.col = rows.at.data() + w.j0;
-      weights.col_low = rows.low.data() + w.j0;
-      weights.col_weight = rows.weight.data() + w.j0;
-    }
+    // Always there: distances near the kink of either sample are settled, so that an entry has the same bits in every
+    // tile.
+    weights.col = rows.at.data() + w.j0;
+    weights.col_low = rows.low.data() + w.j0;
+    if (out.both) weights.col_weight = rows.weight.data() + w.j0;
     if (sums.degree != nullptr) {
       weights.sum_i = sums.degree + w.i0;
       weights.sum_j = sums.degree + w.j0;
@@ -198,10 +209,12 @@ class PairImportance final : public TiledImportance<T> {
   View<const F> features_;
   Slope slope_;
   Weights weights_;
+  std::vector<double> mean_;
+  Scoring scoring_;
   bool finite_ = true, wide_ = false;
   WeightedRows<T> in_t_;
   WeightedRows<double> in_double_;
-  std::unique_ptr<Part> part_;
+  Buffer<F> part_;  // the features of a part
 };
 
 // The threshold μ = least + above, `least` being the least q of the row: so nothing cancels for small τ.

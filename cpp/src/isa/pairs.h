@@ -306,7 +306,7 @@ void weights_of(const PairTile<T>& tile, const PairWeights<T>& out) {
       low = out.row_low[i];
       settle(tile, i, begin, t, [&](index_t j) {
         const T by_row = magnitude(low + (offset + t[j]));
-        if (out.col_weight == nullptr) return by_row;
+        if (out.col == nullptr) return by_row;
         const T by_column = magnitude(out.col_low[j] + (out.col[j] + t[j]));
         return by_column < by_row ? by_column : by_row;
       });
