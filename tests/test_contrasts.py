@@ -78,16 +78,18 @@ def test_kept_scores_change_no_bit(way, dtype, size):
             assert kept is None or np.array_equal(kept, again)
 
 
+@pytest.mark.parametrize("normalize", [False, True], ids=["as given", "normalised"])
 @pytest.mark.parametrize("way", WAYS)
-def test_scores_that_need_double_are_not_kept(way):
-    """Float would round these scores, up to some 3000, to 2e-4."""
+def test_scores_that_need_double_are_not_kept(way, normalize):
+    """Float would round these scores, up to some 3000, to 2e-4; rows are still scaled to 1 in float."""
     sets, grad = problem(way, (66, 70, 5), np.float32, "none")
-    given = way, False, "none"
+    given = way, normalize, "none"
     true = Literal(*given, *sets, grad, np.longdouble, scale=300.0)
     losses, grads = computed(*given, sets, grad, True, 300.0, filled=False)
-    np.testing.assert_allclose(losses, true.losses.astype(float), rtol=1e-6, atol=1e-6)
+    tol = 300 * 2e-7 if normalize else 1e-6
+    np.testing.assert_allclose(losses, true.losses.astype(float), rtol=tol, atol=tol)
     for ours, truth in zip(grads[:3], true.grads[:3], strict=True):
-        assert truth is None or np.linalg.norm(ours - truth) < 1e-6 * np.linalg.norm(truth)
+        assert truth is None or np.linalg.norm(ours - truth) < tol * np.linalg.norm(truth)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -159,6 +161,27 @@ def test_where_the_rows_lie_changes_no_bit(way):
     losses, saved = np.empty(len(grad), np.float32), np.empty(room(way, "none", 66, 70)[1])
     _cpu.contrasts(*sets, SCALE, *options(way, True, "none"), None, saved, None, losses)
     np.testing.assert_array_equal(losses, together[0])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("way", [way for way in WAYS if way != "within"])
+def test_scores_of_rows_as_they_lie(way, dtype):
+    """Rows apart, backwards, and one row for all: as their copies, to the bit."""
+    sets, grad = problem(way, (66, 70, 5), dtype, "none")
+    layouts = (inside, lambda f: f[::-1].copy()[::-1], lambda f: np.broadcast_to(f[:1], f.shape))
+    for layout in layouts:
+        there = [None if f is None else layout(f) for f in sets]
+        here = [None if f is None else f.copy() for f in there]
+        results = []
+        for left, right, negatives in (there, here):
+            how = SCALE, *options(way, False, "none")
+            losses, saved = np.empty(66, dtype), np.empty(room(way, "none", 66, 0 if negatives is None else 70)[1])
+            _cpu.contrasts(left, right, negatives, *how, None, saved, None, losses)
+            grads = [None if f is None else np.empty(f.shape, dtype) for f in here]
+            _cpu.contrasts_gradient(left, right, negatives, *how, saved, None, grad, *grads, np.empty(1))
+            results.append([losses, *grads])
+        for one, other in zip(*results, strict=True):
+            assert one is None or np.array_equal(one, other)
 
 
 def test_negatives_without_a_gradient():

@@ -7,6 +7,7 @@ from support import torch as import_torch
 
 import alphacl_fast as acl
 from alphacl_fast import reference
+from alphacl_fast._parts import FORMS
 
 SMALLEST = np.finfo(np.float64).tiny
 TAUS = (SMALLEST, 1e-300, 1e-100, 1e-15, 1e-12, 1e-6, 0.5, 1e6, 1e100, 1e300)
@@ -155,11 +156,28 @@ def test_simplex_projection_of_duplicates():
 @pytest.mark.parametrize("seed", range(4))
 def test_gated_covariance_of_near_neighbours_far_from_the_mean(seed, dtype):
     """Sums over the open samples cancel to 1e-6: their α have to be those of the degrees, to the bit."""
+    x, weights = _near_neighbours(seed, dtype)
+    _check_gated(x, weights, acl.SquareRegularized(np.ascontiguousarray(x[:, :8]), 0.0024))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("form", FORMS)
+def test_gated_covariance_of_near_neighbours_by_importances_of_losses(form, dtype):
+    x, weights = _near_neighbours(0, dtype)
+    f, ones = np.ascontiguousarray(x[:, :8]), np.ones(9)
+    _check_gated(x, weights, acl.importance.PairImportance(f, 400.0, form, 5 * ones, ones))
+
+
+def _near_neighbours(seed, dtype):
     rng = np.random.default_rng([7, seed])
     centres, noise = rng.standard_normal((4, 65)), rng.standard_normal((9, 65))
     x = (29 * centres[np.arange(9) % 4] + 0.025 * noise).astype(dtype)
-    weights = rng.standard_normal((16, 65)).astype(dtype)
-    alpha = acl.SquareRegularized(np.ascontiguousarray(x[:, :8]), 0.0024)
+    return x, rng.standard_normal((16, 65)).astype(dtype)
+
+
+def _check_gated(x, weights, alpha):
     found = acl.gated_cov(x, x, weights, activation="relu", alpha=alpha)
-    for ours, truth in zip(found, reference.gated_cov(x, x, weights, activation="relu", alpha=alpha), strict=True):
-        assert frobenius(ours - truth) <= TOL[np.dtype(dtype)] * frobenius(truth)
+    truths = reference.gated_cov(x, x, weights, activation="relu", alpha=alpha)
+    assert frobenius(truths) > 0
+    for ours, truth in zip(found, truths, strict=True):
+        assert frobenius(ours - truth) <= TOL[x.dtype] * frobenius(truth)

@@ -206,6 +206,27 @@ def test_values_are_not_looked_at_where_a_device_would_have_to_wait():
     torch.testing.assert_close(compiled(Z, torch.tensor(0.5)), loss(Z, torch.tensor(0.5)))
 
 
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda t: losses.nt_xent(Z, K, temperature=t),
+        lambda t: losses.info_nce(Z, K, temperature=t),
+        lambda t: losses.clip_loss(Z, K, t),
+        lambda t: losses.siglip_loss(Z, K, t, -1.0),
+        lambda t: losses.InfoNCE(tau=t)(Z, K),
+    ],
+    ids=["nt_xent", "info_nce", "clip_loss", "siglip_loss", "InfoNCE"],
+)
+def test_a_number_that_varies_between_compiled_calls(loss):
+    """From the second value on torch.compile knows its type alone."""
+    torch.compiler.reset()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own
+        compiled = torch.compile(loss, fullgraph=True, backend="eager")
+        for t in (0.5, 0.75, 1.5):
+            torch.testing.assert_close(compiled(t), loss(t))
+
+
 def _literal_clip(a, b, scale):
     logits, target = scale * a @ b.T, torch.arange(len(a))
     ce = torch.nn.functional.cross_entropy

@@ -355,6 +355,16 @@ def _span(t: Any) -> tuple[int, int]:
 
 def number(name: str, value: Any, sign: str = "") -> float:
     """A finite real number that is a constant: a tensor that is to be learned is refused."""
+    if type(value) is float:  # first: torch.compile knows no more of one that varies than its type
+        found = value
+    else:
+        found = _read_number(name, value, sign)
+    if not -math.inf < found < math.inf:
+        raise ValueError(f"{name}: expected a {sign}finite number, got {found}")
+    return found
+
+
+def _read_number(name: str, value: Any, sign: str) -> float:
     if is_tensor(value):
         value = _constant(name, value)
     kind = type(value).__name__
@@ -363,14 +373,11 @@ def number(name: str, value: Any, sign: str = "") -> float:
     if getattr(value, "shape", ()) != ():
         raise TypeError(f"{name}: expected a {sign}number, got {kind} of shape {tuple(value.shape)}")
     try:
-        found = float(value)
+        return float(value)
     except OverflowError:
         raise ValueError(f"{name}: expected a {sign}finite number, got one beyond float64") from None
     except (TypeError, ValueError):
         raise TypeError(f"{name}: expected a {sign}number, got {kind}") from None
-    if not math.isfinite(found):
-        raise ValueError(f"{name}: expected a {sign}finite number, got {found}")
-    return found
 
 
 def _constant(name: str, t: Any) -> Any:

@@ -118,7 +118,7 @@ def reduced_value(value, weight, reduction):
     return value if reduction == "none" else (value * weight).sum()
 
 
-def score_terms(slope, naive_slope, scores, unit, dtype):
+def score_terms(slope, naive_slope, scores, unit, dtype, weight):
     """ω_ij: what rounding of the scores and of the slope moves in the slope."""
     size_of = np.abs(np.asarray(slope, float))
     moved = 2 * np.abs(np.asarray(naive_slope, float) - np.asarray(slope, float))
@@ -127,7 +127,7 @@ def score_terms(slope, naive_slope, scores, unit, dtype):
     typical = np.divide((size_of * steps).sum(1, keepdims=True), total, out=np.zeros_like(total), where=total > 0)
     left = SCORE[np.dtype(dtype)] if unit else 0.0
     # ψ' below the smallest normal number counts as 0.
-    lost = float(np.finfo(dtype).smallest_normal) * max(1.0, 1 / unit) if unit else 0.0
+    lost = float(np.finfo(dtype).smallest_normal) * max(1.0, 1 / unit) * weight[:, None] if unit else 0.0
     return moved + lost + size_of * (ROUNDINGS * eps(dtype) * (1 + steps + typical) + 2 * left)
 
 
@@ -155,7 +155,7 @@ def family(case):
         rough, rough_slope, naive, _ = literal.of_distances(
             loss, z.astype(narrow), z_aug.astype(narrow), weight.astype(narrow), parameters
         )
-    moved = score_terms(slope, rough_slope, scores, of_scores, case.dtype)
+    moved = score_terms(slope, rough_slope, scores, of_scores, case.dtype, weight)
     if name == "Triplet" and kind not in EXACT:  # a step, which rounding may take early or late
         x = (scores - 2 * literal.squared_distances(z.astype(exact))) + parameters[0]
         moved = moved + (np.abs(x) <= ROUNDINGS * eps(case.dtype) * (scores + abs(parameters[0]))) * weight[:, None]

@@ -106,7 +106,8 @@ bool contrasts(const Contrasts<S>& given, Reduction reduction, S* units, double*
 
 /// left, right, negatives = the gradient of Σ grad · losses with respect to f; returns the derivative with respect to
 /// the scale. units: the sets as given, but u in place of f. saved and kept: what contrasts() has written; kept may be
-/// null. negatives: data null where nobody asks. Twice the operations of contrasts(), and those again without `kept`.
+/// null. negatives: data null where nobody asks. The gradients share no memory with the sets. Twice the operations of
+/// contrasts(), and those again without `kept`.
 template <class S>
 double contrasts_gradient(const Contrasts<S>& units, Reduction reduction, const double* saved, const S* kept,
                           const S* grad, View<S> left, View<S> right, View<S> negatives);

@@ -1,5 +1,6 @@
 // Sums over all pairs of a function of their score, and their gradients: the parts of contrastive losses. Scores are
-// t_ij = scale · f_i·g_j, or −scale · ½‖f_i − f_j‖²; nothing of size N × N is kept.
+// t_ij = scale · f_i·g_j, or −scale · ½‖f_i − f_j‖²; nothing of size N × N is kept. Gradients share no memory with the
+// features.
 #pragma once
 
 #include <memory>

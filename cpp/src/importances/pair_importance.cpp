@@ -126,8 +126,8 @@ class PairImportance final : public TiledImportance<T> {
   }
 
  private:
-  // Part of `whole`, centred and scored like it: its entries have the same bits, and so cancel what the degrees of the
-  // whole are sums of.
+  // Part of `whole`, centred and scored like it: every α_ij has the same bits, and cancels what the degrees of the
+  // whole are sums of. Its own widened() would be centred anew: widen the whole.
   PairImportance(const PairImportance& whole, const index_t* rows, index_t n)
       : TiledImportance<T>(n),
         slope_(whole.slope_),

@@ -10,14 +10,11 @@ void ScoredFeatures<T>::fill(View<const S> f, const double* shift, Scoring scori
   const index_t panel = kernel.panel;
   n_ = f.rows;
   m_ = f.cols;
-  bool as_given = false;  // needs no copy
+  const bool copied = !std::is_same_v<T, S> || shift != nullptr;
+  if (copied) copy_.resize(n_ * m_);
+  rows_ = {copy_.data(), n_, m_, m_};
   if constexpr (std::is_same_v<T, S>) {
-    as_given = shift == nullptr;
-    rows_ = f;
-  }
-  if (!as_given) {
-    copy_.resize(n_ * m_);
-    rows_ = {copy_.data(), n_, m_, m_};
+    if (!copied) rows_ = f;
   }
   half_.resize(n_);
   const index_t groups = ceil_div(n_, panel);
@@ -26,15 +23,14 @@ void ScoredFeatures<T>::fill(View<const S> f, const double* shift, Scoring scori
   if (given) given_.resize(n_ * m_);
   if (use.scores) samples_.resize(groups * panel * m_);
   if (use.products) packed_.resize(n_, m_);
-  const Buffer<double> zero(as_given ? 0 : m_, 0.0);
+  const Buffer<double> zero(copied ? m_ : 0, 0.0);
   const index_t task = ceil_div(128, panel);  // panels of one
   const auto pack = [&](index_t c, int) {
     for (index_t g = c * task; g < std::min(groups, (c + 1) * task); ++g) {
       const index_t count = std::min(panel, n_ - g * panel);
       for (index_t r = 0; r < count; ++r) {
         const index_t i = g * panel + r;
-        if (!as_given)
-          read_kernels<T, S>().center_row(f.row(i), shift ? shift : zero.data(), m_, copy_.data() + i * m_);
+        if (copied) read_kernels<T, S>().center_row(f.row(i), shift ? shift : zero.data(), m_, copy_.data() + i * m_);
         const T* row = rows_.row(i);
         half_[i] = settled || scoring == Scoring::distances ? static_cast<T>(0.5 * kernel.dot(row, row, m_)) : T(0);
         if (use.products) kernel.pack_row(row, nullptr, T(1), T(1), m_, packed_.rows(i), {});

@@ -64,7 +64,8 @@ struct FeaturesFor {
 template <class T>
 class ScoredFeatures {
  public:
-  /// Packs f − shift (null: 0), on at most `workers` threads. f itself is read later where its rows are what is scored.
+  /// Packs f − shift (null: 0), on at most `workers` threads. Without a shift, and where S is T, f is kept as a view:
+  /// it must outlive this.
   template <class S>
   void fill(View<const S> f, const double* shift, Scoring scoring, FeaturesFor use, index_t workers = all_workers);
 

@@ -51,7 +51,7 @@ struct SetGradient {
   View<S> to;
 };
 
-inline double dot_of(const double* x, const float* y, index_t m) { return kernels<float>().dot_wide(y, x, m); }
+double dot_of(const double* x, const float* y, index_t m) { return kernels<float>().dot_wide(y, x, m); }
 template <class S>
 double dot_of(const S* x, const S* y, index_t m) {
   return kernels<S>().dot(x, y, m);
@@ -160,13 +160,13 @@ double contrasts_gradient(const Contrasts<S>& units, Reduction reduction, const 
     own_weights[i] = weights[i] + weights[n + i];
     of_own += own_weights[i] * from.own[i];
   }
-  const KeptScores<S> filled = {const_cast<S*>(kept), kept != nullptr};  // they are only read
+  const bool to_others = !units.within && (!has_negatives || negatives.data != nullptr);
+  const double* columns = units.columns ? from.columns : nullptr;
+  const double* of_columns = units.columns ? weights.data() + n : nullptr;
+  const KeptScores<S> from_kept = {const_cast<S*>(kept), kept != nullptr};  // they are only read
   double of_scale = 0;
-  with_enough_care<S>(pairs_of(sets), PairForm::exponential, Care::usual, filled, [&](const auto& scores) {
+  with_enough_care<S>(pairs_of(sets), PairForm::exponential, Care::usual, from_kept, [&](const auto& scores) {
     using T = std::decay_t<decltype(*scores.left().row(0))>;
-    const bool to_others = !units.within && (!has_negatives || negatives.data != nullptr);
-    const double* columns = units.columns ? from.columns : nullptr;
-    const double* of_columns = units.columns ? weights.data() + n : nullptr;
     const WeightedFeatures<T> products =
         products_of_log_sums(scores, from.rows, columns, weights.data(), of_columns, to_others);
     const auto write_set = [&](View<const S> u, View<const S> partners, const T* sums, const double* inverse,

@@ -160,8 +160,8 @@ double write_rows(const ScoredFeatures<T>& f, const T* sums, double scale, View<
   double total = 0;
   for (index_t i = 0; i < grad.rows; ++i) {
     const T* sum = sums + i * f.width();
-    read_kernels<T, S>().combine(sum, scale, nullptr, 0, nullptr, 0, grad.cols, grad.row(i));
     total += kernels<T>().dot(f.row(i), sum, grad.cols);
+    read_kernels<T, S>().combine(sum, scale, nullptr, 0, nullptr, 0, grad.cols, grad.row(i));
   }
   return total;
 }

@@ -42,8 +42,8 @@ struct PairSums {
   double *row_sum, *col_sum;
 };
 
-/// The weights of a tile: row_weight_i ψ'(row_i + t_ij) + col_weight_j ψ'(col_j + t_ij). col_weight may be null,
-/// and col with it: a col that is there tells which distances lie near a kink of their column. For e^x, row and col are
+/// The weights of a tile: row_weight_i ψ'(row_i + t_ij) + col_weight_j ψ'(col_j + t_ij). col_weight may be null;
+/// col and col_low may be there without it, and then only decide which distances are settled. For e^x, row and col are
 /// logarithms of normalisers and are subtracted; or, when `shared`, the weights are (row_weight_i + col_weight_j)
 /// e^(t_ij − shift), and row and col are not read.
 template <class T>

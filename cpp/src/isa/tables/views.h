@@ -31,7 +31,7 @@ struct ReadKernels {
   void (*delta_row)(const S* x, const S* y, index_t n, T* out);
   void (*dense_tile)(const DenseTile<T, S>&);
   void (*pack_views)(const PackViews<T, S>&);
-  /// out = a x + b y + c z, in double; y and z may be null.
+  /// out = a x + b y + c z, in double; z may be null, and is where y is.
   void (*combine)(const T* x, double a, const S* y, double b, const S* z, double c, index_t n, S* out);
 };
 
