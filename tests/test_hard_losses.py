@@ -6,9 +6,11 @@ from support import DTYPES, TOL, frobenius, inside
 from support import torch as import_torch
 
 import alphacl_fast as acl
+from alphacl_fast._optional import torch_ops
 
 torch = import_torch()
 losses = acl.losses
+ops = torch_ops()
 
 
 def _softmax(t):
@@ -187,6 +189,56 @@ def test_a_kink_of_integers_is_met_exactly(dtype):
     (_, _, _, alpha), _ = _literal(_hinge(1.0), z, z_aug, np.ones(130), np.float64)
     found = losses.Triplet(1.0).importance(*map(torch.from_numpy, (z, z_aug)))
     np.testing.assert_array_equal(found.to_dense(), alpha)
+
+
+@pytest.mark.parametrize("form", ["exponential", "logistic", "importance"])
+@pytest.mark.parametrize(
+    ("dtype", "n", "m", "inverse_tau"),
+    [
+        ("float32", 81, 63, 18.0),
+        ("float32", 130, 63, 21.0),
+        ("float32", 130, 300, 12.0),
+        ("float32", 130, 700, 21.0),
+        ("float64", 130, 63, 1100.0),
+        ("float64", 130, 256, 1100.0),
+        ("float64", 130, 700, 600.0),
+    ],
+)
+def test_equal_rows_of_ones_and_zeros(dtype, n, m, inverse_tau, form):
+    """d_ij² = 0 or 1. Once centred, such rows have equal terms, and the m additions of a product round alike."""
+    allowed = {"float32": 2e-6, "float64": 2e-13}[dtype]
+    hot = np.random.default_rng(n + m).integers(0, m // 2, n)
+    z = torch.zeros(n, m, dtype=getattr(torch, dtype))
+    z[range(n), hot] = 1
+    pairs = (hot[:, None] == hot) & ~np.eye(n, dtype=bool)
+    some = pairs.any(1)
+    pairs = pairs[some]
+    assert len(pairs) > 30
+    equal, others, far = pairs.sum(1), n - 1 - pairs.sum(1), np.exp(-inverse_tau)
+    if form == "exponential":
+        sums = ops.pair_log_sums(z, scale=inverse_tau, distances=True)[0].numpy()[some]
+        assert np.abs(sums - np.log(equal + others * far)).max() <= allowed
+    elif form == "logistic":
+        offset = torch.zeros(n, dtype=torch.float64)
+        sums = ops.pair_sums(z, offset=offset, scale=inverse_tau, form="logistic", distances=True).numpy()[some]
+        assert (np.abs(sums - equal / 2 - others * far / (1 + far)) / equal).max() <= allowed
+    else:  # α of DCL: the shares of a row
+        loss = losses.InfoNCE(tau=1 / inverse_tau, eps=0.0)
+        alpha = loss.importance(z, z).to_dense().numpy()[some]
+        share = 1 / (equal + others * far)
+        assert np.abs(alpha * pairs / share[:, None] - pairs).max() <= allowed
+
+
+@pytest.mark.parametrize("spread", [1e-3, 0.1, 0.5])
+@pytest.mark.parametrize("m", [64, 128, 512])
+def test_near_rows_have_the_digits_of_double(m, spread):
+    """A sample and its other view, in float32: a product of unit rows near each other errs by up to 1e-6."""
+    generator = torch.Generator().manual_seed(m)
+    first = torch.randn(150, m, generator=generator)
+    rows = torch.cat([first, first + spread * torch.randn(150, m, generator=generator)])
+    z = rows / rows.norm(dim=1, keepdim=True)
+    sums = [ops.pair_log_sums(a, scale=20.0, distances=True)[0] for a in (z, z.double())]
+    assert (sums[0] - sums[1]).abs().max() <= 2e-6
 
 
 def test_both_distances_are_taken_in_double():

@@ -87,14 +87,19 @@ class PairImportance final : public TiledImportance<T> {
       finite_ = finite_ && std::isfinite(square);
       largest = std::max(largest, square);
     }
-    Precision precision = distance_precision<T>(largest, slope.scale);
+    Precision precision = distance_precision<T>(largest, slope.scale, features.cols);
     if (has_kink(slope.form)) {
       precision.wide = true;
-      if (weights_.of_settled || precision.scoring == Scoring::distances) precision.scoring = Scoring::settled;
+      if (weights_.of_settled || precision.scoring != Scoring::differences) precision.scoring = Scoring::settled;
     }
     wide_ = sizeof(T) == 4 && precision.wide;
     scoring_ = precision.scoring;
     fill();
+    if (wide_) return;
+    precision = measured_precision(precision, in_t_.side, slope.scale, largest, all_workers);
+    wide_ = sizeof(T) == 4 && precision.wide;
+    scoring_ = precision.scoring;
+    if (wide_) fill();
   }
 
   std::unique_ptr<Importance<T>> restricted(const index_t* rows, index_t n) const override {
@@ -145,6 +150,7 @@ class PairImportance final : public TiledImportance<T> {
 
   void fill() {
     if (wide_) {
+      in_t_ = {};
       in_double_.fill(features_, mean_.data(), scoring_, slope_, weights_);
     } else {
       in_t_.fill(features_, mean_.data(), scoring_, slope_, weights_);
@@ -184,8 +190,12 @@ class PairImportance final : public TiledImportance<T> {
     const bool settled = has_kink(slope_.form);
     tile.given_i = settled ? rows.side.given(w.i0) : nullptr;
     tile.given_j = settled ? rows.side.given(w.j0) : nullptr;
+    if (scoring_ == Scoring::near) {
+      tile.given_i = rows.side.row(w.i0);
+      tile.given_j = rows.side.row(w.j0);
+    }
     tile.features = rows.side.features();
-    tile.doubt = static_cast<S>(slope_.form == PairForm::hinge ? side_doubt : kink_doubt<F>);
+    tile.doubt = static_cast<S>(doubt());
     PairWeights<S> weights{};
     weights.row = rows.at.data() + w.i0;
     weights.row_low = rows.low.data() + w.i0;
@@ -204,6 +214,11 @@ class PairImportance final : public TiledImportance<T> {
     pair_kernels<S>().weights(tile, weights);
     for (index_t i = 0; i < w.ni; ++i)
       for (index_t j = 0; j < w.nj; ++j) out.data[i * out.ld + j] = static_cast<T>(tile.weights[i * stride + j]);
+  }
+
+  double doubt() const {
+    if (scoring_ == Scoring::near) return near_doubt;
+    return slope_.form == PairForm::hinge ? side_doubt : kink_doubt<F>;
   }
 
   View<const F> features_;

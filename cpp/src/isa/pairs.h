@@ -68,43 +68,19 @@ struct Square {
   }
 };
 
+// e^x, x = t − the logarithm of a normaliser.
+struct Exponential {
+  static constexpr bool kink = false;
+  template <class T>
+  static inline T slope(T x) {
+    return exp_value(x);
+  }
+};
+
 template <class T>
 inline index_t first_column(const PairTile<T>& tile, index_t i) {
   const index_t wanted = i + tile.first;
   return wanted < 0 ? 0 : (wanted > tile.nj ? tile.nj : wanted);
-}
-
-// Computes the scores of row i from column `begin` on, in place, unless they are there. Pairs that are left out become
-// `self`; NaN stays.
-template <class T>
-inline T* scores(const PairTile<T>& tile, index_t i, index_t begin, T self) {
-  T* t = tile.tile + i * tile.ld;
-  if (tile.scored) return t;
-  const T half = tile.half_i[i], ceiling = tile.ceiling, scale = tile.scale;
-  const T* half_j = tile.half_j;
-#pragma omp simd
-  for (index_t j = begin; j < tile.nj; ++j) {
-    const T s = t[j] - (half + half_j[j]);
-    t[j] = scale * (s > ceiling ? ceiling : s);
-  }
-  for (const index_t skip : tile.skip) {
-    const index_t own = skip + i;
-    if (own >= begin && own < tile.nj && t[own] == t[own]) t[own] = self;
-  }
-  return t;
-}
-
-// sum · e^x; 0 stays 0 even where e^x is infinite or NaN.
-inline double moved(double sum, double x) { return sum == 0 ? 0 : sum * exp_value(x); }
-
-// Adds part · e^base to sum · e^peak; the new peak is the larger of `peak` and `seen`.
-template <class T>
-inline void merge(T seen, T base, double part, T* peak, double* sum) {
-  const T top = seen > *peak ? seen : *peak;
-  // top = −inf: nothing has been seen yet, and −inf − (−inf) would be NaN.
-  const double from = top == minus_infinity<T> ? 0 : static_cast<double>(top);
-  *sum = moved(*sum, static_cast<double>(*peak) - from) + moved(part, static_cast<double>(base) - from);
-  *peak = top;
 }
 
 // Not inlined, so that all callers get the same bits.
@@ -129,7 +105,7 @@ inline T magnitude(T x) {
   return x < T(0) ? -x : x;
 }
 
-// Recomputes from differences the scores of row i whose distance(j) from a kink is within the error of a product.
+// Recomputes from differences the scores of row i where distance(j) < doubt · scale · (half_i + half_j).
 template <class T, class Distance>
 inline void settle(const PairTile<T>& tile, index_t i, index_t begin, T* t, Distance&& distance) {
   if (tile.given_i == nullptr) return;
@@ -148,6 +124,40 @@ inline void settle(const PairTile<T>& tile, index_t i, index_t begin, T* t, Dist
       t[j] = -tile.scale * half_square(a, b, tile.features);
     }
   }
+}
+
+// Computes the scores of row i from column `begin` on, in place, unless they are there. Pairs that are left out become
+// `self`; NaN stays. Without a kink, scores near 0 are settled here: their distances are those of near features.
+template <class Form, class T>
+inline T* scores(const PairTile<T>& tile, index_t i, index_t begin, T self) {
+  T* t = tile.tile + i * tile.ld;
+  if (tile.scored) return t;
+  const T half = tile.half_i[i], ceiling = tile.ceiling, scale = tile.scale;
+  const T* half_j = tile.half_j;
+#pragma omp simd
+  for (index_t j = begin; j < tile.nj; ++j) {
+    const T s = t[j] - (half + half_j[j]);
+    t[j] = scale * (s > ceiling ? ceiling : s);
+  }
+  for (const index_t skip : tile.skip) {
+    const index_t own = skip + i;
+    if (own >= begin && own < tile.nj && t[own] == t[own]) t[own] = self;
+  }
+  if constexpr (!Form::kink) settle(tile, i, begin, t, [&](index_t j) { return magnitude(t[j]); });
+  return t;
+}
+
+// sum · e^x; 0 stays 0 even where e^x is infinite or NaN.
+inline double moved(double sum, double x) { return sum == 0 ? 0 : sum * exp_value(x); }
+
+// Adds part · e^base to sum · e^peak; the new peak is the larger of `peak` and `seen`.
+template <class T>
+inline void merge(T seen, T base, double part, T* peak, double* sum) {
+  const T top = seen > *peak ? seen : *peak;
+  // top = −inf: nothing has been seen yet, and −inf − (−inf) would be NaN.
+  const double from = top == minus_infinity<T> ? 0 : static_cast<double>(top);
+  *sum = moved(*sum, static_cast<double>(*peak) - from) + moved(part, static_cast<double>(base) - from);
+  *peak = top;
 }
 
 template <class T>
@@ -170,7 +180,7 @@ void pair_log_sums(const PairTile<T>& tile, const PairLogSums<T>& out) {
   constexpr index_t most_rows = 512;
   T row_top[most_rows];
   for (index_t i = 0; i < tile.ni; ++i) {
-    const T* t = scores(tile, i, 0, minus_infinity<T>);
+    const T* t = scores<Exponential>(tile, i, 0, minus_infinity<T>);
     T top = minus_infinity<T>;
     if (both) {
 #pragma omp simd reduction(max : top)
@@ -237,7 +247,7 @@ void sums_of(const PairTile<T>& tile, const PairSums<T>& out) {
   for (index_t j = 0; j < nj; ++j) column[j] = T(0);
   for (index_t i = 0; i < tile.ni; ++i) {
     // A score of −inf leaves a pair out: every ψ here is 0 there.
-    T* t = scores(tile, i, 0, minus_infinity<T>);
+    T* t = scores<Form>(tile, i, 0, minus_infinity<T>);
     const T offset = out.row[i];
     if constexpr (Form::kink) {
       settle(tile, i, 0, t, [&](index_t j) {
@@ -280,15 +290,6 @@ void pair_sums(const PairTile<T>& tile, const PairSums<T>& out) {
   }
 }
 
-// e^x, x = t − the logarithm of a normaliser.
-struct Exponential {
-  static constexpr bool kink = false;
-  template <class T>
-  static inline T slope(T x) {
-    return exp_value(x);
-  }
-};
-
 template <class Form, bool shared, class T>
 void weights_of(const PairTile<T>& tile, const PairWeights<T>& out) {
   const index_t nj = tile.nj;
@@ -298,7 +299,7 @@ void weights_of(const PairTile<T>& tile, const PairWeights<T>& out) {
   constexpr T sign = __is_same(Form, Exponential) ? T(-1) : T(1);
   for (index_t i = 0; i < tile.ni; ++i) {
     const index_t begin = first_column(tile, i);
-    T *t = scores(tile, i, begin, minus_infinity<T>), *weights = tile.weights + i * tile.ld_weights;
+    T *t = scores<Form>(tile, i, begin, minus_infinity<T>), *weights = tile.weights + i * tile.ld_weights;
     for (index_t j = 0; j < begin; ++j) weights[j] = T(0);
     const T offset = sign * (shared ? out.shift : out.row[i]), weight = out.row_weight[i];
     T low = T(0);

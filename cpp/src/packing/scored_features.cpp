@@ -19,7 +19,8 @@ void ScoredFeatures<T>::fill(View<const S> f, const double* shift, Scoring scori
   half_.resize(n_);
   const index_t groups = ceil_div(n_, panel);
   differences_ = scoring == Scoring::differences;
-  const bool settled = scoring == Scoring::settled, given = differences_ || settled;
+  const bool given = differences_ || scoring == Scoring::settled;
+  const bool halves = scoring != Scoring::products && !differences_;
   if (given) given_.resize(n_ * m_);
   if (use.scores) samples_.resize(groups * panel * m_);
   if (use.products) packed_.resize(n_, m_);
@@ -32,7 +33,7 @@ void ScoredFeatures<T>::fill(View<const S> f, const double* shift, Scoring scori
         const index_t i = g * panel + r;
         if (copied) read_kernels<T, S>().center_row(f.row(i), shift ? shift : zero.data(), m_, copy_.data() + i * m_);
         const T* row = rows_.row(i);
-        half_[i] = settled || scoring == Scoring::distances ? static_cast<T>(0.5 * kernel.dot(row, row, m_)) : T(0);
+        half_[i] = halves ? static_cast<T>(0.5 * kernel.dot(row, row, m_)) : T(0);
         if (use.products) kernel.pack_row(row, nullptr, T(1), T(1), m_, packed_.rows(i), {});
       }
       for (index_t i = g * panel; given && i < g * panel + count; ++i) {
@@ -65,6 +66,28 @@ void ScoredFeatures<T>::products(index_t i0, index_t ni, const ScoredFeatures& r
     const LeftTile<T> rows = {row(i0) + k, rows_.stride, ni, std::min(most_multiplied, m_ - k)};
     kernel.multiply_tile(rows, columns, out, ld, nullptr);
   }
+}
+
+template <class T>
+double ScoredFeatures<T>::largest_error(index_t workers) const {
+  const index_t panel = kernels<T>().panel, task = ceil_div(128, panel) * panel, tasks = ceil_div(n_, task);
+  Buffer<double> errors(tasks, 0.0);
+  const auto larger = [](double a, double b) { return a <= b ? b : (b <= a ? a : a + b); };  // NaN stays
+  const auto of_task = [&](index_t c, int) {
+    T tile[most_panel * most_panel];
+    for (index_t i0 = c * task; i0 < std::min(n_, (c + 1) * task); i0 += panel) {
+      const index_t count = std::min(panel, n_ - i0);
+      products(i0, count, *this, i0, count, tile, most_panel);
+      for (index_t i = 0; i < count; ++i) {
+        const T found = tile[i * most_panel + i] - (*half(i0 + i) + *half(i0 + i));
+        errors[c] = larger(errors[c], std::abs(static_cast<double>(found)));
+      }
+    }
+  };
+  parallel_for(tasks, of_task, workers);
+  double largest = 0;
+  for (index_t c = 0; c < tasks; ++c) largest = larger(largest, errors[c]);
+  return largest;
 }
 
 template <class T>

@@ -12,9 +12,10 @@
 
 namespace alphacl {
 
-/// How scores are computed. products: inner products. distances: −½‖f_i − f_j‖² from centred inner products. settled:
-/// the same, but from differences near a kink. differences: −½‖f_i − f_j‖² from f_i − f_j.
-enum class Scoring { products, distances, settled, differences };
+/// How scores are computed. products: inner products. distances: −½‖f_i − f_j‖² from centred inner products. near: the
+/// same, but from differences where f_i and f_j are near each other. settled: the same, but from differences near a
+/// kink. differences: −½‖f_i − f_j‖² from f_i − f_j.
+enum class Scoring { products, distances, near, settled, differences };
 
 /// Scores this near to a kink are settled, in units of scale · (½‖f_i‖² + ½‖f_j‖²). Products err by about 1.5 ε of
 /// that, so scores further away have their distance from the kink to 2e-14 (S double) or 2e-10.
@@ -23,20 +24,26 @@ constexpr double kink_doubt = sizeof(S) == 4 ? 1e-6 : 1e-2;
 /// kink_doubt where only the side of the kink matters.
 constexpr double side_doubt = 1e-9;
 
+/// Features are near each other where ½‖f_i − f_j‖² < near_doubt · (½‖f_i‖² + ½‖f_j‖²).
+constexpr double near_doubt = 0.5;
+
 /// Whether scores need double, and the scoring that keeps scale · ½‖f_i − f_j‖² exact enough. `largest`: the largest
-/// ‖f‖² of the centred features; products err by about 1.5 ε of it.
+/// ‖f‖² of the m centred features. Products err by about 1.5 ε of it. Those of near features are sums of positive
+/// terms, and each of m additions may round in the same direction: rows of ones and zeros, once centred, have equal
+/// terms.
 struct Precision {
   bool wide;
   Scoring scoring;
 };
 template <class S>
-Precision distance_precision(double largest, double scale) {
+Precision distance_precision(double largest, double scale, index_t m) {
   constexpr bool single = sizeof(S) == 4;
-  const double error = 1.5 * largest * scale;
-  if (single && error * 6e-8 <= 2e-6) return {false, Scoring::distances};
+  const double size = largest * scale, usual = 1.5 * size, most = static_cast<double>(std::max<index_t>(m, 2)) * size;
+  if (single && usual * 6e-8 <= 2e-6) return {false, most * 6e-8 <= 2e-6 ? Scoring::distances : Scoring::near};
+  const double allowed = (single ? 5e-7 : 2e-13) / 1.1e-16;
   // Features that are not finite take the product path: the centring makes all scores NaN there.
-  return {single,
-          error * 1.1e-16 <= (single ? 5e-7 : 2e-13) || !(error < 1e300) ? Scoring::distances : Scoring::differences};
+  if (most <= allowed || !(usual < 1e300)) return {single, Scoring::distances};
+  return {single, usual <= allowed ? Scoring::near : Scoring::differences};
 }
 
 /// Whether the scores scale · f_i·g_j need double; features have at most the lengths `left`, `right`. True beyond
@@ -80,6 +87,8 @@ class ScoredFeatures {
   /// out (ni × nj, row stride ld, nj rounded up to whole panels) = products of samples i0 … with samples j0 … of
   /// `right`; or −½‖f_i − f_j‖² where scores come from differences.
   void products(index_t i0, index_t ni, const ScoredFeatures& right, index_t j0, index_t nj, T* out, index_t ld) const;
+  /// The largest |f_i·f_i − ½‖f_i‖² − ½‖f_i‖²|, by products; for distances. NaN where one is NaN.
+  double largest_error(index_t workers) const;
   /// out (ni × width()) += tile (ni × n; transposed: n × ni) · samples j0 … j0 + n − 1.
   void apply(const T* tile, index_t ld, index_t ni, index_t j0, index_t n, bool transposed, T* out) const;
 
@@ -91,6 +100,19 @@ class ScoredFeatures {
   PackedPanels<T> packed_;
   Buffer<T> given_;  // as given; where all is scored by differences, samples_ is their transpose
 };
+
+/// What a precision of near pairs turns out to be for these features. distances: products are exact enough for all
+/// pairs, that of a sample with itself included. near: as assumed. wide: pairs that are not near, whose scores are at
+/// least near_doubt · scale · largest, would err by more than 2e-6 and eight roundings too.
+template <class T>
+Precision measured_precision(Precision assumed, const ScoredFeatures<T>& f, double scale, double largest,
+                             index_t workers) {
+  if (sizeof(T) != 4 || assumed.scoring != Scoring::near) return assumed;
+  const double error = scale * f.largest_error(workers);
+  if (error <= 2e-6) return {false, Scoring::distances};
+  const double score = near_doubt * scale * largest;
+  return error * (1 - near_doubt) <= 2e-6 + 1e-6 * score ? assumed : Precision{true, Scoring::distances};
+}
 
 /// Samples of the largest block: its tile stays in the second-level cache.
 constexpr index_t most_pair_block = 256;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "alphacl/pair_sums.h"
 #include "alphacl/precision.h"
@@ -51,6 +52,12 @@ class ScoreTiles {
     if (!one_set_) right_.fill(pairs.right, nullptr, Scoring::products, use, workers_);
   }
 
+  /// What `assumed` turns out to be for these features. Their scores are of use where it is not wide.
+  Precision measure(Precision assumed, double largest) {
+    const Precision found = measured_precision(assumed, left_, static_cast<double>(scale_), largest, workers_);
+    scoring_ = found.scoring;
+    return found;
+  }
   /// Whether a pass over the tiles leaves, or has found, their scores in the memory for them.
   bool keeps_scores() const { return kept_.scores != nullptr; }
   const ScoredFeatures<T>& left() const { return left_; }
@@ -101,9 +108,8 @@ class ScoreTiles {
       tile.first = -ni;
       tile.form = form;
       tile.scratch = work.scratch.data();
-      const bool settled = scoring_ == Scoring::settled;
-      tile.given_i = settled ? left_.given(i0) : nullptr;
-      tile.given_j = settled ? left_.given(j0) : nullptr;
+      tile.given_i = settled_from(i0);
+      tile.given_j = settled_from(j0);
       tile.features = left_.features();
       tile.doubt = doubt_;
       body(tile, i0, j0);
@@ -112,6 +118,12 @@ class ScoreTiles {
   }
 
  private:
+  // Features i … as scores are settled from them, or null.
+  const T* settled_from(index_t i) const {
+    if (scoring_ == Scoring::near) return left_.row(i);
+    return scoring_ == Scoring::settled ? left_.given(i) : nullptr;
+  }
+
   T scale_, ceiling_, doubt_;
   Scoring scoring_;
   bool one_set_, skip_;
@@ -173,7 +185,7 @@ void with_scores(const Pairs<S>& pairs, PairForm form, Care care, bool gradient,
     if (has_kink(form)) {
       precision.scoring = care == Care::settled ? Scoring::settled : Scoring::distances;
     } else {
-      const Precision enough = distance_precision<S>(centre.largest, pairs.scale);
+      const Precision enough = distance_precision<S>(centre.largest, pairs.scale, pairs.left.cols);
       precision = {precision.wide || enough.wide, enough.scoring};
     }
     if (care == Care::differences) precision.scoring = Scoring::differences;
@@ -184,12 +196,15 @@ void with_scores(const Pairs<S>& pairs, PairForm form, Care care, bool gradient,
     precision.wide = product_precision<S>(left, right, pairs.scale);
   }
   const double* mean = pairs.distances ? centre.mean.data() : nullptr;
-  const double doubt = gradient && form == PairForm::hinge ? side_doubt : kink_doubt<S>;
-  if (precision.wide || !std::isfinite(static_cast<float>(pairs.scale))) {
-    body(ScoreTiles<double>(pairs, mean, precision.scoring, doubt, gradient, {}));
-  } else {
-    body(ScoreTiles<S>(pairs, mean, precision.scoring, doubt, gradient, kept));
+  const double of_kink = gradient && form == PairForm::hinge ? side_doubt : kink_doubt<S>;
+  const double doubt = precision.scoring == Scoring::near ? near_doubt : of_kink;
+  precision.wide = precision.wide || !std::isfinite(static_cast<float>(pairs.scale));
+  if (!precision.wide) {
+    ScoreTiles<S> scores(pairs, mean, precision.scoring, doubt, gradient, kept);
+    precision = scores.measure(precision, centre.largest);
+    if (!precision.wide) return body(std::as_const(scores));
   }
+  body(ScoreTiles<double>(pairs, mean, precision.scoring, doubt, gradient, {}));
 }
 
 }  // namespace alphacl
