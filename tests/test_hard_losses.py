@@ -193,7 +193,7 @@ def test_a_kink_of_integers_is_met_exactly(dtype):
 
 @pytest.mark.parametrize("form", ["exponential", "logistic", "importance"])
 @pytest.mark.parametrize(
-    ("dtype", "n", "m", "inverse_tau"),
+    "dtype, n, m, inverse_tau",
     [
         ("float32", 81, 63, 18.0),
         ("float32", 130, 63, 21.0),
@@ -230,12 +230,13 @@ def test_equal_rows_of_ones_and_zeros(dtype, n, m, inverse_tau, form):
 
 
 @pytest.mark.parametrize("spread", [1e-3, 0.1, 0.5])
+@pytest.mark.parametrize("clusters", [150, 20, 2])
 @pytest.mark.parametrize("m", [64, 128, 512])
-def test_near_rows_have_the_digits_of_double(m, spread):
-    """A sample and its other view, in float32: a product of unit rows near each other errs by up to 1e-6."""
+def test_near_rows_have_the_digits_of_double(m, clusters, spread):
+    """Few or many pairs of float32 rows are near each other: a product of such rows of length 1 errs by up to 1e-6."""
     generator = torch.Generator().manual_seed(m)
-    first = torch.randn(150, m, generator=generator)
-    rows = torch.cat([first, first + spread * torch.randn(150, m, generator=generator)])
+    centres = torch.randn(clusters, m, generator=generator)
+    rows = centres.repeat(300 // clusters, 1) + spread * torch.randn(300, m, generator=generator)
     z = rows / rows.norm(dim=1, keepdim=True)
     sums = [ops.pair_log_sums(a, scale=20.0, distances=True)[0] for a in (z, z.double())]
     assert (sums[0] - sums[1]).abs().max() <= 2e-6

@@ -69,9 +69,9 @@ void ScoredFeatures<T>::products(index_t i0, index_t ni, const ScoredFeatures& r
 }
 
 template <class T>
-double ScoredFeatures<T>::largest_error(index_t workers) const {
+NearPairs ScoredFeatures<T>::near_pairs(index_t workers) const {
   const index_t panel = kernels<T>().panel, task = ceil_div(128, panel) * panel, tasks = ceil_div(n_, task);
-  Buffer<double> errors(tasks, 0.0);
+  Buffer<double> errors(tasks, 0.0), near(tasks, 0.0), pairs(tasks, 0.0);
   const auto larger = [](double a, double b) { return a <= b ? b : (b <= a ? a : a + b); };  // NaN stays
   const auto of_task = [&](index_t c, int) {
     T tile[most_panel * most_panel];
@@ -79,15 +79,22 @@ double ScoredFeatures<T>::largest_error(index_t workers) const {
       const index_t count = std::min(panel, n_ - i0);
       products(i0, count, *this, i0, count, tile, most_panel);
       for (index_t i = 0; i < count; ++i) {
-        const T found = tile[i * most_panel + i] - (*half(i0 + i) + *half(i0 + i));
-        errors[c] = larger(errors[c], std::abs(static_cast<double>(found)));
+        for (index_t j = 0; j < count; ++j) {
+          const T halves = *half(i0 + i) + *half(i0 + j), distance = halves - tile[i * most_panel + j];
+          if (i == j) errors[c] = larger(errors[c], std::abs(static_cast<double>(distance)));
+          near[c] += i != j && distance < static_cast<T>(near_doubt) * halves ? 1 : 0;
+        }
       }
+      pairs[c] += static_cast<double>(count * (count - 1));
     }
   };
   parallel_for(tasks, of_task, workers);
-  double largest = 0;
-  for (index_t c = 0; c < tasks; ++c) largest = larger(largest, errors[c]);
-  return largest;
+  for (index_t c = 1; c < tasks; ++c) {
+    errors[0] = larger(errors[0], errors[c]);
+    near[0] += near[c];
+    pairs[0] += pairs[c];
+  }
+  return {errors[0], near[0] / std::max(pairs[0], 1.0)};
 }
 
 template <class T>

@@ -66,6 +66,11 @@ struct FeaturesFor {
   bool scores, products;
 };
 
+/// The largest error of the distance of a sample from itself, NaN where it is NaN; the share of near pairs.
+struct NearPairs {
+  double error, share;
+};
+
 /// Features as kernels read them: as rows; as panels of samples, whose rows are features (for scores); and as panels of
 /// features, whose rows are samples (for products).
 template <class T>
@@ -87,8 +92,8 @@ class ScoredFeatures {
   /// out (ni × nj, row stride ld, nj rounded up to whole panels) = products of samples i0 … with samples j0 … of
   /// `right`; or −½‖f_i − f_j‖² where scores come from differences.
   void products(index_t i0, index_t ni, const ScoredFeatures& right, index_t j0, index_t nj, T* out, index_t ld) const;
-  /// The largest |f_i·f_i − ½‖f_i‖² − ½‖f_i‖²|, by products; for distances. NaN where one is NaN.
-  double largest_error(index_t workers) const;
+  /// Of the pairs within each panel of samples, whose distances come from products. Needs a sample.
+  NearPairs near_pairs(index_t workers) const;
   /// out (ni × width()) += tile (ni × n; transposed: n × ni) · samples j0 … j0 + n − 1.
   void apply(const T* tile, index_t ld, index_t ni, index_t j0, index_t n, bool transposed, T* out) const;
 
@@ -103,15 +108,18 @@ class ScoredFeatures {
 
 /// What a precision of near pairs turns out to be for these features. distances: products are exact enough for all
 /// pairs, that of a sample with itself included. near: as assumed. wide: pairs that are not near, whose scores are at
-/// least near_doubt · scale · largest, would err by more than 2e-6 and eight roundings too.
+/// least near_doubt · scale · largest, would err by more than 2e-6 and eight roundings too; or so many pairs are near
+/// that double takes less time.
 template <class T>
 Precision measured_precision(Precision assumed, const ScoredFeatures<T>& f, double scale, double largest,
                              index_t workers) {
   if (sizeof(T) != 4 || assumed.scoring != Scoring::near) return assumed;
-  const double error = scale * f.largest_error(workers);
+  constexpr double most_near = 0.15;
+  const NearPairs found = f.near_pairs(workers);
+  const double error = scale * found.error, score = near_doubt * scale * largest;
   if (error <= 2e-6) return {false, Scoring::distances};
-  const double score = near_doubt * scale * largest;
-  return error * (1 - near_doubt) <= 2e-6 + 1e-6 * score ? assumed : Precision{true, Scoring::distances};
+  const bool enough = error * (1 - near_doubt) <= 2e-6 + 1e-6 * score && found.share <= most_near;
+  return enough ? assumed : Precision{true, Scoring::distances};
 }
 
 /// Samples of the largest block: its tile stays in the second-level cache.
