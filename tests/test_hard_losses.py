@@ -6,11 +6,9 @@ from support import DTYPES, TOL, frobenius, inside
 from support import torch as import_torch
 
 import alphacl_fast as acl
-from alphacl_fast._optional import torch_ops
 
 torch = import_torch()
 losses = acl.losses
-ops = torch_ops()
 
 
 def _softmax(t):
@@ -191,7 +189,17 @@ def test_a_kink_of_integers_is_met_exactly(dtype):
     np.testing.assert_array_equal(found.to_dense(), alpha)
 
 
-@pytest.mark.parametrize("form", ["exponential", "logistic", "importance"])
+def _ones_and_zeros(n, m, dtype):
+    """Rows with a single 1, those that have an equal row, and the pairs of equal rows."""
+    hot = np.random.default_rng(n + m).integers(0, m // 2, n)
+    z = torch.zeros(n, m, dtype=getattr(torch, dtype))
+    z[range(n), hot] = 1
+    pairs = (hot[:, None] == hot) & ~np.eye(n, dtype=bool)
+    assert pairs.any(1).sum() > 30
+    return z, pairs.any(1), pairs[pairs.any(1)]
+
+
+@pytest.mark.parametrize("what", ["log-sums", "sums", "importance"])
 @pytest.mark.parametrize(
     "dtype, n, m, inverse_tau",
     [
@@ -204,29 +212,21 @@ def test_a_kink_of_integers_is_met_exactly(dtype):
         ("float64", 130, 700, 600.0),
     ],
 )
-def test_equal_rows_of_ones_and_zeros(dtype, n, m, inverse_tau, form):
+def test_equal_rows_of_ones_and_zeros(dtype, n, m, inverse_tau, what):
     """d_ij² = 0 or 1. Once centred, such rows have equal terms, and the m additions of a product round alike."""
-    allowed = {"float32": 2e-6, "float64": 2e-13}[dtype]
-    hot = np.random.default_rng(n + m).integers(0, m // 2, n)
-    z = torch.zeros(n, m, dtype=getattr(torch, dtype))
-    z[range(n), hot] = 1
-    pairs = (hot[:, None] == hot) & ~np.eye(n, dtype=bool)
-    some = pairs.any(1)
-    pairs = pairs[some]
-    assert len(pairs) > 30
+    z, some, pairs = _ones_and_zeros(n, m, dtype)
     equal, others, far = pairs.sum(1), n - 1 - pairs.sum(1), np.exp(-inverse_tau)
-    if form == "exponential":
-        sums = ops.pair_log_sums(z, scale=inverse_tau, distances=True)[0].numpy()[some]
-        assert np.abs(sums - np.log(equal + others * far)).max() <= allowed
-    elif form == "logistic":
-        offset = torch.zeros(n, dtype=torch.float64)
-        sums = ops.pair_sums(z, offset=offset, scale=inverse_tau, form="logistic", distances=True).numpy()[some]
-        assert (np.abs(sums - equal / 2 - others * far / (1 + far)) / equal).max() <= allowed
-    else:  # α of DCL: the shares of a row
-        loss = losses.InfoNCE(tau=1 / inverse_tau, eps=0.0)
-        alpha = loss.importance(z, z).to_dense().numpy()[some]
-        share = 1 / (equal + others * far)
-        assert np.abs(alpha * pairs / share[:, None] - pairs).max() <= allowed
+    dcl = losses.InfoNCE(tau=1 / inverse_tau, eps=0.0)
+    if what == "log-sums":  # of the samples as their own second view
+        sums = dcl(z, z, "none").double().numpy()[some] * inverse_tau
+        error = sums - np.log(equal + others * far)
+    elif what == "sums":
+        sums = losses.ModifiedTriplet(inverse_tau)(z, z, "none").double().numpy()[some]
+        error = (sums - equal / 2 - others * far / (1 + far)) / equal
+    else:  # the shares of a row
+        alpha = dcl.importance(z, z).to_dense().double().numpy()[some]
+        error = alpha * pairs * (equal + others * far)[:, None] - pairs
+    assert np.abs(error).max() <= {"float32": 2e-6, "float64": 2e-13}[dtype]
 
 
 @pytest.mark.parametrize("spread", [1e-3, 0.1, 0.5])
@@ -238,8 +238,38 @@ def test_near_rows_have_the_digits_of_double(m, clusters, spread):
     centres = torch.randn(clusters, m, generator=generator)
     rows = centres.repeat(300 // clusters, 1) + spread * torch.randn(300, m, generator=generator)
     z = rows / rows.norm(dim=1, keepdim=True)
-    sums = [ops.pair_log_sums(a, scale=20.0, distances=True)[0] for a in (z, z.double())]
-    assert (sums[0] - sums[1]).abs().max() <= 2e-6
+    dcl = losses.InfoNCE(tau=0.05, eps=0.0)
+    for n in (300, 16, 3):
+        single, double = ((z[:n] + 0).requires_grad_(), z[:n].double().requires_grad_())
+        values = [dcl(a, a.detach(), "none") / 0.05 for a in (single, double)]
+        assert ((values[0].double() - values[1]).abs() <= 2e-6 + 1e-6 * values[1].abs()).all(), n
+        for v in values:
+            v.sum().backward()
+        error = (single.grad.double() - double.grad).norm() / double.grad.norm()
+        assert error <= 3e-6, (n, error)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("long", [1.0, 4.0])
+def test_rows_that_share_half_of_their_ones(dtype, long):
+    """Pairs that are not near, whose products are as long sums of equal terms; beside them a row that is longer."""
+    n, m = 60, 1500
+    rng = np.random.default_rng(5)
+    z = np.zeros((n, m), dtype)
+    for row in z:
+        row[: m // 3] = 1
+        row[m // 3 + rng.permutation(m - m // 3)[: m // 3]] = 1
+    z[-1] *= long
+    size = {"float32": 20.0, "float64": 1100.0}[np.dtype(dtype).name]
+    tau = 0.5 * float(np.sum((z - z.mean(0)) ** 2, 1, dtype=float).max()) / size
+    inter = ((z[:, None].astype(np.longdouble) - z) ** 2).sum(2) / 2 / np.longdouble(tau)
+    np.fill_diagonal(inter, np.inf)
+    least = inter.min(1, keepdims=True)
+    truth = np.log(np.exp(least - inter).sum(1)) - least[:, 0]
+    dcl = losses.InfoNCE(tau=tau, eps=0.0)
+    found = dcl(*[torch.from_numpy(z)] * 2, "none").numpy().astype(np.longdouble) / np.longdouble(tau)
+    allowed = {"float32": (2e-6, 1e-6), "float64": (2e-13, 2e-15)}[np.dtype(dtype).name]
+    assert (np.abs(found - truth) <= allowed[0] + allowed[1] * least[:, 0]).all()
 
 
 def test_both_distances_are_taken_in_double():

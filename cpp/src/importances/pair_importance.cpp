@@ -95,11 +95,13 @@ class PairImportance final : public TiledImportance<T> {
     wide_ = sizeof(T) == 4 && precision.wide;
     scoring_ = precision.scoring;
     fill();
-    if (wide_) return;
-    precision = measured_precision(precision, in_t_.side, slope.scale, largest, all_workers);
+    if (wide_ || scoring_ != Scoring::near) return;
+    precision = measured_precision(precision, in_t_.side, slope.scale, all_workers);
     wide_ = sizeof(T) == 4 && precision.wide;
     scoring_ = precision.scoring;
-    if (wide_) fill();
+    if (!precision.wide) return;
+    in_t_ = {};
+    fill();
   }
 
   std::unique_ptr<Importance<T>> restricted(const index_t* rows, index_t n) const override {
@@ -150,7 +152,6 @@ class PairImportance final : public TiledImportance<T> {
 
   void fill() {
     if (wide_) {
-      in_t_ = {};
       in_double_.fill(features_, mean_.data(), scoring_, slope_, weights_);
     } else {
       in_t_.fill(features_, mean_.data(), scoring_, slope_, weights_);
@@ -187,15 +188,10 @@ class PairImportance final : public TiledImportance<T> {
     tile.first = out.first;
     tile.form = slope_.form;
     tile.scratch = scratch.data() + w.ni * stride;
-    const bool settled = has_kink(slope_.form);
-    tile.given_i = settled ? rows.side.given(w.i0) : nullptr;
-    tile.given_j = settled ? rows.side.given(w.j0) : nullptr;
-    if (scoring_ == Scoring::near) {
-      tile.given_i = rows.side.row(w.i0);
-      tile.given_j = rows.side.row(w.j0);
-    }
+    tile.given_i = rows.side.settled_from(scoring_, w.i0);
+    tile.given_j = rows.side.settled_from(scoring_, w.j0);
     tile.features = rows.side.features();
-    tile.doubt = static_cast<S>(doubt());
+    tile.doubt = static_cast<S>(doubt_of<F>(scoring_, slope_.form == PairForm::hinge));
     PairWeights<S> weights{};
     weights.row = rows.at.data() + w.i0;
     weights.row_low = rows.low.data() + w.i0;
@@ -214,11 +210,6 @@ class PairImportance final : public TiledImportance<T> {
     pair_kernels<S>().weights(tile, weights);
     for (index_t i = 0; i < w.ni; ++i)
       for (index_t j = 0; j < w.nj; ++j) out.data[i * out.ld + j] = static_cast<T>(tile.weights[i * stride + j]);
-  }
-
-  double doubt() const {
-    if (scoring_ == Scoring::near) return near_doubt;
-    return slope_.form == PairForm::hinge ? side_doubt : kink_doubt<F>;
   }
 
   View<const F> features_;

@@ -1,6 +1,8 @@
 // Packs features for scores and for products.
 #include "packing/scored_features.h"
 
+#include <limits>
+
 namespace alphacl {
 
 template <class T>
@@ -70,9 +72,10 @@ void ScoredFeatures<T>::products(index_t i0, index_t ni, const ScoredFeatures& r
 
 template <class T>
 NearPairs ScoredFeatures<T>::near_pairs(index_t workers) const {
+  constexpr double roundings = 8.0 * std::numeric_limits<T>::epsilon();
+  constexpr double infinite = std::numeric_limits<double>::infinity();
   const index_t panel = kernels<T>().panel, task = ceil_div(128, panel) * panel, tasks = ceil_div(n_, task);
-  Buffer<double> errors(tasks, 0.0), near(tasks, 0.0), pairs(tasks, 0.0);
-  const auto larger = [](double a, double b) { return a <= b ? b : (b <= a ? a : a + b); };  // NaN stays
+  Buffer<double> errors(tasks, 0.0), far(tasks, 0.0), near(tasks, 0.0), pairs(tasks, 0.0);
   const auto of_task = [&](index_t c, int) {
     T tile[most_panel * most_panel];
     for (index_t i0 = c * task; i0 < std::min(n_, (c + 1) * task); i0 += panel) {
@@ -81,20 +84,27 @@ NearPairs ScoredFeatures<T>::near_pairs(index_t workers) const {
       for (index_t i = 0; i < count; ++i) {
         for (index_t j = 0; j < count; ++j) {
           const T halves = *half(i0 + i) + *half(i0 + j), distance = halves - tile[i * most_panel + j];
-          if (i == j) errors[c] = larger(errors[c], std::abs(static_cast<double>(distance)));
           near[c] += i != j && distance < static_cast<T>(near_doubt) * halves ? 1 : 0;
+          if (i != j) continue;
+          const double error = distance == distance ? std::abs(static_cast<double>(distance)) : infinite;
+          errors[c] = std::max(errors[c], error);
+          far[c] = std::max(far[c], (1 - near_doubt) * error - roundings * near_doubt * static_cast<double>(halves));
         }
       }
       pairs[c] += static_cast<double>(count * (count - 1));
     }
   };
   parallel_for(tasks, of_task, workers);
-  for (index_t c = 1; c < tasks; ++c) {
-    errors[0] = larger(errors[0], errors[c]);
-    near[0] += near[c];
-    pairs[0] += pairs[c];
+  NearPairs found = {0, 0, 0};
+  double all = 0;
+  for (index_t c = 0; c < tasks; ++c) {
+    found.error = std::max(found.error, errors[c]);
+    found.far = std::max(found.far, far[c]);
+    found.share += near[c];
+    all += pairs[c];
   }
-  return {errors[0], near[0] / std::max(pairs[0], 1.0)};
+  found.share /= std::max(all, 1.0);
+  return found;
 }
 
 template <class T>

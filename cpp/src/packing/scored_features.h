@@ -27,10 +27,20 @@ constexpr double side_doubt = 1e-9;
 /// Features are near each other where ½‖f_i − f_j‖² < near_doubt · (½‖f_i‖² + ½‖f_j‖²).
 constexpr double near_doubt = 0.5;
 
+/// How far from a kink, or from 0, scores are settled. only_side: only the side of the kink matters.
+template <class S>
+double doubt_of(Scoring scoring, bool only_side) {
+  if (scoring == Scoring::near) return near_doubt;
+  return only_side ? side_doubt : kink_doubt<S>;
+}
+
+/// What products may leave in a score made of a distance.
+template <class S>
+constexpr double allowed_in_score = sizeof(S) == 4 ? 2e-6 : 2e-13;
+
 /// Whether scores need double, and the scoring that keeps scale · ½‖f_i − f_j‖² exact enough. `largest`: the largest
 /// ‖f‖² of the m centred features. Products err by about 1.5 ε of it. Those of near features are sums of positive
-/// terms, and each of m additions may round in the same direction: rows of ones and zeros, once centred, have equal
-/// terms.
+/// terms, and all m additions may round in the same direction: rows of ones and zeros, once centred, have equal terms.
 struct Precision {
   bool wide;
   Scoring scoring;
@@ -38,9 +48,11 @@ struct Precision {
 template <class S>
 Precision distance_precision(double largest, double scale, index_t m) {
   constexpr bool single = sizeof(S) == 4;
-  const double size = largest * scale, usual = 1.5 * size, most = static_cast<double>(std::max<index_t>(m, 2)) * size;
-  if (single && usual * 6e-8 <= 2e-6) return {false, most * 6e-8 <= 2e-6 ? Scoring::distances : Scoring::near};
-  const double allowed = (single ? 5e-7 : 2e-13) / 1.1e-16;
+  const double size = largest * std::abs(scale), usual = 1.5 * size;
+  const double most = std::max(usual, static_cast<double>(m) * size);
+  constexpr double narrow = allowed_in_score<S>;
+  if (single && usual * 6e-8 <= narrow) return {false, most * 6e-8 <= narrow ? Scoring::distances : Scoring::near};
+  constexpr double allowed = (single ? 5e-7 : narrow) / 1.1e-16;
   // Features that are not finite take the product path: the centring makes all scores NaN there.
   if (most <= allowed || !(usual < 1e300)) return {single, Scoring::distances};
   return {single, usual <= allowed ? Scoring::near : Scoring::differences};
@@ -66,9 +78,10 @@ struct FeaturesFor {
   bool scores, products;
 };
 
-/// The largest error of the distance of a sample from itself, NaN where it is NaN; the share of near pairs.
+/// error: the largest error e_i of the distance of a sample from itself. far: the largest of (1 − near_doubt) e_i less
+/// eight roundings of near_doubt ‖f_i‖². Both are infinite where a distance is NaN. share: that of near pairs.
 struct NearPairs {
-  double error, share;
+  double error, far, share;
 };
 
 /// Features as kernels read them: as rows; as panels of samples, whose rows are features (for scores); and as panels of
@@ -86,6 +99,11 @@ class ScoredFeatures {
   index_t width() const { return ceil_div(m_, kernels<T>().panel) * kernels<T>().panel; }
   const T* row(index_t i) const { return rows_.row(i); }
   const T* half(index_t i) const { return half_.data() + i; }
+  /// Row i, of m numbers, as scores are settled from it: as given near a kink, centred near another; else null.
+  const T* settled_from(Scoring scoring, index_t i) const {
+    if (scoring == Scoring::near) return copy_.data() + i * m_;
+    return scoring == Scoring::settled ? given(i) : nullptr;
+  }
   /// Row i as given, where distances are settled or come from differences; else null.
   const T* given(index_t i) const { return given_.size() == 0 ? nullptr : given_.data() + i * m_; }
 
@@ -106,20 +124,20 @@ class ScoredFeatures {
   Buffer<T> given_;  // as given; where all is scored by differences, samples_ is their transpose
 };
 
-/// What a precision of near pairs turns out to be for these features. distances: products are exact enough for all
-/// pairs, that of a sample with itself included. near: as assumed. wide: pairs that are not near, whose scores are at
-/// least near_doubt · scale · largest, would err by more than 2e-6 and eight roundings too; or so many pairs are near
-/// that double takes less time.
+/// What a precision of near pairs turns out to be for these features, if errors are in proportion to products.
+/// distances: products are exact enough for all pairs, that of a sample with itself included. near: as assumed. Double
+/// or differences: pairs that are not near would err by more than is allowed and eight roundings of their score, too;
+/// or, in float, so many pairs are near that double takes less time.
 template <class T>
-Precision measured_precision(Precision assumed, const ScoredFeatures<T>& f, double scale, double largest,
-                             index_t workers) {
-  if (sizeof(T) != 4 || assumed.scoring != Scoring::near) return assumed;
-  constexpr double most_near = 0.15;
+Precision measured_precision(Precision assumed, const ScoredFeatures<T>& f, double scale, index_t workers) {
+  if (assumed.scoring != Scoring::near) return assumed;
+  constexpr bool single = sizeof(T) == 4;
+  constexpr double most_near = single ? 0.15 : 1;
   const NearPairs found = f.near_pairs(workers);
-  const double error = scale * found.error, score = near_doubt * scale * largest;
-  if (error <= 2e-6) return {false, Scoring::distances};
-  const bool enough = error * (1 - near_doubt) <= 2e-6 + 1e-6 * score && found.share <= most_near;
-  return enough ? assumed : Precision{true, Scoring::distances};
+  const double size = std::abs(scale);
+  if (size * found.error <= allowed_in_score<T>) return {assumed.wide, Scoring::distances};
+  if (size * found.far <= allowed_in_score<T> && found.share <= most_near) return assumed;
+  return {true, single ? Scoring::distances : Scoring::differences};
 }
 
 /// Samples of the largest block: its tile stays in the second-level cache.

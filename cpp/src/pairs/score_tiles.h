@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <utility>
 
 #include "alphacl/pair_sums.h"
 #include "alphacl/precision.h"
@@ -52,11 +51,11 @@ class ScoreTiles {
     if (!one_set_) right_.fill(pairs.right, nullptr, Scoring::products, use, workers_);
   }
 
-  /// What `assumed` turns out to be for these features. Their scores are of use where it is not wide.
-  Precision measure(Precision assumed, double largest) {
-    const Precision found = measured_precision(assumed, left_, static_cast<double>(scale_), largest, workers_);
-    scoring_ = found.scoring;
-    return found;
+  /// Replaces the scoring by what it turns out to be for these features; false where these tiles cannot have it.
+  bool measure(double scale, Precision* precision) {
+    *precision = measured_precision(*precision, left_, scale, workers_);
+    scoring_ = precision->scoring;
+    return !precision->wide;
   }
   /// Whether a pass over the tiles leaves, or has found, their scores in the memory for them.
   bool keeps_scores() const { return kept_.scores != nullptr; }
@@ -108,8 +107,8 @@ class ScoreTiles {
       tile.first = -ni;
       tile.form = form;
       tile.scratch = work.scratch.data();
-      tile.given_i = settled_from(i0);
-      tile.given_j = settled_from(j0);
+      tile.given_i = left_.settled_from(scoring_, i0);
+      tile.given_j = left_.settled_from(scoring_, j0);
       tile.features = left_.features();
       tile.doubt = doubt_;
       body(tile, i0, j0);
@@ -118,12 +117,6 @@ class ScoreTiles {
   }
 
  private:
-  // Features i … as scores are settled from them, or null.
-  const T* settled_from(index_t i) const {
-    if (scoring_ == Scoring::near) return left_.row(i);
-    return scoring_ == Scoring::settled ? left_.given(i) : nullptr;
-  }
-
   T scale_, ceiling_, doubt_;
   Scoring scoring_;
   bool one_set_, skip_;
@@ -186,7 +179,8 @@ void with_scores(const Pairs<S>& pairs, PairForm form, Care care, bool gradient,
       precision.scoring = care == Care::settled ? Scoring::settled : Scoring::distances;
     } else {
       const Precision enough = distance_precision<S>(centre.largest, pairs.scale, pairs.left.cols);
-      precision = {precision.wide || enough.wide, enough.scoring};
+      const bool more = sizeof(S) == 4 && precision.wide && !enough.wide;  // double makes up for what float would lose
+      precision = {precision.wide || enough.wide, more ? Scoring::distances : enough.scoring};
     }
     if (care == Care::differences) precision.scoring = Scoring::differences;
   } else if (sizeof(S) == 4 && !precision.wide && !kept.filled) {  // kept scores are of type S
@@ -196,13 +190,10 @@ void with_scores(const Pairs<S>& pairs, PairForm form, Care care, bool gradient,
     precision.wide = product_precision<S>(left, right, pairs.scale);
   }
   const double* mean = pairs.distances ? centre.mean.data() : nullptr;
-  const double of_kink = gradient && form == PairForm::hinge ? side_doubt : kink_doubt<S>;
-  const double doubt = precision.scoring == Scoring::near ? near_doubt : of_kink;
-  precision.wide = precision.wide || !std::isfinite(static_cast<float>(pairs.scale));
-  if (!precision.wide) {
+  const double doubt = doubt_of<S>(precision.scoring, gradient && form == PairForm::hinge);
+  if (!precision.wide && std::isfinite(static_cast<float>(pairs.scale))) {
     ScoreTiles<S> scores(pairs, mean, precision.scoring, doubt, gradient, kept);
-    precision = scores.measure(precision, centre.largest);
-    if (!precision.wide) return body(std::as_const(scores));
+    if (scores.measure(pairs.scale, &precision)) return body(scores);
   }
   body(ScoreTiles<double>(pairs, mean, precision.scoring, doubt, gradient, {}));
 }

@@ -21,8 +21,8 @@ struct PairTile {
   index_t first;    // row i starts at column max(0, i + first); entries before it are written as 0
   PairForm form;
   T* scratch;  // 4·nj
-  /// The features, or null. Where ψ has a kink and its argument x lies within doubt · scale · (half_i + half_j) of it,
-  /// the score is computed from f_i − f_j; for other ψ, where the score is that near to 0.
+  /// The features (as given, or centred), or null. Where ψ has a kink and its argument x lies within doubt · scale ·
+  /// (half_i + half_j) of it, the score is computed from f_i − f_j; for other ψ, where the score is that near to 0.
   const T *given_i, *given_j;
   index_t features;
   T doubt;
