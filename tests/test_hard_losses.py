@@ -272,6 +272,25 @@ def test_rows_that_share_half_of_their_ones(dtype, long):
     assert (np.abs(found - truth) <= allowed[0] + allowed[1] * least[:, 0]).all()
 
 
+def _with_gradients(loss, z, z_aug):
+    tensors = [a.clone().requires_grad_() for a in (z, z_aug)]
+    value = loss(*tensors)
+    return [value.detach(), *torch.autograd.grad(value, tensors)]
+
+
+@pytest.mark.parametrize("unit", [-45, 40])
+@pytest.mark.parametrize("name", ["InfoNCE", "DCL", "Triplet", "SoftTriplet", "ModifiedTriplet"])
+def test_another_unit_changes_no_bit(name, unit):
+    """L(s z; s² τ) = s² L(z; τ), or L(z; τ) of sums of σ; for s = 2^−45 τ α_ij z_j is not a normal float32 number."""
+    z, z_aug = 0.03 * torch.randn(2, 130, 9, generator=torch.Generator().manual_seed(3))  # scores that stay in float32
+    scale = 2.0**unit
+    of_value = 1.0 if name == "ModifiedTriplet" else scale**2
+    here = _with_gradients(FAMILY[name](1.0)[0], z, z_aug)
+    there = _with_gradients(FAMILY[name](scale**2)[0], scale * z, scale * z_aug)
+    for what, one, other, factor in zip(("L", "z", "z_aug"), here, there, (scale, 1, 1), strict=True):
+        assert torch.equal(factor / scale * of_value * one, other), what
+
+
 def test_both_distances_are_taken_in_double():
     """Two samples, each the other's view: L = log 2, however long they are."""
     z = torch.randn(2, 8, generator=torch.Generator().manual_seed(1))

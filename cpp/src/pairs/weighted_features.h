@@ -186,20 +186,21 @@ bool write_differences(const ScoreTiles<T>& scores, const WeightedFeatures<T>& p
   return !(minuend > largest_cancellation_of_gradients<T, S> * difference);
 }
 
-// The gradients. False where they cancel too much, or overflow in float although their multiple by a small scale may
-// not. of_scale: Σ_ij w_ij t_ij / scale.
+// The gradients, of weights that are multiples of `unit`. False where they cancel too much, or overflow in float
+// although their multiple by a small scale may not. of_scale: Σ_ij w_ij t_ij / scale.
 template <class T, class S>
-bool write(const Pairs<S>& pairs, const ScoreTiles<T>& scores, const WeightedFeatures<T>& products, View<S> left,
-           View<S> right, double* of_scale) {
+bool write(const Pairs<S>& pairs, const ScoreTiles<T>& scores, const WeightedFeatures<T>& products, double unit,
+           View<S> left, View<S> right, double* of_scale) {
+  const double scale = pairs.scale * unit;
   double total = 0, other = 0;
   bool kept_digits = true;
   if (pairs.distances && !scores.by_differences()) {
-    kept_digits = write_differences(scores, products, pairs.scale, left, &total);
+    kept_digits = write_differences(scores, products, scale, left, &total);
   } else {
-    total = write_rows(scores.left(), products.left.data(), pairs.scale, left);
+    total = write_rows(scores.left(), products.left.data(), scale, left);
   }
-  if (right.data) other = write_rows(scores.right(), products.right.data(), pairs.scale, right);
-  *of_scale = scores.one_set() ? 0.5 * total : total;
+  if (right.data) other = write_rows(scores.right(), products.right.data(), scale, right);
+  *of_scale = unit * (scores.one_set() ? 0.5 * total : total);
   return kept_digits && (sizeof(T) == 8 || std::isfinite(total + other));
 }
 
