@@ -272,23 +272,39 @@ def test_rows_that_share_half_of_their_ones(dtype, long):
     assert (np.abs(found - truth) <= allowed[0] + allowed[1] * least[:, 0]).all()
 
 
-def _with_gradients(loss, z, z_aug):
-    tensors = [a.clone().requires_grad_() for a in (z, z_aug)]
-    value = loss(*tensors)
-    return [value.detach(), *torch.autograd.grad(value, tensors)]
+# name -> the loss in a unit of squared features, and whether its value has that unit
+_IN_UNITS = {
+    **{
+        name: lambda u, name=name: (FAMILY[name](u)[0], name != "ModifiedTriplet")
+        for name in ("InfoNCE", "DCL", "Triplet", "SoftTriplet", "ModifiedTriplet")
+    },
+    "nt_xent": lambda u: (losses.NTXentLoss(temperature=0.1 * u, normalize=False), False),
+    "info_nce": lambda u: (losses.InfoNCELoss(temperature=0.1 * u, normalize=False, symmetric=True), False),
+    "clip": lambda u: (lambda a, b: losses.clip_loss(a, b, 10 / u), False),
+    "siglip": lambda u: (lambda a, b: losses.siglip_loss(a, b, 10 / u, -1.0), False),
+}
 
 
-@pytest.mark.parametrize("unit", [-45, 40])
-@pytest.mark.parametrize("name", ["InfoNCE", "DCL", "Triplet", "SoftTriplet", "ModifiedTriplet"])
-def test_another_unit_changes_no_bit(name, unit):
-    """L(s z; s² τ) = s² L(z; τ), or L(z; τ) of sums of σ; for s = 2^−45 τ α_ij z_j is not a normal float32 number."""
-    z, z_aug = 0.03 * torch.randn(2, 130, 9, generator=torch.Generator().manual_seed(3))  # scores that stay in float32
-    scale = 2.0**unit
-    of_value = 1.0 if name == "ModifiedTriplet" else scale**2
-    here = _with_gradients(FAMILY[name](1.0)[0], z, z_aug)
-    there = _with_gradients(FAMILY[name](scale**2)[0], scale * z, scale * z_aug)
-    for what, one, other, factor in zip(("L", "z", "z_aug"), here, there, (scale, 1, 1), strict=True):
-        assert torch.equal(factor / scale * of_value * one, other), what
+@pytest.mark.parametrize("unit, weight", [(40, "one"), (-45, "one"), (-45, "small"), (-45, "zero")])
+@pytest.mark.parametrize("name", _IN_UNITS)
+def test_another_unit_changes_no_bit(name, unit, weight):
+    """L(s z; s² τ) = s² L(z; τ), of losses without a unit L(z; τ), and gradients are linear in the weight of the loss.
+
+    For s = 2^−45 neither τ α_ij z_j nor small · α_ij z_j is a normal float32 number.
+    """
+    generator = torch.Generator().manual_seed(3)
+    z, z_aug = 0.03 * torch.randn(2, 130, 9, generator=generator)  # scores that stay in float32
+    weight = {"one": 1.0, "small": 2.0**-50 if _IN_UNITS[name](1.0)[1] else 2.0**-80, "zero": 0.0}[weight]
+    found = []
+    for scale, of_loss in ((1.0, 1.0), (2.0**unit, weight)):
+        tensors = [(scale * a).requires_grad_() for a in (z, z_aug)]
+        loss, squared = _IN_UNITS[name](scale**2)
+        value = loss(*tensors)
+        gradients = torch.autograd.grad(value, tensors, torch.full_like(value, of_loss))
+        factor = scale**2 if squared else 1.0
+        found.append([value / factor, *(g.double() * scale / factor for g in gradients)])
+    for what, one, other, of_loss in zip(("L", "z", "z_aug"), *found, (1.0, weight, weight), strict=True):
+        assert torch.equal(of_loss * one, other), what
 
 
 def test_both_distances_are_taken_in_double():

@@ -45,7 +45,8 @@ double logistic(double x) { return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 /
 template <class T, class S>
 struct SetGradient {
   View<const S> u, partners;  // partners: data null where there are none
-  const T* sums;              // Σ_j w_ij u_j, rows of `width`; null: zeros, where there are partners
+  const T* sums;              // Σ_j w_ij u_j/unit, rows of `width`; null: zeros, where there are partners
+  double unit;
   index_t width;
   const double *own, *inverse;  // u_i·partner_i and 1/‖f_i‖
   View<S> to;
@@ -69,7 +70,7 @@ double write_gradient(const SetGradient<T, S>& set, double scale, const double* 
     const S* rows[2] = {nullptr, nullptr};
     double factors[2] = {0, 0}, of_partner = 0;
     index_t count = 0;
-    if (sum != nullptr) along[i] = dot_of(sum, set.u.row(i), m);
+    if (sum != nullptr) along[i] = set.unit * dot_of(sum, set.u.row(i), m);
     if (set.partners.data != nullptr) {
       of_partner = -w[i] * set.own[i];
       rows[count] = set.partners.row(i);
@@ -80,7 +81,8 @@ double write_gradient(const SetGradient<T, S>& set, double scale, const double* 
       factors[count++] = -(along[i] + of_partner) * scale * by;
     }
     if (sum != nullptr) {
-      read_kernels<T, S>().combine(sum, scale * by, rows[0], factors[0], rows[1], factors[1], m, set.to.row(i));
+      read_kernels<T, S>().combine(sum, scale * by * set.unit, rows[0], factors[0], rows[1], factors[1], m,
+                                   set.to.row(i));
     } else {
       read_kernels<S, S>().combine(rows[0], factors[0], rows[1], factors[1], nullptr, 0, m, set.to.row(i));
     }
@@ -171,7 +173,7 @@ double contrasts_gradient(const Contrasts<S>& units, Reduction reduction, const 
         products_of_log_sums(scores, from.rows, columns, weights.data(), of_columns, to_others);
     const auto write_set = [&](View<const S> u, View<const S> partners, const T* sums, const double* inverse,
                                View<S> to) {
-      const SetGradient<T, S> set = {u, partners, sums, scores.left().width(), from.own, inverse, to};
+      const SetGradient<T, S> set = {u, partners, sums, products.unit, scores.left().width(), from.own, inverse, to};
       return write_gradient(set, units.scale, own_weights.data(), units.normalize, workers);
     };
     const T *of_left = products.left.data(), *of_others = to_others ? products.right.data() : nullptr;

@@ -40,26 +40,6 @@ bool too_small(const Pairs<S>& pairs, const ScoreTiles<T>& scores, const double*
   return kink_doubt<S> * std::abs(pairs.scale) * std::sqrt(errors) > std::sqrt(squares);
 }
 
-// Weights of sums as multiples of `unit`, of float features a power of two near the largest: weights as small as a
-// temperature τ would, times features, fall below the normal floats, though the scale 1/τ multiplies them again.
-struct Weights {
-  double unit;
-  Buffer<double> rows, columns;
-};
-
-template <class S>
-Weights counted(const double* a, index_t n, const double* b, index_t k) {
-  double largest = 0;
-  const auto see = [&](double size) { largest = std::isfinite(size) ? std::max(largest, size) : largest; };
-  for (index_t i = 0; i < n; ++i) see(std::abs(a[i]));
-  for (index_t j = 0; j < k; ++j) see(std::abs(b[j]));
-  const double unit = sizeof(S) == 4 && largest > 0 ? std::ldexp(1, std::ilogb(largest)) : 1;
-  Weights found = {unit, Buffer<double>(n), Buffer<double>(k)};
-  for (index_t i = 0; i < n; ++i) found.rows[i] = a[i] / found.unit;
-  for (index_t j = 0; j < k; ++j) found.columns[j] = b[j] / found.unit;
-  return found;
-}
-
 }  // namespace
 
 template <class S>
@@ -85,11 +65,9 @@ template <class S>
 double pair_log_sums_gradient(const Pairs<S>& pairs, const double* rows, const double* cols, const double* a,
                               const double* b, View<S> left, View<S> right) {
   double of_scale = 0;
-  const Weights weights = counted<S>(a, pairs.left.rows, b, b == nullptr ? 0 : pairs.right.rows);
-  const double* columns = b == nullptr ? nullptr : weights.columns.data();
   with_enough_care<S>(pairs, PairForm::exponential, Care::usual, {}, [&](const auto& scores) {
-    const auto products = products_of_log_sums(scores, rows, cols, weights.rows.data(), columns, right.data != nullptr);
-    return write(pairs, scores, products, weights.unit, left, right, &of_scale);
+    const auto products = products_of_log_sums(scores, rows, cols, a, b, right.data != nullptr);
+    return write(pairs, scores, products, left, right, &of_scale);
   });
   return of_scale;
 }
@@ -98,16 +76,16 @@ template <class S>
 double pair_sums_gradient(const Pairs<S>& pairs, PairForm form, const double* offset, const double* a, View<S> left,
                           View<S> right, double* offsets) {
   double of_scale = 0;
-  const Weights weights = counted<S>(a, pairs.left.rows, nullptr, 0);
   const Care care = has_kink(form) ? Care::settled : care_of<S>(offset, pairs.left.rows);
   with_enough_care<S>(pairs, form, care, {}, [&](const auto& scores) {
     using T = std::decay_t<decltype(*scores.left().row(0))>;
     PairWeighting<T> side;
-    side.offsets(scores.left().size(), offset, weights.rows.data());
+    const double unit = unit_of_weights<T>(a, scores.left().size(), nullptr, 0);
+    side.offsets(scores.left().size(), offset, a, unit);
     const WeightedFeatures<T> products =
-        weighted_products(scores, form, side, scores.one_set() ? &side : nullptr, right.data != nullptr);
-    for (index_t i = 0; i < scores.left().size(); ++i) offsets[i] = weights.unit * products.own[i];
-    return write(pairs, scores, products, weights.unit, left, right, &of_scale);
+        weighted_products(scores, form, unit, side, scores.one_set() ? &side : nullptr, right.data != nullptr);
+    for (index_t i = 0; i < scores.left().size(); ++i) offsets[i] = unit * products.own[i];
+    return write(pairs, scores, products, left, right, &of_scale);
   });
   return of_scale;
 }

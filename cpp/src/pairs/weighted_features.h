@@ -5,8 +5,19 @@
 
 namespace alphacl {
 
-// Offsets and weights of the rows (or columns): a pair weighs weight_i ψ'(at_i + t_ij), for e^x weight_i e^(t_ij −
-// at_i).
+/// The power of two that weights a and b (null: none) are divided by before they multiply float features: that of the
+/// largest, but at most 1. Weights may be as small as a temperature τ, and then such products would not be normal
+/// numbers, though the scale 1/τ multiplies their sum.
+template <class T>
+double unit_of_weights(const double* a, index_t n, const double* b, index_t k) {
+  double largest = 0;
+  for (index_t i = 0; i < n; ++i) largest = std::max(largest, std::abs(a[i]));
+  for (index_t j = 0; b != nullptr && j < k; ++j) largest = std::max(largest, std::abs(b[j]));
+  return sizeof(T) == 4 && largest > 0 && largest < 1 ? std::ldexp(1, std::ilogb(largest)) : 1;
+}
+
+// Offsets and weights of the rows (or columns), the weights as multiples of `unit`: a pair weighs weight_i ψ'(at_i +
+// t_ij), for e^x weight_i e^(t_ij − at_i).
 template <class T>
 struct PairWeighting {
   Buffer<T> at, weight;
@@ -14,7 +25,7 @@ struct PairWeighting {
   Buffer<T> relative;              // weight of e^(t − highest of its block)
   Buffer<double> highest, lowest;  // the largest and least `at` of each block
 
-  void logarithms(index_t n, const double* lse, const double* a) {
+  void logarithms(index_t n, const double* lse, const double* a, double unit) {
     const index_t height = pair_block(n), blocks = ceil_div(n, height);
     at.resize(n);
     weight.resize(n);
@@ -33,7 +44,7 @@ struct PairWeighting {
       lowest[b] = std::min(bottom, top);
       for (index_t i = b * height; i < std::min(n, (b + 1) * height); ++i) {
         // A sample without partners has the logarithm −inf: no pair to weigh.
-        const double own = lse[i] == -infinity ? top : lse[i], w = lse[i] == -infinity ? 0 : a[i];
+        const double own = lse[i] == -infinity ? top : lse[i], w = lse[i] == -infinity ? 0 : a[i] / unit;
         at[i] = static_cast<T>(own);
         weight[i] = static_cast<T>(w * std::exp(static_cast<double>(at[i]) - own));
         relative[i] = static_cast<T>(w * std::exp(top - own));
@@ -41,14 +52,14 @@ struct PairWeighting {
     }
   }
 
-  void offsets(index_t n, const double* offset, const double* a) {
+  void offsets(index_t n, const double* offset, const double* a, double unit) {
     at.resize(n);
     low.resize(n);
     weight.resize(n);
     for (index_t i = 0; i < n; ++i) {
       at[i] = static_cast<T>(offset[i]);
       low[i] = static_cast<T>(offset[i] - static_cast<double>(at[i]));
-      weight[i] = static_cast<T>(a[i]);
+      weight[i] = static_cast<T>(a[i] / unit);
     }
   }
 };
@@ -57,9 +68,10 @@ struct PairWeighting {
 template <class T>
 constexpr double widest_shared = sizeof(T) == 4 ? 60 : 600;
 
-/// Sums over pairs of weights w_ij times features.
+/// Sums over pairs of weights w_ij times features, as multiples of `unit`.
 template <class T>
 struct WeightedFeatures {
+  double unit;
   Buffer<T> left, right;  // Σ_j w_ij g_j and Σ_i w_ij f_i, rows of width(); from differences, Σ_j w_ij (f_j − f_i)
   Buffer<double> degree;  // Σ_j w_ij; used for one set
   Buffer<double> own;     // Σ_j of the first term of w_ij
@@ -98,12 +110,13 @@ PairWeights<T> weights_at(const PairWeighting<T>& rows, const PairWeighting<T>* 
 }
 
 template <class T>
-WeightedFeatures<T> weighted_products(const ScoreTiles<T>& scores, PairForm form, const PairWeighting<T>& rows,
-                                      const PairWeighting<T>* cols, bool of_right) {
+WeightedFeatures<T> weighted_products(const ScoreTiles<T>& scores, PairForm form, double unit,
+                                      const PairWeighting<T>& rows, const PairWeighting<T>* cols, bool of_right) {
   const index_t n = scores.left().size(), k = scores.right().size();
   const index_t width = scores.left().width();
   const bool one = scores.one_set(), exponential = form == PairForm::exponential;
   WeightedFeatures<T> out;
+  out.unit = unit;
   out.left = Buffer<T>(n * width, T(0));
   if (of_right) out.right = Buffer<T>(k * width, T(0));
   out.degree = Buffer<double>(n, 0.0);
@@ -186,12 +199,12 @@ bool write_differences(const ScoreTiles<T>& scores, const WeightedFeatures<T>& p
   return !(minuend > largest_cancellation_of_gradients<T, S> * difference);
 }
 
-// The gradients, of weights that are multiples of `unit`. False where they cancel too much, or overflow in float
-// although their multiple by a small scale may not. of_scale: Σ_ij w_ij t_ij / scale.
+// The gradients. False where they cancel too much, or overflow in float although their multiple by a small scale may
+// not. of_scale: Σ_ij w_ij t_ij / scale.
 template <class T, class S>
-bool write(const Pairs<S>& pairs, const ScoreTiles<T>& scores, const WeightedFeatures<T>& products, double unit,
-           View<S> left, View<S> right, double* of_scale) {
-  const double scale = pairs.scale * unit;
+bool write(const Pairs<S>& pairs, const ScoreTiles<T>& scores, const WeightedFeatures<T>& products, View<S> left,
+           View<S> right, double* of_scale) {
+  const double scale = pairs.scale * products.unit;
   double total = 0, other = 0;
   bool kept_digits = true;
   if (pairs.distances && !scores.by_differences()) {
@@ -200,7 +213,7 @@ bool write(const Pairs<S>& pairs, const ScoreTiles<T>& scores, const WeightedFea
     total = write_rows(scores.left(), products.left.data(), scale, left);
   }
   if (right.data) other = write_rows(scores.right(), products.right.data(), scale, right);
-  *of_scale = unit * (scores.one_set() ? 0.5 * total : total);
+  *of_scale = products.unit * (scores.one_set() ? 0.5 * total : total);
   return kept_digits && (sizeof(T) == 8 || std::isfinite(total + other));
 }
 
@@ -224,14 +237,16 @@ void with_enough_care(const Pairs<S>& pairs, PairForm form, Care care, KeptScore
 template <class T>
 WeightedFeatures<T> products_of_log_sums(const ScoreTiles<T>& scores, const double* rows, const double* cols,
                                          const double* a, const double* b, bool of_right) {
+  const index_t n = scores.left().size(), k = scores.right().size();
+  const double unit = unit_of_weights<T>(a, n, b, k);
   PairWeighting<T> of_rows, of_cols;
-  of_rows.logarithms(scores.left().size(), rows, a);
+  of_rows.logarithms(n, rows, a, unit);
   const PairWeighting<T>* other = scores.one_set() ? &of_rows : nullptr;
   if (b != nullptr) {
-    of_cols.logarithms(scores.right().size(), cols, b);
+    of_cols.logarithms(k, cols, b, unit);
     other = &of_cols;
   }
-  return weighted_products(scores, PairForm::exponential, of_rows, other, of_right);
+  return weighted_products(scores, PairForm::exponential, unit, of_rows, other, of_right);
 }
 
 }  // namespace alphacl
