@@ -9,7 +9,7 @@ import scipy.sparse
 import alphacl_fast as acl
 from alphacl_fast._parts import FORMS
 
-from .data import laid_out, numpy_of, size, values
+from .data import laid_out, numpy_of, second_view, size, values
 from .judge import eps
 
 
@@ -167,29 +167,50 @@ def _gaussian(case, n, x, width=None):
     return acl.Gaussian(given, tau, tol=tol, method=method)
 
 
+def _of_rows(case):
+    """normalize, and what is added to sums of rows."""
+    normalize = case.chance(0.5)
+    return normalize, case.power_of_ten(-4, 1) if normalize and case.chance(0.3) else 0.0
+
+
+def _within_range(f):
+    """Features whose distances have powers in the range of float32."""
+    largest = np.abs(f).max()
+    return f if 1e-6 < largest < 1e6 else f / (largest or 1.0)
+
+
 def _direct(case, n, x):
-    f = features(case, n, x)
-    if not 1e-6 < np.abs(f).max() < 1e6:  # powers of distances leave the range of float32
-        f = f / (np.abs(f).max() or 1.0)
+    f = _within_range(features(case, n, x))
+    return _direct_of(case, f, *_of_rows(case))
+
+
+def _direct_of(case, f, normalize, eps, **views):
+    """views: features_aug where there are two."""
     p = case.pick([1, 2, 3, 4, 0.5, 6], [1, 3, 1, 3, 0.5, 0.5])
-    unit = (typical_square(case, f) / 2) ** (p / 2)
-    tau, normalize = temperature(case, unit, case.dtype), case.chance(0.6)
-    eps = case.power_of_ten(-4, 1) if normalize and case.chance(0.3) else 0.0
-    case.note(f"Direct p={p} tau={tau!r} normalize={normalize} eps={eps!r}")
-    return acl.Direct(laid_out(case, "features", f), p, tau, normalize=normalize, eps=eps)
+    tau = temperature(case, (typical_square(case, f) / 2) ** (p / 2), case.dtype)
+    case.note(f"Direct p={p} tau={tau!r} normalize={normalize!r} eps={eps!r}")
+    return acl.Direct(laid_out(case, "features", f), p, tau, normalize=normalize, eps=eps, **views)
 
 
 def _inverse_distance(case, n, x):
-    f = features(case, n, x)
-    if not 1e-6 < np.abs(f).max() < 1e6:
-        f = f / (np.abs(f).max() or 1.0)
+    f = _within_range(features(case, n, x))
+    return _inverse_distance_of(case, f, *_of_rows(case))
+
+
+def _inverse_distance_of(case, f, normalize, eps, **views):
     p, q = case.pick([1, 2, 3, 4, 0.5, 6], [1, 3, 1, 3, 0.5, 0.5]), case.pick([1, 0.5, 2, 1.5])
-    unit = (typical_square(case, f) / 2) ** (p / 2)
-    tau = min(max(temperature(case, unit, case.dtype), 1e-15), 1e15)  # entries and their squares fit in float32
-    normalize = case.chance(0.4)
-    eps = case.power_of_ten(-4, 1) if normalize and case.chance(0.3) else 0.0
-    case.note(f"InverseDistance p={p} tau={tau!r} q={q} normalize={normalize} eps={eps!r}")
-    return acl.InverseDistance(laid_out(case, "features", f), p, tau, q, normalize=normalize, eps=eps)
+    tau = temperature(case, (typical_square(case, f) / 2) ** (p / 2), case.dtype)
+    tau = min(max(tau, 1e-15), 1e15)  # entries and their squares fit in float32
+    case.note(f"InverseDistance p={p} tau={tau!r} q={q} normalize={normalize!r} eps={eps!r}")
+    return acl.InverseDistance(laid_out(case, "features", f), p, tau, q, normalize=normalize, eps=eps, **views)
+
+
+def over_both_views(case, n, x):
+    """An importance over the 2n samples of both views."""
+    f = _within_range(features(case, n, x))
+    aug = laid_out(case, "features_aug", _within_range(second_view(case, f)))
+    make = case.pick([_direct_of, _inverse_distance_of])
+    return make(case, f, "both", case.power_of_ten(-4, 1) if case.chance(0.5) else 0.0, features_aug=aug)
 
 
 def _square_regularized(case, n, x):

@@ -6,6 +6,7 @@ import alphacl_fast as acl
 from alphacl_fast import reference
 
 from .alphas import importance, left_in_alpha
+from .alphas import over_both_views as over_both
 from .data import laid_out, numpy_of, second_view, shape, values
 from .judge import ROUNDINGS, WIDE, check, contract, eps, frobenius, same_bits
 
@@ -68,7 +69,8 @@ def dense_pair(alpha, n, dtype):
 
 def _half_squares(alpha, n):
     """½‖f_i − f_j‖²."""
-    f = numpy_of(alpha.features).astype(float).reshape(n, -1)
+    views = [alpha.features, getattr(alpha, "features_aug", None)]
+    f = np.concatenate([numpy_of(a).astype(float) for a in views if a is not None]).reshape(n, -1)
     return sum((column[:, None] - column) ** 2 for column in f.T) / 2
 
 
@@ -106,6 +108,25 @@ def _subject(case, name):
         same_bits("symmetry", ours, np.ascontiguousarray(np.asarray(ours).T))
     if again is not None:
         same_bits("threads", ours, again)
+
+
+def over_both_views(case):
+    """N samples with an importance over both their views: that of (x; x') whose other views are (x'; x)."""
+    x, x_aug, wide, wide_aug, _ = views(case, _BUDGET[case.dtype.itemsize] / 4)
+    n = len(wide)
+    alpha = over_both(case, n, wide)
+    case.arguments["alpha"] = alpha
+    of_energy = case.chance(0.5)
+    define, function = (reference.energy, acl.energy) if of_energy else (reference.contrastive_cov, acl.contrastive_cov)
+    ours = numpy_of(function(x, x_aug, alpha))
+    first, second = np.concatenate([wide, wide_aug]), np.concatenate([wide_aug, wide])
+    exact, rough = dense_pair(alpha, 2 * n, case.dtype)
+    absolute = (0.5 if of_energy else 1.0) * absolute_term(alpha, exact, rough, first, second, case.dtype)
+    contract(
+        function.__name__, ours, define(first, second, exact, dtype=exact_type(case.dtype)),
+        lambda: define(first.astype(case.dtype), second.astype(case.dtype), rough, dtype=case.dtype.type),
+        absolute, case.dtype,
+    )  # fmt: skip
 
 
 def _call(case, name, x, x_aug, alpha):

@@ -6,6 +6,7 @@ from .case import HAS_TORCH
 SUBJECTS = {
     "contrastive_cov": covariance.contrastive_cov,
     "energy": covariance.energy,
+    "over_both_views": covariance.over_both_views,
     "gated_outer": nodes.gated_outer,
     "gated_cov": nodes.gated_cov,
     "GatedCovariance": nodes.gated_covariance,
