@@ -41,6 +41,17 @@ def device_of(text: str) -> torch.device:
     return device
 
 
+def at_least(least: int):
+    """The type of an argument that is an integer from `least` on."""
+
+    def integer(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"expected an integer >= {least}, got {text}")
+        return int(text)
+
+    return integer
+
+
 def trained(name: str, x: torch.Tensor, options: argparse.Namespace, seed: int) -> torch.nn.Module:
     """The encoder that one of LOSSES gives from a seed; its loss is printed."""
     try:
@@ -72,14 +83,14 @@ def main(arguments: list[str] | None = None) -> dict[str, list[float]]:
     )
     parser.add_argument("--folder", help="where the binary files are (cifar10, stl10; fashion: Debian's place)")
     parser.add_argument("--losses", nargs="+", choices=list(LOSSES), default=list(LOSSES))
-    parser.add_argument("--seeds", type=int, default=3, help="trainings per loss")
-    parser.add_argument("--seed", type=int, default=0, help="the first seed")
-    parser.add_argument("--steps", type=int, default=400, help="of each training")
+    parser.add_argument("--seeds", type=at_least(1), default=3, help="trainings per loss")
+    parser.add_argument("--seed", type=at_least(0), default=0, help="the first seed")
+    parser.add_argument("--steps", type=at_least(0), default=400, help="of each training")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="that each training takes at most")
-    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--batch", type=at_least(2), default=256)
     parser.add_argument("--lr", type=float, default=3e-3)
-    parser.add_argument("--limit", type=int, help="images to use of the training set, and of the test set")
-    parser.add_argument("--threads", type=int, help="of torch and alphacl_fast")
+    parser.add_argument("--limit", type=at_least(1), help="images to use of the training set, and of the test set")
+    parser.add_argument("--threads", type=at_least(1), help="of torch and alphacl_fast")
     parser.add_argument("--device", type=device_of, default="cpu", help="cpu, cuda or cuda:N")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], help="default: bfloat16 on CUDA")
     options = parser.parse_args(arguments)
@@ -91,7 +102,11 @@ def main(arguments: list[str] | None = None) -> dict[str, list[float]]:
         torch.set_num_threads(options.threads)
     if options.data in ("cifar10", "stl10") and options.folder is None:
         sys.exit(f"--data {options.data} needs --folder with its binary files")
-    data = tuple(part.to(options.device) for part in load_labelled(options.data, options.folder, options.limit))
+    try:
+        parts = load_labelled(options.data, options.folder, options.limit)
+    except (OSError, ValueError, ImportError) as error:
+        sys.exit(str(error))
+    data = tuple(part.to(options.device) for part in parts)
     began = time.perf_counter()
     found: dict[str, list[float]] = {name: [] for name in options.losses}
     for name, scores in found.items():

@@ -5,6 +5,7 @@ import io
 import sys
 import tarfile
 import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
@@ -344,6 +345,32 @@ def test_image_folder_of_grey_and_coloured_files(tmp_path):
     np.testing.assert_array_equal(images[[0, 2]], np.repeat(grey[:, None], 3, 1))
     np.testing.assert_allclose(images[1], np.full((3, 8, 8), [[[250]], [[128]], [[3]]]), atol=3)  # JPEG is lossy
     np.testing.assert_array_equal(labels, [0, 0, 1])
+
+
+@pytest.mark.parametrize("name", ["", "a.tgz"])
+def test_image_folder_of_given_classes(tmp_path, name):
+    """A test set without images of one class has the labels of the training set."""
+    folder = tmp_path / "images"
+    write_image_folder(folder)
+    (folder / "test" / "ant" / "0.PNG").unlink()
+    path = archive(folder, tmp_path / name) if name else folder
+    classes = datasets.image_classes(path, "train")
+    assert classes == ["ant", "bee", "cat"]
+    assert datasets.image_classes(path, "test") == ["bee", "cat"]
+    assert datasets.read_image_folder(path, "test", classes)[1].tolist() == [1, 2]
+    assert datasets.read_image_folder(path, "test", ["cat", "dog", "bee"])[1].tolist() == [2, 0]
+    with pytest.raises(ValueError, match=r"test: expected the classes bee, dog, got cat"):
+        datasets.read_image_folder(path, "test", ["bee", "dog"])
+    with pytest.raises(FileNotFoundError, match=r"no image CLASS/NAME in .*valid"):
+        datasets.image_classes(path, "valid")
+
+
+def test_a_file_that_is_no_archive_is_refused_in_one_line(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("train/a/0.png", b"")
+    with pytest.raises(datasets.DamagedFileError, match=r"a\.zip: expected a folder or a sound tar archive: ") as found:
+        datasets.read_image_folder(tmp_path / "a.zip")
+    assert "\n" not in str(found.value)
 
 
 def test_image_folder_errors(tmp_path):

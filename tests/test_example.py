@@ -10,6 +10,7 @@ from support import torch as import_torch
 from test_datasets import archive, write_cifar10, write_image_folder
 
 torch = import_torch()
+from alphacl_fast import datasets  # noqa: E402
 from alphacl_fast.experiments import _training as training  # noqa: E402  (needs torch, imported without its warnings)
 
 
@@ -110,6 +111,29 @@ def test_resnet_has_the_published_size(example):
     parameters = sum(p.numel() for p in training.ResNet18(3).parameters())
     assert parameters == 11_168_832  # 11 689 512 of ImageNet's, less its head and larger stem
     assert training.ResNet18(3)(torch.zeros(2, 3, 32, 32)).shape == (2, 512)
+
+
+@pytest.mark.parametrize(
+    "data, message",
+    [("fashion", r"Fashion-MNIST: no file .*ubyte"), ("cifar10", "no file data_batch_1"), ("", "no image CLASS/NAME")],
+)
+def test_data_that_cannot_be_read(example, tmp_path, data, message):
+    with pytest.raises(SystemExit, match=message):
+        example.main(["--data", data or str(tmp_path), "--folder", str(tmp_path)])
+
+
+def test_labels_that_are_not_there(example, tmp_path):
+    for path in datasets.FASHION_MNIST_DIR.glob("*images*"):
+        (tmp_path / path.name).symlink_to(path)
+    with pytest.raises(SystemExit, match="no file train-labels-idx1-ubyte"):
+        example.main(["--data", "fashion", "--folder", str(tmp_path)])
+
+
+@pytest.mark.parametrize("option, least", [("seeds", 1), ("seed", 0), ("steps", 0), ("batch", 2), ("limit", 1)])
+def test_numbers_that_are_too_small(example, capsys, option, least):
+    with pytest.raises(SystemExit):
+        example.main([f"--{option}", str(least - 1)])
+    assert f"argument --{option}: expected an integer >= {least}, got {least - 1}" in capsys.readouterr().err
 
 
 def test_a_folder_is_asked_for(example):

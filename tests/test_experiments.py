@@ -115,6 +115,32 @@ def test_rules_judge(relation, bound, passes, fails):
     assert judged.judge({"a": None}).as_text().startswith("– ")
 
 
+_NAN = math.nan
+_MAXIMA = {"maxima": 1, "degrees": [0.1, _NAN, 0.1]}
+
+
+_NOT_FIRST = [
+    ("framework", "eight gradients", {"gradients": {"InfoNCE": {"error": 0.0}, "MINE": {"error": _NAN}}}),
+    ("kernel_lemma", "all terms", {"terms": {"0.2": [0.0], "0.5": [_NAN]}}),
+    ("one_layer", "gated data", {"identity": {"a": [0.0, 0.0], "b": [_NAN, 0.0]}}),
+    ("one_layer", "gated_cov", {"identity": {"a": [0.0, 0.0], "b": [0.0, _NAN]}}),
+    ("linear_networks", "top eigenvector, digits", {"images": {"digits": {"uniform": _MAXIMA, "Gaussian": _MAXIMA}}}),
+    ("modular_addition", "one frequency", {"moduli": {"5": {"concentration": 1.0}, "7": {"concentration": _NAN}}}),
+    (
+        "modular_addition",
+        "energy of a representation",
+        {"groups": {"a": {"energy_error": 0.0}, "b": {"energy_error": _NAN}}},
+    ),
+]
+
+
+@pytest.mark.parametrize("name, rule_name, numbers", _NOT_FIRST, ids=[rule_name for _, rule_name, _ in _NOT_FIRST])
+def test_a_number_that_is_nan_fails_wherever_it_stands(name, rule_name, numbers):
+    """max() and min() skip a NaN that is not the first."""
+    (judged,) = [r for r in claim(name).RULES if r.name == rule_name]
+    assert judged.judge(numbers).word == "fails"
+
+
 def test_a_result_passes_where_no_rule_fails():
     rules = (rule("<", 1), rule("<", 1, lambda numbers: None))
     assert Result({"a": 0}, rules, ()).passed

@@ -4,9 +4,11 @@ import html.parser
 import json
 import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from support import run_python
 from test_cli import assert_refused, run, without
 from test_datasets import archive, write_image_folder
@@ -16,6 +18,8 @@ from alphacl_fast.experiments import Rule, Settings, _command, _data, _store
 from alphacl_fast.experiments._folder import claim, in_order
 
 FAST = "one_layer"  # needs no optional package but matplotlib and tqdm
+RECORD = f"{FAST}-quick-0.json"
+PARTS = f"{FAST}-quick-0.parts.json"
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +46,7 @@ def test_list_needs_no_optional_package(tmp_path):
 def test_writes_records_pictures_and_a_report(finished):
     code, folder = finished
     assert code == 0
-    record = json.loads((folder / "claims" / f"{FAST}.json").read_text())
+    record = json.loads((folder / "claims" / RECORD).read_text())
     assert record["key"]["quick"] is True
     assert {v["verdict"] for v in record["verdicts"]} == {"holds"}
     assert all(v["value"] is not None for v in record["verdicts"])
@@ -98,33 +102,33 @@ def test_resumes_within_a_claim(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(module, "_landscape", interrupted)
     arguments = ["reproduce", FAST, "--quick", "--out", str(tmp_path)]
     assert _cli.main(arguments) == 130
-    assert set(json.loads((tmp_path / "claims" / f"{FAST}.parts.json").read_text())["parts"]) == {
+    assert set(json.loads((tmp_path / "claims" / PARTS).read_text())["parts"]) == {
         "wᵀA(w)w = c² C_α[h]",
         "energy of a layer",
     }
     monkeypatch.setattr(module, "_landscape", sound)
     monkeypatch.setattr(module, "_identity", interrupted)
     assert _cli.main(arguments) == 0
-    assert not (tmp_path / "claims" / f"{FAST}.parts.json").exists()
+    assert not (tmp_path / "claims" / PARTS).exists()
     assert "fails" not in capsys.readouterr().out
 
 
 def test_a_record_that_is_cut_off_is_computed_again(finished, tmp_path):
     (tmp_path / "claims").mkdir()
-    whole = (finished[1] / "claims" / f"{FAST}.json").read_text()
-    (tmp_path / "claims" / f"{FAST}.json").write_text(whole[: len(whole) // 2])
+    whole = (finished[1] / "claims" / RECORD).read_text()
+    (tmp_path / "claims" / RECORD).write_text(whole[: len(whole) // 2])
     store = _store.Store(tmp_path / "claims", FAST, json.loads(whole)["key"])
     assert store.load(claim(FAST)) is None
-    (tmp_path / "claims" / f"{FAST}.json").write_text(whole)
+    (tmp_path / "claims" / RECORD).write_text(whole)
     assert store.load(claim(FAST)).passed
 
 
 def test_a_verdict_that_fails_is_the_exit_code(finished, tmp_path, capsys):
     """A number changed in the record: verdicts are computed from numbers."""
-    record = json.loads((finished[1] / "claims" / f"{FAST}.json").read_text())
+    record = json.loads((finished[1] / "claims" / RECORD).read_text())
     record["numbers"]["layer"]["sum_error"] = 0.5
     (tmp_path / "claims").mkdir()
-    (tmp_path / "claims" / f"{FAST}.json").write_text(json.dumps(record))
+    (tmp_path / "claims" / RECORD).write_text(json.dumps(record))
     assert _cli.main(["reproduce", FAST, "--quick", "--out", str(tmp_path)]) == 1
     assert "fails     tr C_α[f] = Σ_k w_kᵀA(w_k)w_k, relative difference: 0.5 < 1.0e-10" in capsys.readouterr().out
     assert "✗ fails" in (tmp_path / "report.html").read_text()
@@ -132,7 +136,7 @@ def test_a_verdict_that_fails_is_the_exit_code(finished, tmp_path, capsys):
 
 def test_the_report_has_what_earlier_calls_have_finished(finished, tmp_path, monkeypatch):
     (tmp_path / "claims").mkdir()
-    (tmp_path / "claims" / f"{FAST}.json").write_text((finished[1] / "claims" / f"{FAST}.json").read_text())
+    (tmp_path / "claims" / RECORD).write_text((finished[1] / "claims" / RECORD).read_text())
     other = claim("roughness")
     monkeypatch.setattr(other, "run", lambda settings: settings.result({}, (), ()))
     monkeypatch.setattr(other, "RULES", ())
@@ -144,12 +148,32 @@ def test_the_report_has_what_earlier_calls_have_finished(finished, tmp_path, mon
     assert set(json.loads((tmp_path / "verdicts.json").read_text())) >= {FAST, "roughness"}
 
 
-@pytest.mark.parametrize("side", [6, None], ids=["small", "none"])
-def test_images_that_do_not_do_are_refused_before_any_claim(tmp_path, capsys, side):
-    if side is None:
-        (tmp_path / "images").mkdir()
-    else:
-        write_image_folder(tmp_path / "images", side=side)
+def _write_images(folder, shapes):
+    """Images of these shapes at SPLIT/CLASS."""
+    for place, shape in shapes.items():
+        (folder / place).mkdir(parents=True)
+        Image.fromarray(np.zeros(shape, np.uint8)).save(folder / place / "0.png")
+
+
+_TRAIN = {"train/a": (9, 9), "train/b": (9, 9)}
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        {"train/a": (6, 6), "train/b": (6, 6)},
+        {},
+        {"train/a": (9, 9)},
+        {**_TRAIN, "test/a": (10, 10)},
+        {**_TRAIN, "test/a": (9, 9), "test/b": (10, 10)},
+        {**_TRAIN, "test/a": (9, 9, 3)},
+        {**_TRAIN, "test/c": (9, 9)},
+    ],
+    ids=["small", "none", "one", "other size", "sizes", "colours", "class"],
+)
+def test_images_that_do_not_do_are_refused_before_any_claim(tmp_path, capsys, shapes):
+    (tmp_path / "images").mkdir()
+    _write_images(tmp_path / "images", shapes)
     assert _cli.main(["reproduce", FAST, "--quick", "--data", str(tmp_path / "images"), "--out", str(tmp_path / "out")])
     printed = capsys.readouterr()
     assert "--data: " in printed.err
@@ -186,18 +210,26 @@ def test_missing_package_is_named(tmp_path):
 
 def test_key_knows_all_that_numbers_depend_on(tmp_path):
     settings = Settings(quick=True, seed=3, data=tmp_path)
-    found = _store.key(claim(FAST), settings)
+    found = _store.key(claim("patterns"), settings)
     assert (found["quick"], found["seed"], found["data"][0]) == (True, 3, tmp_path.name)
-    assert found["claim"] != _store.key(claim("framework"), settings)["claim"]
+    assert found["claim"] != _store.key(claim("linear_networks"), settings)["claim"]
+    assert _store.key(claim("framework"), settings)["data"] is None  # has no images
+
+
+@pytest.mark.parametrize("name", in_order())
+def test_claims_with_given_images_say_so(name, tmp_path):
+    """A claim that reads --data without USES_DATA would show the results of other images."""
+    source = Path(claim(name).__file__).read_text()
+    assert ("settings.data" in source or '"data"' in source) == getattr(claim(name), "USES_DATA", False)
 
 
 def test_key_knows_the_bytes_and_names_of_data(tmp_path):
     """Not when they were written: another image may be as old as the one whose place it takes, or older."""
-    image = tmp_path / "class" / "image"
+    image = tmp_path / "class" / "image.png"
     image.parent.mkdir()
 
     def key():
-        return _store.key(claim(FAST), Settings(data=tmp_path))["data"]
+        return _store.key(claim("patterns"), Settings(data=tmp_path))["data"]
 
     def written(file, text, time):
         file.write_text(text)
@@ -209,14 +241,38 @@ def test_key_knows_the_bytes_and_names_of_data(tmp_path):
     assert key() != before
     written(image, "an image", 9000)
     assert key() == before
-    written(image.with_name("more"), "", 0)
+    written(image.with_name("more.png"), "", 0)
     assert key() != before
-    image.with_name("more").unlink()
-    image.rename(image.with_name("renamed"))
+    image.with_name("more.png").unlink()
+    written(image.with_name("notes"), "no image", 0)
+    assert key() == before
+    image.rename(image.with_name("renamed.png"))
     assert key() != before
-    file = tmp_path / "class" / "renamed"
-    found = [_store.key(claim(FAST), Settings(data=path))["data"] for path in (tmp_path, file)]
+    file = tmp_path / "class" / "renamed.png"
+    found = [_store.key(claim("patterns"), Settings(data=path))["data"] for path in (tmp_path, file)]
     assert found[0] != found[1]
+
+
+@pytest.mark.parametrize("linked", ["", "train", "train/class"])
+def test_key_knows_images_behind_links_and_of_any_name(tmp_path, linked):
+    """What the reader sees: it follows links to folders, and a name need not be text."""
+    images = tmp_path / "images" / "train" / "class"
+    images.mkdir(parents=True)
+    name = os.fsdecode(b"caf\xe9.png")
+    (images / name).write_text("1")
+    data = tmp_path / "images"
+    if linked:
+        data = tmp_path / "links"
+        place = data / linked
+        place.parent.mkdir(parents=True)
+        place.symlink_to(tmp_path / "images" / linked)
+
+    def key():
+        return _store.key(claim("patterns"), Settings(data=data))["data"]
+
+    before = key()
+    (images / name).write_text("2")
+    assert key() != before
 
 
 @pytest.mark.parametrize("name", in_order())
@@ -238,6 +294,7 @@ def test_results_of_other_settings_are_not_taken(name, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "run", stand_in)
     monkeypatch.setattr(module, "RULES", rules)
     monkeypatch.setattr(module, "FIGURES", ())
+    monkeypatch.setattr(module, "USES_DATA", True, raising=False)
     monkeypatch.setattr(_command, "check_given", lambda data: None)
     for place, text in (("one", "1"), ("two/one", "2")):
         (tmp_path / place / "class").mkdir(parents=True)
@@ -255,9 +312,11 @@ def test_results_of_other_settings_are_not_taken(name, tmp_path, monkeypatch):
             code = _cli.main(["reproduce", name, "--out", str(tmp_path / "out"), *options])
             assert code == (130 if interrupted else 0)
             assert runs[-1] == expected
-            if not interrupted:
-                kept = json.loads((tmp_path / "out" / "claims" / f"{name}.json").read_text())
-                assert kept["numbers"]["said"] == expected
+    # Each was kept for itself: none of them is computed again, in whatever order they are asked for.
+    for options, expected in calls[::-1]:
+        assert _cli.main(["reproduce", name, "--out", str(tmp_path / "out"), *options]) == 0
+        records = [json.loads(path.read_text()) for path in (tmp_path / "out" / "claims").glob("*.json")]
+        assert expected in [record["numbers"]["said"] for record in records]
     assert len(runs) == 2 * len(calls)
 
 
@@ -266,7 +325,7 @@ def test_pictures_of_other_settings_are_removed(finished, tmp_path):
     folder = tmp_path / "figures"
     folder.mkdir()
     (tmp_path / "claims").mkdir()
-    (tmp_path / "claims" / f"{FAST}.json").write_text((finished[1] / "claims" / f"{FAST}.json").read_text())
+    (tmp_path / "claims" / RECORD).write_text((finished[1] / "claims" / RECORD).read_text())
     for stem in ("roughness-roughness", "mine"):
         (folder / f"{stem}.png").write_text("")
     assert _cli.main(["reproduce", FAST, "--quick", "--out", str(tmp_path)]) == 0
@@ -277,16 +336,41 @@ def test_pictures_of_other_settings_are_removed(finished, tmp_path):
 def test_a_claim_with_parts_left_out_is_not_finished(tmp_path):
     """What was missing may be there now; what was computed is kept."""
     module, settings = claim(FAST), Settings(quick=True)
-    store = _store.Store(tmp_path, FAST, {})
+    key = _store.key(module, settings)
+    store = _store.Store(tmp_path, FAST, key)
     store.put("a part", 1.5, 0.1)
     store.save(module, settings.result({}, (), ()))
     assert store.load(module) is not None
     settings.left_out.append("images: no images")
-    store = _store.Store(tmp_path, FAST, {})
+    store = _store.Store(tmp_path, FAST, key)
     store.put("a part", 1.5, 0.1)
     store.save(module, settings.result({}, (), ()))
     assert store.load(module) is None
-    assert _store.Store(tmp_path, FAST, {}).get("a part") == (1.5, 0.1)
+    assert store.load(module, complete=False).left_out == ["images: no images"]
+    assert _store.Store(tmp_path, FAST, key).get("a part") == (1.5, 0.1)
+
+
+def test_a_claim_with_parts_left_out_stays_in_the_report(tmp_path, monkeypatch):
+    """Of an earlier call, too: what it found holds."""
+    for name in ("linear_networks", "roughness"):
+        monkeypatch.setattr(claim(name), "FIGURES", ())
+        monkeypatch.setattr(claim(name), "RULES", (Rule("r", "r", lambda numbers: numbers["a"], "=", 1),))
+
+        def stand_in(settings):
+            settings.left_out.append("data: no images were given")
+            return settings.result({"a": 1}, (), ())
+
+        monkeypatch.setattr(claim(name), "run", stand_in)
+        assert _cli.main(["reproduce", name, "--quick", "--out", str(tmp_path)]) in (0, 1)
+    assert set(json.loads((tmp_path / "verdicts.json").read_text())) == {"linear_networks", "roughness"}
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"[]", b"{}"])
+def test_a_record_that_is_none_is_computed_again(tmp_path, content):
+    key = _store.key(claim(FAST), Settings(quick=True))
+    (tmp_path / RECORD).write_bytes(content)
+    (tmp_path / PARTS).write_bytes(content)
+    assert _store.Store(tmp_path, FAST, key).load(claim(FAST)) is None
 
 
 @pytest.mark.parametrize("name", ["", "cifar10-jpeg.tar.xz"])
@@ -310,6 +394,12 @@ def test_images_without_splits_and_without_data(tmp_path):
     assert len(found.pixels) == 2 < len(written)
     with pytest.raises(LookupError, match="name a folder or an archive with --data"):
         _data.images("data", Settings(), 10)
+
+
+def test_classes_of_the_test_set_are_those_of_the_training_set(tmp_path):
+    _write_images(tmp_path, {**_TRAIN, "train/c": (9, 9), "test/b": (9, 9), "test/c": (9, 9)})
+    assert sorted(_data.read_given(tmp_path, "train")[1]) == [0, 1, 2]
+    assert sorted(_data.read_given(tmp_path, "test")[1]) == [1, 2]
 
 
 def test_import_of_experiments_is_light():

@@ -12,7 +12,7 @@ import math
 import os
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -21,6 +21,7 @@ from alphacl_fast._optional import require
 
 __all__ = [
     "DamagedFileError",
+    "image_classes",
     "load_digits",
     "load_fashion_mnist",
     "load_patches",
@@ -64,7 +65,7 @@ def load_fashion_mnist(path: str | os.PathLike | None = None, split: str = "trai
     if split not in _FASHION_MNIST_STEMS:
         raise ValueError(f"split: expected 'train', 'test' or 'all', got {split!r}")
     folder = FASHION_MNIST_DIR if path is None else Path(path)
-    parts = [_read_images(_find_idx(folder, stem)) for stem in _FASHION_MNIST_STEMS[split]]
+    parts = [_read_images(find_idx(folder, stem)) for stem in _FASHION_MNIST_STEMS[split]]
     images = np.empty((sum(map(len, parts)), 28 * 28), np.float32)
     first = 0
     for part in parts:
@@ -173,24 +174,35 @@ def read_stl10(folder: str | os.PathLike, split: str = "train") -> tuple[np.ndar
     return images, labels.astype(np.int64) - 1
 
 
-def read_image_folder(path: str | os.PathLike, split: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+def image_classes(path: str | os.PathLike, split: str | None = None) -> list[str]:
+    """The classes of ``read_image_folder(path, split)``: the sorted names of the folders that hold images.
+
+    Raises FileNotFoundError where there is none, DamagedFileError for an archive that cannot be read.
+    """
+    return sorted({kind for kind, *_ in _class_files(Path(path), split)})
+
+
+def read_image_folder(
+    path: str | os.PathLike, split: str | None = None, classes: Sequence[str] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """JPEG and PNG files in a folder per class: images (N, C, H, W) uint8 and labels (N,) int64.
 
     path: a folder, or a tar archive of one (plain, gzip, bzip2 or xz), which is read without being unpacked; split: the
-    sub-folder that holds the classes, as "train". A label is the place of the class among the sorted names of the class
-    folders that hold images, as in torchvision's ImageFolder; images come by class and name. C is 1 where all are grey,
-    else 3: red, green, blue.
-    Raises FileNotFoundError where there is no such path or no image, ValueError naming two images of different sizes,
-    DamagedFileError for what cannot be read, ImportError when pillow is missing. Memory: the files, and twice the
-    result.
+    sub-folder that holds the classes, as "train". A label is the place of the class in `classes`, by default the sorted
+    names of the class folders that hold images, as in torchvision's ImageFolder: a test set that may lack a class takes
+    ``classes=image_classes(path, "train")``. Images come by class and name. C is 1 where all are grey, else 3: red,
+    green, blue.
+    Raises FileNotFoundError where there is no such path or no image, ValueError naming two images of different sizes or
+    a class that is not in `classes`, DamagedFileError for what cannot be read, ImportError when pillow is missing.
+    Memory: the files, and twice the result.
     """
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"no such folder or archive: {path}")
-    files = sorted(_class_files(path, split or ""), key=lambda file: file[:2])
+    files = sorted(_class_files(path, split), key=lambda file: file[:2])
     place = path / (split or "")
-    if not files:
-        raise FileNotFoundError(f"no image CLASS/NAME in {place}, of a name that ends in {', '.join(_IMAGE_SUFFIXES)}")
+    kinds = [kind for kind, *_ in files]
+    classes = sorted(set(kinds)) if classes is None else list(classes)
+    if unknown := set(kinds) - set(classes):
+        raise ValueError(f"{place}: expected the classes {', '.join(classes)}, got {', '.join(sorted(unknown))}")
     names = [f"{kind}/{name}" for kind, name, _ in files]
     decoded = [_decode(content, f"{place}/{name}") for name, (*_, content) in zip(names, files, strict=True)]
     height, width = decoded[0].shape[1:]
@@ -201,7 +213,7 @@ def read_image_folder(path: str | os.PathLike, split: str | None = None) -> tupl
     images = np.empty((len(files), max(map(len, decoded)), height, width), np.uint8)
     for image, pixels in zip(images, decoded, strict=True):
         image[...] = pixels  # grey among coloured ones: the same in all three channels
-    return images, np.unique([kind for kind, *_ in files], return_inverse=True)[1].astype(np.int64)
+    return images, np.array([classes.index(kind) for kind in kinds], np.int64)
 
 
 def two_views(images: np.ndarray, shift: int = 1, noise: float = 0.1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -242,13 +254,26 @@ def _view(images: np.ndarray, shift: int, noise: float, rng: np.random.Generator
     return view
 
 
-def _class_files(path: Path, split: str) -> Iterator[tuple[str, str, bytes]]:
-    """Class, name and content of every image file at CLASS/NAME below the split."""
+def image_files(folder: Path) -> Iterator[Path]:
+    """The image files at CLASS/NAME below a folder."""
+    return (file for file in folder.glob("*/*") if file.suffix.lower() in _IMAGE_SUFFIXES and file.is_file())
+
+
+def _class_files(path: Path, split: str | None) -> list[tuple[str, str, bytes]]:
+    """Class, name and content of every image file at CLASS/NAME below the split; FileNotFoundError without one."""
+    if not path.exists():
+        raise FileNotFoundError(f"no such folder or archive: {path}")
+    place = path / (split or "")
     if path.is_dir():
-        for file in (path / split).glob("*/*"):
-            if file.suffix.lower() in _IMAGE_SUFFIXES:
-                yield file.parent.name, file.name, file.read_bytes()
-        return
+        found = [(file.parent.name, file.name, file.read_bytes()) for file in image_files(place)]
+    else:
+        found = list(_archived(path, split or ""))
+    if not found:
+        raise FileNotFoundError(f"no image CLASS/NAME in {place}, of a name that ends in {', '.join(_IMAGE_SUFFIXES)}")
+    return found
+
+
+def _archived(path: Path, split: str) -> Iterator[tuple[str, str, bytes]]:
     above = PurePosixPath(split).parts
     try:
         with tarfile.open(path) as archive:
@@ -258,7 +283,8 @@ def _class_files(path: Path, split: str) -> Iterator[tuple[str, str, bytes]]:
                 if fits and name.suffix.lower() in _IMAGE_SUFFIXES and (file := archive.extractfile(member)):
                     yield name.parent.name, name.name, file.read()
     except Exception as error:  # every compression has errors of its own
-        raise DamagedFileError(f"{path}: expected a folder or a sound tar archive: {error}") from error
+        reason = str(error).partition(":\n")[0]  # the lines below say what each compression misses
+        raise DamagedFileError(f"{path}: expected a folder or a sound tar archive: {reason}") from error
 
 
 def _decode(content: bytes, name: str) -> np.ndarray:
@@ -274,7 +300,8 @@ def _decode(content: bytes, name: str) -> np.ndarray:
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def _find_idx(folder: Path, stem: str) -> Path:
+def find_idx(folder: Path, stem: str) -> Path:
+    """A file of Fashion-MNIST, plain or compressed; FileNotFoundError names it."""
     for path in (folder / f"{stem}.gz", folder / stem):
         if path.is_file():
             return path

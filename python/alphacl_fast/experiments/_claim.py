@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 Numbers = dict[str, Any]
 _RELATIONS = {"<": operator.lt, "≤": operator.le, ">": operator.gt, "≥": operator.ge, "=": operator.eq}
@@ -86,6 +88,16 @@ class Result:
     def passed(self) -> bool:
         """Whether no rule fails."""
         return all(verdict.passed is not False for verdict in self.verdicts)
+
+
+def largest(values: Iterable[float]) -> float:
+    """NaN where one of them is, which max() may skip."""
+    return float(np.max(np.array(list(values), float)))
+
+
+def least(values: Iterable[float]) -> float:
+    """NaN where one of them is, which min() may skip."""
+    return float(np.min(np.array(list(values), float)))
 
 
 def number(value: float) -> str:

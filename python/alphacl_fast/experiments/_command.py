@@ -71,7 +71,7 @@ def _with_kept(results: dict[str, Result], args: argparse.Namespace, folder: Pat
     settings = Settings(args.quick, args.seed, args.data, args.threads)
     found = {}
     for name in in_order():
-        result = results.get(name) or _store(name, settings, folder).load(claim(name))
+        result = results.get(name) or _store(name, settings, folder).load(claim(name), complete=False)
         if result is not None:
             found[name] = result
     return found
@@ -122,7 +122,7 @@ def _claim(text: str) -> str:
 def _existing(text: str) -> Path:
     if not Path(text).exists():
         raise argparse.ArgumentTypeError(f"expected a folder or an archive that exists, got {text}")
-    return Path(text)
+    return Path(text).absolute()  # "." has a name too
 
 
 def _writable(folder: Path) -> Path:

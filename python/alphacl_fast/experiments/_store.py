@@ -5,19 +5,21 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from alphacl_fast._backend import host_module
 from alphacl_fast._info import info
+from alphacl_fast.datasets import image_files
 from alphacl_fast.experiments._claim import Result
 from alphacl_fast.experiments._settings import Settings
 
 
 def key(module: ModuleType, settings: Settings) -> dict[str, Any]:
     """All that the numbers depend on: what was computed under another key is computed again."""
-    data, facts = settings.data, info()
+    data, facts = settings.data if getattr(module, "USES_DATA", False) else None, info()
     return {
         "quick": settings.quick,
         "seed": settings.seed,
@@ -29,8 +31,9 @@ def key(module: ModuleType, settings: Settings) -> dict[str, Any]:
 
 
 def _digest_of_data(data: Path) -> str:
-    """Of the names and bytes of all files, wherever they lie and whenever they were written."""
-    files = sorted(p for p in data.rglob("*") if p.is_file()) if data.is_dir() else [data]
+    """Of the names and bytes of all images, wherever they lie and whenever they were written."""
+    places = [data / split for split in ("", "train", "test")]
+    files = sorted({file for place in places for file in image_files(place)}) if data.is_dir() else [data]
     stats = [file.stat() for file in files]
     return _digest(data, tuple((f, s.st_size, s.st_mtime_ns) for f, s in zip(files, stats, strict=True)))
 
@@ -40,7 +43,7 @@ def _digest(data: Path, files: tuple[tuple[Path, int, int], ...]) -> str:
     """Read once, not once per claim."""
     digest = hashlib.sha256()
     for file, size, _ in files:
-        digest.update(f"{file.relative_to(data)}\0{size}\0".encode())
+        digest.update(os.fsencode(file.relative_to(data)) + f"\0{size}\0".encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -55,12 +58,18 @@ def _digest_of_package() -> str:
     return digest.hexdigest()[:16]
 
 
+def stem(name: str, key: dict[str, Any]) -> str:
+    """What a claim's files are called: those of one size, seed and data do not take the place of others."""
+    size, data = "quick" if key["quick"] else "full", key["data"]
+    return "-".join([name, size, str(key["seed"]), *([] if data is None else [data[1]])])
+
+
 class Store:
     """The folder of one claim's records, below DIR/claims."""
 
     def __init__(self, folder: Path, name: str, key: dict[str, Any]) -> None:
-        self._finished, self._parts = folder / f"{name}.json", folder / f"{name}.parts.json"
         self._key = key
+        self._finished, self._parts = (folder / f"{stem(name, key)}{end}.json" for end in ("", ".parts"))
         self._kept = self._read(self._parts) or {"parts": {}}
 
     def get(self, name: str) -> tuple[Any, float] | None:
@@ -73,10 +82,10 @@ class Store:
         self._kept["parts"][name] = [value, seconds]
         self._write(self._parts, self._kept)
 
-    def load(self, module: ModuleType) -> Result | None:
-        """The finished claim, judged anew; None where something was left out, which may be there now."""
+    def load(self, module: ModuleType, complete: bool = True) -> Result | None:
+        """The finished claim, judged anew. complete: None where something was left out, which may be there now."""
         found = self._read(self._finished)
-        if found is None or found["left_out"]:
+        if found is None or (complete and found["left_out"]):
             return None
         return Result(found["numbers"], module.RULES, module.FIGURES, found["left_out"], found["seconds"])
 
@@ -101,9 +110,9 @@ class Store:
     def _read(self, path: Path) -> dict[str, Any] | None:
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):
+        except (FileNotFoundError, ValueError):  # ValueError: cut off, or no text
             return None
-        return found if found.get("key") == self._key else None
+        return found if isinstance(found, dict) and found.get("key") == self._key else None
 
     def _write(self, path: Path, record: dict[str, Any]) -> None:
         """All of it or nothing: an interruption leaves the old file."""

@@ -59,7 +59,10 @@ def load_labelled(name: str, folder: str | os.PathLike | None = None, limit: int
         x, x_test = (datasets.load_fashion_mnist(place, split).reshape(-1, 1, 28, 28) for split in ("train", "test"))
         y, y_test = (_fashion_labels(place, stem) for stem in ("train", "t10k"))
     elif name not in LABELLED:
-        (x, y), (x_test, y_test) = (_shuffled(*datasets.read_image_folder(name, s)) for s in ("train", "test"))
+        classes = datasets.image_classes(name, "train")
+        (x, y), (x_test, y_test) = (
+            _shuffled(*datasets.read_image_folder(name, split, classes)) for split in ("train", "test")
+        )
         x, x_test = x / np.float32(255), x_test / np.float32(255)
     else:
         if folder is None:
@@ -81,8 +84,7 @@ def _shuffled(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _fashion_labels(folder: str | os.PathLike, stem: str) -> np.ndarray:
-    name = f"{stem}-labels-idx1-ubyte"
-    return datasets.read_idx(next(p for p in (Path(folder) / f"{name}.gz", Path(folder) / name) if p.is_file()))
+    return datasets.read_idx(datasets.find_idx(Path(folder), f"{stem}-labels-idx1-ubyte"))
 
 
 def augment(x: Any, generator: torch.Generator, flip: bool) -> Any:

@@ -24,7 +24,7 @@ import numpy as np
 
 from alphacl_fast import Direct, SquareRegularized, datasets, reference
 from alphacl_fast._optional import require
-from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule
+from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule, largest, least
 from alphacl_fast.experiments._seeds import MARGIN, in_standard_errors
 from alphacl_fast.experiments._settings import Settings
 from alphacl_fast.experiments._style import CYCLE, array, band
@@ -183,7 +183,7 @@ def _square_minimiser(alpha: np.ndarray, cost: np.ndarray, rng: np.random.Genera
         "steps": steps,
         "curves": curves,
         "lowest_change": float(np.min(curves)),
-        "infeasible": float(max(np.abs(alpha.sum(1) - 1).max(), -alpha.min())),
+        "infeasible": largest([np.abs(alpha.sum(1) - 1).max(), -alpha.min()]),
         "condition": float(above.max() / np.abs(slope).max()),
         "zeros": float((alpha == 0).mean()),
     }
@@ -210,7 +210,7 @@ def _training(settings: Settings) -> Numbers:
         found["error_of_gain"][way] = 100 * gains.std(ddof=1) / math.sqrt(len(gains))
         ends[way] = [end for _, end in runs]
     apart = [(a - b).norm() / a.norm() for a, b in zip(ends[_WAYS[0]], ends[_WAYS[1]], strict=True)]
-    found["loss_and_entropy_apart"] = float(max(apart))
+    found["loss_and_entropy_apart"] = largest(map(float, apart))
     found["same_step_apart"] = _one_step_apart(torch, x, settings)
     return found
 
@@ -300,7 +300,7 @@ def _least(measure: Any) -> Any:
     def value(numbers: Numbers) -> float | None:
         training = numbers["training"]
         found = [] if training is None else [measure(training, way) for way in _WAYS[1:]]
-        return None if training is None or None in found else min(found)
+        return None if training is None or None in found else least(found)
 
     return value
 
@@ -326,7 +326,7 @@ RULES = (
     Rule(
         "eight gradients",
         "∇L = −2N² ∇E with α held constant, the worst of eight losses, relative",
-        lambda n: None if n["gradients"] is None else max(g["error"] for g in n["gradients"].values()),
+        lambda n: None if n["gradients"] is None else largest(g["error"] for g in n["gradients"].values()),
         "<",
         1e-10,
     ),

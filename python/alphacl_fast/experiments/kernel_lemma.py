@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from alphacl_fast import Gaussian, Uniform, theory
-from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule
+from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule, largest
 from alphacl_fast.experiments._settings import Settings
 from alphacl_fast.experiments._style import CYCLE, array, band
 
@@ -140,7 +140,7 @@ RULES = (
     Rule(
         "all terms",
         "on one batch the terms of kernel_decomposition add up to C_α, the worst of three τ, relative",
-        lambda n: None if n["terms"] is None else max(errors[-1] for errors in n["terms"].values()),
+        lambda n: None if n["terms"] is None else largest(errors[-1] for errors in n["terms"].values()),
         "<",
         1e-9,
     ),

@@ -19,13 +19,14 @@ import numpy as np
 
 from alphacl_fast import Gaussian, Uniform, reference, theory
 from alphacl_fast.experiments import _data, _deep_linear
-from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule
+from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule, largest
 from alphacl_fast.experiments._settings import Settings
 from alphacl_fast.experiments._style import CYCLE, absent, array, band, sheet
 from alphacl_fast.theory.plots import draw_spectra
 
 TITLE = "Linear networks: contrastive learning is PCA of C_α"
 ORDER = 2
+USES_DATA = True  # the images of --data
 _DEPTHS = (1, 2, 3, 5)
 _STEPS = 400
 _SETS = ("digits", "fashion", "patches", "data")
@@ -119,7 +120,7 @@ def _ends(numbers: Numbers, pick: Any) -> float | None:
 def _worst(numbers: Numbers, name: str, measure: Any) -> float | None:
     """Over both importances of one set."""
     found = numbers["images"].get(name)
-    return None if found is None else float(max(measure(found[kind]) for kind in _IMPORTANCES))
+    return None if found is None else largest(measure(found[kind]) for kind in _IMPORTANCES)
 
 
 def _rules_of(name: str, title: str) -> tuple[Rule, Rule]:
@@ -134,7 +135,7 @@ def _rules_of(name: str, title: str) -> tuple[Rule, Rule]:
         Rule(
             f"top eigenvector, {name}",
             f"{title}: largest angle of a node with the top eigenvector of C_α, degrees",
-            lambda n: _worst(n, name, lambda found: max(found["degrees"])),
+            lambda n: _worst(n, name, lambda found: largest(found["degrees"])),
             "<",
             2.0,
         ),

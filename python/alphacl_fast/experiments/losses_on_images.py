@@ -26,6 +26,7 @@ from alphacl_fast.experiments._style import CYCLE, absent, array
 
 TITLE = "InfoNCE against the quadratic loss on real images"
 ORDER = 8
+USES_DATA = True  # the images of --data
 _LOSSES = ("InfoNCE", "Quadratic", "α-CL-direct")  # with --quick without the last one
 _SETS = ("fashion", "data")
 _NOT_TRAINED = "not trained"

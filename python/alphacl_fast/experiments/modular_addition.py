@@ -21,7 +21,7 @@ import numpy as np
 
 from alphacl_fast import LowRank, Monomial, theory
 from alphacl_fast.experiments import _groups
-from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule
+from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule, largest, least
 from alphacl_fast.experiments._settings import Settings
 from alphacl_fast.experiments._style import CYCLE, absent, array
 
@@ -73,7 +73,7 @@ def _modulus(modulus: int, settings: Settings) -> Numbers:
         "residual": float((ends.residual / ends.eigenvalue)[ends.converged].max(initial=0)),
         "shares": shares,
         "frequencies": sorted({int(k) + 1 for k in shares.argmax(1)}),
-        "concentration": min(shares.max(1), default=0.0),
+        "concentration": least(shares.max(1)) if len(shares) else 0.0,
         "chance": float(chance.max(1).mean()),
         "weights": weights[_first_of_each(shares), :modulus],
     }
@@ -97,10 +97,10 @@ def _group(name: str, settings: Settings) -> Numbers:
         "residual": float((ends.residual / ends.eigenvalue)[ends.converged].max(initial=0)),
         "shares": shares,
         "missed": len(parts) - 1 - len(set(shares.argmax(1)) - {0}),
-        "concentration": min(shares.max(1), default=0.0),
+        "concentration": least(shares.max(1)) if len(shares) else 0.0,
         "chance": float(_groups.shares(chance, parts).max(1).mean()),
         "energies": energies,
-        "energy_error": max(np.abs(energies / best - 1), default=np.inf),
+        "energy_error": largest(np.abs(energies / best - 1)) if len(energies) else np.inf,
     }
 
 
@@ -137,35 +137,35 @@ RULES = (
     Rule(
         "one frequency",
         "share of a maximum's power in its frequency, the least of all maxima",
-        _over("moduli", min, lambda _, found: found["concentration"]),
+        _over("moduli", least, lambda _, found: found["concentration"]),
         ">",
         0.99,
     ),
     Rule(
         "all frequencies",
         "frequencies of (M − 1)/2 that no maximum has, the most",
-        _over("moduli", max, lambda m, found: (m - 1) // 2 - len(found["frequencies"])),
+        _over("moduli", largest, lambda m, found: (m - 1) // 2 - len(found["frequencies"])),
         "=",
         0,
     ),
     Rule(
         "one representation",
         "other groups: share of a maximum's power in one irreducible representation, the least of all maxima",
-        _over("groups", min, lambda _, found: found["concentration"]),
+        _over("groups", least, lambda _, found: found["concentration"]),
         ">",
         0.99,
     ),
     Rule(
         "all representations",
         "other groups: irreducible representations, without the constants, that no maximum has, the most",
-        _over("groups", max, lambda _, found: found["missed"]),
+        _over("groups", largest, lambda _, found: found["missed"]),
         "=",
         0,
     ),
     Rule(
         "energy of a representation",
         "other groups: energies are 1/(2n³D), D the dimension of the representation, relative error",
-        _over("groups", max, lambda _, found: found["energy_error"]),
+        _over("groups", largest, lambda _, found: found["energy_error"]),
         "<",
         1e-6,
     ),

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from alphacl_fast import Dense, Gaussian, LeakyReLU, Monomial, NodeGaussian, Uniform, gated_cov, reference, theory
-from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule
+from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule, largest
 from alphacl_fast.experiments._settings import Settings
 from alphacl_fast.experiments._style import CYCLE, array
 
@@ -151,21 +151,21 @@ def _of(part: str, measure: Any) -> Any:
 
 
 def _over_kinds(name: str) -> Any:
-    return _of("landscape", lambda found: max(kind[name] for kind in found["kinds"].values()))
+    return _of("landscape", lambda found: largest(kind[name] for kind in found["kinds"].values()))
 
 
 RULES = (
     Rule(
         "gated data",
         "wᵀC_α[x̃ʷ]w = c² C_α[h(wᵀx)], the worst of 20 cases, relative",
-        _of("identity", lambda n: max(e[0] for e in n.values())),
+        _of("identity", lambda n: largest(e[0] for e in n.values())),
         "<",
         1e-9,
     ),
     Rule(
         "gated_cov",
         "gated_cov gives that A(w), the worst of 20 cases, relative",
-        _of("identity", lambda n: max(e[1] for e in n.values())),
+        _of("identity", lambda n: largest(e[1] for e in n.values())),
         "<",
         1e-9,
     ),

@@ -28,6 +28,7 @@ from alphacl_fast.theory.plots import draw_coverage
 
 TITLE = "Nonlinear nodes learn different patterns, more nodes more of them"
 ORDER = 7
+USES_DATA = True  # the images of --data
 _COUNTS = np.array([36, 40, 44, 48, 52, 56, 60, 64])  # samples of each category
 _KINDS: dict[str, Any] = {"linear": "linear", "relu": "relu", "square": Monomial(2)}
 _TITLES = {"linear": "linear", "relu": "ReLU", "square": "u²"}

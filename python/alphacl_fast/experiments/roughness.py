@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from alphacl_fast import NodeGaussian, theory
-from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule
+from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule, largest
 from alphacl_fast.experiments._settings import Settings
 from alphacl_fast.experiments._style import CYCLE, array
 
@@ -73,7 +73,7 @@ def _error(numbers: Numbers) -> float:
     """Of the measurement with frozen α, relative to the closed form, the worst."""
     gaussian = np.abs(array(numbers["frozen"]) / array(numbers["closed"]) - 1).max()
     uniform = np.abs(array(numbers["uniform"]) / array(numbers["closed_uniform"]) - 1).max()
-    return float(max(gaussian, uniform))
+    return largest([gaussian, uniform])
 
 
 def _if_measured(measure: Any) -> Any:

@@ -20,7 +20,7 @@ import numpy as np
 
 from alphacl_fast import reference, theory
 from alphacl_fast.experiments import _critical_points as points
-from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule
+from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule, largest
 from alphacl_fast.experiments._settings import Settings
 from alphacl_fast.experiments._style import CYCLE, array
 
@@ -104,7 +104,7 @@ def _of_planted(measure: Any) -> Any:
 
 
 def _residual(planted: Numbers) -> float:
-    return max(np.max(array(group["residual"]) / array(group["eigenvalue"])) for group in planted.values())
+    return largest(np.max(array(group["residual"]) / array(group["eigenvalue"])) for group in planted.values())
 
 
 def _top(name: str, index: int) -> Any:

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from alphacl_fast._power_iteration import at_least
-from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule
+from alphacl_fast.experiments._claim import Figure, Numbers, Result, Rule, largest, least
 from alphacl_fast.experiments._seeds import MARGIN, in_standard_errors
 from alphacl_fast.experiments._settings import Settings
 from alphacl_fast.experiments._style import CYCLE, array, band
@@ -119,7 +119,7 @@ def _replayed(settings: Settings) -> Numbers:
     done = train(Setting(), 5000, 1, settings.hooks.pairing)
     return {
         "losses": done.losses,
-        "error": max(abs(done.losses[step] - logged) for step, logged in _LOGGED.items()),
+        "error": largest(abs(done.losses[step] - logged) for step, logged in _LOGGED.items()),
         "chi_plus": done.chi_plus,
         "chi_minus": done.chi_minus,
     }
@@ -153,7 +153,7 @@ def _of_grid(differences: Any) -> Any:
         runs = numbers["grid"]["runs"]
         found = differences({name: {k: array(v) for k, v in run.items()} for name, run in runs.items()})
         columns = found.reshape(len(found), -1).T
-        return None if len(found) < 2 else min(in_standard_errors(column) for column in columns)
+        return None if len(found) < 2 else least(in_standard_errors(column) for column in columns)
 
     return value
 
@@ -174,7 +174,7 @@ def _of_replay(measure: Any) -> Any:
 
 def _apart(replay: Numbers) -> float:
     """From the χ of the log, the larger of the two."""
-    return max(abs(replay[name] - logged) for name, logged in _LOGGED_CHI.items())
+    return largest(abs(replay[name] - logged) for name, logged in _LOGGED_CHI.items())
 
 
 RULES = (
