@@ -136,3 +136,25 @@ def test_importances_that_learn_are_refused_with_torch():
     x, x_aug = _tensors(6, 3)
     with pytest.raises(RuntimeError, match="top_eigenvalue"):
         theory.top_eigenvalue(x, x_aug, acl.Gaussian(x[:, 0], 1.0))
+
+
+def _alike(d, seed):
+    """Samples whose covariance is a multiple of the identity."""
+    q = np.linalg.qr(np.random.default_rng(seed).standard_normal((d, d)))[0]
+    return np.r_[np.eye(d), -np.eye(d)] @ q
+
+
+@pytest.mark.parametrize("d", [2, 3])
+def test_the_gap_of_a_multiple_eigenvalue_is_not_negative(d):
+    for seed in range(6):
+        assert 0 <= theory.spectral_gap(_alike(d, seed), _alike(d, seed)) < 1e-14
+
+
+@pytest.mark.parametrize("d", [2, 3])
+def test_the_gap_of_a_multiple_eigenvalue_is_not_negative_torch(d):
+    pytorch = torch()
+    for seed in range(6):
+        x = pytorch.from_numpy(_alike(d, seed)).requires_grad_()
+        gap = theory.spectral_gap(x, x.detach())
+        assert 0 <= gap.item() < 1e-14
+        assert pytorch.autograd.grad(gap, x)[0].isfinite().all()

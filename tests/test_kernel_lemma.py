@@ -131,6 +131,7 @@ ERRORS = [
     (ValueError, r"g_aug: expected shape \(4, 2\)", lambda: theory.kernel_decomposition(G, U, 1, 3, g_aug=G[1:])),
     (TypeError, "u: expected float64 like g", lambda: theory.kernel_decomposition(G, U.astype("f4"), 1, 3)),
     (ValueError, "u: expected an array with 1 axes", lambda: theory.kernel_features(G, 1, 3)),
+    (ValueError, "g: expected at least one output", lambda: theory.kernel_decomposition(G[:, :0], U, 1, 3)),
 ]
 
 
@@ -138,3 +139,16 @@ ERRORS = [
 def test_errors(kind, text, call):
     with pytest.raises(kind, match=text):
         call()
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_second_view_that_is_not_finite_where_no_feature_counts(bad, kind):
+    """exp(−u²/2τ) of the last sample underflows to 0."""
+    u, g = np.r_[np.linspace(-1, 1, 9), 60.0], np.linspace(0, 1, 10)[:, None]
+    g_aug = g.copy()
+    assert np.isfinite(theory.kernel_decomposition(g, u, 1.0, 4, g_aug=g_aug).running_sum).all()
+    g_aug[-1] = bad
+    given = torch().from_numpy if kind == "torch" else np.asarray
+    found = theory.kernel_decomposition(given(g), given(u), 1.0, 4, g_aug=given(g_aug))
+    assert np.isnan(np.asarray(found.running_sum)).all()

@@ -402,3 +402,22 @@ def test_weights_have_length_1_where_products_nearly_underflow():
     same = theory.find_local_maxima(x, x_aug, 8, activation="relu", max_iter=3)
     np.testing.assert_allclose(found.residual * 1e160, same.residual, rtol=1e-6)
     np.testing.assert_array_equal(found.converged, same.converged)
+
+
+def test_angles_from_0_to_a_right_angle():
+    x = np.random.default_rng(0).standard_normal((300, 10))
+    for angle in (1.6, 10, 2 * np.pi):
+        with pytest.raises(ValueError, match="angle: expected radians up to π/2, got"):
+            theory.find_local_maxima(x, x, 20, angle=angle)
+    counts = [theory.find_local_maxima(x, x, 20, angle=a, gap=False).num_maxima for a in (0.01, 0.1, np.pi / 2)]
+    assert counts == sorted(counts, reverse=True)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_equal_nodes_are_one_maximum_however_small_the_angle(dtype):
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        x = rng.standard_normal((100, 10)).astype(dtype)
+        starts = np.repeat(rng.standard_normal((1, 10)), 3, 0).astype(dtype)
+        found = theory.find_local_maxima(x, x, weights0=starts, activation="linear", angle=1e-9, gap=False)
+        assert found.group.tolist() == [0, 0, 0], seed

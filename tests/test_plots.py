@@ -122,3 +122,12 @@ def test_kinds_of_arguments():
         plots.draw_patterns(_axis(), P, (1.5, 4))
     with pytest.raises(TypeError, match="patterns: expected real numbers, got complex128"):
         plots.draw_patterns(_axis(), P + 0j, (2, 3))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_pixel_that_is_not_finite_leaves_the_scale_to_others(bad):
+    image = np.array([[1.0, -3], [bad, 2]])
+    assert plots.draw_pattern(_axis(), image).get_clim() == (-3, 3)
+    sheet = plots.draw_patterns(_axis(), image.reshape(1, 4), (2, 2)).get_array()
+    assert np.nanmin(sheet[0]) == -1
+    assert plots.draw_pattern(_axis(), np.full((2, 2), bad)).get_clim() == (-1, 1)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from support import DTYPES, torch
 
+import alphacl_fast as acl
 from alphacl_fast import theory
 
 
@@ -85,3 +86,17 @@ def test_errors():
         theory.spectrum(np.ones((0, 0)))
     with pytest.raises(TypeError, match="c: expected float32 or float64, got int64"):
         theory.spectrum(np.eye(2, dtype=np.int64))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_fit_leaves_rounding_out(dtype):
+    """Of three directions beside a large negative eigenvalue, and of no direction at all."""
+    rng = np.random.default_rng(0)
+    axes = np.linalg.qr(rng.standard_normal((50, 50)))[0]
+    x = rng.standard_normal((400, 3)) * [1, 0.8, 0.6] @ axes[:3]
+    x_aug = x + 30 * rng.standard_normal((400, 1)) * axes[10]
+    found = theory.spectrum(acl.contrastive_cov(x.astype(dtype), x_aug.astype(dtype)))
+    three = theory.spectrum(np.diag(found.eigenvalues[:3]))
+    assert found.decay_exponent == pytest.approx(three.decay_exponent, rel=1e-3)
+    same = np.ones((10, 50), dtype)
+    assert np.isnan(theory.spectrum(acl.contrastive_cov(same, same + rng.standard_normal((10, 50)).astype(dtype)))[3])

@@ -181,3 +181,39 @@ ERRORS = [
 def test_errors(text, call):
     with pytest.raises(ValueError, match=text):
         call()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_second_eigenvector_of_an_indefinite_matrix_is_not_certified(dtype):
+    """The gap, −0.002, is known to tol · ‖A‖, and ‖A‖ is 10⁴ λ where augmentation is strong."""
+    h = np.array([[1.0]])
+    while len(h) < 128:
+        h = np.block([[h, h], [h, -h]])
+    values = np.linspace(0.95, 0.5, 40)
+    values[:2] = 1, 1.002
+    x = h[:, 1:41] * np.sqrt(values)
+    x_aug = x.copy()
+    x_aug[:, 20:] += h[:, 41:61] * np.sqrt(2 * np.linspace(0.05, 1, 20) * 1e4)
+    for seed in range(8):
+        found = theory.stability(
+            x.astype(dtype), x_aug.astype(dtype), np.eye(40, dtype=dtype)[:1], activation="linear", seed=seed
+        )
+        assert not found.certified[0], seed
+
+
+def test_what_is_no_maximum_is_not_certified(monkeypatch):
+    """A direction upwards counts more than a gap, of which the roughness is a lower bound."""
+    x, x_aug = two_views(60, 4, np.float64)
+    top = np.linalg.eigh(acl.contrastive_cov(x, x_aug))[1][:, -1:].T
+    assert theory.stability(x, x_aug, top, activation="linear").certified[0]
+    monkeypatch.setitem(theory.stability.__globals__, "_jacobian_top", lambda near, *_: (np.ones(1), np.zeros(1)))
+    assert not theory.stability(x, x_aug, top, activation="linear").certified[0]
+
+
+def test_nan_of_a_single_feature_comes_out():
+    x = np.array([[1.0], [np.nan]])
+    for pair in ((x, np.ones((2, 1))), (np.ones((2, 1)), x)):
+        found = theory.stability(*pair, np.ones((1, 1)))
+        assert np.isnan([found.roughness[0], found.jacobian_top[0]]).all()
+        assert not found.certified[0]
+        assert np.isnan(theory.local_roughness(*pair, np.ones((1, 1)))[0])

@@ -89,7 +89,7 @@ ERRORS = [
         "ridge: expected one that makes the covariance of x regular, got 0.0",
         lambda: theory.whiten(np.ones((4, 3)) * X[:, :1], X, ridge=0),
     ),
-    (ValueError, "ridge: expected one that makes", lambda: theory.whiten(np.ones((4, 3)), X)),
+    (ValueError, "x: expected samples that differ, got equal ones", lambda: theory.whiten(np.ones((4, 3)), X)),
     (ValueError, r"x_aug: expected shape \(4, 3\) like x, got \(3, 3\)", lambda: theory.whiten(X, X[1:])),
     (ValueError, r"x: expected at least two samples, got shape \(1, 3\)", lambda: theory.whiten(X[:1], X[:1])),
     (ValueError, "x_aug: expected finite numbers, got NaN or infinity", lambda: theory.whiten(X, X / 0 * 0)),
@@ -101,3 +101,18 @@ ERRORS = [
 def test_errors(kind, text, call):
     with np.errstate(all="ignore"), pytest.raises(kind, match=text):
         call()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_direction_without_variance_needs_a_ridge(dtype):
+    """Rows that sum to 1, up to rounding, and two equal columns."""
+    shares = np.random.default_rng(0).dirichlet(np.ones(10), 500).astype(dtype)
+    for seed in range(10):
+        twice = np.random.default_rng(seed).standard_normal((30, 10)).astype(dtype)
+        twice[:, -1] = twice[:, 0]
+        for x in (shares, twice):
+            with pytest.raises(ValueError, match="ridge: expected one that makes the covariance of x regular, got 0"):
+                theory.whiten(x, x, ridge=0)
+            assert np.isfinite(theory.whiten(x, x).x).all()
+    with pytest.raises(ValueError, match="x: expected samples that differ, got equal ones"):
+        theory.whiten(np.ones((5, 3), dtype), np.ones((5, 3), dtype))

@@ -41,7 +41,7 @@ def spectral_gap(x: Any, x_aug: Any, alpha: Any = None) -> Any:
     if a.shape[1] < 2:
         raise ValueError(f"x: expected at least two features, got shape {a.shape}")
     first, second = _top("spectral_gap", x, x_aug, alpha, 2)
-    return first - second
+    return abs(first - second)  # a double eigenvalue may come in either order
 
 
 def _top(function: str, x: Any, x_aug: Any, alpha: Any, count: int) -> Any:

@@ -58,7 +58,7 @@ def kernel_decomposition(g: Any, u: Any, tau: float, num_terms: int, *, g_aug: A
     Raises TypeError or ValueError naming the argument, what was expected and what came.
     Cost: NLm² multiply-adds; memory NL + Lm² numbers. Source: poster, "Connect C_α with regular variance".
     """
-    a, scalars = operand("g", g), operand("u", u, ndim=(1,))
+    a, scalars = operand("g", g, columns="output"), operand("u", u, ndim=(1,))
     like(scalars, a, shape=False)
     if scalars.shape[0] != a.shape[0]:
         raise ValueError(f"u: expected {a.shape[0]} entries like the rows of g, got {scalars.shape[0]}")
@@ -74,7 +74,10 @@ def kernel_decomposition(g: Any, u: Any, tau: float, num_terms: int, *, g_aug: A
         moments = _moments(wide - wide.mean(0), phi)  # a common offset changes no variance
         z, first, second = moments[:, -1, -1], moments[:, :-1, -1], moments[:, :-1, :-1]
         if b is not None:
-            second = second - gated_outer(wide - _as(b.array, np.float64), phi) / (2 * a.shape[0])
+            wide_aug = _as(b.array, np.float64)
+            second = second - gated_outer(wide - wide_aug, phi) / (2 * a.shape[0])
+            xp = _namespace(wide)
+            second = xp.where(xp.isfinite(wide_aug).all(), second, math.nan)  # gated_outer skips samples of weight 0
         terms = z[:, None, None] * second - first[:, :, None] * first[:, None, :]
         found = [_as(f, a.dtype) for f in (z, terms, terms.cumsum(0))]
     return KernelDecomposition(*(given_back(f, a.is_torch) for f in found))

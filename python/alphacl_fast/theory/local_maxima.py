@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from contextlib import nullcontext
 from typing import Any, NamedTuple
@@ -85,7 +86,8 @@ def find_local_maxima(
         maximum of N samples may lie where one of them switches, with a residual of order 1/N that does not vanish.
     max_iter : steps at most; not converged is a result, not an error.
     gap : also compute the gap at the end, by Lanczos (some dozens of products more).
-    angle : radians within which two nodes count as the same maximum; up to sign where h is odd (linear, odd powers).
+    angle : radians, at most π/2, within which two nodes count as the same maximum; up to sign where h is odd (linear,
+        odd powers).
     progress : a progress bar; None shows one on a terminal when tqdm is installed.
 
     σ ≥ 0 is raised from 0 until the energy, with the α of the step, does not fall (beyond rounding); where A is
@@ -102,6 +104,8 @@ def find_local_maxima(
     tol = DEFAULT_TOL[a.dtype] if tol is None else positive("tol", tol)
     max_iter = at_least("max_iter", max_iter, 1)
     angle = positive("angle", angle)
+    if angle > math.pi / 2:
+        raise ValueError(f"angle: expected radians up to π/2, got {angle}")
     given = importance_arguments("find_local_maxima", alpha, a)
     count, d = w.shape
     weights = empty((count, d), a.dtype, a)
@@ -131,7 +135,7 @@ def find_local_maxima(
         layer = GatedCovariance(x, x_aug, ends, activation=activation, alpha=alpha, alpha_weights=alpha_weights)
         gap_tol = min(tol, DEFAULT_TOL[a.dtype])
         gaps = eigenvalue_gaps(layer, weights, ended[1], on_host(residuals), gap_tol, _MOST_GAP_PRODUCTS, seed)
-    groups = from_host(_groups(*ended, np.cos(angle), is_odd(activation)), a)
+    groups = from_host(_groups(*ended, angle, is_odd(activation)), a)
     if not (ended[1].any() or ended[2].any()):
         warnings.warn(
             f"find_local_maxima: found no maximum: the energy of each of the {count} nodes is 0, as where all gates "
@@ -184,16 +188,21 @@ class _NoBar:
         pass
 
 
-def _groups(weights: np.ndarray, values: np.ndarray, energies: np.ndarray, cosine: float, odd: bool) -> np.ndarray:
+def _groups(weights: np.ndarray, values: np.ndarray, energies: np.ndarray, angle: float, odd: bool) -> np.ndarray:
     """Nodes within the angle of the best node that no group has yet, group by group."""
     groups = np.full(len(weights), -1, np.int64)
+    units = weights.astype(np.float64)
+    units /= np.linalg.norm(units, axis=1, keepdims=True)
+    chord = 2 * math.sin(angle / 2)  # of small angles the cosine has few digits
     left = np.isfinite(energies) & ~((energies == 0) & (values == 0))
     for group in range(len(weights)):
         if not left.any():
             break
         leader = np.argmax(np.where(left, energies, -np.inf))
-        along = weights @ weights[leader]
-        same = left & ((np.abs(along) if odd else along) >= cosine)
+        apart = np.linalg.norm(units - units[leader], axis=1)
+        if odd:
+            apart = np.minimum(apart, np.linalg.norm(units + units[leader], axis=1))
+        same = left & (apart <= chord)
         same[leader] = True
         groups[same] = group
         left &= ~same

@@ -26,7 +26,7 @@ def draw_pattern(axis: Any, image: Any, caption: str = "", **style: Any) -> Any:
     image : (H, W). caption : over the image; ``style`` is that of its text. Returns the AxesImage.
     """
     picture = _array("image", image, 2)
-    limit = np.abs(picture).max() or 1.0
+    limit = _largest(picture)
     drawn = axis.imshow(picture, cmap=_SIGNED, vmin=-limit, vmax=limit, aspect="auto")
     axis.set(xticks=[], yticks=[])
     axis.set_title(caption, **{"pad": 2.5, **style})
@@ -46,11 +46,16 @@ def draw_patterns(axis: Any, patterns: Any, side: tuple[int, int], *, columns: i
     sheet = np.full((math.ceil(len(rows) / columns) * (height + 1) - 1, columns * (width + 1) - 1), np.nan)
     for index, row in enumerate(rows):
         top, left = (index // columns) * (height + 1), (index % columns) * (width + 1)
-        sheet[top : top + height, left : left + width] = row.reshape(height, width) / (np.abs(row).max() or 1.0)
+        sheet[top : top + height, left : left + width] = row.reshape(height, width) / _largest(row)
     drawn = axis.imshow(sheet, cmap=_SIGNED, vmin=-1, vmax=1, interpolation="nearest")
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
     return drawn
+
+
+def _largest(picture: np.ndarray) -> float:
+    """The largest finite magnitude, or 1 where there is none but 0."""
+    return float(np.abs(picture[np.isfinite(picture)]).max(initial=0)) or 1.0
 
 
 def draw_spectra(axis: Any, spectra: Mapping[str, Any]) -> list[Any]:

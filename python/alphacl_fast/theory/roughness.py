@@ -35,7 +35,9 @@ def local_roughness(
     frozen : with NodeGaussian, keep α as it is at w; else α is that of v. Only frozen, Gaussian is far below uniform.
     directions : tangent directions in the basis from which the maximum is built; 4 at a time, from ``seed``. Where it
         reaches d − 1 the basis is complete. Then the value is raised around the best direction in a few rounds. What
-        comes out is the largest value met, a lower bound of the maximum.
+        comes out is the largest value met, a lower bound of the maximum. Few samples between the hyperplanes of v and
+        w make it uneven: with a complete basis, d = 3, it was up to 11 % too low at N = 1000, five times at N = 100
+        and δ = 0.03.
 
     Returns (K,), of x's kind and dtype. For d = 1 nothing is orthogonal to w, and it is 0. NaN in gives NaN out.
     Raises TypeError or ValueError naming the argument, what was expected and what came.
@@ -46,7 +48,8 @@ def local_roughness(
         "local_roughness", x, x_aug, weights, activation, radius, directions, seed
     )
     if a.shape[1] == 1:
-        found = np.zeros(len(nodes))
+        finite = all(np.isfinite(on_host(f.array)).all() for f in (a, operand("x_aug", x_aug)))
+        found = np.full(len(nodes), 0.0 if finite else np.nan)
     else:
         found = roughness_of(Nearby(x, x_aug, nodes, activation, alpha, radius, frozen), directions, seed)
     return given_back(from_host(found.astype(a.dtype), a), a.is_torch)

@@ -25,7 +25,7 @@ def spectrum(c: Any) -> Spectrum:
 
     c : (d, d) or (B, d, d) float32 or float64 symmetric; of each the lower triangle is read. C_α has negative
         eigenvalues where augmentation moves the data more than samples differ: the first two numbers take magnitudes.
-        The fit takes log λ_i against log i over λ_i > d ε λ_1, ε of the dtype; magnitudes below that are rounding.
+        The fit takes log λ_i against log i over λ_i > d ε max|λ|, ε of the dtype; magnitudes below that are rounding.
 
     Returns Spectrum of c's kind and dtype. A matrix that is not finite gives NaN; the zero matrix gives effective rank
     and participation ratio 0. Not differentiable: tensors that require grad are refused.
@@ -45,7 +45,7 @@ def spectrum(c: Any) -> Spectrum:
     values = np.where(finite[:, None], values, np.nan)
     rounding = d * np.finfo(a.dtype).eps
     sizes = [_sizes(np.abs(v)) for v in values]
-    exponents = [_decay_exponent(v, rounding * v[0]) for v in values]
+    exponents = [_decay_exponent(v, rounding * np.abs(v).max()) for v in values]
     found = [values, *np.array(sizes).reshape(-1, 2).T, np.array(exponents)]
     if len(a.shape) == 2:
         found = [f[0] for f in found]

@@ -23,12 +23,8 @@ class Stability(NamedTuple):
     gap: Any  # (K,) λ minus the largest eigenvalue of A(w) in the complement of w; +inf where d = 1
     residual: Any  # (K,) ‖A(w)w − λw‖: all else speaks of critical points, where it is small
     roughness: Any  # (K,) ρ̂(w; radius), as of local_roughness
-    certified: (
-        Any  # (K,) bool: gap > roughness, by more than the gap is known to; see ``directions``. False says nothing
-    )
-    jacobian_top: (
-        Any  # (K,) the largest tᵀJt met; above 0: no maximum; below 0: stable where directions ≥ d − 1; −inf: d = 1
-    )
+    certified: Any  # (K,) bool: gap > roughness, by more than the gap is known to, jacobian_top ≤ 0; False says nothing
+    jacobian_top: Any  # (K,) the largest tᵀJt met; above 0: no maximum; −inf where d = 1
 
 
 def stability(
@@ -52,9 +48,10 @@ def stability(
 
     x, x_aug, weights, activation, alpha, radius, frozen, directions, seed : as for ``local_roughness``. J is not linear
         in the direction at a finite radius: jacobian_top is the largest tᵀJ(t)t met over unit t ⊥ w, a lower bound of
-        the maximum, from the same number of directions. Both are complete where ``directions`` reaches d − 1; with
-        fewer, certified and a jacobian_top below 0 are evidence, no proof.
-    tol, max_iter : of the gap, by Lanczos in the complement of w, known to tol·‖A‖; NaN after max_iter products.
+        the maximum, from the same number of directions. Roughness and jacobian_top are lower bounds, so that certified
+        and a jacobian_top below 0 are evidence, no proof; the more so the fewer samples and directions there are.
+    tol, max_iter : of the gap, by Lanczos in the complement of w, known to tol·‖A‖, ‖A‖ at most the Frobenius norm,
+        which is estimated from products with the directions; NaN after max_iter products.
         Default tol 1e-4 for float32, 1e-8 for float64.
 
     Returns Stability of x's kind and dtype. NaN in gives NaN out and certified False.
@@ -73,14 +70,16 @@ def stability(
     values = np.einsum("kd,kd->k", nodes, products)
     residuals = np.linalg.norm(products - values[:, None] * nodes, axis=1)
     gaps = _gaps(layer, a, nodes, values, residuals, tol, max_iter, seed)
+    norms = np.hypot(values, residuals)  # ‖A(w)w‖
     if a.shape[1] == 1:
-        rough, top = np.zeros(len(nodes)), np.full(len(nodes), -np.inf)
+        finite = np.isfinite(values)
+        rough, top = np.where(finite, 0, np.nan), np.where(finite, -np.inf, np.nan)
     else:
         near = Nearby(x, x_aug, nodes, activation, alpha, radius, frozen)
         rough = roughness_of(near, directions, seed)
-        top = _jacobian_top(near, values, directions, seed)
-    known = tol * np.hypot(values, residuals)
-    certified = gaps > rough + known
+        top, across = _jacobian_top(near, values, directions, seed)
+        norms = np.hypot(norms, across)
+    certified = (gaps > rough + tol * norms) & ~(top > 0)
     found = [f.astype(a.dtype) for f in (values, gaps, residuals, rough)] + [certified, top.astype(a.dtype)]
     return Stability(*(given_back(from_host(f, a), a.is_torch) for f in found))
 
@@ -93,19 +92,22 @@ def _gaps(
     return on_host(found).astype(np.float64)
 
 
-def _jacobian_top(near: Nearby, values: Array, directions: int, seed: int) -> Array:
-    """(K,) the largest tᵀJ(t)t over unit t ⊥ w, d ≥ 2."""
+def _jacobian_top(near: Nearby, values: Array, directions: int, seed: int) -> tuple[Array, Array]:
+    """(K,) the largest tᵀJ(t)t over unit t ⊥ w, d ≥ 2; and an estimate of the Frobenius norm of A beside w."""
     w = near.weights
+    squares = []  # ‖At‖² of every t
 
     def image(t: Array) -> Array:
-        moved = near.product(t) - values[:, None, None] * t + near.derivative(t)
+        product = near.product(t)
+        squares.append((product**2).sum(axis=2))
+        moved = product - values[:, None, None] * t + near.derivative(t)
         return moved - np.einsum("krd,kd->kr", moved, w)[..., None] * w[:, None]
 
     def small(basis: Array, images: Array) -> Array:
         form = np.einsum("ksd,krd->ksr", basis, images)
         return 0.5 * (form + form.swapaxes(1, 2))
 
-    return largest_over_tangents(
+    top = largest_over_tangents(
         w,
         image=image,
         value=lambda t, images: np.einsum("krd,krd->kr", t, images),
@@ -114,3 +116,4 @@ def _jacobian_top(near: Nearby, values: Array, directions: int, seed: int) -> Ar
         directions=directions,
         seed=seed,
     )
+    return top, np.sqrt((w.shape[1] - 1) * np.concatenate(squares, axis=1).mean(axis=1))

@@ -26,7 +26,8 @@ def whiten(x: Any, x_aug: Any, *, ridge: float = 0.03, unit_rows: bool = True) -
 
     x, x_aug : (N, d) float32 or float64, two augmented views, N ≥ 2. Mean and Σ are those of x, for both.
     ridge : share of the mean variance that is added to each direction's, so that those of noise alone are not blown
-        up; larger leaves more of the spectrum of the data. unit_rows : bring each row to length 1 (a row of 0 stays).
+        up; larger leaves more of the spectrum of the data; 0 only where Σ is regular.
+    unit_rows : bring each row to length 1 (a row of 0 stays).
 
     Without it the few directions of large variance are all that nodes find: of digits some two patterns, ten with it
     (docs/patterns.md). Views that differ by noise alone suit best; shifts blur what is small.
@@ -47,7 +48,11 @@ def whiten(x: Any, x_aug: Any, *, ridge: float = 0.03, unit_rows: bool = True) -
     mean = first.mean(axis=0)
     values, axes = np.linalg.eigh(np.atleast_2d(np.cov(first - mean, rowvar=False)))
     values = values + ridge * values.mean()
-    if not values[0] > values[-1] * np.finfo(np.float64).eps:
+    if not values[-1] > 0:
+        raise ValueError("x: expected samples that differ, got equal ones")
+    # What eigh leaves, and the variance of what rounding of the data leaves in a direction that has none.
+    rounding = len(values) * max(8 * np.finfo(np.float64).eps, 16 * float(np.finfo(a.dtype).eps) ** 2)
+    if not values[0] > values[-1] * rounding:
         raise ValueError(f"ridge: expected one that makes the covariance of x regular, got {ridge}")
     scales = np.sqrt(values)
     transform, inverse = ((axes * scale) @ axes.T for scale in (1 / scales, scales))
