@@ -52,6 +52,13 @@ def at_least(least: int):
     return integer
 
 
+def positive(text: str) -> float:
+    """The type of an argument that is a positive number."""
+    if not float(text) > 0:
+        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
+    return float(text)
+
+
 def trained(name: str, x: torch.Tensor, options: argparse.Namespace, seed: int) -> torch.nn.Module:
     """The encoder that one of LOSSES gives from a seed; its loss is printed."""
     try:
@@ -86,10 +93,10 @@ def main(arguments: list[str] | None = None) -> dict[str, list[float]]:
     parser.add_argument("--seeds", type=at_least(1), default=3, help="trainings per loss")
     parser.add_argument("--seed", type=at_least(0), default=0, help="the first seed")
     parser.add_argument("--steps", type=at_least(0), default=400, help="of each training")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="that each training takes at most")
+    parser.add_argument("--minutes", type=positive, default=float("inf"), help="that each training takes at most")
     parser.add_argument("--batch", type=at_least(2), default=256)
-    parser.add_argument("--lr", type=float, default=3e-3)
-    parser.add_argument("--limit", type=at_least(1), help="images to use of the training set, and of the test set")
+    parser.add_argument("--lr", type=positive, default=3e-3)
+    parser.add_argument("--limit", type=at_least(2), help="images to use of the training set, and of the test set")
     parser.add_argument("--threads", type=at_least(1), help="of torch and alphacl_fast")
     parser.add_argument("--device", type=device_of, default="cpu", help="cpu, cuda or cuda:N")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], help="default: bfloat16 on CUDA")

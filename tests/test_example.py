@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from support import torch as import_torch
 from test_datasets import archive, write_cifar10, write_image_folder
 
 torch = import_torch()
-from alphacl_fast import datasets  # noqa: E402
 from alphacl_fast.experiments import _training as training  # noqa: E402  (needs torch, imported without its warnings)
 
 
@@ -123,17 +123,34 @@ def test_data_that_cannot_be_read(example, tmp_path, data, message):
 
 
 def test_labels_that_are_not_there(example, tmp_path):
-    for path in datasets.FASHION_MNIST_DIR.glob("*images*"):
-        (tmp_path / path.name).symlink_to(path)
+    for stem in ("train", "t10k"):
+        header = np.array([2051, 1, 28, 28], ">i4").tobytes()
+        (tmp_path / f"{stem}-images-idx3-ubyte").write_bytes(header + bytes(28 * 28))
     with pytest.raises(SystemExit, match="no file train-labels-idx1-ubyte"):
         example.main(["--data", "fashion", "--folder", str(tmp_path)])
 
 
-@pytest.mark.parametrize("option, least", [("seeds", 1), ("seed", 0), ("steps", 0), ("batch", 2), ("limit", 1)])
+@pytest.mark.parametrize("option, least", [("seeds", 1), ("seed", 0), ("steps", 0), ("batch", 2), ("limit", 2)])
 def test_numbers_that_are_too_small(example, capsys, option, least):
     with pytest.raises(SystemExit):
         example.main([f"--{option}", str(least - 1)])
     assert f"argument --{option}: expected an integer >= {least}, got {least - 1}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["lr", "minutes"])
+@pytest.mark.parametrize("text", ["0", "-1", "nan"])
+def test_numbers_that_are_not_positive(example, capsys, option, text):
+    with pytest.raises(SystemExit):
+        example.main([f"--{option}={text}"])
+    assert f"argument --{option}: expected a positive number, got {text}" in capsys.readouterr().err
+
+
+def test_colours_in_one_part_alone(example, tmp_path):
+    write_image_folder(tmp_path)
+    for path in (tmp_path / "train").glob("*/*"):
+        Image.open(path).convert("L").save(path)
+    with pytest.raises(SystemExit, match="of one size and number of channels, got 1×4×5 and 3×4×5"):
+        example.main(["--data", str(tmp_path)])
 
 
 def test_a_folder_is_asked_for(example):

@@ -116,6 +116,7 @@ def test_rules_judge(relation, bound, passes, fails):
 
 
 _NAN = math.nan
+_LATER = (("a", 0.0), ("b", _NAN))
 _MAXIMA = {"maxima": 1, "degrees": [0.1, _NAN, 0.1]}
 
 
@@ -125,7 +126,14 @@ _NOT_FIRST = [
     ("one_layer", "gated data", {"identity": {"a": [0.0, 0.0], "b": [_NAN, 0.0]}}),
     ("one_layer", "gated_cov", {"identity": {"a": [0.0, 0.0], "b": [0.0, _NAN]}}),
     ("linear_networks", "top eigenvector, digits", {"images": {"digits": {"uniform": _MAXIMA, "Gaussian": _MAXIMA}}}),
+    (
+        "one_layer",
+        "nodes at maxima",
+        {"landscape": {"kinds": {"a": {"node_off_peak": 0.0}, "b": {"node_off_peak": _NAN}}}},
+    ),
+    ("stability", "planted critical", {"planted": {k: {"residual": [v], "eigenvalue": [1.0]} for k, v in _LATER}}),
     ("modular_addition", "one frequency", {"moduli": {"5": {"concentration": 1.0}, "7": {"concentration": _NAN}}}),
+    ("modular_addition", "one representation", {"groups": {k: {"concentration": 1 - v} for k, v in _LATER}}),
     (
         "modular_addition",
         "energy of a representation",

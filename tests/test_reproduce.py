@@ -149,9 +149,12 @@ def test_the_report_has_what_earlier_calls_have_finished(finished, tmp_path, mon
 
 
 def _write_images(folder, shapes):
-    """Images of these shapes at SPLIT/CLASS."""
+    """Images of these shapes at SPLIT/CLASS; None: a link to nowhere."""
     for place, shape in shapes.items():
         (folder / place).mkdir(parents=True)
+        if shape is None:
+            (folder / place / "0.png").symlink_to("nowhere")
+            continue
         Image.fromarray(np.zeros(shape, np.uint8)).save(folder / place / "0.png")
 
 
@@ -168,8 +171,9 @@ _TRAIN = {"train/a": (9, 9), "train/b": (9, 9)}
         {**_TRAIN, "test/a": (9, 9), "test/b": (10, 10)},
         {**_TRAIN, "test/a": (9, 9, 3)},
         {**_TRAIN, "test/c": (9, 9)},
+        {**_TRAIN, "train/c": None},
     ],
-    ids=["small", "none", "one", "other size", "sizes", "colours", "class"],
+    ids=["small", "none", "one", "other size", "sizes", "colours", "class", "link to nowhere"],
 )
 def test_images_that_do_not_do_are_refused_before_any_claim(tmp_path, capsys, shapes):
     (tmp_path / "images").mkdir()
@@ -400,6 +404,21 @@ def test_classes_of_the_test_set_are_those_of_the_training_set(tmp_path):
     _write_images(tmp_path, {**_TRAIN, "train/c": (9, 9), "test/b": (9, 9), "test/c": (9, 9)})
     assert sorted(_data.read_given(tmp_path, "train")[1]) == [0, 1, 2]
     assert sorted(_data.read_given(tmp_path, "test")[1]) == [1, 2]
+
+
+def test_a_test_set_that_is_not_there_is_named(tmp_path):
+    _write_images(tmp_path, {"a": (9, 9), "b": (9, 9)})
+    assert len(_data.read_given(tmp_path, "train")[0]) == 2
+    with pytest.raises(FileNotFoundError, match=r"no image CLASS/NAME in .*/test"):
+        _data.read_given(tmp_path, "test")
+
+
+def test_images_of_another_name_have_records_of_their_own(tmp_path):
+    for name in ("one", "two"):
+        _write_images(tmp_path / name, _TRAIN)
+    keys = [_store.key(claim("patterns"), Settings(data=tmp_path / name)) for name in ("one", "two")]
+    assert keys[0]["data"][1] == keys[1]["data"][1]
+    assert len({_store.stem("patterns", key) for key in keys}) == 2
 
 
 def test_import_of_experiments_is_light():

@@ -110,7 +110,9 @@ def test_a_direction_without_variance_needs_a_ridge(dtype):
     for seed in range(10):
         twice = np.random.default_rng(seed).standard_normal((30, 10)).astype(dtype)
         twice[:, -1] = twice[:, 0]
-        for x in (shares, twice):
+        sums = np.random.default_rng(seed).standard_normal((200, 10))
+        sums[:, -1] = sums[:, :-1].sum(axis=1)
+        for x in (shares, twice, (sums + 300).astype(dtype), (sums + 1000).astype(dtype)):
             with pytest.raises(ValueError, match="ridge: expected one that makes the covariance of x regular, got 0"):
                 theory.whiten(x, x, ridge=0)
             assert np.isfinite(theory.whiten(x, x).x).all()

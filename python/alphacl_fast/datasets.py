@@ -179,7 +179,7 @@ def image_classes(path: str | os.PathLike, split: str | None = None) -> list[str
 
     Raises FileNotFoundError where there is none, DamagedFileError for an archive that cannot be read.
     """
-    return sorted({kind for kind, *_ in _class_files(Path(path), split)})
+    return sorted({kind for kind, *_ in _class_files(Path(path), split, names_only=True)})
 
 
 def read_image_folder(
@@ -213,7 +213,8 @@ def read_image_folder(
     images = np.empty((len(files), max(map(len, decoded)), height, width), np.uint8)
     for image, pixels in zip(images, decoded, strict=True):
         image[...] = pixels  # grey among coloured ones: the same in all three channels
-    return images, np.array([classes.index(kind) for kind in kinds], np.int64)
+    places = {kind: place for place, kind in enumerate(classes)}
+    return images, np.array([places[kind] for kind in kinds], np.int64)
 
 
 def two_views(images: np.ndarray, shift: int = 1, noise: float = 0.1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -256,24 +257,32 @@ def _view(images: np.ndarray, shift: int, noise: float, rng: np.random.Generator
 
 def image_files(folder: Path) -> Iterator[Path]:
     """The image files at CLASS/NAME below a folder."""
-    return (file for file in folder.glob("*/*") if file.suffix.lower() in _IMAGE_SUFFIXES and file.is_file())
+    return (file for file in folder.glob("*/*") if file.suffix.lower() in _IMAGE_SUFFIXES and not file.is_dir())
 
 
-def _class_files(path: Path, split: str | None) -> list[tuple[str, str, bytes]]:
+def _class_files(path: Path, split: str | None, names_only: bool = False) -> list[tuple[str, str, bytes]]:
     """Class, name and content of every image file at CLASS/NAME below the split; FileNotFoundError without one."""
     if not path.exists():
         raise FileNotFoundError(f"no such folder or archive: {path}")
     place = path / (split or "")
     if path.is_dir():
-        found = [(file.parent.name, file.name, file.read_bytes()) for file in image_files(place)]
+        read = (lambda file: b"") if names_only else _read_file
+        found = [(file.parent.name, file.name, read(file)) for file in image_files(place)]
     else:
-        found = list(_archived(path, split or ""))
+        found = list(_archived(path, split or "", names_only))
     if not found:
         raise FileNotFoundError(f"no image CLASS/NAME in {place}, of a name that ends in {', '.join(_IMAGE_SUFFIXES)}")
     return found
 
 
-def _archived(path: Path, split: str) -> Iterator[tuple[str, str, bytes]]:
+def _read_file(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:  # a link to nowhere is no set without images
+        raise DamagedFileError(f"{file}: {error.strerror}") from error
+
+
+def _archived(path: Path, split: str, names_only: bool) -> Iterator[tuple[str, str, bytes]]:
     above = PurePosixPath(split).parts
     try:
         with tarfile.open(path) as archive:
@@ -281,7 +290,7 @@ def _archived(path: Path, split: str) -> Iterator[tuple[str, str, bytes]]:
                 name = PurePosixPath(member.name)
                 fits = len(name.parts) == len(above) + 2 and name.parts[: len(above)] == above
                 if fits and name.suffix.lower() in _IMAGE_SUFFIXES and (file := archive.extractfile(member)):
-                    yield name.parent.name, name.name, file.read()
+                    yield name.parent.name, name.name, b"" if names_only else file.read()
     except Exception as error:  # every compression has errors of its own
         reason = str(error).partition(":\n")[0]  # the lines below say what each compression misses
         raise DamagedFileError(f"{path}: expected a folder or a sound tar archive: {reason}") from error

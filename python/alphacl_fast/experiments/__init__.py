@@ -1,7 +1,8 @@
 """The poster's statements as experiments: each public module of this folder is one claim, with numbers and a verdict.
 
-A claim has TITLE, ORDER, RULES, FIGURES and ``run(settings) -> Result``; its docstring says what is claimed, the
-source, the test and what would refute it. ``alphacl-fast reproduce`` runs them all and writes a report.
+A claim has TITLE, ORDER, RULES, FIGURES and ``run(settings) -> Result``, and USES_DATA = True where it reads the images
+of --data; its docstring says what is claimed, the source, the test and what would refute it. ``alphacl-fast reproduce``
+runs them all and writes a report.
 """
 
 from types import ModuleType as _ModuleType

@@ -114,12 +114,12 @@ def read_given(data: Path | None, split: str) -> tuple[np.ndarray, np.ndarray]:
     """Images (N, C, H, W) uint8 and labels of --data, in an order that mixes the classes, which are those of train."""
     if data is None:
         raise MissingDataError("no images were given: name a folder or an archive with --data")
+    given = True
     try:
-        classes = datasets.image_classes(data, "train") if split == "test" else None
-        pixels, labels = datasets.read_image_folder(data, split, classes)
+        classes = datasets.image_classes(data, "train")
     except FileNotFoundError:
-        if split == "test":
-            raise
-        pixels, labels = datasets.read_image_folder(data)
+        given, classes = False, None
+    place = split if given or split == "test" else None
+    pixels, labels = datasets.read_image_folder(data, place, classes)
     order = np.random.default_rng(0).permutation(len(pixels))
     return pixels[order], labels[order]

@@ -60,8 +60,10 @@ def _digest_of_package() -> str:
 
 def stem(name: str, key: dict[str, Any]) -> str:
     """What a claim's files are called: those of one size, seed and data do not take the place of others."""
-    size, data = "quick" if key["quick"] else "full", key["data"]
-    return "-".join([name, size, str(key["seed"]), *([] if data is None else [data[1]])])
+    parts = [name, "quick" if key["quick"] else "full", str(key["seed"])]
+    if key["data"] is not None:
+        parts.append(hashlib.sha256("\0".join(key["data"]).encode(errors="surrogateescape")).hexdigest()[:16])
+    return "-".join(parts)
 
 
 class Store:
@@ -83,7 +85,7 @@ class Store:
         self._write(self._parts, self._kept)
 
     def load(self, module: ModuleType, complete: bool = True) -> Result | None:
-        """The finished claim, judged anew. complete: None where something was left out, which may be there now."""
+        """The finished claim, judged anew; or None. complete: also where something was left out, perhaps there now."""
         found = self._read(self._finished)
         if found is None or (complete and found["left_out"]):
             return None

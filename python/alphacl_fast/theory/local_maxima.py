@@ -193,17 +193,18 @@ def _groups(weights: np.ndarray, values: np.ndarray, energies: np.ndarray, angle
     groups = np.full(len(weights), -1, np.int64)
     units = weights.astype(np.float64)
     units /= np.linalg.norm(units, axis=1, keepdims=True)
-    chord = 2 * math.sin(angle / 2)  # of small angles the cosine has few digits
+    nearly, chord = math.cos(angle) - 1e-6, 2 * math.sin(angle / 2)
     left = np.isfinite(energies) & ~((energies == 0) & (values == 0))
     for group in range(len(weights)):
         if not left.any():
             break
         leader = np.argmax(np.where(left, energies, -np.inf))
-        apart = np.linalg.norm(units - units[leader], axis=1)
-        if odd:
-            apart = np.minimum(apart, np.linalg.norm(units + units[leader], axis=1))
-        same = left & (apart <= chord)
-        same[leader] = True
-        groups[same] = group
-        left &= ~same
+        along = units @ units[leader]
+        signs = np.where(along < 0, -1, 1) if odd else np.ones(len(units))
+        same = np.flatnonzero(left & (signs * along >= nearly))
+        # The cosine of a small angle has few digits.
+        apart = np.linalg.norm(signs[same, None] * units[same] - units[leader], axis=1)
+        same = same[apart <= chord]
+        groups[same] = groups[leader] = group
+        left[same] = left[leader] = False
     return groups

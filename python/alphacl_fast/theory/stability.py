@@ -23,7 +23,7 @@ class Stability(NamedTuple):
     gap: Any  # (K,) λ minus the largest eigenvalue of A(w) in the complement of w; +inf where d = 1
     residual: Any  # (K,) ‖A(w)w − λw‖: all else speaks of critical points, where it is small
     roughness: Any  # (K,) ρ̂(w; radius), as of local_roughness
-    certified: Any  # (K,) bool: gap > roughness, by more than the gap is known to, jacobian_top ≤ 0; False says nothing
+    certified: Any  # (K,) bool: gap > roughness, by more than the gap is known to; False says nothing
     jacobian_top: Any  # (K,) the largest tᵀJt met; above 0: no maximum; −inf where d = 1
 
 
@@ -50,8 +50,8 @@ def stability(
         in the direction at a finite radius: jacobian_top is the largest tᵀJ(t)t met over unit t ⊥ w, a lower bound of
         the maximum, from the same number of directions. Roughness and jacobian_top are lower bounds, so that certified
         and a jacobian_top below 0 are evidence, no proof; the more so the fewer samples and directions there are.
-    tol, max_iter : of the gap, by Lanczos in the complement of w, known to tol·‖A‖, ‖A‖ at most the Frobenius norm,
-        which is estimated from products with the directions; NaN after max_iter products.
+    tol, max_iter : of the gap, by Lanczos in the complement of w, known to tol·‖A‖, for which the Frobenius norm
+        stands here, estimated where ``directions`` are fewer than d − 1; NaN after max_iter products.
         Default tol 1e-4 for float32, 1e-8 for float64.
 
     Returns Stability of x's kind and dtype. NaN in gives NaN out and certified False.
@@ -79,7 +79,7 @@ def stability(
         rough = roughness_of(near, directions, seed)
         top, across = _jacobian_top(near, values, directions, seed)
         norms = np.hypot(norms, across)
-    certified = (gaps > rough + tol * norms) & ~(top > 0)
+    certified = gaps > rough + tol * norms
     found = [f.astype(a.dtype) for f in (values, gaps, residuals, rough)] + [certified, top.astype(a.dtype)]
     return Stability(*(given_back(from_host(f, a), a.is_torch) for f in found))
 
@@ -93,13 +93,16 @@ def _gaps(
 
 
 def _jacobian_top(near: Nearby, values: Array, directions: int, seed: int) -> tuple[Array, Array]:
-    """(K,) the largest tᵀJ(t)t over unit t ⊥ w, d ≥ 2; and an estimate of the Frobenius norm of A beside w."""
+    """(K,) the largest tᵀJ(t)t over unit t ⊥ w, d ≥ 2; and ‖AP‖_F, from the ‖At‖ of a basis."""
     w = near.weights
-    squares = []  # ‖At‖² of every t
+    dimension = min(w.shape[1] - 1, directions)
+    squares = np.empty((len(w), 0))  # ‖At‖² of the directions of the basis, which come first
 
     def image(t: Array) -> Array:
+        nonlocal squares
         product = near.product(t)
-        squares.append((product**2).sum(axis=2))
+        fresh = product[:, : dimension - squares.shape[1]]
+        squares = np.concatenate([squares, (fresh**2).sum(axis=2)], axis=1)
         moved = product - values[:, None, None] * t + near.derivative(t)
         return moved - np.einsum("krd,kd->kr", moved, w)[..., None] * w[:, None]
 
@@ -116,4 +119,4 @@ def _jacobian_top(near: Nearby, values: Array, directions: int, seed: int) -> tu
         directions=directions,
         seed=seed,
     )
-    return top, np.sqrt((w.shape[1] - 1) * np.concatenate(squares, axis=1).mean(axis=1))
+    return top, np.sqrt((w.shape[1] - 1) * squares.mean(axis=1))

@@ -50,9 +50,9 @@ def whiten(x: Any, x_aug: Any, *, ridge: float = 0.03, unit_rows: bool = True) -
     values = values + ridge * values.mean()
     if not values[-1] > 0:
         raise ValueError("x: expected samples that differ, got equal ones")
-    # What eigh leaves, and the variance of what rounding of the data leaves in a direction that has none.
-    rounding = len(values) * max(8 * np.finfo(np.float64).eps, 16 * float(np.finfo(a.dtype).eps) ** 2)
-    if not values[0] > values[-1] * rounding:
+    # What eigh leaves, and the variance that rounding of the data, offset and all, gives to a direction without any.
+    of_solver, of_data = 8 * np.finfo(np.float64).eps, 16 * float(np.finfo(a.dtype).eps) ** 2
+    if not values[0] > len(values) * (of_solver * values[-1] + of_data * (values[-1] + (mean**2).max())):
         raise ValueError(f"ridge: expected one that makes the covariance of x regular, got {ridge}")
     scales = np.sqrt(values)
     transform, inverse = ((axes * scale) @ axes.T for scale in (1 / scales, scales))
