@@ -63,9 +63,9 @@ void ScoredFeatures<T>::products(index_t i0, index_t ni, const ScoredFeatures& r
     }
   }
   for (index_t i = 0; i < ni; ++i) std::fill_n(out + i * ld, count * panel, T(0));
-  for (index_t k = 0; k < m_; k += most_multiplied) {
+  for (index_t k = 0; k < m_; k += chain_features) {
     const Panels<const T> columns = {right.samples_.data() + j0 * m_ + k * panel, m_, count};
-    const LeftTile<T> rows = {row(i0) + k, rows_.stride, ni, std::min(most_multiplied, m_ - k)};
+    const LeftTile<T> rows = {row(i0) + k, rows_.stride, ni, std::min(chain_features, m_ - k)};
     kernel.multiply_tile(rows, columns, out, ld, nullptr);
   }
 }

@@ -38,9 +38,14 @@ double doubt_of(Scoring scoring, bool only_side) {
 template <class S>
 constexpr double allowed_in_score = sizeof(S) == 4 ? 2e-6 : 2e-13;
 
+/// Features of a product that are added up one after the other; the sums of such chains are added up too.
+constexpr index_t chain_features = 64;
+/// The roundings of the first term of a product of m features.
+inline index_t roundings(index_t m) { return std::min(m, chain_features) + ceil_div(m, chain_features); }
+
 /// Whether scores need double, and the scoring that keeps scale · ½‖f_i − f_j‖² exact enough. `largest`: the largest
 /// ‖f‖² of the m centred features. Products err by about 1.5 ε of it. Those of near features are sums of positive
-/// terms, and all m additions may round in the same direction: rows of ones and zeros, once centred, have equal terms.
+/// terms, and all additions may round in the same direction: rows of ones and zeros, once centred, have equal terms.
 struct Precision {
   bool wide;
   Scoring scoring;
@@ -49,7 +54,7 @@ template <class S>
 Precision distance_precision(double largest, double scale, index_t m) {
   constexpr bool single = sizeof(S) == 4;
   const double size = largest * std::abs(scale), usual = 1.5 * size;
-  const double most = std::max(usual, static_cast<double>(m) * size);
+  const double most = std::max(usual, static_cast<double>(roundings(m)) * size);
   constexpr double narrow = allowed_in_score<S>;
   if (single && usual * 6e-8 <= narrow) return {false, most * 6e-8 <= narrow ? Scoring::distances : Scoring::near};
   constexpr double allowed = (single ? 5e-7 : narrow) / 1.1e-16;
