@@ -63,9 +63,7 @@ def load_labelled(name: str, folder: str | os.PathLike | None = None, limit: int
         (x, y), (x_test, y_test) = (
             _shuffled(*datasets.read_image_folder(name, split, classes)) for split in ("train", "test")
         )
-        if x.shape[1:] != x_test.shape[1:]:
-            shapes = " and ".join("×".join(map(str, a.shape[1:])) for a in (x, x_test))
-            raise ValueError(f"{name}: expected train and test of one size and number of channels, got {shapes}")
+        datasets.check_one_shape(x, x_test)
         x, x_test = x / np.float32(255), x_test / np.float32(255)
     else:
         if folder is None:
