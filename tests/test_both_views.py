@@ -174,6 +174,14 @@ def test_sums_of_n_samples_are_those_of_the_stacked_ones(kind, n, dtype):
     np.testing.assert_allclose(inter - intra, acl.contrastive_cov(x, x_aug, alpha), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_views_of_one_row_repeated(kind):
+    one, other = np.ones(M), np.linspace(0, 1, M)
+    z, z_aug = (np.broadcast_to(row, (N, M)) for row in (one, other))
+    whole = KINDS[kind](z.copy(), z_aug.copy())
+    assert np.array_equal(KINDS[kind](z, z_aug).to_dense(), whole.to_dense())
+
+
 def test_pairs_across_views_have_weights_of_their_own():
     """2(2N)² C is the sum over the pairs within each view, those across, and the views of each sample."""
     (z, z_aug), rng = _views(), np.random.default_rng(4)

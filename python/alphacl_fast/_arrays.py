@@ -241,8 +241,12 @@ def refuse_learned_importance(function: str, data: Operand) -> None:
 
 def stacked(first: Operand, second: Operand) -> Operand:
     """The rows of two operands, one below the other: a copy."""
-    concatenate = np.concatenate if isinstance(first.array, np.ndarray) else sys.modules["torch"].cat
-    both = concatenate((first.array, second.array))
+    pair = first.array, second.array
+    # Of rows that are all one in memory numpy makes columns: the order of axes is that of the strides.
+    if isinstance(first.array, np.ndarray):
+        both = np.ascontiguousarray(np.concatenate(pair))
+    else:
+        both = sys.modules["torch"].cat(pair).contiguous()
     return first._replace(array=both, requires_grad=first.requires_grad or second.requires_grad)
 
 
