@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 from support import torch
 
 import alphacl_fast as acl
@@ -36,6 +37,22 @@ def test_float32_sums_of_equal_terms(name, d):
         x = _two_points(rng, int(rng.integers(100, 700)), d, 0.5).astype(np.float32)
         worst = max(worst, _error(_SUMS[name](x), _SUMS[name](x.astype(np.float64))))
     assert worst < 1.95e-6  # 1e-6 and eight roundings; 8e-6 in chains of 192 terms
+
+
+_OF_ONE_ROW = {
+    "InverseDistance": lambda f: acl.InverseDistance(f, tau=0.05, normalize="both", features_aug=f.copy()),
+    "Direct": lambda f: acl.Direct(f, tau=0.5, normalize=True),
+    "Dense": lambda f: acl.Dense(np.full((len(f), len(f)), 1 / len(f))),
+    "Sparse": lambda f: acl.Sparse(scipy.sparse.csr_array(np.full((len(f), len(f)), 1 / len(f)))),
+}
+
+
+@pytest.mark.parametrize("name", _OF_ONE_ROW)
+def test_float64_sums_of_equal_entries(name):
+    for n in (99, 500, 1000, 3000):
+        alpha = _OF_ONE_ROW[name](np.ones((n, 3)))
+        for sums in (alpha.row_sums(), alpha.col_sums()):
+            assert abs(sums - 1).max() < 8e-16  # 1e-15 … 1e-13 where entries are added up one by one
 
 
 @pytest.mark.parametrize("d", [1, 20])

@@ -6,6 +6,7 @@
 #include "alphacl/sparse_matrix.h"
 #include "importances/products.h"
 #include "runtime/threads.h"
+#include "runtime/twofold_sum.h"
 
 namespace alphacl {
 namespace {
@@ -41,13 +42,13 @@ class Sparse final : public ProductImportance<T> {
     const index_t q = y.cols;
     if (degree != nullptr) row_sums(row_sum);
     for_rows([&](index_t i, int) {
-      double sum = 0;
+      TwofoldSum sum;
       for (index_t k = 0; k < q; ++k) out.row(i)[k] = 0;
       for_pairs(i, [&](index_t j, double a) {
-        sum += a;
+        sum.add(a);
         if (q > 0) add(a, y.row(j), q, out.row(i));
       });
-      if (degree != nullptr) degree[i] = sum;
+      if (degree != nullptr) degree[i] = sum.value();
     });
   }
 
@@ -136,9 +137,9 @@ class Sparse final : public ProductImportance<T> {
   }
   void sums(const SparseLines& lines, double* out) const {
     for_rows([&](index_t i, int) {
-      double sum = 0;
-      for_line(lines, i, [&](index_t, double a) { sum += a; });
-      out[i] = sum;
+      TwofoldSum sum;
+      for_line(lines, i, [&](index_t, double a) { sum.add(a); });
+      out[i] = sum.value();
     });
   }
 

@@ -9,6 +9,7 @@
 #include "packing/packed_panels.h"
 #include "packing/samples.h"
 #include "runtime/blas.h"
+#include "runtime/twofold_sum.h"
 
 namespace alphacl {
 namespace {
@@ -22,6 +23,8 @@ static_assert(tile_cols <= most_multiplied, "a tile is multiplied at once");
 constexpr index_t tile_stride = tile_cols + 16;
 // Columns of a tile whose products are added up in T; chains of 384 had 3 times the error.
 constexpr index_t most_added = 64;
+// Entries that are summed in a double before they are added in two: 1/N, N times, rounds one way.
+constexpr index_t most_summed = 16;
 constexpr index_t blocks_per_strip = 32;
 constexpr index_t most_rows = 512;
 index_t tile_rows(index_t n) {
@@ -40,6 +43,13 @@ template <class T>
 void scale_rows(T* tile, index_t ld, index_t ni, index_t nj) {
   for (index_t i = 0; i < ni; ++i)
     kernels<T>().scale_row(tile + i * ld, static_cast<T>(row_factor(i)), nj, tile + i * ld);
+}
+
+template <class T>
+double strided_sum(const T* first, index_t stride, index_t count) {
+  double sum = 0;
+  for (index_t l = 0; l < count; ++l) sum += static_cast<double>(first[l * stride]);
+  return sum;
 }
 
 // Packs the centred samples; `length`, where it has room, gets the sink's length of each.
@@ -217,16 +227,19 @@ void TiledImportance<T>::sums(double* out, bool of_columns) const {
     Work<T>& work = works[worker];
     work.entries.resize(height * tile_cols);
     const index_t k0 = b * height, nk = std::min(height, n - k0);
-    std::fill_n(out + k0, nk, 0.0);
+    TwofoldSum total[most_rows];
     for (index_t l0 = 0; l0 < n; l0 += tile_cols) {
       poll();
       const index_t nl = std::min(tile_cols, n - l0);
       const Tile where = of_columns ? Tile{l0, nl, k0, nk} : Tile{k0, nk, l0, nl};
       tile(where, work.entries.data(), where.nj, work.tile);
-      for (index_t i = 0; i < where.ni; ++i)
-        for (index_t j = 0; j < where.nj; ++j)
-          out[k0 + (of_columns ? j : i)] += static_cast<double>(work.entries[i * where.nj + j]);
+      const index_t along_k = of_columns ? 1 : nl, along_l = of_columns ? nk : 1;
+      for (index_t l = 0; l < nl; l += most_summed)
+        for (index_t k = 0; k < nk; ++k)
+          total[k].add(
+              strided_sum(work.entries.data() + k * along_k + l * along_l, along_l, std::min(most_summed, nl - l)));
     }
+    for (index_t k = 0; k < nk; ++k) out[k0 + k] = total[k].value();
   });
 }
 
