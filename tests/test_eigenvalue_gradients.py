@@ -82,6 +82,31 @@ def test_the_gradient_with_torch_is_twice_that_of_the_energy_of_one_feature():
     torch().testing.assert_close(grad, expected, rtol=1e-7, atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_gradients_of_many_rows_with_torch(function, dtype):
+    """Several blocks of rows, the last one shorter: as the energy of the eigenvectors' features says."""
+    x, x_aug = two_views(3001, 200, dtype)
+    x, x_aug = (torch().from_numpy(v * dtype(2.0) ** -np.arange(200, dtype=dtype)).requires_grad_() for v in (x, x_aug))
+    found = torch().autograd.grad(function(x, x_aug), (x, x_aug))
+    c = acl.contrastive_cov(x.detach(), x_aug.detach()).double()
+    v = acl.power_iteration(c, k=2, tol=1e-12).eigenvector.to(x.dtype)
+    energies = [acl.energy(x @ v[k, :, None], x_aug @ v[k, :, None]) for k in range(2)]
+    value = 2 * energies[0] if function is theory.top_eigenvalue else 2 * (energies[0] - energies[1])
+    for mine, expected in zip(found, torch().autograd.grad(value, (x, x_aug)), strict=True):
+        assert (mine - expected).norm() / expected.norm() < (2e-6 if dtype == np.float32 else 1e-10)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_batch_of_incoming_gradients_with_torch(function):
+    x, x_aug = _tensors(50, 5)
+    value = function(x, x_aug)
+    weights = torch().tensor([1.0, -2.0], dtype=torch().float64)
+    (batch,) = torch().autograd.grad(value, x, weights, retain_graph=True, is_grads_batched=True)
+    (one,) = torch().autograd.grad(value, x)
+    torch().testing.assert_close(batch, torch().stack([one, -2 * one]))
+
+
 def test_a_step_with_torch_raises_what_it_should():
     for function in FUNCTIONS:
         x, x_aug = _tensors(80, 4)

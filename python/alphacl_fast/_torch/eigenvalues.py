@@ -4,13 +4,40 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
+from alphacl_fast._backend import is_in_host_memory
 from alphacl_fast._power_iteration import power_iteration
 from alphacl_fast._torch.once import once_differentiable
 from alphacl_fast._torch.sums import constant_importance, product
 
 _TOL = 1e-12  # of the eigenvectors of C in float64: a gradient is as exact as they are
+_BLOCK = 2**18  # numbers of a block of rows, whose differences from the mean stay in the cache
+
+
+def _projected(x: torch.Tensor, mean: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+    """(x − mean) vectorsᵀ."""
+    if not is_in_host_memory(x):
+        return product(x - mean, vectors.mT)
+    rows = max(1, _BLOCK // x.shape[1])
+    projected, block = x.new_empty(x.shape[0], len(vectors)), x.new_empty(rows, x.shape[1])
+    for view, out in zip(x.split(rows), projected.split(rows), strict=True):
+        torch.mm(torch.sub(view, mean, out=block[: len(view)]), vectors.mT, out=out)
+    return projected
+
+
+def _outer(columns: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """columns · rows, a few of each."""
+    if not is_in_host_memory(columns):
+        return product(columns, rows)
+    multiply = torch.mul if len(rows) == 1 else torch.mm
+    # NumPy asks the system for large pages, torch does not: the first touch of small ones costs more than the product.
+    memory = np.empty((columns.shape[0], rows.shape[1]), str(columns.dtype).removeprefix("torch."))
+    try:
+        return multiply(columns, rows, out=torch.from_numpy(memory))
+    except RuntimeError:  # a batch of incoming gradients, under vmap, writes to no memory of ours
+        return multiply(columns, rows)
 
 
 class _TopEigenvalues(torch.autograd.Function):
@@ -31,10 +58,10 @@ class _TopEigenvalues(torch.autograd.Function):
         x, x_aug, vectors, *tensors = ctx.saved_tensors
         kind, numbers = ctx.alpha
         mean = x.mean(0)  # C depends on differences only; features with a mean would lose digits
-        features, features_aug = (product(view - mean, vectors.mT) for view in (x, x_aug))
+        features, features_aug = (_projected(view, mean, vectors) for view in (x, x_aug))
         inter, intra = torch.ops.alphacl_fast.laplacian(features, features_aug, kind, tensors, numbers)
         scaled = grad[:, None] * vectors / x.shape[0] ** 2
-        return product(inter, scaled), product(intra, scaled), None, None, None, *(None for _ in tensors)
+        return _outer(inter, scaled), _outer(intra, scaled), None, None, None, *(None for _ in tensors)
 
 
 def top_eigenvalues(x: torch.Tensor, x_aug: torch.Tensor, alpha: Any, count: int, function: str) -> torch.Tensor:

@@ -26,7 +26,7 @@ def top_eigenvalue(x: Any, x_aug: Any, alpha: Any = None) -> Any:
     Raises TypeError or ValueError naming the argument, what was expected and what came.
     Cost: forward that of C_α and some dozens of products with it, d² each. Backward N(2d + 1) multiply-adds beside the
     Laplacian of α applied to one column: O(N) for uniform α, Np for rank p, N²(m + 1) and as many exponentials as C_α
-    for tiles, where C_α takes N²(m + d) + 4Nd²: always less than forming C_α once more.
+    for tiles, where C_α takes N²(m + d) + 4Nd²: at most about as long as forming C_α once more, mostly half of it.
     Source: the derivative of a simple eigenvalue (Hellmann–Feynman); as an energy: derived.
     """
     return _top("top_eigenvalue", x, x_aug, alpha, 1)[0]
