@@ -29,7 +29,7 @@ def fastest(group: list[dict], role: str) -> dict | None:
 
 
 def size_text(record: dict) -> str:
-    kept = {key: value for key, value in record["sizes"].items() if key in ("N", "d", "m", "K", "B")}
+    kept = {key: value for key, value in record["sizes"].items() if key in ("N", "d", "m", "K", "B", "steps")}
     return f"{record['title']}, " + " ".join(f"{key} = {value}" for key, value in kept.items()) + conditions(record)
 
 

@@ -188,6 +188,22 @@ def test_torch_cuda_losses(name, dtype):
             assert relative_error(host(mine), host(exactly)) < 1e-12
 
 
+@pytest.mark.parametrize("function", [acl.theory.top_eigenvalue, acl.theory.spectral_gap])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_torch_cuda_gradients_of_eigenvalues(dtype, function):
+    x, x_aug = (there(v).requires_grad_() for v in two_views(67, 9, dtype))
+    alpha = there(np.random.default_rng(2).random((67, 2)).astype(dtype))
+    value = function(x, x_aug, acl.LowRank(alpha))
+    found = [value, *torch.autograd.grad(value, (x, x_aug))]
+    assert {t.device for t in found} == {DEVICE}
+    with _on_the_cpu():
+        exact = [v.detach().cpu().double().requires_grad_() for v in (x, x_aug)]
+        value = function(*exact, acl.LowRank(alpha.cpu().double()))
+        truth = [value, *torch.autograd.grad(value, exact)]
+    for mine, exactly in zip(found, truth, strict=True):
+        assert relative_error(host(mine), host(exactly)) < (1e-5 if dtype == np.float32 else 1e-10)
+
+
 class _on_the_cpu:
     """Tensors of the CPU go to the CPU's own kernels for the time of a `with`."""
 

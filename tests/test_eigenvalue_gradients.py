@@ -97,6 +97,49 @@ def test_gradients_of_many_rows_with_torch(function, dtype):
         assert (mine - expected).norm() / expected.norm() < (2e-6 if dtype == np.float32 else 1e-10)
 
 
+def _energy_gradients(f, f_aug, alpha):
+    return torch().autograd.grad(acl.energy(f, f_aug, alpha), (f, f_aug))
+
+
+def _with_zeros(f, columns):
+    """f and columns of zeros behind it, which change no energy."""
+    return torch().nn.functional.pad(f.detach(), (0, columns)).requires_grad_()
+
+
+_MADE_IN_TILES = [
+    "array",
+    "gaussian",
+    "direct",
+    "direct_raw",
+    "inverse_distance",
+    "square_regularized",
+    "pair_logistic",
+]
+
+
+@pytest.mark.parametrize("columns", [1, 4])
+@pytest.mark.parametrize("n", [1, 65, 500])
+@pytest.mark.parametrize("name", ["none", "off_diagonal", "low_rank", *_MADE_IN_TILES])
+def test_gradients_of_few_columns_are_those_of_more_with_torch(name, n, columns):
+    """What multiplies an importance by up to four columns, for one of these functions, is code of its own."""
+    f, f_aug = _tensors(n, columns)
+    alpha = _torch_importance(name, n)
+    more = _energy_gradients(_with_zeros(f, 5), _with_zeros(f_aug, 5), alpha)
+    for mine, wide in zip(_energy_gradients(f, f_aug, alpha), more, strict=True):
+        torch().testing.assert_close(mine, wide[:, :columns], rtol=1e-12, atol=1e-15)
+        assert not wide[:, columns:].any()
+
+
+def test_gradients_of_few_columns_of_many_samples_with_torch():
+    """More samples than one strip of tiles has rows."""
+    generator = torch().Generator().manual_seed(5)
+    z, f, f_aug = (torch().randn(16_500, 2, generator=generator).requires_grad_() for _ in range(3))
+    alpha = acl.Gaussian(z.detach(), 0.5)
+    more = _energy_gradients(_with_zeros(f, 3), _with_zeros(f_aug, 3), alpha)
+    for mine, wide in zip(_energy_gradients(f, f_aug, alpha), more, strict=True):
+        assert (mine - wide[:, :2]).norm() / wide.norm() < 1e-6
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_batch_of_incoming_gradients_with_torch(function):
     x, x_aug = _tensors(50, 5)

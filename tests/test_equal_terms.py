@@ -99,3 +99,17 @@ def test_float64_gradients_from_differences_of_equal_terms_torch():
         acl.energy(x, x.detach().clone(), alpha).backward()
         truth = np.longdouble(0.7) * (n / 2) * 2 * side * v / (2 * n**2)
         assert _error(x.grad.numpy(), truth) < 4e-15  # 1.5e-14 where samples are added up one by one
+
+
+@pytest.mark.parametrize("m", [500, 768])
+@pytest.mark.parametrize("loss", ["nt_xent", "info_nce"])
+def test_float32_losses_of_rows_of_one_size_and_sign_torch(loss, m):
+    """Rows of ±1, a tenth of whose signs differ: most terms of a product round in the same direction."""
+    rng = np.random.default_rng(m)
+    a = np.where(rng.random((256, m)) < 0.1, -1, 1) * np.where(rng.random(m) < 0.5, -1, 1)
+    b = np.where(rng.random(a.shape) < 0.05, -a, a)
+    found, truth = (
+        float(getattr(acl.losses, loss)(*(torch().from_numpy(z.astype(dtype)) for z in (a, b)), temperature=0.05))
+        for dtype in (np.float32, np.float64)
+    )
+    assert abs(found / truth - 1) < 6e-6  # 1.2e-5 in one chain of 500 terms

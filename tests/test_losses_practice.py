@@ -49,28 +49,6 @@ def _literal_siglip(a, b, scale, bias):
     return -torch.nn.functional.logsigmoid(y * logits).sum() / len(a)
 
 
-@pytest.mark.parametrize("m", [500, 768])
-def test_terms_of_one_size_and_sign(m):
-    """Rows of ±1, a tenth of whose signs differ: most terms of a product round in the same direction."""
-    rng = np.random.default_rng(m)
-    a = np.where(rng.random((256, m)) < 0.1, -1, 1) * np.where(rng.random(m) < 0.5, -1, 1)
-    b = torch.from_numpy(np.where(rng.random(a.shape) < 0.05, -a, a))
-    a = torch.from_numpy(a)
-    found = torch.stack(
-        [
-            losses.nt_xent(a.float(), b.float(), temperature=0.05),
-            losses.info_nce(a.float(), b.float(), temperature=0.05),
-        ]
-    )
-    truth = torch.stack(
-        [
-            _literal_nt_xent(a.double(), b.double(), 0.05).mean(),
-            _literal_info_nce(a.double(), b.double(), None, 0.05).mean(),
-        ]
-    )
-    assert (found / truth - 1).abs().max() < 6e-6
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n, m", [(1, 3), (2, 3), (33, 8), (130, 20), (300, 7)])
 @pytest.mark.parametrize("temperature", [0.05, 0.5])

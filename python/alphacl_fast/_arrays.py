@@ -242,11 +242,11 @@ def refuse_learned_importance(function: str, data: Operand) -> None:
 def stacked(first: Operand, second: Operand) -> Operand:
     """The rows of two operands, one below the other: a copy."""
     pair = first.array, second.array
-    # Of rows that are all one in memory numpy makes columns: the order of axes is that of the strides.
     if isinstance(first.array, np.ndarray):
+        # Of rows that are all one in memory numpy makes columns: the order of axes is that of the strides.
         both = np.ascontiguousarray(np.concatenate(pair))
     else:
-        both = sys.modules["torch"].cat(pair).contiguous()
+        both = sys.modules["torch"].cat(pair)
     return first._replace(array=both, requires_grad=first.requires_grad or second.requires_grad)
 
 

@@ -309,11 +309,11 @@ def _decode(content: bytes, name: str) -> np.ndarray:
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def check_one_shape(train: np.ndarray, test: np.ndarray) -> None:
-    """Raises ValueError unless the images of both, (N, C, H, W), have one size and number of channels."""
+def check_one_shape(place: str | os.PathLike, train: np.ndarray, test: np.ndarray) -> None:
+    """Raises ValueError unless the images of both at this place, (N, C, H, W), have one size and number of channels."""
     if train.shape[1:] != test.shape[1:]:
         shapes = " and ".join("×".join(map(str, a.shape[1:])) for a in (train, test))
-        raise ValueError(f"expected train and test images of one size and number of channels, got {shapes}")
+        raise ValueError(f"{place}: expected train and test images of one size and number of channels, got {shapes}")
 
 
 def find_idx(folder: Path, stem: str) -> Path:

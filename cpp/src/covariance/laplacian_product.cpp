@@ -17,15 +17,19 @@ Sizes product(const Samples<T>& x, const Importance<T>& alpha, View<S> grad, Vie
   const index_t n = x.size(), d = x.features(), chunk = 256, chunks = ceil_div(n, chunk);
   // One column more, a random probe: its product estimates the terms of each row of α + αᵀ (precision.h).
   const index_t probed = alpha.nonnegative() ? 0 : 1, q = d + probed;
+  const index_t workers = workers_for_numbers(n * q);
   Buffer<T> centred(n * q);
   Buffer<double> near(n * q), length(probed * n), r(n), degree(n);
-  parallel_for(chunks, [&](index_t c, int) {
-    for (index_t i = c * chunk; i < std::min(n, (c + 1) * chunk); ++i) {
+  const auto centre = [&](index_t c, int) {
+    const index_t begin = c * chunk, end = std::min(n, begin + chunk);
+    if (!probed) return x.centered(begin, end - begin, nullptr, centred.data() + begin * q);
+    for (index_t i = begin; i < end; ++i) {
       T* row = centred.data() + i * q;
       x.centered(i, 1, nullptr, row);
-      if (probed) length[i] = std::sqrt(kernels<T>().dot(row, row, d));
+      length[i] = std::sqrt(kernels<T>().dot(row, row, d));
     }
-  });
+  };
+  parallel_for(chunks, centre, workers);
   const double longest = random_probe(length.data(), probed * n, q, centred.data() + d);
   alpha.symmetric_product({centred.data(), n, q, q}, {near.data(), n, q, q}, degree.data(), r.data());
   if (const auto sizes = alpha.sizes())
@@ -36,24 +40,29 @@ Sizes product(const Samples<T>& x, const Importance<T>& alpha, View<S> grad, Vie
       largest > 0 && std::isfinite(largest) ? 1 / largest : 1;  // without it the squares of small α underflow
   Buffer<double> minuend(chunks, 0.0), terms(chunks, 0.0), difference(chunks, 0.0);
   PerWorker<Buffer<T>> deltas;
-  parallel_for(chunks, [&](index_t b, int worker) {
+  const auto subtract = [&](index_t b, int worker) {
     Buffer<T>& delta = deltas[worker];
-    delta.resize(d);
-    for (index_t i = b * chunk; i < std::min(n, (b + 1) * chunk); ++i) {
-      x.deltas(i, 1, nullptr, delta.data());
+    delta.resize(chunk * d);
+    const index_t begin = b * chunk, end = std::min(n, begin + chunk);
+    x.deltas(begin, end - begin, nullptr, delta.data());
+    double squares_of_own = 0, squares_of_rest = 0;
+    for (index_t i = begin; i < end; ++i) {
       for (index_t k = 0; k < d; ++k) {
         const double own = degree[i] * static_cast<double>(centred[i * q + k]);
         const double inter = own - near[i * q + k];
-        const double intra = r[i] * static_cast<double>(delta[k]);
+        const double intra = r[i] * static_cast<double>(delta[(i - begin) * d + k]);
         const double rest = inter - intra;
-        minuend[b] += (unit * own) * (unit * own);
-        difference[b] += (unit * rest) * (unit * rest);
+        squares_of_own += (unit * own) * (unit * own);
+        squares_of_rest += (unit * rest) * (unit * rest);
         grad.row(i)[k] = static_cast<S>(rest);
         grad_aug.row(i)[k] = static_cast<S>(intra);
       }
       if (probed && longest > 0) terms[b] += std::pow(unit * longest * near[i * q + d], 2);
     }
-  });
+    minuend[b] = squares_of_own;
+    difference[b] = squares_of_rest;
+  };
+  parallel_for(chunks, subtract, workers);
   double sums[3] = {0, 0, 0};
   for (index_t b = 0; b < chunks; ++b) {
     sums[0] += minuend[b];

@@ -19,6 +19,7 @@ namespace {
 
 constexpr index_t chunk = 512;        // rows of Φ in cache at a time
 constexpr double most_twofold = 1e9;  // terms of a product that is summed again: some ten seconds of one core
+constexpr index_t few_columns = 4;    // of a product for which matrix products are too small
 constexpr index_t most_groups = 32;   // partial sums; fixed, so the number of threads changes no bit
 
 index_t group_count(index_t n, index_t entries) {
@@ -47,6 +48,8 @@ template <class T>
 class Uniform final : public FactoredImportance<T> {
  public:
   explicit Uniform(index_t size) : FactoredImportance<T>(size, std::make_unique<Ones<T>>()) {}
+
+  void row_sums(double* r) const override { std::fill_n(r, this->size(), static_cast<double>(this->size())); }
   std::unique_ptr<Importance<double>> widened() const override { return uniform<double>(this->size(), true); }
 };
 
@@ -257,39 +260,53 @@ template <class U>
 void FactoredImportance<T>::multiply(View<const T> y, T factor, View<U> out, Buffer<T>* signed_moments) const {
   const index_t n = this->size(), p = phi_->rank(), q = y.cols, groups = group_count(n, p * q);
   const double* const signs = phi_->signs();
+  const bool few = p == 1 && q <= few_columns;
+  const index_t workers = few ? workers_for_numbers(n * q) : all_workers;
   Buffer<double> parts(groups * p * q, 0.0);
   Buffer<T> moments(p * q);
   struct Work {
     Buffer<T> phi, y, product;
   };
   PerWorker<Work> works;
-  parallel_for(groups, [&](index_t g, int worker) {
+  const auto add_up = [&](index_t g, int worker) {
     Work& work = works[worker];
     work.phi.resize(chunk * p);
     work.y.resize(chunk * q);
     work.product.resize(p * q);
     for_chunks(n, g, groups, [&](index_t i0, index_t ni) {
       phi_->rows(i0, ni, work.phi.data());
+      for (index_t k = 0; few && k < q; ++k) {
+        double sum = 0;
+        for (index_t i = 0; i < ni; ++i)
+          sum += static_cast<double>(work.phi[i]) * static_cast<double>(y.row(i0 + i)[k]);
+        parts[g * q + k] += sum;
+      }
+      if (few) return;
       for (index_t i = 0; i < ni; ++i) std::copy_n(y.row(i0 + i), q, work.y.data() + i * q);
       add_moments(work.phi.data(), p, work.y.data(), q, ni, work.product.data(), parts.data() + g * p * q);
     });
-  });
+  };
+  parallel_for(groups, add_up, workers);
   for (index_t e = 0; e < p * q; ++e) {
     double sum = 0;
     for (index_t g = 0; g < groups; ++g) sum += parts[g * p * q + e];
     moments[e] = static_cast<T>(signs ? signs[e / q] * sum : sum);
   }
-  parallel_for(groups, [&](index_t g, int worker) {
+  const auto give_back = [&](index_t g, int worker) {
     Work& work = works[worker];
     work.phi.resize(chunk * p);
     work.y.resize(chunk * q);
     for_chunks(n, g, groups, [&](index_t i0, index_t ni) {
       phi_->rows(i0, ni, work.phi.data());
+      for (index_t i = 0; few && i < ni; ++i)
+        for (index_t k = 0; k < q; ++k) out.row(i0 + i)[k] = static_cast<U>(factor * (work.phi[i] * moments[k]));
+      if (few) return;
       gemm<T>(Trans::no, Trans::no, ni, q, p, factor, work.phi.data(), p, moments.data(), q, T(0), work.y.data(), q);
       for (index_t i = 0; i < ni; ++i)
         for (index_t k = 0; k < q; ++k) out.row(i0 + i)[k] = static_cast<U>(work.y[i * q + k]);
     });
-  });
+  };
+  parallel_for(groups, give_back, workers);
   if (signed_moments != nullptr) *signed_moments = std::move(moments);
 }
 

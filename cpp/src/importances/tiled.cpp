@@ -23,7 +23,9 @@ static_assert(tile_cols <= most_multiplied, "a tile is multiplied at once");
 constexpr index_t tile_stride = tile_cols + 16;
 // Columns of a tile whose products are added up in T; chains of 384 had 3 times the error.
 constexpr index_t most_added = 64;
-// Entries that are summed in a double before they are added in two: 1/N, N times, rounds one way.
+// Columns of a product for which each entry of α + αᵀ is made once and used for both samples of its pair.
+constexpr index_t few_columns = 4;
+// Entries that are summed in a double before that is added to a sum of two doubles: 1/N, N times, rounds one way.
 constexpr index_t most_summed = 16;
 constexpr index_t blocks_per_strip = 32;
 constexpr index_t most_rows = 512;
@@ -142,11 +144,70 @@ void add_transposed(const T* tile, index_t ni, index_t nj, T* out) {
         for (index_t j = j0; j < std::min(nj, j0 + square); ++j) out[i * nj + j] += tile[j * ni + i];
 }
 
+// Making entries costs most: those above the diagonal are made alone. Sums of products are in double.
+template <class T>
+void TiledImportance<T>::product_of_few(View<const T> y, View<double> out, double* degree, double* row_sum) const {
+  const index_t n = this->size(), q = y.cols, height = tile_rows(n), strip = blocks_per_strip * height;
+  const index_t of_degree = q, of_row_sum = q + 1, columns = q + (keeps_row_sums() ? 2 : 1);
+  const Kernels<T>& kernel = kernels<T>();
+  Buffer<T> y_columns(n * q);
+  for (index_t k = 0; k < q; ++k)
+    for (index_t i = 0; i < n; ++i) y_columns[k * n + i] = y.row(i)[k];
+  for (index_t i = 0; i < n; ++i) std::fill_n(out.row(i), q, 0.0);
+  std::fill_n(degree, n, 0.0);
+  std::fill_n(row_sum, n, 0.0);
+  const index_t probed = this->nonnegative() ? 0 : n;
+  const Buffer<T> probe(probed, T(0));
+  Buffer<double> unused(probed);
+  Buffer<double> parts(std::min(blocks_per_strip, ceil_div(n, height)) * columns * n);
+  PerWorker<Work<T>> works;
+  for (index_t begin = 0; begin < n; begin += strip) {
+    const index_t end = std::min(n, begin + strip), blocks = ceil_div(end - begin, height);
+    // Of column k: what the rows of block b give to samples j ≥ its first.
+    const auto part = [&](index_t b, index_t k) { return parts.data() + (b * columns + k) * n; };
+    parallel_for(blocks, [&](index_t b, int worker) {
+      Work<T>& work = works[worker];
+      work.entries.resize(height * tile_stride);
+      const index_t i0 = begin + b * height, ni = std::min(height, n - i0);
+      for (index_t k = 0; k < columns; ++k) std::fill(part(b, k) + i0, part(b, k) + n, 0.0);
+      const TileSums<T> sums = {part(b, of_degree), keeps_row_sums() ? part(b, of_row_sum) : nullptr,
+                                probed > 0 ? probe.data() : nullptr, unused.data()};
+      for (index_t j0 = i0; j0 < n; j0 += tile_cols) {
+        poll();
+        const Tile where = {i0, ni, j0, std::min(tile_cols, n - j0)};
+        half_tile(where, work.entries.data(), tile_stride, sums, work.tile);
+        for (index_t i = 0; i < ni; ++i) {
+          const T* entries = work.entries.data() + i * tile_stride;
+          for (index_t k = 0; k < q; ++k) {
+            const T* column = y_columns.data() + k * n;
+            out.row(i0 + i)[k] += kernel.dot(entries, column + j0, where.nj);
+            kernel.add_scaled(entries, static_cast<double>(column[i0 + i]), where.nj, part(b, k) + j0);
+          }
+        }
+      }
+    });
+    parallel_for(ceil_div(n - begin, tile_cols), [&](index_t c, int) {
+      const index_t j0 = begin + c * tile_cols, j1 = std::min(n, j0 + tile_cols);
+      for (index_t b = 0; b < blocks; ++b)
+        for (index_t j = std::max(j0, begin + b * height); j < j1; ++j) {
+          for (index_t k = 0; k < q; ++k) out.row(j)[k] += part(b, k)[j];
+          degree[j] += part(b, of_degree)[j];
+          if (keeps_row_sums()) row_sum[j] += part(b, of_row_sum)[j];
+        }
+    });
+    row_sums_of(begin, end, degree, row_sum);
+  }
+}
+
 // The diagonal of α is left out of D and of out.
 template <class T>
 void TiledImportance<T>::symmetric_product(View<const T> y, View<double> out, double* degree, double* row_sum) const {
   const index_t n = this->size(), q = y.cols, height = tile_rows(n);
   const bool symmetric = this->symmetric(), sums = degree != nullptr;
+  if (q <= few_columns) {
+    Buffer<double> unused(sums ? 0 : 2 * n);
+    return product_of_few(y, out, sums ? degree : unused.data(), sums ? row_sum : unused.data() + n);
+  }
   const Kernels<T>& kernel = kernels<T>();
   const Buffer<T> ones(tile_cols, T(1));
   PerWorker<Work<T>> works;

@@ -67,6 +67,7 @@ class TiledImportance : public Importance<T> {
 
  private:
   void sums(double* out, bool of_columns) const;
+  void product_of_few(View<const T> y, View<double> out, double* degree, double* row_sum) const;
 };
 
 }  // namespace alphacl

@@ -33,6 +33,12 @@ double dot(const T* x, const U* y, index_t n) {
   return sum;
 }
 
+template <class T>
+void add_scaled(const T* x, double w, index_t n, double* sum) {
+#pragma omp simd
+  for (index_t j = 0; j < n; ++j) sum[j] += w * static_cast<double>(x[j]);
+}
+
 template <class T, class S>
 void center_row(const S* x, const double* shift, index_t n, T* out) {
 #pragma omp simd

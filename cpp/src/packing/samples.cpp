@@ -9,6 +9,10 @@
 
 namespace alphacl {
 
+namespace {
+constexpr index_t narrow = 256;  // numbers of the rows that are read as one
+}
+
 double row_factor(index_t r) {
   const double turns = 0.6180339887498949 * static_cast<double>(r);
   return 0.75 + 0.75 * (turns - std::floor(turns));
@@ -22,10 +26,11 @@ void row_mean(View<const S> x, double* mean, index_t step) {
   const index_t groups = std::max<index_t>(1, std::min(most_groups, rows / rows_per_group));
   Buffer<double> sums(groups * d, 0.0);
   const auto add = kernels<S>().add_offsets;
-  parallel_for(groups, [&](index_t g, int) {
+  const auto of_group = [&](index_t g, int) {
     for (index_t i = rows * g / groups; i < rows * (g + 1) / groups; ++i)
       add(x.row(i * step), x.row(0), d, sums.data() + g * d);
-  });
+  };
+  parallel_for(groups, of_group, workers_for_numbers(rows * d));
   for (index_t j = 0; j < d; ++j) {
     double sum = 0;
     for (index_t g = 0; g < groups; ++g) sum += sums[g * d + j];
@@ -65,27 +70,38 @@ void shorten(View<const S> x, double* mean) {
 
 template <class T, class S>
 SamplesOf<T, S>::SamplesOf(View<const S> x, View<const S> x_aug)
-    : Samples<T>(x.rows, x.cols), x_(x), x_aug_(x_aug), shift_(x.cols), narrow_shift_(x.cols), same_(gram_chunk, T(1)) {
+    : Samples<T>(x.rows, x.cols),
+      x_(x),
+      x_aug_(x_aug),
+      together_(x.stride == x.cols && x_aug.stride == x.cols
+                    ? std::max<index_t>(1, narrow / std::max<index_t>(1, x.cols))
+                    : 1),
+      shift_(together_ * x.cols),
+      narrow_shift_(x.cols),
+      same_(gram_chunk, T(1)) {
   // Any vector near the data will do: of many rows every eighth is read.
   row_mean(x, shift_.data(), std::clamp<index_t>(x.rows / 1024, 1, 8));
   shorten(x, shift_.data());
   // Rounded to T, the shift is subtracted in T without a second rounding.
   for (index_t j = 0; j < x.cols; ++j) shift_[j] = narrow_shift_[j] = static_cast<T>(shift_[j]);
+  for (index_t e = x.cols; e < shift_.size(); ++e) shift_[e] = shift_[e - x.cols];
 }
 
 template <class T, class S>
 void SamplesOf<T, S>::centered(index_t begin, index_t n, const index_t* order, T* out) const {
   const auto read = read_kernels<T, S>().center_row;
-  for (index_t r = begin; r < begin + n; ++r, out += x_.cols)
-    read(x_.row(order ? order[r] : r), shift_.data(), x_.cols, out);
+  const index_t together = order ? 1 : together_;
+  for (index_t r = begin; r < begin + n; r += together, out += together * x_.cols)
+    read(x_.row(order ? order[r] : r), shift_.data(), std::min(together, begin + n - r) * x_.cols, out);
 }
 
 template <class T, class S>
 void SamplesOf<T, S>::deltas(index_t begin, index_t n, const index_t* order, T* out) const {
   const auto read = read_kernels<T, S>().delta_row;
-  for (index_t r = begin; r < begin + n; ++r, out += x_.cols) {
+  const index_t together = order ? 1 : together_;
+  for (index_t r = begin; r < begin + n; r += together, out += together * x_.cols) {
     const index_t i = order ? order[r] : r;
-    read(x_.row(i), x_aug_.row(i), x_.cols, out);
+    read(x_.row(i), x_aug_.row(i), std::min(together, begin + n - r) * x_.cols, out);
   }
 }
 

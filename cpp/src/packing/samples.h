@@ -69,7 +69,8 @@ class SamplesOf final : public Samples<T> {
 
  private:
   View<const S> x_, x_aug_;
-  Buffer<double> shift_;
+  index_t together_;      // rows that are read as one, where they lie one behind the other
+  Buffer<double> shift_;  // as often
   Buffer<T> narrow_shift_, same_;
 };
 

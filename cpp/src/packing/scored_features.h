@@ -40,8 +40,8 @@ constexpr double allowed_in_score = sizeof(S) == 4 ? 2e-6 : 2e-13;
 
 /// Features of a product that are added up one after the other; the sums of such chains are added up too.
 constexpr index_t chain_features = 64;
-/// The roundings of the first term of a product of m features.
-inline index_t roundings(index_t m) { return std::min(m, chain_features) + ceil_div(m, chain_features); }
+/// Roundings that one term of a product of m features goes through, at most.
+inline index_t roundings(index_t m) { return std::min(m, chain_features) + ceil_div(m, chain_features) - 1; }
 
 /// Whether scores need double, and the scoring that keeps scale · ½‖f_i − f_j‖² exact enough. `largest`: the largest
 /// ‖f‖² of the m centred features. Products err by about 1.5 ε of it. Those of near features are sums of positive

@@ -1,6 +1,7 @@
 // Parallel loops on threads of our own. The only file behind this header that names OpenMP is src/runtime/threads.cpp.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -20,6 +21,9 @@ constexpr index_t all_workers = std::numeric_limits<index_t>::max();
 /// The first exception of a task is thrown again after the loop. Serial inside another parallel region.
 void parallel_for(index_t tasks, const std::function<void(index_t task, int worker)>& body,
                   index_t workers = all_workers);
+
+/// Workers that a loop over so many numbers, read and added up, is worth: waking one takes some 50 µs.
+inline index_t workers_for_numbers(index_t count) { return std::max<index_t>(1, count / (index_t{1} << 13)); }
 
 /// While it lives, work started by this thread calls `check` about every 50 ms, on this thread alone. An exception of
 /// `check` ends the work and leaves it as any exception does. Objects nest: the inner one replaces the outer for its

@@ -96,7 +96,7 @@ def check_given(data: Path) -> None:
     try:
         pixels, _ = read_given(data, "train")
         with contextlib.suppress(FileNotFoundError):  # the claim that needs them is left out
-            datasets.check_one_shape(pixels, read_given(data, "test")[0])
+            datasets.check_one_shape(data, pixels, read_given(data, "test")[0])
     except (FileNotFoundError, ValueError) as error:
         raise OSError(f"--data: {error}") from error
     if min(pixels.shape[2:]) < 8:

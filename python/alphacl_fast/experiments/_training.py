@@ -63,7 +63,7 @@ def load_labelled(name: str, folder: str | os.PathLike | None = None, limit: int
         (x, y), (x_test, y_test) = (
             _shuffled(*datasets.read_image_folder(name, split, classes)) for split in ("train", "test")
         )
-        datasets.check_one_shape(x, x_test)
+        datasets.check_one_shape(name, x, x_test)
         x, x_test = x / np.float32(255), x_test / np.float32(255)
     else:
         if folder is None:

@@ -60,6 +60,8 @@ struct Kernels {
   /// Σ x_j · y_j in double.
   double (*dot)(const T* x, const T* y, index_t n);
   double (*dot_wide)(const T* x, const double* y, index_t n);
+  /// sum += w x, in double.
+  void (*add_scaled)(const T* x, double w, index_t n, double* sum);
 };
 
 /// For the rate of exponentials that benchmarks compare with.
