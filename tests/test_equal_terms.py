@@ -101,6 +101,27 @@ def test_float64_gradients_from_differences_of_equal_terms_torch():
         assert _error(x.grad.numpy(), truth) < 4e-15  # 1.5e-14 where samples are added up one by one
 
 
+@pytest.mark.parametrize("columns", [1, 4, 5])
+def test_float64_products_of_equal_terms(columns):
+    for n in (500, 3000, 30_000):
+        found = acl.LowRank(np.full((n, 1), 0.7)).matmul(np.full((n, columns), 0.7))
+        truth = n * np.longdouble(0.7) ** 3
+        assert abs(found / truth - 1).max() < 3e-15  # 1.4e-14 where terms are added up one by one
+
+
+@pytest.mark.parametrize("columns", [1, 4, 5])
+def test_float32_gradients_of_equal_entries_torch(columns):
+    """Features that are one of three: 1/3 of the entries are 1, all others equal; their sums weigh x − x'."""
+    n = 1500
+    features = torch().eye(3)[torch().arange(n) % 3]
+    generator = torch().Generator().manual_seed(2)
+    x, x_aug = (torch().randn(n, columns, generator=generator).requires_grad_() for _ in range(2))
+    (found,) = torch().autograd.grad(acl.energy(x, x_aug, acl.Gaussian(features, 0.9)), x_aug)
+    a, b = (v.detach().double().requires_grad_() for v in (x, x_aug))
+    (truth,) = torch().autograd.grad(acl.energy(a, b, acl.Gaussian(features.double(), 0.9)), b)
+    assert _error(found.double().numpy(), truth.numpy()) < 1.2e-7  # 5e-7 where rows are added up in float32
+
+
 @pytest.mark.parametrize("m", [500, 768])
 @pytest.mark.parametrize("loss", ["nt_xent", "info_nce"])
 def test_float32_losses_of_rows_of_one_size_and_sign_torch(loss, m):

@@ -36,6 +36,7 @@ def nodes(dtype):
     x, x_aug = two_views(257, 5, dtype)
     w = rng.standard_normal((3, 5)).astype(dtype)
     acl.gated_outer(x, (rng.random((257, 2)) < 0.5).astype(dtype))
+    acl.GatedCovariance(x, x_aug, w, alpha=importance("gaussian", 257, dtype)).matmul(w)
     for alpha in (None, acl.NodeGaussian(0.5), acl.NodeGaussian(1e-5)):
         acl.gated_cov(x, x_aug, w, alpha=alpha)
         acl.GatedCovariance(x, x_aug, w, alpha=alpha).matmul(w)

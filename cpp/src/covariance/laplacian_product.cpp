@@ -12,6 +12,8 @@
 namespace alphacl {
 namespace {
 
+constexpr index_t most_deltas = index_t{1} << 14;  // numbers of x − x' that are read at once
+
 template <class T, class S>
 Sizes product(const Samples<T>& x, const Importance<T>& alpha, View<S> grad, View<S> grad_aug) {
   const index_t n = x.size(), d = x.features(), chunk = 256, chunks = ceil_div(n, chunk);
@@ -42,15 +44,17 @@ Sizes product(const Samples<T>& x, const Importance<T>& alpha, View<S> grad, Vie
   PerWorker<Buffer<T>> deltas;
   const auto subtract = [&](index_t b, int worker) {
     Buffer<T>& delta = deltas[worker];
-    delta.resize(chunk * d);
     const index_t begin = b * chunk, end = std::min(n, begin + chunk);
-    x.deltas(begin, end - begin, nullptr, delta.data());
+    const index_t together = std::clamp<index_t>(most_deltas / std::max<index_t>(1, d), 1, end - begin);
+    delta.resize(together * d);
     double squares_of_own = 0, squares_of_rest = 0;
     for (index_t i = begin; i < end; ++i) {
+      const index_t read = (i - begin) % together;
+      if (read == 0) x.deltas(i, std::min(together, end - i), nullptr, delta.data());
       for (index_t k = 0; k < d; ++k) {
         const double own = degree[i] * static_cast<double>(centred[i * q + k]);
         const double inter = own - near[i * q + k];
-        const double intra = r[i] * static_cast<double>(delta[(i - begin) * d + k]);
+        const double intra = r[i] * static_cast<double>(delta[read * d + k]);
         const double rest = inter - intra;
         squares_of_own += (unit * own) * (unit * own);
         squares_of_rest += (unit * rest) * (unit * rest);

@@ -19,7 +19,7 @@ namespace {
 
 constexpr index_t chunk = 512;        // rows of Φ in cache at a time
 constexpr double most_twofold = 1e9;  // terms of a product that is summed again: some ten seconds of one core
-constexpr index_t few_columns = 4;    // of a product for which matrix products are too small
+constexpr index_t few_columns = 4;    // of a product with one column of Φ: too few for matrix products
 constexpr index_t most_groups = 32;   // partial sums; fixed, so the number of threads changes no bit
 
 index_t group_count(index_t n, index_t entries) {
@@ -277,8 +277,12 @@ void FactoredImportance<T>::multiply(View<const T> y, T factor, View<U> out, Buf
       phi_->rows(i0, ni, work.phi.data());
       for (index_t k = 0; few && k < q; ++k) {
         double sum = 0;
-        for (index_t i = 0; i < ni; ++i)
-          sum += static_cast<double>(work.phi[i]) * static_cast<double>(y.row(i0 + i)[k]);
+        for (index_t i = 0; i < ni; i += chain_rows) {
+          double chain = 0;
+          for (index_t r = i; r < std::min(ni, i + chain_rows); ++r)
+            chain += static_cast<double>(work.phi[r]) * static_cast<double>(y.row(i0 + r)[k]);
+          sum += chain;
+        }
         parts[g * q + k] += sum;
       }
       if (few) return;

@@ -23,7 +23,8 @@ static_assert(tile_cols <= most_multiplied, "a tile is multiplied at once");
 constexpr index_t tile_stride = tile_cols + 16;
 // Columns of a tile whose products are added up in T; chains of 384 had 3 times the error.
 constexpr index_t most_added = 64;
-// Columns of a product for which each entry of α + αᵀ is made once and used for both samples of its pair.
+// Columns of a product for which each entry of α + αᵀ is made once and used for both samples of its pair, where row
+// sums follow from degrees.
 constexpr index_t few_columns = 4;
 // Entries that are summed in a double before that is added to a sum of two doubles: 1/N, N times, rounds one way.
 constexpr index_t most_summed = 16;
@@ -144,21 +145,17 @@ void add_transposed(const T* tile, index_t ni, index_t nj, T* out) {
         for (index_t j = j0; j < std::min(nj, j0 + square); ++j) out[i * nj + j] += tile[j * ni + i];
 }
 
-// Making entries costs most: those above the diagonal are made alone. Sums of products are in double.
+// Making entries costs most: those above the diagonal are made alone. All sums are double.
 template <class T>
 void TiledImportance<T>::product_of_few(View<const T> y, View<double> out, double* degree, double* row_sum) const {
   const index_t n = this->size(), q = y.cols, height = tile_rows(n), strip = blocks_per_strip * height;
-  const index_t of_degree = q, of_row_sum = q + 1, columns = q + (keeps_row_sums() ? 2 : 1);
   const Kernels<T>& kernel = kernels<T>();
-  Buffer<T> y_columns(n * q);
+  // The columns of y, and one of ones for the degrees.
+  const index_t columns = q + 1;
+  Buffer<T> factors(columns * n, T(1));
   for (index_t k = 0; k < q; ++k)
-    for (index_t i = 0; i < n; ++i) y_columns[k * n + i] = y.row(i)[k];
-  for (index_t i = 0; i < n; ++i) std::fill_n(out.row(i), q, 0.0);
-  std::fill_n(degree, n, 0.0);
-  std::fill_n(row_sum, n, 0.0);
-  const index_t probed = this->nonnegative() ? 0 : n;
-  const Buffer<T> probe(probed, T(0));
-  Buffer<double> unused(probed);
+    for (index_t i = 0; i < n; ++i) factors[k * n + i] = y.row(i)[k];
+  Buffer<double> sums(columns * n, 0.0);
   Buffer<double> parts(std::min(blocks_per_strip, ceil_div(n, height)) * columns * n);
   PerWorker<Work<T>> works;
   for (index_t begin = 0; begin < n; begin += strip) {
@@ -170,17 +167,15 @@ void TiledImportance<T>::product_of_few(View<const T> y, View<double> out, doubl
       work.entries.resize(height * tile_stride);
       const index_t i0 = begin + b * height, ni = std::min(height, n - i0);
       for (index_t k = 0; k < columns; ++k) std::fill(part(b, k) + i0, part(b, k) + n, 0.0);
-      const TileSums<T> sums = {part(b, of_degree), keeps_row_sums() ? part(b, of_row_sum) : nullptr,
-                                probed > 0 ? probe.data() : nullptr, unused.data()};
       for (index_t j0 = i0; j0 < n; j0 += tile_cols) {
         poll();
         const Tile where = {i0, ni, j0, std::min(tile_cols, n - j0)};
-        half_tile(where, work.entries.data(), tile_stride, sums, work.tile);
+        half_tile(where, work.entries.data(), tile_stride, {}, work.tile);
         for (index_t i = 0; i < ni; ++i) {
           const T* entries = work.entries.data() + i * tile_stride;
-          for (index_t k = 0; k < q; ++k) {
-            const T* column = y_columns.data() + k * n;
-            out.row(i0 + i)[k] += kernel.dot(entries, column + j0, where.nj);
+          for (index_t k = 0; k < columns; ++k) {
+            const T* column = factors.data() + k * n;
+            sums[k * n + i0 + i] += kernel.dot(entries, column + j0, where.nj);
             kernel.add_scaled(entries, static_cast<double>(column[i0 + i]), where.nj, part(b, k) + j0);
           }
         }
@@ -189,14 +184,15 @@ void TiledImportance<T>::product_of_few(View<const T> y, View<double> out, doubl
     parallel_for(ceil_div(n - begin, tile_cols), [&](index_t c, int) {
       const index_t j0 = begin + c * tile_cols, j1 = std::min(n, j0 + tile_cols);
       for (index_t b = 0; b < blocks; ++b)
-        for (index_t j = std::max(j0, begin + b * height); j < j1; ++j) {
-          for (index_t k = 0; k < q; ++k) out.row(j)[k] += part(b, k)[j];
-          degree[j] += part(b, of_degree)[j];
-          if (keeps_row_sums()) row_sum[j] += part(b, of_row_sum)[j];
-        }
+        for (index_t k = 0; k < columns; ++k)
+          for (index_t j = std::max(j0, begin + b * height); j < j1; ++j) sums[k * n + j] += part(b, k)[j];
     });
-    row_sums_of(begin, end, degree, row_sum);
   }
+  for (index_t i = 0; i < n; ++i)
+    for (index_t k = 0; k < q; ++k) out.row(i)[k] = sums[k * n + i];
+  if (degree == nullptr) return;
+  std::copy_n(sums.data() + q * n, n, degree);
+  row_sums_of(0, n, degree, row_sum);
 }
 
 // The diagonal of α is left out of D and of out.
@@ -204,10 +200,7 @@ template <class T>
 void TiledImportance<T>::symmetric_product(View<const T> y, View<double> out, double* degree, double* row_sum) const {
   const index_t n = this->size(), q = y.cols, height = tile_rows(n);
   const bool symmetric = this->symmetric(), sums = degree != nullptr;
-  if (q <= few_columns) {
-    Buffer<double> unused(sums ? 0 : 2 * n);
-    return product_of_few(y, out, sums ? degree : unused.data(), sums ? row_sum : unused.data() + n);
-  }
+  if (q <= few_columns && !keeps_row_sums()) return product_of_few(y, out, degree, row_sum);
   const Kernels<T>& kernel = kernels<T>();
   const Buffer<T> ones(tile_cols, T(1));
   PerWorker<Work<T>> works;

@@ -30,7 +30,7 @@ struct TileOut {
 /// Sums of the entries of tiles, indexed by sample: of α + αᵀ (degree) and of α (row_sum).
 template <class T>
 struct TileSums {
-  double* degree;
+  double* degree;   // null where no sums are asked for
   double* row_sum;  // null unless the importance keeps its own row sums
   const T* probe;   // null where α is nonnegative
   double* probed;   // += the part of α + αᵀ above the diagonal times the probe

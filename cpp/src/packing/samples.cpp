@@ -10,7 +10,7 @@
 namespace alphacl {
 
 namespace {
-constexpr index_t narrow = 256;  // numbers of the rows that are read as one
+constexpr index_t numbers_together = 256;  // of rows that are read as one
 }
 
 double row_factor(index_t r) {
@@ -74,7 +74,7 @@ SamplesOf<T, S>::SamplesOf(View<const S> x, View<const S> x_aug)
       x_(x),
       x_aug_(x_aug),
       together_(x.stride == x.cols && x_aug.stride == x.cols
-                    ? std::max<index_t>(1, narrow / std::max<index_t>(1, x.cols))
+                    ? std::max<index_t>(1, numbers_together / std::max<index_t>(1, x.cols))
                     : 1),
       shift_(together_ * x.cols),
       narrow_shift_(x.cols),

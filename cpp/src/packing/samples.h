@@ -70,7 +70,7 @@ class SamplesOf final : public Samples<T> {
  private:
   View<const S> x_, x_aug_;
   index_t together_;      // rows that are read as one, where they lie one behind the other
-  Buffer<double> shift_;  // as often
+  Buffer<double> shift_;  // for so many rows
   Buffer<T> narrow_shift_, same_;
 };
 

@@ -22,7 +22,7 @@ constexpr index_t all_workers = std::numeric_limits<index_t>::max();
 void parallel_for(index_t tasks, const std::function<void(index_t task, int worker)>& body,
                   index_t workers = all_workers);
 
-/// Workers that a loop over so many numbers, read and added up, is worth: waking one takes some 50 µs.
+/// Workers that a loop over so many numbers is worth: waking one takes as long as some thousands of them.
 inline index_t workers_for_numbers(index_t count) { return std::max<index_t>(1, count / (index_t{1} << 13)); }
 
 /// While it lives, work started by this thread calls `check` about every 50 ms, on this thread alone. An exception of
