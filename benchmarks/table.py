@@ -29,7 +29,8 @@ def fastest(group: list[dict], role: str) -> dict | None:
 
 
 def size_text(record: dict) -> str:
-    kept = {key: value for key, value in record["sizes"].items() if key in ("N", "d", "m", "K", "B", "steps")}
+    chosen = {key: value for key, value in record["sizes"].items() if isinstance(value, int)}  # steps may be measured
+    kept = {key: value for key, value in chosen.items() if key in ("N", "d", "m", "K", "B", "steps")}
     return f"{record['title']}, " + " ".join(f"{key} = {value}" for key, value in kept.items()) + conditions(record)
 
 
