@@ -99,6 +99,9 @@ def _sums(inputs):
             compiled = compile_for("golden", alpha, given)
             backend_for(given).laplacian_product(x, x_aug, compiled, *grads)
             yield f"laplacian_product {label}", grads
+            vectors, weights = inputs(13, 2, d), inputs(14, 2, dtype="float64")
+            backend_for(given).laplacian_along(x, x_aug, compiled, vectors, weights, *grads)
+            yield f"laplacian_along {label}", grads
             if isinstance(alpha, acl.importance.Importance) and name != "off_diagonal":
                 yield f"row_sums {label}", (alpha.row_sums(), alpha.col_sums())
                 yield f"matmul {label}", alpha.matmul(x)

@@ -68,6 +68,11 @@ CALLS = {  # name -> (a function, its arguments)
         _cpu.laplacian_product,
         {"x": X, "x_aug": Y, "alpha": UNIFORM, "grad": np.empty((N, D)), "grad_aug": np.empty((N, D))},
     ),
+    "laplacian_along": (
+        _cpu.laplacian_along,
+        {"x": X, "x_aug": Y, "alpha": UNIFORM, "vectors": _normal(2, D), "weights": np.ones(2)}
+        | {"grad": np.empty((N, D)), "grad_aug": np.empty((N, D))},
+    ),
     "gated_outer": (_cpu.gated_outer, {"x": X, "omega": OMEGA, "out": np.empty((K, D, D))}),
     "gated_cov": (
         _cpu.gated_cov,
@@ -372,6 +377,7 @@ NUMBERS = [
     ("contrastive_cov", {"alpha": FEW}),
     ("energy", {"alpha": FEW}),
     ("laplacian_product", {"alpha": FEW}),
+    ("laplacian_along", {"alpha": FEW}),
     ("gated_cov", {"alpha": FEW}),
     ("GatedOperator", {"alpha": FEW}),
     ("Climb", {"alpha": FEW}),

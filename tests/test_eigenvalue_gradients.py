@@ -1,5 +1,7 @@
 """theory.top_eigenvalue and spectral_gap: values against LAPACK, derivatives by differences and by torch's eigh."""
 
+import importlib
+
 import numpy as np
 import pytest
 from support import DTYPES, IMPORTANCES, importance, relative_error, torch, two_views
@@ -99,6 +101,63 @@ def test_gradients_of_many_rows_with_torch(function, dtype):
     value = 2 * energies[0] if function is theory.top_eigenvalue else 2 * (energies[0] - energies[1])
     for mine, expected in zip(found, torch().autograd.grad(value, (x, x_aug)), strict=True):
         assert (mine - expected).norm() / expected.norm() < (2e-6 if dtype == np.float32 else 1e-10)
+
+
+def _along(x, x_aug, vectors, weights, alpha):
+    """The operator behind the gradients, and what the Laplacian product of all features says of it."""
+    sums = importlib.import_module("alphacl_fast._torch.sums")
+    packed = sums.constant_importance(alpha, "x", x, "a test")
+    ops = torch().ops.alphacl_fast
+    found = ops.laplacian_along(x, x_aug, vectors, weights, *packed)
+    both = (vectors.double().mT * weights) @ vectors.double()
+    return [(f, whole.double() @ both) for f, whole in zip(found, ops.laplacian(x, x_aug, *packed), strict=True)]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n, d, count", [(1, 1, 1), (3, 2, 5), (257, 19, 1), (600, 40, 3)])
+@pytest.mark.parametrize("name", ["none", "low_rank_signed", "gaussian_scalar", "gaussian", "direct", "array"])
+def test_the_laplacian_along_vectors_with_torch(name, n, d, count, dtype):
+    x, x_aug = (t.detach() for t in _tensors(n, d, dtype))
+    alpha = importance(name, n, dtype)
+    alpha = torch().from_numpy(np.array(alpha)) if isinstance(alpha, np.ndarray) else alpha and _with_tensors(alpha)
+    generator = torch().Generator().manual_seed(count)
+    vectors = torch().randn(d, count, generator=generator, dtype=x.dtype).mT  # rows of strided entries
+    weights = torch().randn(count, generator=generator, dtype=torch().float64)
+    for found, expected in _along(x, x_aug, vectors, weights, alpha):
+        assert found.dtype == x.dtype
+        assert (found - expected).norm() <= (3e-6 if dtype == np.float32 else 1e-12) * expected.norm()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_views_that_hardly_differ_with_torch(dtype):
+    """Differences of views are taken before they are projected: relative accuracy of their gradient."""
+    generator = torch().Generator().manual_seed(9)
+    x = 100 + torch().randn(300, 12, generator=generator, dtype=torch().float64).to(getattr(torch(), dtype.__name__))
+    x_aug = (x + 1e-4 * torch().randn(300, 12, generator=generator, dtype=x.dtype)).requires_grad_()
+    v = torch().randn(1, 12, generator=generator, dtype=x.dtype)
+    weights = torch().ones(1, dtype=torch().float64)
+    (_, _), (found, _) = _along(x, x_aug.detach(), v, weights, None)
+    expected = 300 * (x.double() - x_aug.detach().double()) @ v.double().mT @ v.double()
+    assert (found - expected).norm() < (1e-6 if dtype == np.float32 else 1e-13) * expected.norm()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("signed", [False, True])
+def test_clusters_far_apart_with_torch(signed, dtype):
+    """α joins only samples of a cluster: the Laplacian form along a vector cancels, in float64 too."""
+    generator = torch().Generator().manual_seed(10)
+    cluster = torch().arange(120) % 2
+    x = (2.0 * cluster - 1)[:, None] * 2.0**20 + torch().randint(-8, 9, (120, 5), generator=generator) / 8
+    x = x.to(getattr(torch(), dtype.__name__))
+    phi = torch().nn.functional.one_hot(cluster).to(x.dtype)
+    alpha = acl.LowRank(phi, [1.0, -1.5] if signed else None)
+    v = torch().randn(1, 5, generator=generator, dtype=x.dtype)
+    weights = torch().ones(1, dtype=torch().float64)
+    (found, _), _ = _along(x, x, v, weights, alpha)
+    full = (phi.double() * torch().tensor([1.0, -1.5 if signed else 1.0]).double()) @ phi.double().mT
+    differences = x.double()[:, None] - x.double()
+    expected = torch().einsum("ij,ijk->ik", 2 * full, differences) @ v.double().mT @ v.double()
+    assert (found - expected).norm() < (2e-6 if dtype == np.float32 else 1e-12) * expected.norm()
 
 
 def _energy_gradients(f, f_aug, alpha):

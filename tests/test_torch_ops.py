@@ -70,6 +70,10 @@ def _arguments():
             (z, z + 1, "LowRank", [k.new_ones(9, 2), k.new_tensor([1.0, -2.0]).double()], []),
             (z, z + 1, "Sparse", [torch.arange(10), torch.arange(9), z[:, 0].contiguous()], []),
         ],
+        "laplacian_along": [
+            (z, z + 1, z[:2], ones[:2], *direct),
+            (z.float(), z.float(), z[:1].float(), ones[:1], "Uniform", [], [0.0, 1.0]),
+        ],
     }
 
 

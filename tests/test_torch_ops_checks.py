@@ -27,6 +27,8 @@ GOOD = {
     "contrastive_cov": VIEWS,
     "energy": {"f": Z, "f_aug": Z + 1} | {key: VIEWS[key] for key in ("kind", "tensors", "numbers")},
     "laplacian": VIEWS,
+    "laplacian_along": {"x": Z, "x_aug": Z + 1, "vectors": Z[:2], "weights": ROWS[:2]}
+    | {key: VIEWS[key] for key in ("kind", "tensors", "numbers")},
     "pair_log_sums": {"left": Z, "right": K, "scale": SCALE, "distances": False, "skip_diagonal": False}
     | {"columns": True},
     "pair_log_sums_backward": {"grad_rows": ROWS, "grad_cols": COLS, "left": Z, "right": K, "scale": SCALE}
@@ -103,6 +105,13 @@ def _views(name):
     yield pair | {"tensors": [Z, ROWS.float(), ROWS]}, TypeError, "offset: expected a dense float64 tensor"
     yield pair | {"tensors": [Z, ROWS, ROWS], "numbers": [1.0, 5.0]}, ValueError, "form: expected an integer"
     yield {"numbers": [*numbers, 1.0]}, ValueError, "numbers: expected 4 for Direct"
+    if name == "laplacian_along":
+        yield {"vectors": Z[0]}, ValueError, "vectors: expected a tensor with 2 axes"
+        yield {"vectors": Z[:0]}, ValueError, "vectors: expected at least one sample"
+        yield {"vectors": Z[:2, :2]}, ValueError, r"vectors: expected shape \(2, 3\), got \(2, 2\)"
+        yield {"vectors": Z[:2].float()}, TypeError, "vectors: expected float64 like x, got float32"
+        yield {"weights": ROWS[:3]}, ValueError, r"weights: expected shape \(2,\), got \(3,\)"
+        yield {"weights": ROWS[:2].float()}, TypeError, "weights: expected a dense float64 tensor"
 
 
 def _pairs(name):

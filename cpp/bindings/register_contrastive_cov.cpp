@@ -41,6 +41,21 @@ void register_for(py::module_& m) {
       },
       py::arg("x").noconvert(), py::arg("x_aug").noconvert(), py::arg("alpha"), py::arg("grad").noconvert(),
       py::arg("grad_aug").noconvert());
+  m.def(
+      "laplacian_along",
+      [](const Array& x, const Array& x_aug, const Importance<T>& alpha, const Array& vectors,
+         const py::array_t<double>& weights, Array& grad, Array& grad_aug) {
+        const View<const T> a = view<T>("x", x), b = view<T>("x_aug", x_aug, a.rows, a.cols);
+        check_samples(alpha, a.rows);
+        const View<const T> v = view<T>("vectors", vectors, any, a.cols);
+        const double* w = entries<double>("weights", weights, {v.rows});
+        const View<T> to = mutable_view<T>("grad", grad, a.rows, a.cols);
+        const View<T> to_aug = mutable_view<T>("grad_aug", grad_aug, a.rows, a.cols);
+        const Released released;
+        laplacian_along<T>(a, b, alpha, v, w, to, to_aug);
+      },
+      py::arg("x").noconvert(), py::arg("x_aug").noconvert(), py::arg("alpha"), py::arg("vectors").noconvert(),
+      py::arg("weights").noconvert(), py::arg("grad").noconvert(), py::arg("grad_aug").noconvert());
 }
 
 }  // namespace

@@ -60,6 +60,25 @@ void register_for(py::module_& m) {
         laplacian_product<S>(views.on.stream(), views.x, views.x_aug, alpha.get(), to, to_aug);
       },
       py::arg("x"), py::arg("x_aug"), py::arg("alpha"), py::arg("grad"), py::arg("grad_aug"));
+  m.def(
+      "laplacian_along",
+      [](const py::object& x, const py::object& x_aug, const Alpha& alpha, const py::object& vectors,
+         const py::object& weights, const py::object& grad, const py::object& grad_aug) {
+        Views<S> views("x", x, "x_aug", x_aug, alpha);
+        const Tensor along("vectors", vectors), of_each("weights", weights), t("grad", grad);
+        const Tensor t_aug("grad_aug", grad_aug);
+        views.on.check("vectors", along.device);
+        views.on.check("weights", of_each.device);
+        views.on.check("grad", t.device);
+        views.on.check("grad_aug", t_aug.device);
+        const View<const S> v = view<S>("vectors", along, any, views.x.cols);
+        const double* const w = entries<double>("weights", of_each, {v.rows});
+        const View<S> to = mutable_view<S>("grad", t, views.x.rows, views.x.cols);
+        const View<S> to_aug = mutable_view<S>("grad_aug", t_aug, views.x.rows, views.x.cols);
+        laplacian_along<S>(views.on.stream(), views.x, views.x_aug, alpha.get(), v, w, to, to_aug);
+      },
+      py::arg("x"), py::arg("x_aug"), py::arg("alpha"), py::arg("vectors"), py::arg("weights"), py::arg("grad"),
+      py::arg("grad_aug"));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// contrastive_cov, energy and laplacian_product from the Laplacian form.
+// contrastive_cov, energy, laplacian_product and laplacian_along from the Laplacian form.
 #include "covariance/contrastive_cov.h"
 
 #include "covariance/laplacian_sums.h"
@@ -15,6 +15,50 @@ struct Gradients {
     const index_t i = e / views.x.d, c = e % views.x.d;
     const double intra = form.row_sum[i] * views.delta[e];
     grad.data[i * grad.stride + c] = static_cast<S>(form.l[e] - intra);
+    grad_aug.data[i * grad_aug.stride + c] = static_cast<S>(intra);
+  }
+};
+
+// raw_ik = v_k · (x_i − mean) and delta_ik = v_k · (x_i − x'_i), a thread a number.
+template <class S>
+struct Projection {
+  View<const S> x, x_aug, vectors;
+  const double* mean;
+  double *raw, *delta;
+  __device__ void operator()(std::int64_t e) const {
+    const index_t i = e / vectors.rows;
+    const S *own = x.data + i * x.stride, *other = x_aug.data + i * x_aug.stride;
+    const S* v = vectors.data + e % vectors.rows * vectors.stride;
+    double sum = 0, difference = 0;
+    for (index_t c = 0; c < x.cols; ++c) {
+      const double along = static_cast<double>(v[c]), first = static_cast<double>(own[c]);
+      sum = fma(first - mean[c], along, sum);
+      difference = fma(first - static_cast<double>(other[c]), along, difference);
+    }
+    raw[e] = sum;
+    delta[e] = difference;
+  }
+};
+
+// grad_i = Σ_k w_k (l_ik − R_i δ_ik) v_k and grad_aug_i = Σ_k w_k R_i δ_ik v_k, of views along the vectors.
+template <class S>
+struct Spread {
+  CentredViews along;
+  LaplacianForm form;
+  View<const S> vectors;
+  const double* weights;
+  View<S> grad, grad_aug;
+  __device__ void operator()(std::int64_t e) const {
+    const index_t i = e / vectors.cols, c = e % vectors.cols;
+    double inter = 0, intra = 0;
+    for (index_t k = 0; k < vectors.rows; ++k) {
+      const index_t f = i * vectors.rows + k;
+      const double factor = weights[k] * static_cast<double>(vectors.data[k * vectors.stride + c]);
+      const double own = form.row_sum[i] * along.delta[f];
+      inter = fma(factor, form.l[f] - own, inter);
+      intra = fma(factor, own, intra);
+    }
+    grad.data[i * grad.stride + c] = static_cast<S>(inter);
     grad_aug.data[i * grad_aug.stride + c] = static_cast<S>(intra);
   }
 };
@@ -50,6 +94,18 @@ void laplacian_product(const Stream& on, View<const S> x, View<const S> x_aug, c
   for_each(on, "gradients", x.rows * x.cols, Gradients<S>{views, form, grad, grad_aug});
 }
 
+template <class S>
+void laplacian_along(const Stream& on, View<const S> x, View<const S> x_aug, const Importance<S>& alpha,
+                     View<const S> vectors, const double* weights, View<S> grad, View<S> grad_aug) {
+  const index_t n = x.rows, k = vectors.rows;
+  double *const mean = on.memory.take<double>(x.cols), *const raw = on.memory.take<double>(2 * n * k);
+  column_sums(on, x, 1.0 / static_cast<double>(n), mean);
+  for_each(on, "projection", n * k, Projection<S>{x, x_aug, vectors, mean, raw, raw + n * k});
+  const CentredViews along{centred_samples(on, raw, n, k), raw + n * k};
+  const LaplacianForm form = laplacian_form(on, along, alpha);
+  for_each(on, "spread", n * x.cols, Spread<S>{along, form, vectors, weights, grad, grad_aug});
+}
+
 template void contrastive_cov<float>(const Stream&, View<const float>, View<const float>, const Importance<float>&,
                                      float*);
 template void contrastive_cov<double>(const Stream&, View<const double>, View<const double>, const Importance<double>&,
@@ -60,5 +116,9 @@ template void laplacian_product<float>(const Stream&, View<const float>, View<co
                                        View<float>, View<float>);
 template void laplacian_product<double>(const Stream&, View<const double>, View<const double>,
                                         const Importance<double>&, View<double>, View<double>);
+template void laplacian_along<float>(const Stream&, View<const float>, View<const float>, const Importance<float>&,
+                                     View<const float>, const double*, View<float>, View<float>);
+template void laplacian_along<double>(const Stream&, View<const double>, View<const double>, const Importance<double>&,
+                                      View<const double>, const double*, View<double>, View<double>);
 
 }  // namespace alphacl::cuda

@@ -1,4 +1,4 @@
-// The contrastive covariance, its trace and the gradients of both, on a GPU.
+// The contrastive covariance, its trace, and the gradients of both and of eigenvalues, on a GPU.
 //
 // Everything is computed in double, from the Laplacian form of the importance (importances/importance.h), whatever the
 // type of the data. Cost: that of α and 4Nd² (contrastive_cov) or 4Nd operations; memory 4Nd doubles and
@@ -21,5 +21,11 @@ void energy(const Stream& on, View<const S> x, View<const S> x_aug, const Import
 template <class S>
 void laplacian_product(const Stream& on, View<const S> x, View<const S> x_aug, const Importance<S>& alpha, View<S> grad,
                        View<S> grad_aug);
+
+/// The rows of laplacian_product() times Σ_k w_k v_k v_kᵀ, v_k the rows of `vectors`, w on the device: the Laplacian of
+/// k columns alone, and 4Ndk operations; memory 4Nk doubles.
+template <class S>
+void laplacian_along(const Stream& on, View<const S> x, View<const S> x_aug, const Importance<S>& alpha,
+                     View<const S> vectors, const double* weights, View<S> grad, View<S> grad_aug);
 
 }  // namespace alphacl::cuda

@@ -1,6 +1,7 @@
 // Covariances, energies and their gradients, of two views and of gated ones, against their definition in long double.
 #include "covariance/contrastive_cov.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <memory>
@@ -30,6 +31,7 @@ using Reals = std::vector<Real>;
 // C, l − R δ, R δ and Σ_j α_ij ‖x_i − x_j‖², from the differences of all pairs; x and x_aug: n × d.
 struct Truth {
   Reals cov, grad, grad_aug, spread;
+  Real terms = 0;  // Σ_ij |α_ij + α_ji| times the largest entry of x − x_0
 
   Truth(index_t n, index_t d, const Reals& x, const Reals& x_aug, const Reals& alpha)
       : cov(d * d, 0), grad(n * d, 0), grad_aug(n * d, 0), spread(n, 0) {
@@ -49,6 +51,9 @@ struct Truth {
       }
     }
     for (Real& entry : cov) entry /= 2.0L * n * n;
+    Real widest = 0;
+    for (index_t e = 0; e < n * d; ++e) widest = std::max(widest, std::fabs(x[e] - x[e % d]));
+    for (index_t e = 0; e < n * n; ++e) terms += widest * std::fabs(alpha[e] + alpha[e % n * n + e / n]);
   }
   Real energy(index_t d) const {
     Real trace = 0;
@@ -103,6 +108,16 @@ void fill_alpha(const Array<S>& alpha) {
 template <class S>
 constexpr Real tolerance = sizeof(S) == 4 ? 1e-6L : 2e-12L;
 
+// Σ_k w_k (rows_i · v_k) v_k, d entries each.
+template <class S>
+Reals along_vectors(const Reals& rows, index_t d, const Array<S>& v, const Array<double>& w) {
+  Reals found(rows.size(), 0);
+  for (index_t e = 0; e < static_cast<index_t>(rows.size()); ++e)
+    for (index_t k = 0; k < static_cast<index_t>(w.size()); ++k)
+      for (index_t a = 0; a < d; ++a) found[e] += w[k] * rows[e / d * d + a] * v[k * d + a] * v[k * d + e % d];
+  return found;
+}
+
 // Everything that two views and an α give. Laplacians of a series ask whether they are lost.
 template <class S>
 void check(const Views<S>& views, const Importance<S>& alpha, const Truth& truth, const char* what,
@@ -116,8 +131,15 @@ void check(const Views<S>& views, const Importance<S>& alpha, const Truth& truth
   alphacl::cuda::energy<S>(on, views.own(), views.other(), alpha, energy.data());
   alphacl::cuda::laplacian_product<S>(on, views.own(), views.other(), alpha, {grad.data(), n, d, d + 3},
                                       {grad_aug.data(), n, d, d + 4});
+  const Array<S> along(n * (d + 1)), along_aug(n * (d + 2)), vectors(2 * d);
+  const Array<double> weights(2);
+  std::uint64_t seed = 29;
+  for (std::size_t e = 0; e < vectors.size(); ++e) vectors[e] = static_cast<S>(next(seed));
+  weights[0] = 0.75, weights[1] = -1.25;
+  alphacl::cuda::laplacian_along<S>(on, views.own(), views.other(), alpha, {vectors.data(), 2, d, d}, weights.data(),
+                                    {along.data(), n, d, d + 1}, {along_aug.data(), n, d, d + 2});
   // C and E in double ask whether digits are lost.
-  const bool waits = memory.waits() == (sizeof(S) == 4 ? 0 : 4) + (series ? 3 : 0);
+  const bool waits = memory.waits() == (sizeof(S) == 4 ? 0 : 4) + (series ? 4 : 0);
   testing::finish();
   bool symmetric = true;
   for (index_t a = 0; a < d; ++a)
@@ -125,13 +147,18 @@ void check(const Views<S>& views, const Importance<S>& alpha, const Truth& truth
   const Real trace = truth.energy(d), tol = tolerance<S>;
   const bool energies = std::fabs(energy[0] - trace) <= 1e-11L * std::fabs(trace);
   const bool gradients = close(grad, d, d + 3, truth.grad, tol) && close(grad_aug, d, d + 4, truth.grad_aug, tol);
+  const Reals rest = along_vectors(truth.grad, d, vectors, weights);
+  const Reals rest_aug = along_vectors(truth.grad_aug, d, vectors, weights);
+  const Real rounding = 1e-16L * truth.terms * d;  // of the samples along a vector
+  const bool alongs =
+      close(along, d, d + 1, rest, tol, rounding) && close(along_aug, d, d + 2, rest_aug, tol, rounding);
   char line[80];  // no std::string, whose compiled part MemorySanitizer does not follow
   std::snprintf(line, sizeof line, "%s, %d x %d, %s", what, static_cast<int>(n), static_cast<int>(d),
                 sizeof(S) == 4 ? "float" : "double");
   const bool right = close(cov, d, d, truth.cov, tol);
-  if (!expect(symmetric && right && energies && gradients && waits, line))
-    std::printf("symmetric %d, right %d, energy %d, gradients %d, waits %d\n", symmetric, right, energies, gradients,
-                memory.waits());
+  if (!expect(symmetric && right && energies && gradients && alongs && waits, line))
+    std::printf("symmetric %d, right %d, energy %d, gradients %d, alongs %d, waits %d\n", symmetric, right, energies,
+                gradients, alongs, memory.waits());
   testing::print_bits(line, cov);
 }
 

@@ -63,6 +63,15 @@ def gaussian_f64(features: NDArray[np.float64], tau: float, tol: float, method: 
 def contrastive_cov(x: _Float, x_aug: _Float, alpha: _Importance, out: _Float) -> None: ...
 def energy(f: _Float, f_aug: _Float, alpha: _Importance, out: NDArray[np.float64]) -> None: ...
 def laplacian_product(x: _Float, x_aug: _Float, alpha: _Importance, grad: _Float, grad_aug: _Float) -> None: ...
+def laplacian_along(
+    x: _Float,
+    x_aug: _Float,
+    alpha: _Importance,
+    vectors: _Float,
+    weights: NDArray[np.float64],
+    grad: _Float,
+    grad_aug: _Float,
+) -> None: ...
 def contrasts(
     left: _Float,
     right: _Float,

@@ -157,6 +157,15 @@ def gaussian_f64(features: _Tensor, tau: float, tol: float, method: str) -> Impo
 def contrastive_cov(x: _Tensor, x_aug: _Tensor, alpha: _Importance, out: _Tensor) -> None: ...
 def energy(f: _Tensor, f_aug: _Tensor, alpha: _Importance, out: _Tensor) -> None: ...
 def laplacian_product(x: _Tensor, x_aug: _Tensor, alpha: _Importance, grad: _Tensor, grad_aug: _Tensor) -> None: ...
+def laplacian_along(
+    x: _Tensor,
+    x_aug: _Tensor,
+    alpha: _Importance,
+    vectors: _Tensor,
+    weights: _Tensor,
+    grad: _Tensor,
+    grad_aug: _Tensor,
+) -> None: ...
 @overload
 def gated_cov(
     x: _Tensor, x_aug: _Tensor, weights: _Tensor, activation: str, parameter: float, alpha: _Importance, out: _Tensor

@@ -11,7 +11,7 @@ acl.losses  # noqa: B018  registers the operators
 _ops = torch.ops.alphacl_fast
 _NAMES = (
     "x x_aug f f_aug alpha features left right offset scale rows cols grad_rows grad_cols skip_diagonal distances form"
-    " kind tensors numbers importance negatives reduction saved grad"
+    " kind tensors numbers importance negatives reduction saved grad vectors weights"
 ).split()
 _ONE, _NONE = torch.tensor(1.0, dtype=torch.float64), torch.ones(0, dtype=torch.float64)
 _UNIFORM = ("Uniform", [], [0.0, 1.0])
@@ -44,6 +44,11 @@ def _of_importances(t):
         "contrastive_cov: tensors missing": lambda: _ops.contrastive_cov(z, z, "Direct", [], [4.0, 0.5, 1.0, 0.0]),
         "laplacian: x_aug of other rows": lambda: _ops.laplacian(z, t.short, *t.direct),
         "laplacian: x_aug of other width": lambda: _ops.laplacian(z, t.wide, *t.direct),
+        "laplacian_along: x_aug of other rows": lambda: _ops.laplacian_along(z, t.short, z[:1], _ONE[None], *t.direct),
+        "laplacian_along: vectors of other width": lambda: _ops.laplacian_along(z, z, t.wide, t.ones, *t.direct),
+        "laplacian_along: vectors of other dtype": lambda: _ops.laplacian_along(z, z, t.swapped, t.ones, *t.direct),
+        "laplacian_along: a vector": lambda: _ops.laplacian_along(z, z, z[:, 0], t.ones, *t.direct),
+        "laplacian_along: other weights": lambda: _ops.laplacian_along(z, z, z, t.few, *t.direct),
     }
 
 

@@ -105,7 +105,7 @@ def _some_signs(case, p):
 
 
 def sums_of_importances(case):
-    """contrastive_cov, energy and laplacian by their operators."""
+    """contrastive_cov, energy and both Laplacian products by their operators."""
     ops = torch.ops.alphacl_fast
     case.torch = True
     x, x_aug, wide, wide_aug, _ = views(case)
@@ -129,3 +129,13 @@ def sums_of_importances(case):
     naive = _literal_gradient(here, here_aug, rough, identity.astype(narrow), narrow)
     for k, found in enumerate(ops.laplacian(x, x_aug, *packed)):
         contract(f"laplacian {k}", numpy_of(found), true[k], lambda k=k: naive[k], terms[k], case.dtype)
+    d = wide.shape[1]
+    rows = np.linalg.qr(case.rng.standard_normal((d, d)))[0][: case.pick([1, 2, 5])].astype(case.dtype)
+    vectors, signs = laid_out(case, "vectors", rows), case.rng.standard_normal(len(rows))
+    both = (rows.astype(which).T * signs) @ rows
+    found = ops.laplacian_along(x, x_aug, vectors, torch.from_numpy(signs), *packed)
+    for k, size in enumerate(np.linalg.norm(signs, np.inf) * np.array(terms)):
+        contract(
+            f"laplacian_along {k}", numpy_of(found[k]), true[k] @ both, lambda k=k: naive[k] @ both.astype(narrow),
+            size, case.dtype,
+        )  # fmt: skip

@@ -1,4 +1,4 @@
-// contrastive_cov and energy: the two sums over all pairs, and the product behind their gradients.
+// contrastive_cov and energy: the two sums over all pairs, and the products behind their gradients.
 #pragma once
 
 #include "alphacl/importance.h"
@@ -26,5 +26,17 @@ void laplacian_product<float>(View<const float>, View<const float>, const Import
 template <>
 void laplacian_product<double>(View<const double>, View<const double>, const Importance<double>&, View<double>,
                                View<double>);
+
+/// The rows of laplacian_product() times P = Σ_k w_k v_k v_kᵀ, v_k the rows of `vectors`: from products α y of the
+/// columns y = x v_k alone. With one unit eigenvector of C and w = 1/N² the gradient of its eigenvalue. Memory O(N k).
+template <class S>
+void laplacian_along(View<const S> x, View<const S> x_aug, const Importance<S>& alpha, View<const S> vectors,
+                     const double* weights, View<S> grad, View<S> grad_aug);
+template <>
+void laplacian_along<float>(View<const float>, View<const float>, const Importance<float>&, View<const float>,
+                            const double*, View<float>, View<float>);
+template <>
+void laplacian_along<double>(View<const double>, View<const double>, const Importance<double>&, View<const double>,
+                             const double*, View<double>, View<double>);
 
 }  // namespace alphacl

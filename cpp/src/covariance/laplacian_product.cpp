@@ -1,6 +1,8 @@
-// The product of the samples with the Laplacian of α: the gradients of contrastive_cov and energy.
+// The product of the samples with the Laplacian of α: the gradients of contrastive_cov, of energy and of eigenvalues.
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <type_traits>
 
 #include "alphacl/contrastive_cov.h"
 #include "alphacl/precision.h"
@@ -14,9 +16,52 @@ namespace {
 
 constexpr index_t most_deltas = index_t{1} << 14;  // numbers of x − x' that are read at once
 
-template <class T, class S>
-Sizes product(const Samples<T>& x, const Importance<T>& alpha, View<S> grad, View<S> grad_aug) {
-  const index_t n = x.size(), d = x.features(), chunk = 256, chunks = ceil_div(n, chunk);
+constexpr index_t chunk = 256;  // rows of a task
+
+// Rows along some vectors v_k, x_i · v_k and δ_i · v_k, kept; read as Samples are.
+template <class T>
+class Projections {
+ public:
+  template <class S>
+  Projections(const Samples<T>& x, View<const S> vectors)
+      : size_(x.size()), features_(vectors.rows), centred_(size_ * features_), deltas_(size_ * features_) {
+    const index_t d = x.features(), k = features_;
+    Buffer<T> along(k * d);
+    for (index_t c = 0; c < k; ++c) std::copy_n(vectors.row(c), d, along.data() + c * d);
+    PerWorker<Buffer<T>> blocks;
+    const auto task = [&](index_t b, int worker) {
+      Buffer<T>& block = blocks[worker];
+      block.resize(chunk * d);
+      const index_t begin = b * chunk, n = std::min(chunk, size_ - begin);
+      const auto project = [&](T* out) {
+        for (index_t e = 0; e < n * k; ++e)
+          out[begin * k + e] = static_cast<T>(kernels<T>().dot(block.data() + e / k * d, along.data() + e % k * d, d));
+      };
+      x.centered(begin, n, nullptr, block.data());
+      project(centred_.data());
+      x.deltas(begin, n, nullptr, block.data());
+      project(deltas_.data());
+    };
+    parallel_for(ceil_div(size_, chunk), task, workers_for_numbers(size_ * d));
+  }
+
+  index_t size() const { return size_; }
+  index_t features() const { return features_; }
+  void centered(index_t begin, index_t n, std::nullptr_t, T* out) const {
+    std::copy_n(centred_.data() + begin * features_, n * features_, out);
+  }
+  void deltas(index_t begin, index_t n, std::nullptr_t, T* out) const {
+    std::copy_n(deltas_.data() + begin * features_, n * features_, out);
+  }
+
+ private:
+  index_t size_, features_;
+  Buffer<T> centred_, deltas_;
+};
+
+template <class T, class S, class Rows>
+Sizes product(const Rows& x, const Importance<T>& alpha, View<S> grad, View<S> grad_aug) {
+  const index_t n = x.size(), d = x.features(), chunks = ceil_div(n, chunk);
   // One column more, a random probe: its product estimates the terms of each row of α + αᵀ (precision.h).
   const index_t probed = alpha.nonnegative() ? 0 : 1, q = d + probed;
   const index_t workers = workers_for_numbers(n * q);
@@ -85,6 +130,41 @@ Sizes wide_product(View<const S> x, View<const S> x_aug, const Importance<double
   return sizes;
 }
 
+// out_i = Σ_k w_k f_ik v_k.
+template <class T, class S>
+void spread(const Buffer<T>& f, View<const S> vectors, const double* weights, View<S> out) {
+  const index_t k = vectors.rows, d = vectors.cols;
+  const auto task = [&](index_t b, int) {
+    for (index_t i = b * chunk; i < std::min(out.rows, (b + 1) * chunk); ++i) {
+      S* row = out.row(i);
+      for (index_t c = 0; c < k; ++c) {
+        const double factor = weights[c] * static_cast<double>(f[i * k + c]);
+        read_kernels<S, S>().combine(vectors.row(c), factor, c > 0 ? row : nullptr, 1, nullptr, 0, d, row);
+      }
+    }
+  };
+  parallel_for(ceil_div(out.rows, chunk), task, workers_for_numbers(out.rows * d));
+}
+
+template <class T, class S>
+Sizes along(View<const S> x, View<const S> x_aug, const Importance<T>& alpha, View<const S> vectors,
+            const double* weights, View<S> grad, View<S> grad_aug) {
+  const Projections<T> f(SamplesOf<T, S>(x, x_aug), vectors);
+  const index_t n = f.size(), k = f.features();
+  Buffer<T> inter(n * k), intra(n * k);
+  const View<T> to_inter = {inter.data(), n, k, k}, to_intra = {intra.data(), n, k, k};
+  const Sizes sizes = product<T, T>(f, alpha, to_inter, to_intra);
+  if constexpr (std::is_same_v<T, double>) {
+    if (cancelled(sizes, wide_limits<S>) && few_pairs(n, x.cols)) {
+      gradient_of_differences(x, x_aug, alpha, grad, grad_aug);
+      for (index_t e = 0; e < n * k; ++e) inter[e] = kernels<S>().dot(grad.row(e / k), vectors.row(e % k), x.cols);
+    }
+  }
+  spread(inter, vectors, weights, grad);
+  spread(intra, vectors, weights, grad_aug);
+  return sizes;
+}
+
 }  // namespace
 
 template <>
@@ -99,6 +179,21 @@ void laplacian_product<float>(View<const float> x, View<const float> x_aug, cons
   in_float_else_double([&] { return product<float, float>(SamplesOf<float, float>(x, x_aug), alpha, grad, grad_aug); },
                        [](const Sizes& sizes) { return lost_in_float(sizes, single_gradient); },
                        [&] { return wide_product<float>(x, x_aug, *alpha.widened(), grad, grad_aug); });
+}
+
+template <>
+void laplacian_along<double>(View<const double> x, View<const double> x_aug, const Importance<double>& alpha,
+                             View<const double> vectors, const double* weights, View<double> grad,
+                             View<double> grad_aug) {
+  along<double>(x, x_aug, alpha, vectors, weights, grad, grad_aug);
+}
+
+template <>
+void laplacian_along<float>(View<const float> x, View<const float> x_aug, const Importance<float>& alpha,
+                            View<const float> vectors, const double* weights, View<float> grad, View<float> grad_aug) {
+  in_float_else_double([&] { return along<float>(x, x_aug, alpha, vectors, weights, grad, grad_aug); },
+                       [](const Sizes& sizes) { return lost_in_float(sizes, single_gradient); },
+                       [&] { return along<double>(x, x_aug, *alpha.widened(), vectors, weights, grad, grad_aug); });
 }
 
 }  // namespace alphacl

@@ -1,4 +1,4 @@
-"""The two sums of the package, contrastive_cov and energy, and the one operator of their gradients.
+"""The two sums of the package, contrastive_cov and energy, and the operators of their gradients and of eigenvalues'.
 
 An importance goes through torch as its kind, its tensors and its numbers: what its class says that it is made of.
 """
@@ -24,9 +24,11 @@ from alphacl_fast._torch.tensors import (
     check_like,
     check_rows,
     check_shape,
+    doubles_of,
     expect,
     new_doubles,
     new_like,
+    new_rows,
 )
 
 # kind -> its tensors, and its numbers, by name
@@ -176,6 +178,9 @@ def _checked_views(first: str) -> Callable[..., None]:
     return check
 
 
+_check_views = _checked_views("x")
+
+
 def _compiled(name: str, x: torch.Tensor, kind: str, tensors: Sequence[torch.Tensor], numbers: Sequence[float]) -> Any:
     """The compiled importance over the samples of x, an argument of this name."""
     arguments: dict[str, Any] = {}
@@ -202,9 +207,25 @@ def _energy(f, f_aug, kind, tensors, numbers):
 
 
 def _laplacian(x, x_aug, kind, tensors, numbers):
-    (grad, to), (grad_aug, to_aug) = new_like(x), new_like(x)
+    (grad, to), (grad_aug, to_aug) = new_rows(x), new_rows(x)
     alpha = _compiled("x", x, kind, tensors, numbers)
     backend_for(x).laplacian_product(array_of(x), array_of(x_aug), alpha, to, to_aug)
+    return grad, grad_aug
+
+
+def _check_along(x, x_aug, vectors, weights, kind, tensors, numbers):
+    _check_views(x, x_aug, kind, tensors, numbers)
+    check_like("vectors", vectors, "x", x)
+    check_rows("vectors", vectors, columns=False)
+    check_shape("vectors", vectors, (vectors.shape[0], x.shape[1]))
+    check_doubles("weights", weights, vectors.shape[0], x)
+
+
+def _laplacian_along(x, x_aug, vectors, weights, kind, tensors, numbers):
+    (grad, to), (grad_aug, to_aug) = new_rows(x), new_rows(x)
+    alpha = _compiled("x", x, kind, tensors, numbers)
+    along = array_of(vectors), doubles_of(weights)
+    backend_for(x).laplacian_along(array_of(x), array_of(x_aug), alpha, *along, to, to_aug)
     return grad, grad_aug
 
 
@@ -212,7 +233,7 @@ _ALPHA = "str kind, Tensor[] tensors, float[] numbers"
 
 register(
     f"contrastive_cov(Tensor x, Tensor x_aug, {_ALPHA}) -> Tensor",
-    _checked_views("x"),
+    _check_views,
     _contrastive_cov,
     lambda x, *others: x.new_empty(x.shape[1], x.shape[1]),
 )
@@ -226,8 +247,15 @@ register(
 
 register(
     f"laplacian(Tensor x, Tensor x_aug, {_ALPHA}) -> (Tensor, Tensor)",
-    _checked_views("x"),
+    _check_views,
     _laplacian,
+    lambda x, *others: (x.new_empty(x.shape), x.new_empty(x.shape)),
+)
+
+register(
+    f"laplacian_along(Tensor x, Tensor x_aug, Tensor vectors, Tensor weights, {_ALPHA}) -> (Tensor, Tensor)",
+    _check_along,
+    _laplacian_along,
     lambda x, *others: (x.new_empty(x.shape), x.new_empty(x.shape)),
 )
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from alphacl_fast._arrays import memory_of, readable, refuse_layout
-from alphacl_fast._backend import device_for
+from alphacl_fast._backend import device_for, is_in_host_memory
 
 
 def expect(holds: Any, error: type[Exception], text: Callable[[], str]) -> None:
@@ -82,6 +83,15 @@ def doubles_of(t: torch.Tensor) -> Any:
 def new_doubles(model: torch.Tensor, *shape: int) -> tuple[torch.Tensor, Any]:
     """float64 memory where `model` lies, and what the compiled code writes to."""
     made = torch.empty(shape, dtype=torch.float64, device=model.device)
+    return made, memory_of(made)
+
+
+def new_rows(model: torch.Tensor) -> tuple[torch.Tensor, Any]:
+    """As new_like. NumPy asks the system for large pages, torch does not: to touch small ones first takes longer than
+    to compute what goes there."""
+    if not is_in_host_memory(model):
+        return new_like(model)
+    made = torch.from_numpy(np.empty(model.shape, dtype_name(model.dtype)))
     return made, memory_of(made)
 
 
