@@ -58,8 +58,21 @@ def pairs(dtype):  # the sums of the losses, as torch's operators ask for them
         _cpu.pair_log_sums_gradient(f, None, scale, False, False, rows, None, ones, None, grad, None, np.empty(1))
 
 
+def gradients(dtype):  # of eigenvalues
+    x, x_aug = two_views(257, 19, dtype)
+    uniform = (_cpu.uniform_f32 if dtype == np.float32 else _cpu.uniform_f64)(257, True)
+    _cpu.laplacian_along(x, x_aug, uniform, x[:2].copy(), np.ones(2), np.empty_like(x), np.empty_like(x))
+
+
+def training(dtype):
+    layers = [np.ones(shape, dtype) for shape in 2 * [(3, 4, 2), (5, 6)]]
+    tokens = np.zeros((1, 7, 3), np.int64)
+    options = "relu", True, True, False, False, 0.1, 0.02, 0.9, 5e-3
+    _cpu.train_two_layer(*layers, tokens, tokens, *options, np.empty(1))
+
+
 for dtype in DTYPES:
-    for calls in (sums, nodes, eigenpairs, pairs):
+    for calls in (sums, nodes, eigenpairs, pairs, gradients, training):
         calls(dtype)
     _cpu._exp_rate(np.dtype(dtype).name)
 print("never run:", *(name for name, count in _cpu.kernel_calls().items() if count == 0))

@@ -34,8 +34,8 @@ class Projections {
       block.resize(chunk * d);
       const index_t begin = b * chunk, n = std::min(chunk, size_ - begin);
       const auto project = [&](T* out) {
-        for (index_t e = 0; e < n * k; ++e)
-          out[begin * k + e] = static_cast<T>(kernels<T>().dot(block.data() + e / k * d, along.data() + e % k * d, d));
+        for (index_t c = 0; c < k; ++c)
+          kernels<T>().row_dots(block.data(), n, d, along.data() + c * d, out + begin * k + c, k);
       };
       x.centered(begin, n, nullptr, block.data());
       project(centred_.data());
@@ -135,12 +135,12 @@ template <class T, class S>
 void spread(const Buffer<T>& f, View<const S> vectors, const double* weights, View<S> out) {
   const index_t k = vectors.rows, d = vectors.cols;
   const auto task = [&](index_t b, int) {
-    for (index_t i = b * chunk; i < std::min(out.rows, (b + 1) * chunk); ++i) {
-      S* row = out.row(i);
-      for (index_t c = 0; c < k; ++c) {
-        const double factor = weights[c] * static_cast<double>(f[i * k + c]);
-        read_kernels<S, S>().combine(vectors.row(c), factor, c > 0 ? row : nullptr, 1, nullptr, 0, d, row);
-      }
+    const index_t begin = b * chunk, n = std::min(chunk, out.rows - begin);
+    S factors[chunk];
+    for (index_t c = 0; c < k; ++c) {
+      for (index_t r = 0; r < n; ++r)
+        factors[r] = static_cast<S>(weights[c] * static_cast<double>(f[(begin + r) * k + c]));
+      kernels<S>().outer(factors, n, vectors.row(c), d, c > 0, out.row(begin), out.stride);
     }
   };
   parallel_for(ceil_div(out.rows, chunk), task, workers_for_numbers(out.rows * d));

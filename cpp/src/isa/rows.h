@@ -34,9 +34,52 @@ double dot(const T* x, const U* y, index_t n) {
 }
 
 template <class T>
+void row_dots(const T* block, index_t rows, index_t n, const T* y, T* out, index_t ld) {
+  for (index_t r = 0; r < rows; ++r) out[r * ld] = static_cast<T>(dot(block + r * n, y, n));
+}
+
+template <class T>
+void outer(const T* w, index_t rows, const T* y, index_t n, bool add, T* out, index_t ld) {
+  for (index_t r = 0; r < rows; ++r) {
+    T* row = out + r * ld;
+    if (add) {
+#pragma omp simd
+      for (index_t j = 0; j < n; ++j) row[j] += w[r] * y[j];
+    } else {
+#pragma omp simd
+      for (index_t j = 0; j < n; ++j) row[j] = w[r] * y[j];
+    }
+  }
+}
+
+template <class T>
 void add_scaled(const T* x, double w, index_t n, double* sum) {
 #pragma omp simd
   for (index_t j = 0; j < n; ++j) sum[j] += w * static_cast<double>(x[j]);
+}
+
+template <class T>
+void sum_rows(const T* const* rows, index_t count, index_t n, T* out) {
+  using V = Wide<T, T>;
+  constexpr index_t together = 4;
+  const index_t last = n - V::lanes;
+  if (last < 0) {
+    std::fill_n(out, n, T(0));
+    for (index_t r = 0; r < count; ++r)
+      for (index_t j = 0; j < n; ++j) out[j] += rows[r][j];
+    return;
+  }
+  for (index_t j = 0; j < n; j += together * V::lanes) {
+    index_t at[together];  // vectors that overlap give the same numbers
+    for (index_t v = 0; v < together; ++v) at[v] = std::min(j + v * V::lanes, last);
+    typename V::type sum[together] = {}, x;
+    for (index_t r = 0; r < count; ++r)
+      for (index_t v = 0; v < together; ++v) {
+        V::load(rows[r] + at[v], &x);
+        sum[v] += x;
+      }
+    for (index_t v = 0; v < together; ++v) V::store(sum[v], out + at[v]);
+  }
 }
 
 template <class T, class S>

@@ -100,6 +100,8 @@ class Trainer {
     dz_.resize(2 * s_.samples * s_.outputs);
     norms_.resize(2 * s_.samples);
     scores_.resize(s_.samples * s_.samples);
+    rows_.resize(std::max(s_.samples, s_.locations));
+    next_.resize(s_.tokens);
     first_.resize(s_.locations * s_.tokens * s_.nodes);
     second_.resize(s_.outputs * width_);
   }
@@ -121,23 +123,13 @@ class Trainer {
   // Row of a table: token `a` at location k in a view.
   index_t row(index_t k, index_t view, index_t a) const { return (2 * k + view) * s_.tokens + a; }
 
-  // Location by location: the T rows of one stay in cache.
-  template <class F>
-  void each_token(F&& f) const {
-    for (const index_t view : {0, 1})
-      for (index_t k = 0; k < s_.locations; ++k)
-        for (index_t i = 0; i < s_.samples; ++i)
-          f(view * s_.samples + i, row(k, view, tokens_[view][i * s_.locations + k]));
-  }
-
-  void add(T* sum, const T* values) const {
-#pragma omp simd
-    for (index_t c = 0; c < s_.outputs; ++c) sum[c] += values[c];
-  }
+  index_t token(index_t view, index_t i, index_t k) const { return tokens_[view][i * s_.locations + k]; }
 
   void count_tokens() {
     counts_.fill(T(0));
-    each_token([&](index_t, index_t r) { counts_[r] += T(1); });
+    for (const index_t view : {0, 1})
+      for (index_t i = 0; i < s_.samples; ++i)
+        for (index_t k = 0; k < s_.locations; ++k) counts_[row(k, view, token(view, i, k))] += T(1);
   }
 
   // The table of nodes: BN(h(u)), and its product with `second`.
@@ -181,12 +173,15 @@ class Trainer {
   // z = f/‖f‖, f the sum over locations of rows of the table of outputs.
   void features() {
     const index_t m = s_.outputs, n = s_.samples;
-    z_.fill(T(0));
-    each_token([&](index_t i, index_t r) { add(z_.data() + i * m, outputs_.data() + r * m); });
     for (index_t i = 0; i < 2 * n; ++i) {
       T* z = z_.data() + i * m;
+      const index_t view = i / n;
+      for (index_t k = 0; k < s_.locations; ++k)
+        rows_[k] = outputs_.data() + row(k, view, token(view, i - view * n, k)) * m;
+      kernels<T>().sum_rows(rows_.data(), s_.locations, m, z);
       norms_[i] = std::max(std::sqrt(dot(z, z)), static_cast<T>(least_norm));
-      for (index_t c = 0; c < m; ++c) z[c] /= norms_[i];
+      const T inverse = T(1) / norms_[i];
+      for (index_t c = 0; c < m; ++c) z[c] *= inverse;
     }
     gemm<T>(Trans::no, Trans::yes, n, n, m, T(1), z_.data(), m, z_.data(), m, T(0), scores_.data(), n);
     for (index_t i = 0; i < n; ++i) scores_[i * n + i] = dot(z_.data() + i * m, z_.data() + (n + i) * m);
@@ -209,7 +204,7 @@ class Trainer {
       const T own = s[i];
       T top = s[0], sum = T(0);
 #pragma omp simd reduction(max : top)
-      for (index_t j = 0; j < n; ++j) top = std::max(top, s[j]);
+      for (index_t j = 0; j < n; ++j) top = s[j] > top ? s[j] : top;
       for (index_t j = 0; j < n; ++j) s[j] = (s[j] - top) * inverse;
       exp_kernels<T>().values(s, n, s);
 #pragma omp simd reduction(+ : sum)
@@ -250,18 +245,30 @@ class Trainer {
       const T* z = z_.data() + i * m;
       T* dz = dz_.data() + i * m;
       const T along = dot(z, dz);
-      for (index_t c = 0; c < m; ++c) dz[c] = (dz[c] - along * z[c]) / norms_[i];
+      const T inverse = T(1) / norms_[i];
+      for (index_t c = 0; c < m; ++c) dz[c] = (dz[c] - along * z[c]) * inverse;
     }
   }
 
-  // Sums over the samples of a token, in the place of the outputs; then the gradients of both layers.
+  // The slopes of the outputs of a location, in their place: those of f summed over the samples of each token.
+  void sum_by_token(index_t k, index_t view) {
+    const index_t m = s_.outputs, n = s_.samples;
+    const T* count = counts_.data() + row(k, view, 0);
+    for (index_t a = 0, first = 0; a < s_.tokens; first += static_cast<index_t>(count[a++])) next_[a] = first;
+    for (index_t i = 0; i < n; ++i) rows_[next_[token(view, i, k)]++] = dz_.data() + (view * n + i) * m;
+    for (index_t a = 0; a < s_.tokens; ++a) {
+      const index_t samples = static_cast<index_t>(count[a]);
+      kernels<T>().sum_rows(rows_.data() + next_[a] - samples, samples, m, outputs_.data() + row(k, view, a) * m);
+    }
+  }
+
+  // The gradients of both layers.
   template <class H>
   void backward(H) {
     const index_t m = s_.outputs, nodes = s_.nodes, rows = 2 * s_.tokens;
-    outputs_.fill(T(0));
-    each_token([&](index_t i, index_t r) { add(outputs_.data() + r * m, dz_.data() + i * m); });
     first_.fill(T(0));
     for (index_t k = 0; k < s_.locations; ++k) {
+      for (const index_t view : {0, 1}) sum_by_token(k, view);
       const T *df = outputs_.data() + row(k, 0, 0) * m, *x = nodes_.data() + row(k, 0, 0) * nodes;
       gemm<T>(Trans::yes, Trans::no, m, nodes, rows, T(1), df, m, x, nodes, T(0), second_.data() + k * nodes, width_);
       gemm<T>(Trans::no, Trans::no, rows, nodes, m, T(1), df, m, w_.second + k * nodes, width_, T(0),
@@ -310,6 +317,8 @@ class Trainer {
   Buffer<T> inverse_, means_;                          // 1/√(variance + eps) of (K, 2, M); scratch of one location
   Buffer<T> z_, dz_, norms_, scores_;
   Buffer<T> first_, second_;  // gradients of the weights
+  Buffer<const T*> rows_;     // to be summed
+  Buffer<index_t> next_;      // among them, of each token
 };
 
 }  // namespace
