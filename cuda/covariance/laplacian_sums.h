@@ -141,7 +141,7 @@ void covariance(const Stream& on, const CentredViews& views, const Importance<A>
   gram(on, form_rows(on, views, form, true, open), shape, 1, 1.0, sum);
   if (may_be_mended<S>(n, std::max<index_t>(entries, 64) * nodes)) {
     double* const squares = on.memory.take<double>(d);
-    for_each(on, "squared_lengths", d, SquaredLengths{sum, d, squares});
+    for_each_row(on, "squared_lengths", d, SquaredLengths{sum, d, squares});
     const double norm = std::sqrt(total(on, squares, d, 1.0));
     if (lost<S>(on, parts_of_rows(on, views, form), norm)) {
       gram(on, form_rows(on, views, form, false, open), shape, 1, 1.0, sum);

@@ -82,7 +82,8 @@ Layer<S> layer_of(const Stream& on, Workspace& memory, View<const S> x, View<con
   double* const squares = memory.take<double>(3 * n);
   for_each(on, "rough_median", d, RoughMedian<S>{x, nullptr, centre});
   for_each(on, "layer_rows", n * d, LayerRowsOf<S>{x, x_aug, centre, rows, rows + n * d, rows + 2 * n * d});
-  for (int k = 0; k < 3; ++k) for_each(on, "squared_lengths", n, SquaredLengths{rows + k * n * d, d, squares + k * n});
+  for (int k = 0; k < 3; ++k)
+    for_each_row(on, "squared_lengths", n, SquaredLengths{rows + k * n * d, d, squares + k * n});
   Layer<S> layer{x,       x_aug,
                  gate,    h.degree(),
                  alpha,   {n, d, centre, rows, rows + n * d, rows + 2 * n * d, squares, squares + n, squares + 2 * n},

@@ -51,7 +51,7 @@ void product_of_differences(const Stream& on, const CentredViews& views, const I
   double* const part = on.memory.take<double>(d);
   double* const along = on.memory.take<double>(std::clamp<index_t>(most_entries / n, 1, n) * n);
   alpha.sums(on, row_sum, nullptr);
-  for_each(on, "row_dots", n, RowDots{views.delta, v, d, along_views});
+  for_each_row(on, "row_dots", n, RowDots{views.delta, v, d, along_views});
   gram(on, ViewsAlong{views, row_sum, along_views}, GramShape{1, static_cast<int>(d), false, gram_groups(n)}, 1, 1.0,
        out);
   for_rows_of(on, views.x, alpha, most_entries, [&](const PairsOfRows& pairs) {

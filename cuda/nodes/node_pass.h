@@ -251,9 +251,9 @@ void gate_nodes(const Stream& on, const Layer<S>& layer, const NodeVectors& node
   gates_of(on, layer, nodes.weights, count, gates);
   if (layer.gate.form == NodeGate::Form::step)
     sum_samples(on, IsOpen{gates, gates + size, count}, n, count, 1.0 / static_cast<double>(n), share);
-  for_each(on, "row_dots", count, RowDots{nodes.weights, layer.rows.centre, d, along});
+  for_each_row(on, "row_dots", count, RowDots{nodes.weights, layer.rows.centre, d, along});
   for_each(on, "reference_gate", count, ReferenceGate{layer.gate, share, along, reference});
-  for_each(on, "row_dots", count, RowDots{nodes.vectors, layer.rows.centre, d, along});
+  for_each_row(on, "row_dots", count, RowDots{nodes.vectors, layer.rows.centre, d, along});
   project(on, layer.rows.view(layer.rows.centred), nodes.vectors, count, a);
   project(on, layer.rows.view(layer.rows.difference), nodes.vectors, count, delta);
   for_each(on, "gate_projections", size, GateProjections{gates, gates + size, reference, along, count, a, delta});
@@ -310,8 +310,8 @@ void minuends(const Stream& on, const Layer<S>& layer, const NodeRows& rows, con
   double* const numbers = on.memory.take<double>(3 * count + 1);
   double *const square = numbers, *const terms = square + count, *const along = terms + count;
   double* const centre_square = along + count;
-  for_each(on, "squared_lengths", count, SquaredLengths{vectors, d, square});
-  for_each(on, "squared_lengths", 1, SquaredLengths{layer.rows.centre, d, centre_square});
+  for_each_row(on, "squared_lengths", count, SquaredLengths{vectors, d, square});
+  for_each_row(on, "squared_lengths", 1, SquaredLengths{layer.rows.centre, d, centre_square});
   sum_samples(on, MinuendTerm{rows, layer.rows, layer.row_size, square, centre_square}, rows.n, count, 1.0, terms);
   if (rows.shared) sum_samples(on, AlongTerm{rows, layer.row_size}, rows.n, count, 1.0, along);
   for_each(on, "minuend", count, Minuend{terms, rows.shared ? along : nullptr, square, layer.scale(), out});

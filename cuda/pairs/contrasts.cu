@@ -1,7 +1,7 @@
 // Contrastive losses whole: rows of length 1, log-sums of scores, losses, and their gradients.
 //
-// Scores, their sums and their gradient are those of log_sums.cu and gradient.cu. What is here goes over the features
-// once, a thread a row or an entry: O((N + M) m) beside their N M m.
+// Scores, their sums and their gradient are those of log_sums.cu and gradient.cu, or split_pairs.cu. What is here goes
+// over the features once, a warp a row or a thread an entry: O((N + M) m) beside their N M m.
 #include "pairs/contrasts.h"
 
 #include "formulas/pair_forms.h"
@@ -15,14 +15,14 @@ template <class S>
 struct InverseLengths {
   View<const S> f;
   double* out;
-  __device__ void operator()(std::int64_t i) const {
+  __device__ void operator()(std::int64_t i, int lane) const {
     double square = 0;
-    for (index_t k = 0; k < f.cols; ++k) {
+    for (index_t k = lane; k < f.cols; k += 32) {
       const double x = f.data[i * f.stride + k];
       square = fma(x, x, square);
     }
-    const double length = sqrt(square);
-    out[i] = 1.0 / (length < least_length ? least_length : length);
+    const double length = sqrt(warp_total(square));
+    if (lane == 0) out[i] = 1.0 / (length < least_length ? least_length : length);
   }
 };
 
@@ -42,7 +42,7 @@ struct ScaleRows {
 // to = u of all rows, which now lie there; inverse: 1/‖f‖, written where rows are normalised.
 template <class S>
 void take(const Stream& on, bool normalize, View<const S>& rows, S* to, double* inverse) {
-  if (normalize) for_each(on, "inverse_lengths", rows.rows, InverseLengths<S>{rows, inverse});
+  if (normalize) for_each_row(on, "inverse_lengths", rows.rows, InverseLengths<S>{rows, inverse});
   for_each(on, "scale_rows", rows.rows * rows.cols, ScaleRows<S>{rows, normalize ? inverse : nullptr, to});
   rows = {to, rows.rows, rows.cols, rows.cols};
 }
@@ -51,11 +51,12 @@ template <class S>
 struct OwnProducts {
   View<const S> u, v;
   double* out;
-  __device__ void operator()(std::int64_t i) const {
+  __device__ void operator()(std::int64_t i, int lane) const {
     double sum = 0;
-    for (index_t k = 0; k < u.cols; ++k)
+    for (index_t k = lane; k < u.cols; k += 32)
       sum = fma(static_cast<double>(u.data[i * u.stride + k]), static_cast<double>(v.data[i * v.stride + k]), sum);
-    out[i] = sum;
+    sum = warp_total(sum);
+    if (lane == 0) out[i] = sum;
   }
 };
 
@@ -118,12 +119,14 @@ struct RowGradients {
     const double w = (first[i] + second[i]) * scale;
     return fma(-w, static_cast<double>(partner.data[i * partner.stride + k]), g);
   }
-  __device__ void operator()(std::int64_t i) const {
+  __device__ void operator()(std::int64_t i, int lane) const {
     double along = 0;
-    if (inverse != nullptr && inverse[i] < 1.0 / least_length)
-      for (index_t k = 0; k < u.cols; ++k)
+    if (inverse != nullptr && inverse[i] < 1.0 / least_length) {
+      for (index_t k = lane; k < u.cols; k += 32)
         along = fma(of_unit(i, k), static_cast<double>(u.data[i * u.stride + k]), along);
-    for (index_t k = 0; k < u.cols; ++k) {
+      along = warp_total(along);
+    }
+    for (index_t k = lane; k < u.cols; k += 32) {
       double g = of_unit(i, k);
       if (inverse != nullptr) g = fma(-along, static_cast<double>(u.data[i * u.stride + k]), g) * inverse[i];
       grad.data[i * grad.stride + k] = static_cast<S>(g);
@@ -152,7 +155,7 @@ void contrasts(const Stream& on, const Contrasts<S>& given, Reduction reduction,
     take(on, given.normalize, sets.right, units + n * m, to.of_right);
     if (given.negatives.data != nullptr) take(on, given.normalize, sets.negatives, units + 2 * n * m, to.of_negatives);
   }
-  for_each(on, "own_products", n, OwnProducts<S>{sets.left, sets.right, to.own});
+  for_each_row(on, "own_products", n, OwnProducts<S>{sets.left, sets.right, to.own});
   pair_log_sums<S>(on, pairs_of(sets), to.rows, given.columns ? to.columns : nullptr);
   const bool each = reduction == Reduction::none;
   double* const sums = each ? nullptr : on.memory.take<double>(n);
@@ -197,15 +200,15 @@ void contrasts_gradient(const Stream& on, const Contrasts<S>& units, Reduction r
   if (units.within) of_partners = {to_left.data + n * m, n, m, m};
   const double *const of_left = units.normalize ? from.of_left : nullptr, *const of_right =
                                                                               units.normalize ? from.of_right : nullptr;
-  for_each(on, "row_gradients", n,
-           RowGradients<S>{sets.left, sets.right, of_others, weights, weights + n, units.scale, of_left, left});
-  for_each(on, "row_gradients", n,
-           RowGradients<S>{sets.right, sets.left, has_negatives ? nobody : of_partners, weights, weights + n,
-                           units.scale, of_right, right});
+  for_each_row(on, "row_gradients", n,
+               RowGradients<S>{sets.left, sets.right, of_others, weights, weights + n, units.scale, of_left, left});
+  for_each_row(on, "row_gradients", n,
+               RowGradients<S>{sets.right, sets.left, has_negatives ? nobody : of_partners, weights, weights + n,
+                               units.scale, of_right, right});
   if (negatives.data != nullptr && units.normalize)
-    for_each(on, "row_gradients", negatives.rows,
-             RowGradients<S>{sets.negatives, nobody, negatives, nullptr, nullptr, units.scale, from.of_negatives,
-                             negatives});
+    for_each_row(on, "row_gradients", negatives.rows,
+                 RowGradients<S>{sets.negatives, nobody, negatives, nullptr, nullptr, units.scale, from.of_negatives,
+                                 negatives});
 }
 
 #define ALPHACL_CONTRASTS(S)                                                                                           \

@@ -9,6 +9,7 @@
 #include "pairs/groups.h"
 #include "pairs/pair_sums.h"
 #include "pairs/score_tile.h"
+#include "pairs/split_pairs.h"
 #include "sums/tile_differences.h"
 
 namespace alphacl::cuda {
@@ -190,6 +191,8 @@ void gradient(const Stream& on, const ScoredPairs<S>& pairs, bool distances, Pai
 template <class S>
 void pair_log_sums_gradient(const Stream& on, const Pairs<S>& pairs, const double* rows, const double* cols,
                             const double* a, const double* b, View<S> left, View<S> right, double* of_scale) {
+  if constexpr (sizeof(S) == 4)
+    if (scores_are_split(pairs)) return split_log_sums_gradient(on, pairs, rows, cols, a, b, left, right, of_scale);
   const PairForm form = PairForm::exponential;
   const bool one_set = pairs.right.data == nullptr;
   const SideTerms of_rows{rows, a}, of_cols{cols, b};

@@ -2,6 +2,7 @@
 #include "formulas/exponential.h"
 #include "pairs/pair_sums.h"
 #include "pairs/score_tile.h"
+#include "pairs/split_pairs.h"
 
 namespace alphacl::cuda {
 namespace {
@@ -98,6 +99,8 @@ void log_sums(const Stream& on, const ScoredPairs<S>& pairs, bool distances, dou
 
 template <class S>
 void pair_log_sums(const Stream& on, const Pairs<S>& pairs, double* rows, double* cols) {
+  if constexpr (sizeof(S) == 4)
+    if (scores_are_split(pairs)) return split_log_sums(on, pairs, rows, cols);
   log_sums(on, owned_by_left(pairs), pairs.distances, rows);
   if (cols != nullptr) log_sums(on, owned_by_right(pairs), false, cols);
 }

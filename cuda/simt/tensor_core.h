@@ -16,26 +16,44 @@ namespace simt {
 /// x rounded to tf32: to nearest, ties away from zero.
 inline std::uint32_t to_tf32(float x) { return std::isfinite(x) ? (as_bits(x) + 0x1000u) & ~0x1fffu : as_bits(x); }
 
+/// The exponent of x; far below any sum of two for 0, far above for infinity and NaN.
+inline int exponent_of(float x) {
+  const int biased = static_cast<int>(as_bits(x) >> 23 & 0xff);
+  if (biased == 255) return 100000;
+  return biased != 0 ? biased - 127 : x == 0 ? -10000 : std::ilogb(x);
+}
+
+/// A row or a column of a product.
+template <int K>
+struct Factors {
+  float x[K];
+  int exponent[K];
+};
+
+/// 2^k of a normal double.
+inline double double_power(int k) { return as_double(static_cast<std::uint64_t>(k + 1023) << 52); }
+
 /// c + sum a_k b_k as a tensor core of an H100 adds it (Khattak and Mikaitis, MATLAB-tensor-core, models/H100TC.m):
 /// exact products and c are aligned to the largest exponent, cut (not rounded) two bits below the last of a float and
 /// added; the sum is cut to a float.
-inline float tensor_core_sum(float c, const float* a, const float* b, int count) {
-  constexpr int nothing = -1000;
-  int top = nothing;
-  for (int k = 0; k < count; ++k)
-    if (a[k] != 0 && b[k] != 0) top = std::max(top, std::ilogb(a[k]) + std::ilogb(b[k]));
-  if (c != 0) top = std::max(top, std::ilogb(c));
-  double exact = c;
-  for (int k = 0; k < count; ++k) exact += static_cast<double>(a[k]) * b[k];
-  if (!std::isfinite(exact) || top == nothing) return static_cast<float>(exact);
+template <int K>
+SIMT_QUIET float tensor_core_sum(float c, const Factors<K>& a, const Factors<K>& b) {
+  int top = exponent_of(c);
+  for (int k = 0; k < K; ++k) top = std::max(top, a.exponent[k] + b.exponent[k]);
+  if (top > 1000 || top < -1000) {  // not a number, or nothing but zeros
+    double sum = c;
+    for (int k = 0; k < K; ++k) sum += static_cast<double>(a.x[k]) * b.x[k];
+    return static_cast<float>(sum);
+  }
   top = std::max(top, -133);
-  const auto units = [&](double x) { return static_cast<std::int64_t>(std::ldexp(x, 25 - top)); };  // conversion cuts
-  std::int64_t sum = units(c);
-  for (int k = 0; k < count; ++k) sum += units(static_cast<double>(a[k]) * b[k]);
-  int exponent;
-  const double part = std::frexp(static_cast<double>(sum), &exponent);  // |part| in [1/2, 1)
-  const double cut = std::ldexp(std::trunc(std::ldexp(part, 24)), exponent - 24);
-  return static_cast<float>(std::ldexp(cut, top - 25));
+  const double unit = double_power(25 - top);
+  std::int64_t sum = static_cast<std::int64_t>(c * unit);  // conversion cuts
+  for (int k = 0; k < K; ++k) sum += static_cast<std::int64_t>(static_cast<double>(a.x[k]) * b.x[k] * unit);
+  const std::int64_t size = sum < 0 ? -sum : sum;
+  int more = 0;  // bits than a float has
+  while (size >> more >= std::int64_t{1} << 24) ++more;
+  const double cut = static_cast<double>(size >> more << more) * double_power(top - 25);
+  return static_cast<float>(sum < 0 ? -cut : cut);
 }
 
 /// The number in a word of a fragment. K = 8: a tf32; K = 16: the lower or the upper one of two bf16.
@@ -52,17 +70,18 @@ SIMT_QUIET void multiply_fragments(float (&d)[4], const std::uint32_t (&a)[4], c
   const std::uint32_t mine[6] = {a[0], a[1], a[2], a[3], b[0], b[1]};
   const Deposits& all = collect(~0u, mine, 6, place);
   const unsigned group = lane() / 4, in_group = lane() % 4;
-  for (unsigned i = 0; i < 4; ++i) {
-    const unsigned row = group + i / 2 * 8, column = in_group * 2 + i % 2;
-    float x[K], y[K];
-    for (unsigned k = 0; k < K; ++k) {
-      // K = 8: pairs of words hold k and k + 4; K = 16: a word holds two neighbours, pairs of words k and k + 8.
-      const unsigned high = k / (K / 2), in_half = k % (K / 2), from = K == 8 ? in_half : in_half / 2;
-      x[k] = fragment_number<K>(all[row % 8 * 4 + from][row / 8 + 2 * high], in_half % 2);
-      y[k] = fragment_number<K>(all[column * 4 + from][4 + high], in_half % 2);
+  Factors<K> x[2], y[2];  // of two rows and of two columns
+  for (unsigned k = 0; k < K; ++k) {
+    // K = 8: pairs of words hold k and k + 4; K = 16: a word holds two neighbours, pairs of words k and k + 8.
+    const unsigned high = k / (K / 2), in_half = k % (K / 2), from = K == 8 ? in_half : in_half / 2;
+    for (unsigned i = 0; i < 2; ++i) {
+      x[i].x[k] = fragment_number<K>(all[group * 4 + from][i + 2 * high], in_half % 2);
+      y[i].x[k] = fragment_number<K>(all[(in_group * 2 + i) * 4 + from][4 + high], in_half % 2);
+      x[i].exponent[k] = exponent_of(x[i].x[k]);
+      y[i].exponent[k] = exponent_of(y[i].x[k]);
     }
-    d[i] = tensor_core_sum(d[i], x, y, K);
   }
+  for (unsigned i = 0; i < 4; ++i) d[i] = tensor_core_sum<K>(d[i], x[i / 2], y[i % 2]);
 }
 
 /// d (16 x 8) += a (16 x 8) b (8 x 8), in the fragments of mma.m16n8k8.

@@ -1,4 +1,4 @@
-// Rows of matrices: their inner products, a thread a row, and copies in double and back.
+// Rows of matrices: their inner products, a warp a row, and copies in double and back.
 #pragma once
 
 #include "sums/elementwise.h"
@@ -10,10 +10,11 @@ struct RowDots {
   const double *rows, *vector;  // count × d, d
   index_t d;
   double* out;
-  __device__ void operator()(std::int64_t k) const {
+  __device__ void operator()(std::int64_t k, int lane) const {
     double sum = 0;
-    for (index_t c = 0; c < d; ++c) sum = fma(rows[k * d + c], vector[c], sum);
-    out[k] = sum;
+    for (index_t c = lane; c < d; c += 32) sum = fma(rows[k * d + c], vector[c], sum);
+    sum = warp_total(sum);
+    if (lane == 0) out[k] = sum;
   }
 };
 
@@ -22,10 +23,11 @@ struct SquaredLengths {
   const double* rows;
   index_t d;
   double* out;
-  __device__ void operator()(std::int64_t i) const {
+  __device__ void operator()(std::int64_t i, int lane) const {
     double square = 0;
-    for (index_t e = i * d; e < (i + 1) * d; ++e) square = fma(rows[e], rows[e], square);
-    out[i] = square;
+    for (index_t e = i * d + lane; e < (i + 1) * d; e += 32) square = fma(rows[e], rows[e], square);
+    square = warp_total(square);
+    if (lane == 0) out[i] = square;
   }
 };
 

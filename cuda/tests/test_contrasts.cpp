@@ -30,6 +30,7 @@ struct Problem {
   index_t n, others, m;
   Way way;
   bool normalize;
+  double scale, grad_size;
   Array<S> f[3], to[3], units, losses, grad;
   Array<double> saved, of_scale;
   Contrasts<S> given;
@@ -40,12 +41,15 @@ struct Problem {
   int sets() const { return way == Way::negatives ? 3 : 2; }
   index_t stride() const { return m + 3; }
 
-  Problem(index_t samples, index_t keys, index_t features, Way how, bool unit, Reduction reduction)
+  Problem(index_t samples, index_t keys, index_t features, Way how, bool unit, Reduction reduction, double by = 1.5,
+          double grads = 1, double first = 0)
       : n(samples),
         others(how == Way::negatives ? keys : 0),
         m(features),
         way(how),
         normalize(unit),
+        scale(by),
+        grad_size(grads),
         f{Array<S>(n * stride()), Array<S>(n * stride()), Array<S>(std::max<index_t>(others, 1) * stride())},
         to{Array<S>(n * (m + 1)), Array<S>(n * (m + 1)), Array<S>(std::max<index_t>(others, 1) * (m + 1))},
         units((2 * n + others) * m),
@@ -56,11 +60,12 @@ struct Problem {
     std::uint64_t seed = 11;
     for (auto& set : f)
       for (std::size_t e = 0; e < set.size(); ++e) set[e] = static_cast<S>(next(seed));
-    for (std::size_t e = 0; e < grad.size(); ++e) grad[e] = static_cast<S>(next(seed));
+    if (first != 0) f[0][stride()] = static_cast<S>(first);
+    for (std::size_t e = 0; e < grad.size(); ++e) grad[e] = static_cast<S>(grads * next(seed));
     given = {{f[0].data(), n, m, stride()},
              {f[1].data(), n, m, stride()},
              {nullptr, 0, 0, 0},
-             1.5,
+             scale,
              way == Way::within,
              way == Way::columns,
              normalize};
@@ -117,24 +122,23 @@ struct Problem {
         if (of_set && (k == 2 || j != i)) pairs.emplace_back(k, j);
       }
     Real peak = -HUGE_VALL, sum = 0;
-    for (const auto& [k, j] : pairs) peak = std::max(peak, dot(k, j) * 3 / 2);
-    for (const auto& [k, j] : pairs) sum += expl(dot(k, j) * 3 / 2 - peak);
-    const Real own = dot(1 - side, i), all = pairs.empty() ? -HUGE_VALL : peak + logl(sum), x = all - own * 3 / 2;
+    for (const auto& [k, j] : pairs) peak = std::max(peak, dot(k, j) * scale);
+    for (const auto& [k, j] : pairs) sum += expl(dot(k, j) * scale - peak);
+    const Real own = dot(1 - side, i), all = pairs.empty() ? -HUGE_VALL : peak + logl(sum), x = all - own * scale;
     const Real w = weight / (1 + expl(-x));
     const auto add = [&](int k, index_t j, Real share) {
       true_scale += share * dot(k, j);
       for (index_t c = 0; c < m; ++c) {
-        of_u[side][i * m + c] += share * 3 / 2 * u[k][j * m + c];
-        of_u[k][j * m + c] += share * 3 / 2 * a[c];
+        of_u[side][i * m + c] += share * scale * u[k][j * m + c];
+        of_u[k][j * m + c] += share * scale * a[c];
       }
     };
     add(1 - side, i, -w);
-    for (const auto& [k, j] : pairs) add(k, j, w * expl(dot(k, j) * 3 / 2 - all));
+    for (const auto& [k, j] : pairs) add(k, j, w * expl(dot(k, j) * scale - all));
     return log1pl(expl(x));
   }
 
-  bool right() const {
-    const Real tol = sizeof(S) == 4 ? 1e-6L : 1e-13L;
+  bool right(Real tol = sizeof(S) == 4 ? 1e-6L : 1e-13L) const {
     bool good = true;
     Real off = 0, size = 0;
     for (std::size_t e = 0; e < true_losses.size(); ++e) {
@@ -144,7 +148,7 @@ struct Problem {
     good = good && off <= tol * tol * size;
     for (int k = 0; k < sets(); ++k) {
       off = 0;
-      size = 1e-4L;  // of one feature, all of a normalised gradient cancels
+      size = 1e-4L * grad_size * grad_size;  // of one feature, all of a normalised gradient cancels
       for (index_t i = 0; i < rows(k); ++i) {
         Real along = 0;
         for (index_t c = 0; c < m && normalize; ++c) along += of_u[k][i * m + c] * u[k][i * m + c];
@@ -157,7 +161,23 @@ struct Problem {
       }
       good = good && off <= tol * tol * size;
     }
-    return good && std::fabs(of_scale[0] - true_scale) <= tol * (std::fabs(true_scale) + 1);
+    return good && std::fabs(of_scale[0] - true_scale) <= tol * (std::fabs(true_scale) + grad_size);
+  }
+
+  Real largest_gradient(int k) const {
+    Real largest = 0;
+    for (index_t e = 0; e < rows(k) * m; ++e)
+      largest = std::max<Real>(largest, std::fabs(to[k][e / m * (m + 1) + e % m]));
+    return largest;
+  }
+
+  // Of all losses and gradients, which are finite.
+  std::vector<bool> finite() const {
+    std::vector<bool> all;
+    for (std::size_t e = 0; e < losses.size(); ++e) all.push_back(std::isfinite(losses[e]));
+    for (int k = 0; k < sets(); ++k)
+      for (index_t e = 0; e < rows(k) * m; ++e) all.push_back(std::isfinite(to[k][e / m * (m + 1) + e % m]));
+    return all;
   }
 
   void print_bits(const char* what) const {
@@ -187,10 +207,48 @@ void test_sizes(const char* name) {
   expect(right, name);
 }
 
+// Scores of normalised floats are split where their bound is known and small: see pairs/split_pairs.h.
+void test_split() {
+  // Two chains of features and two tiles of columns; two blocks for the columns, of four tiles; one tile of each.
+  constexpr index_t sizes[][3] = {{70, 40, 70}, {9, 5, 300}, {33, 67, 64}};
+  bool right = true, tiny = true, near_bound = true, beyond = true;
+  for (const Way way : ways) {
+    for (const auto& size : sizes) {
+      const Problem<float> p(size[0], size[1], size[2], way, true, Reduction::mean, 4);
+      right = p.right() && right;
+      p.print_bits("split scores");
+    }
+    near_bound = Problem<float>(33, 5, 20, way, true, Reduction::sum, -39.9).right(2e-6L) && near_bound;
+    beyond = Problem<float>(33, 5, 20, way, true, Reduction::mean, 40.1).right() && beyond;
+  }
+  bool huge = true, none = true, same = true;
+  for (const Way way : ways) {
+    const auto with = [&](double grads) { return Problem<float>(20, 7, 40, way, true, Reduction::none, 4, grads); };
+    tiny = with(1e-34).right() && tiny;
+    huge = with(1e30).right() && huge;
+    const Problem<float> zero = with(0);
+    for (int k = 0; k < zero.sets(); ++k) none = zero.largest_gradient(k) == 0 && none;
+    // Not a number goes where it goes in double.
+    for (const double bad : {static_cast<double>(NAN), static_cast<double>(INFINITY)}) {
+      const Problem<float> narrow(20, 7, 5, way, true, Reduction::none, 4, 1, bad);
+      const Problem<double> wide(20, 7, 5, way, true, Reduction::none, 4, 1, bad);
+      same = narrow.finite() == wide.finite() && same;
+    }
+  }
+  expect(right, "split scores");
+  expect(near_bound, "split scores near their bound");
+  expect(beyond, "scores beyond it");
+  expect(tiny, "gradients of tiny losses");
+  expect(huge, "gradients of huge losses");
+  expect(none, "no gradient of nothing");
+  expect(same, "not a number among split features");
+}
+
 }  // namespace
 
 int main() {
   test_sizes<float>("losses and gradients, float");
+  test_split();
   test_sizes<double>("losses and gradients, double");
   return testing::failures;
 }

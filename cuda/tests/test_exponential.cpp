@@ -3,6 +3,7 @@
 #include <cfloat>
 #include <cmath>
 #include <initializer_list>
+#include <iterator>
 #include <limits>
 
 #include "formulas/cosine.h"
@@ -80,6 +81,32 @@ void check_values(Function function, std::initializer_list<double> pairs, const 
   expect(right, what);
 }
 
+__global__ void evaluate_float(const double* x, float* out, int n) {
+  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x)
+    out[i] = alphacl::cuda::exp_float(x[i]);
+}
+
+void test_exp_float() {
+  constexpr int count = 100000;
+  const Array<double> in(count);
+  const Array<float> out(count);
+  std::uint64_t seed = 2;
+  for (int i = 0; i < count; ++i) in[i] = uniform(seed) * 175 - 87;
+  const double ends[] = {0, 88, -87, 100, -100, inf, -inf};
+  std::copy(std::begin(ends), std::end(ends), in.data());
+  in[7] = none;
+  testing::launch(evaluate_float, 4, 64, 0, in.data(), out.data(), count);
+  long double worst = 0;
+  for (int i = 0; i < count; ++i) {
+    if (i == 7) continue;
+    const long double truth = expl(std::clamp(in[i], -87.0, 88.0));
+    worst = std::max(worst, std::fabs(out[i] - truth) / std::scalbn(1.0L, std::ilogb(truth) - 23));
+  }
+  if (!expect(worst <= 1.2L && out[0] == 1 && std::isnan(out[7]), "exp as a float"))
+    std::printf("     off by %.3f units\n", static_cast<double>(worst));
+  testing::print_bits("exp as a float", out);
+}
+
 __global__ void turn(const double* theta, double* out) {
   const auto found = alphacl::cuda::cosine_sine(theta[blockIdx.x * 256 + threadIdx.x]);
   out[2 * (blockIdx.x * 256 + threadIdx.x)] = found.cosine;
@@ -106,6 +133,7 @@ void test_cosine() {
 
 int main() {
   test_cosine();
+  test_exp_float();
   const double least = std::numeric_limits<double>::denorm_min();
   check(exponential, 100000, [](double u) { return u * 1453.5 - 744.0; }, 0.9, "exp over its whole range");
   check(exponential, 100000, [](double u) { return u * 2 - 1; }, 0.9, "exp between -1 and 1");
