@@ -391,6 +391,13 @@ def test_torch_cuda_classes_some_widths_apart(kind, widths, dtype):
     assert relative_error(found, truth) < (1e-6 if dtype == np.float32 else 2e-13)
 
 
+def test_torch_cuda_sums_of_equal_sparse_entries():
+    n = 1000
+    alpha = acl.Sparse(torch.full((n, n), 1 / n, dtype=torch.float64).to_sparse_csr().to(DEVICE))
+    for sums in (alpha.row_sums(), alpha.col_sums()):
+        assert abs(host(sums) - 1).max() < 8e-16  # 7e-15 where entries are added up one by one
+
+
 def test_torch_cuda_row_sums_of_signs_that_cancel():
     phi = np.repeat(np.random.default_rng(5).standard_normal((3000, 1)), 2, axis=1)
     sums = acl.LowRank(there(phi), there(np.array([1.0, -1.0 + 2.0**-40]))).row_sums()

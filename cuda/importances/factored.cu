@@ -8,6 +8,7 @@
 #include "sums/elementwise.h"
 #include "sums/gram.h"
 #include "sums/total.h"
+#include "sums/two_doubles.h"
 
 namespace alphacl::cuda {
 namespace {
@@ -84,21 +85,6 @@ struct RowSums {
   }
 };
 
-// A sum with twice the digits of a double.
-struct TwoDoubles {
-  double high = 0, low = 0;
-  __device__ void add(double value) {
-    const double sum = high + value, taken = sum - high;
-    low += (high - (sum - taken)) + (value - taken);
-    high = sum;
-  }
-  __device__ void add_product(double a, double b) {
-    const double product = a * b;
-    add(product);
-    low += fma(a, b, -product);
-  }
-};
-
 // (Φᵀ1)_k in two doubles, one thread a column: columns of opposite signs may leave of it what rounding of either is.
 template <class Phi>
 struct ExactTotals {
@@ -125,7 +111,7 @@ struct SignedRowSums {
       sum.add_product(weight, high[k]);
       sum.low = fma(weight, low[k], fma(fma(sign, at, -weight), high[k], sum.low));
     }
-    r[i] = sum.high + sum.low;
+    r[i] = sum.value();
   }
 };
 

@@ -11,6 +11,7 @@
 #include "importances/importance.h"
 #include "runtime/copies.h"
 #include "sums/rows.h"
+#include "sums/two_doubles.h"
 
 namespace alphacl::cuda {
 namespace {
@@ -27,9 +28,9 @@ struct LineSums {
   Lines lines;
   double* out;
   __device__ void operator()(std::int64_t i) const {
-    double sum = 0;
-    for (index_t e = lines.start[i]; e < lines.start[i + 1]; ++e) sum += lines.values[e];
-    out[i] = sum;
+    TwoDoubles sum;
+    for (index_t e = lines.start[i]; e < lines.start[i + 1]; ++e) sum.add(lines.values[e]);
+    out[i] = sum.value();
   }
 };
 
