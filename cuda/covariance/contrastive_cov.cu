@@ -2,6 +2,7 @@
 #include "covariance/contrastive_cov.h"
 
 #include "covariance/laplacian_sums.h"
+#include "sums/two_doubles.h"
 
 namespace alphacl::cuda {
 namespace {
@@ -19,28 +20,33 @@ struct Gradients {
   }
 };
 
-// raw_ik = v_k · (x_i − mean) and delta_ik = v_k · (x_i − x'_i), a thread a number.
+// raw_ik + raw_i(K+k) = v_k · (x_i − mean), k < K, as two doubles: differences of tight clusters keep their digits; and
+// delta_ik = v_k · (x_i − x'_i), delta_i(K+k) = 0. A thread a vector.
 template <class S>
 struct Projection {
   View<const S> x, x_aug, vectors;
   const double* mean;
   double *raw, *delta;
   __device__ void operator()(std::int64_t e) const {
-    const index_t i = e / vectors.rows;
+    const index_t i = e / vectors.rows, k = e % vectors.rows, at = 2 * i * vectors.rows + k;
     const S *own = x.data + i * x.stride, *other = x_aug.data + i * x_aug.stride;
-    const S* v = vectors.data + e % vectors.rows * vectors.stride;
-    double sum = 0, difference = 0;
+    const S* v = vectors.data + k * vectors.stride;
+    TwoDoubles sum;
+    double difference = 0;
     for (index_t c = 0; c < x.cols; ++c) {
       const double along = static_cast<double>(v[c]), first = static_cast<double>(own[c]);
-      sum = fma(first - mean[c], along, sum);
+      sum.add_product(first, along);
+      sum.add_product(-mean[c], along);
       difference = fma(first - static_cast<double>(other[c]), along, difference);
     }
-    raw[e] = sum;
-    delta[e] = difference;
+    raw[at] = sum.high;
+    raw[at + vectors.rows] = sum.low;
+    delta[at] = difference;
+    delta[at + vectors.rows] = 0;
   }
 };
 
-// grad_i = Σ_k w_k (l_ik − R_i δ_ik) v_k and grad_aug_i = Σ_k w_k R_i δ_ik v_k, of views along the vectors.
+// grad_i = Σ_k w_k (l_ik + l_i(K+k) − R_i δ_ik) v_k and grad_aug_i = Σ_k w_k R_i δ_ik v_k, of views along the vectors.
 template <class S>
 struct Spread {
   CentredViews along;
@@ -52,10 +58,10 @@ struct Spread {
     const index_t i = e / vectors.cols, c = e % vectors.cols;
     double inter = 0, intra = 0;
     for (index_t k = 0; k < vectors.rows; ++k) {
-      const index_t f = i * vectors.rows + k;
+      const index_t f = 2 * i * vectors.rows + k;
       const double factor = weights[k] * static_cast<double>(vectors.data[k * vectors.stride + c]);
       const double own = form.row_sum[i] * along.delta[f];
-      inter = fma(factor, form.l[f] - own, inter);
+      inter = fma(factor, form.l[f] + form.l[f + vectors.rows] - own, inter);
       intra = fma(factor, own, intra);
     }
     grad.data[i * grad.stride + c] = static_cast<S>(inter);
@@ -98,10 +104,10 @@ template <class S>
 void laplacian_along(const Stream& on, View<const S> x, View<const S> x_aug, const Importance<S>& alpha,
                      View<const S> vectors, const double* weights, View<S> grad, View<S> grad_aug) {
   const index_t n = x.rows, k = vectors.rows;
-  double *const mean = on.memory.take<double>(x.cols), *const raw = on.memory.take<double>(2 * n * k);
+  double *const mean = on.memory.take<double>(x.cols), *const raw = on.memory.take<double>(4 * n * k);
   column_sums(on, x, 1.0 / static_cast<double>(n), mean);
-  for_each(on, "projection", n * k, Projection<S>{x, x_aug, vectors, mean, raw, raw + n * k});
-  const CentredViews along{centred_samples(on, raw, n, k), raw + n * k};
+  for_each(on, "projection", n * k, Projection<S>{x, x_aug, vectors, mean, raw, raw + 2 * n * k});
+  const CentredViews along{centred_samples(on, raw, n, 2 * k), raw + 2 * n * k};
   const LaplacianForm form = laplacian_form(on, along, alpha);
   for_each(on, "spread", n * x.cols, Spread<S>{along, form, vectors, weights, grad, grad_aug});
 }
