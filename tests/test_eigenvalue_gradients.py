@@ -133,21 +133,22 @@ def test_views_that_hardly_differ_with_torch(dtype):
     """Differences of views are taken before they are projected: relative accuracy of their gradient."""
     generator = torch().Generator().manual_seed(9)
     x = 100 + torch().randn(300, 12, generator=generator, dtype=torch().float64).to(getattr(torch(), dtype.__name__))
-    x_aug = (x + 1e-4 * torch().randn(300, 12, generator=generator, dtype=x.dtype)).requires_grad_()
+    x_aug = x + 1e-4 * torch().randn(300, 12, generator=generator, dtype=x.dtype)
     v = torch().randn(1, 12, generator=generator, dtype=x.dtype)
     weights = torch().ones(1, dtype=torch().float64)
-    (_, _), (found, _) = _along(x, x_aug.detach(), v, weights, None)
-    expected = 300 * (x.double() - x_aug.detach().double()) @ v.double().mT @ v.double()
+    _, (found, _) = _along(x, x_aug, v, weights, None)
+    expected = 300 * (x.double() - x_aug.double()) @ v.double().mT @ v.double()
     assert (found - expected).norm() < (1e-6 if dtype == np.float32 else 1e-13) * expected.norm()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("signed", [False, True])
-def test_clusters_far_apart_with_torch(signed, dtype):
+@pytest.mark.parametrize("far, step", [(20, 3), (23, 0)])
+def test_clusters_far_apart_with_torch(far, step, signed, dtype):
     """α joins only samples of a cluster: the Laplacian form along a vector cancels, in float64 too."""
     generator = torch().Generator().manual_seed(10)
     cluster = torch().arange(120) % 2
-    x = (2.0 * cluster - 1)[:, None] * 2.0**20 + torch().randint(-8, 9, (120, 5), generator=generator) / 8
+    x = (2.0 * cluster - 1)[:, None] * 2.0**far + torch().randint(0, 3, (120, 5), generator=generator) / 2.0**step
     x = x.to(getattr(torch(), dtype.__name__))
     phi = torch().nn.functional.one_hot(cluster).to(x.dtype)
     alpha = acl.LowRank(phi, [1.0, -1.5] if signed else None)
@@ -158,6 +159,30 @@ def test_clusters_far_apart_with_torch(signed, dtype):
     differences = x.double()[:, None] - x.double()
     expected = torch().einsum("ij,ijk->ik", 2 * full, differences) @ v.double().mT @ v.double()
     assert (found - expected).norm() < (2e-6 if dtype == np.float32 else 1e-12) * expected.norm()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_features_that_cancel_along_a_vector_with_torch(dtype):
+    """Two large features that are nearly equal, along their difference, and factors beyond the range of a float."""
+    generator = torch().Generator().manual_seed(11)
+    small = torch().randint(-8, 9, (200, 1), generator=generator) / 2.0**10
+    large = torch().randint(-8, 9, (200, 1), generator=generator) * 2.0**10
+    x = torch().cat([large, large + small], 1).to(getattr(torch(), dtype.__name__))
+    v, weights = torch().tensor([[1.0, -1.0]], dtype=x.dtype), torch().tensor([1.0], dtype=torch().float64)
+    (found, _), _ = _along(x, x, v, weights, None)
+    expected = 2 * 200 * (small.double() - small.double().mean()) @ torch().tensor([[-1.0, 1.0]]).double()
+    assert (found - expected).norm() < (1e-6 if dtype == np.float32 else 1e-13) * expected.norm()
+    (scaled, _), _ = _along(x, x, v / 2.0**60, weights * 2.0**120, None)
+    assert (scaled == found).all()
+    (nothing, _), _ = _along(x, x, torch().zeros_like(v), weights * 1e300, None)
+    assert not nothing.any()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_no_features_with_torch(dtype):
+    x = torch().empty(5, 0, dtype=getattr(torch(), dtype.__name__))
+    for found, _ in _along(x, x, x[:1], torch().ones(1, dtype=torch().float64), None):
+        assert found.shape == (5, 0)
 
 
 def _energy_gradients(f, f_aug, alpha):

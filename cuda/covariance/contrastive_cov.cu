@@ -20,12 +20,11 @@ struct Gradients {
   }
 };
 
-// raw_ik + raw_i(K+k) = v_k · (x_i − mean), k < K, as two doubles: differences of tight clusters keep their digits; and
-// delta_ik = v_k · (x_i − x'_i), delta_i(K+k) = 0. A thread a vector.
+// raw_ik + raw_i(K+k) = v_k · x_i, k < K, as two doubles: differences of tight clusters keep their digits; and
+// delta_ik = v_k · (x_i − x'_i), delta_i(K+k) = 0. A thread a row and vector.
 template <class S>
 struct Projection {
   View<const S> x, x_aug, vectors;
-  const double* mean;
   double *raw, *delta;
   __device__ void operator()(std::int64_t e) const {
     const index_t i = e / vectors.rows, k = e % vectors.rows, at = 2 * i * vectors.rows + k;
@@ -36,7 +35,6 @@ struct Projection {
     for (index_t c = 0; c < x.cols; ++c) {
       const double along = static_cast<double>(v[c]), first = static_cast<double>(own[c]);
       sum.add_product(first, along);
-      sum.add_product(-mean[c], along);
       difference = fma(first - static_cast<double>(other[c]), along, difference);
     }
     raw[at] = sum.high;
@@ -104,9 +102,8 @@ template <class S>
 void laplacian_along(const Stream& on, View<const S> x, View<const S> x_aug, const Importance<S>& alpha,
                      View<const S> vectors, const double* weights, View<S> grad, View<S> grad_aug) {
   const index_t n = x.rows, k = vectors.rows;
-  double *const mean = on.memory.take<double>(x.cols), *const raw = on.memory.take<double>(4 * n * k);
-  column_sums(on, x, 1.0 / static_cast<double>(n), mean);
-  for_each(on, "projection", n * k, Projection<S>{x, x_aug, vectors, mean, raw, raw + 2 * n * k});
+  double* const raw = on.memory.take<double>(4 * n * k);
+  for_each(on, "projection", n * k, Projection<S>{x, x_aug, vectors, raw, raw + 2 * n * k});
   const CentredViews along{centred_samples(on, raw, n, 2 * k), raw + 2 * n * k};
   const LaplacianForm form = laplacian_form(on, along, alpha);
   for_each(on, "spread", n * x.cols, Spread<S>{along, form, vectors, weights, grad, grad_aug});

@@ -23,7 +23,7 @@ void laplacian_product(const Stream& on, View<const S> x, View<const S> x_aug, c
                        View<S> grad_aug);
 
 /// The rows of laplacian_product() times Σ_k w_k v_k v_kᵀ, v_k the rows of `vectors`, w on the device: the Laplacian of
-/// 2k columns alone (two doubles for a number), and 40Ndk operations; memory 8Nk doubles.
+/// 2k columns alone (two doubles for a number), and 20Ndk operations; memory 8Nk doubles.
 template <class S>
 void laplacian_along(const Stream& on, View<const S> x, View<const S> x_aug, const Importance<S>& alpha,
                      View<const S> vectors, const double* weights, View<S> grad, View<S> grad_aug);

@@ -1,8 +1,7 @@
 // Sums over all pairs of a function of their score, and their gradients: those of alphacl/pair_sums.h, on the GPU.
 //
-// All pointers are to memory of the device; sums and scores are double whatever the features are, but for log-sums of
-// bounded floats (split_pairs.h). Two sets, or columns:
-// the rows of the exchanged sets are computed on their own, so every sum has a fixed order and no atomics are needed.
+// All pointers are to memory of the device. Sums and scores are double whatever the features are, and the rows of the
+// exchanged sets are computed on their own; log-sums of bounded floats have a way of their own (split_pairs.h).
 #pragma once
 
 #include "alphacl/pair_sums.h"

@@ -1,3 +1,4 @@
+// Log-sums of bounded scores of floats and their gradients, by products of bfloat16.
 #include "pairs/split_pairs.h"
 
 #include "formulas/exponential.h"

@@ -166,8 +166,10 @@ struct Problem {
 
   Real largest_gradient(int k) const {
     Real largest = 0;
-    for (index_t e = 0; e < rows(k) * m; ++e)
-      largest = std::max<Real>(largest, std::fabs(to[k][e / m * (m + 1) + e % m]));
+    for (index_t e = 0; e < rows(k) * m; ++e) {
+      const Real size = std::fabs(to[k][e / m * (m + 1) + e % m]);
+      if (!(size <= largest)) largest = size;  // what is not a number stays
+    }
     return largest;
   }
 

@@ -103,13 +103,14 @@ void fill_alpha(const Array<S>& alpha) {
 template <class S>
 constexpr Real tolerance = sizeof(S) == 4 ? 1e-6L : 2e-12L;
 
-// Σ_k w_k (rows_i · v_k) v_k, d entries each.
+// Σ_k w_k (rows_i · v_k) v_k, d entries each; vectors lie d + 3 apart.
 template <class S>
 Reals along_vectors(const Reals& rows, index_t d, const Array<S>& v, const Array<double>& w) {
   Reals found(rows.size(), 0);
   for (index_t e = 0; e < static_cast<index_t>(rows.size()); ++e)
     for (index_t k = 0; k < static_cast<index_t>(w.size()); ++k)
-      for (index_t a = 0; a < d; ++a) found[e] += w[k] * rows[e / d * d + a] * v[k * d + a] * v[k * d + e % d];
+      for (index_t a = 0; a < d; ++a)
+        found[e] += w[k] * rows[e / d * d + a] * v[k * (d + 3) + a] * v[k * (d + 3) + e % d];
   return found;
 }
 
@@ -126,13 +127,13 @@ void check(const Views<S>& views, const Importance<S>& alpha, const Truth& truth
   alphacl::cuda::energy<S>(on, views.own(), views.other(), alpha, energy.data());
   alphacl::cuda::laplacian_product<S>(on, views.own(), views.other(), alpha, {grad.data(), n, d, d + 3},
                                       {grad_aug.data(), n, d, d + 4});
-  const Array<S> along(n * (d + 1)), along_aug(n * (d + 2)), vectors(2 * d);
+  const Array<S> along(n * (d + 1)), along_aug(n * (d + 2)), vectors(2 * (d + 3));
   const Array<double> weights(2);
   std::uint64_t seed = 29;
   for (std::size_t e = 0; e < vectors.size(); ++e) vectors[e] = static_cast<S>(next(seed));
   weights[0] = 0.75, weights[1] = -1.25;
-  alphacl::cuda::laplacian_along<S>(on, views.own(), views.other(), alpha, {vectors.data(), 2, d, d}, weights.data(),
-                                    {along.data(), n, d, d + 1}, {along_aug.data(), n, d, d + 2});
+  alphacl::cuda::laplacian_along<S>(on, views.own(), views.other(), alpha, {vectors.data(), 2, d, d + 3},
+                                    weights.data(), {along.data(), n, d, d + 1}, {along_aug.data(), n, d, d + 2});
   // C and E in double ask whether digits are lost.
   const bool waits = memory.waits() == (sizeof(S) == 4 ? 0 : 4) + (series ? 4 : 0);
   testing::finish();

@@ -27,8 +27,9 @@ template <>
 void laplacian_product<double>(View<const double>, View<const double>, const Importance<double>&, View<double>,
                                View<double>);
 
-/// The rows of laplacian_product() times P = Σ_k w_k v_k v_kᵀ, v_k the rows of `vectors`: from products α y of the
-/// columns y = x v_k alone. With one unit eigenvector of C and w = 1/N² the gradient of its eigenvalue. Memory O(N k).
+/// The rows of laplacian_product() times P = Σ_k w_k v_k v_kᵀ, v_k the rows of `vectors` (K × d), from products α y of
+/// the K columns y = x v_k: with a unit eigenvector of C and w = 1/N² the gradient of its eigenvalue. Beside those
+/// products 4 N d K multiply-adds; memory 4 N K numbers, and 256 d doubles for each worker.
 template <class S>
 void laplacian_along(View<const S> x, View<const S> x_aug, const Importance<S>& alpha, View<const S> vectors,
                      const double* weights, View<S> grad, View<S> grad_aug);

@@ -9,6 +9,7 @@
 #include "covariance/literal_sums.h"
 #include "isa/tables/kernels.h"
 #include "packing/samples.h"
+#include "runtime/blas.h"
 #include "runtime/threads.h"
 
 namespace alphacl {
@@ -18,24 +19,23 @@ constexpr index_t most_deltas = index_t{1} << 14;  // numbers of x − x' that a
 
 constexpr index_t chunk = 256;  // rows of a task
 
-// Rows along some vectors v_k, x_i · v_k and δ_i · v_k, kept; read as Samples are.
+// Rows along some vectors v_k, x_i · v_k and δ_i · v_k, in double; read as Samples are, in T.
 template <class T>
 class Projections {
  public:
   template <class S>
-  Projections(const Samples<T>& x, View<const S> vectors)
+  Projections(const Samples<double>& x, View<const S> vectors)
       : size_(x.size()), features_(vectors.rows), centred_(size_ * features_), deltas_(size_ * features_) {
     const index_t d = x.features(), k = features_;
-    Buffer<T> along(k * d);
+    Buffer<double> along(k * d);
     for (index_t c = 0; c < k; ++c) std::copy_n(vectors.row(c), d, along.data() + c * d);
-    PerWorker<Buffer<T>> blocks;
+    PerWorker<Buffer<double>> blocks;
     const auto task = [&](index_t b, int worker) {
-      Buffer<T>& block = blocks[worker];
-      block.resize(chunk * d);
+      Buffer<double>& block = blocks[worker];
+      block.resize(std::min(chunk, size_) * d);
       const index_t begin = b * chunk, n = std::min(chunk, size_ - begin);
-      const auto project = [&](T* out) {
-        for (index_t c = 0; c < k; ++c)
-          kernels<T>().row_dots(block.data(), n, d, along.data() + c * d, out + begin * k + c, k);
+      const auto project = [&](double* out) {
+        gemm<double>(Trans::no, Trans::yes, n, k, d, 1, block.data(), d, along.data(), d, 0, out + begin * k, k);
       };
       x.centered(begin, n, nullptr, block.data());
       project(centred_.data());
@@ -47,16 +47,16 @@ class Projections {
 
   index_t size() const { return size_; }
   index_t features() const { return features_; }
-  void centered(index_t begin, index_t n, std::nullptr_t, T* out) const {
-    std::copy_n(centred_.data() + begin * features_, n * features_, out);
-  }
-  void deltas(index_t begin, index_t n, std::nullptr_t, T* out) const {
-    std::copy_n(deltas_.data() + begin * features_, n * features_, out);
-  }
+  void centered(index_t begin, index_t n, std::nullptr_t, T* out) const { copy(centred_, begin, n, out); }
+  void deltas(index_t begin, index_t n, std::nullptr_t, T* out) const { copy(deltas_, begin, n, out); }
 
  private:
+  void copy(const Buffer<double>& rows, index_t begin, index_t n, T* out) const {
+    for (index_t e = 0; e < n * features_; ++e) out[e] = static_cast<T>(rows[begin * features_ + e]);
+  }
+
   index_t size_, features_;
-  Buffer<T> centred_, deltas_;
+  Buffer<double> centred_, deltas_;
 };
 
 template <class T, class S, class Rows>
@@ -136,10 +136,9 @@ void spread(const Buffer<T>& f, View<const S> vectors, const double* weights, Vi
   const index_t k = vectors.rows, d = vectors.cols;
   const auto task = [&](index_t b, int) {
     const index_t begin = b * chunk, n = std::min(chunk, out.rows - begin);
-    S factors[chunk];
+    double factors[chunk];
     for (index_t c = 0; c < k; ++c) {
-      for (index_t r = 0; r < n; ++r)
-        factors[r] = static_cast<S>(weights[c] * static_cast<double>(f[(begin + r) * k + c]));
+      for (index_t r = 0; r < n; ++r) factors[r] = weights[c] * static_cast<double>(f[(begin + r) * k + c]);
       kernels<S>().outer(factors, n, vectors.row(c), d, c > 0, out.row(begin), out.stride);
     }
   };
@@ -149,18 +148,20 @@ void spread(const Buffer<T>& f, View<const S> vectors, const double* weights, Vi
 template <class T, class S>
 Sizes along(View<const S> x, View<const S> x_aug, const Importance<T>& alpha, View<const S> vectors,
             const double* weights, View<S> grad, View<S> grad_aug) {
-  const Projections<T> f(SamplesOf<T, S>(x, x_aug), vectors);
+  const Projections<T> f(SamplesOf<double, S>(x, x_aug), vectors);
   const index_t n = f.size(), k = f.features();
-  Buffer<T> inter(n * k), intra(n * k);
-  const View<T> to_inter = {inter.data(), n, k, k}, to_intra = {intra.data(), n, k, k};
-  const Sizes sizes = product<T, T>(f, alpha, to_inter, to_intra);
-  if constexpr (std::is_same_v<T, double>) {
+  Buffer<T> rest(n * k), intra(n * k);
+  const View<T> to_rest = {rest.data(), n, k, k}, to_intra = {intra.data(), n, k, k};
+  const Sizes sizes = product<T, T>(f, alpha, to_rest, to_intra);
+  if constexpr (std::is_same_v<T, float>) {
+    if (lost_in_float(sizes, single_gradient)) return sizes;
+  } else {
     if (cancelled(sizes, wide_limits<S>) && few_pairs(n, x.cols)) {
       gradient_of_differences(x, x_aug, alpha, grad, grad_aug);
-      for (index_t e = 0; e < n * k; ++e) inter[e] = kernels<S>().dot(grad.row(e / k), vectors.row(e % k), x.cols);
+      for (index_t e = 0; e < n * k; ++e) rest[e] = kernels<S>().dot(grad.row(e / k), vectors.row(e % k), x.cols);
     }
   }
-  spread(inter, vectors, weights, grad);
+  spread(rest, vectors, weights, grad);
   spread(intra, vectors, weights, grad_aug);
   return sizes;
 }

@@ -34,20 +34,16 @@ double dot(const T* x, const U* y, index_t n) {
 }
 
 template <class T>
-void row_dots(const T* block, index_t rows, index_t n, const T* y, T* out, index_t ld) {
-  for (index_t r = 0; r < rows; ++r) out[r * ld] = static_cast<T>(dot(block + r * n, y, n));
-}
-
-template <class T>
-void outer(const T* w, index_t rows, const T* y, index_t n, bool add, T* out, index_t ld) {
+void outer(const double* w, index_t rows, const T* y, index_t n, bool add, T* out, index_t ld) {
   for (index_t r = 0; r < rows; ++r) {
     T* row = out + r * ld;
     if (add) {
 #pragma omp simd
-      for (index_t j = 0; j < n; ++j) row[j] += w[r] * y[j];
+      for (index_t j = 0; j < n; ++j)
+        row[j] = static_cast<T>(static_cast<double>(row[j]) + w[r] * static_cast<double>(y[j]));
     } else {
 #pragma omp simd
-      for (index_t j = 0; j < n; ++j) row[j] = w[r] * y[j];
+      for (index_t j = 0; j < n; ++j) row[j] = static_cast<T>(w[r] * static_cast<double>(y[j]));
     }
   }
 }
@@ -64,14 +60,16 @@ void sum_rows(const T* const* rows, index_t count, index_t n, T* out) {
   constexpr index_t together = 4;
   const index_t last = n - V::lanes;
   if (last < 0) {
-    std::fill_n(out, n, T(0));
-    for (index_t r = 0; r < count; ++r)
-      for (index_t j = 0; j < n; ++j) out[j] += rows[r][j];
+    for (index_t j = 0; j < n; ++j) {
+      T sum = T(0);
+      for (index_t r = 0; r < count; ++r) sum += rows[r][j];
+      out[j] = sum;
+    }
     return;
   }
   for (index_t j = 0; j < n; j += together * V::lanes) {
     index_t at[together];  // vectors that overlap give the same numbers
-    for (index_t v = 0; v < together; ++v) at[v] = std::min(j + v * V::lanes, last);
+    for (index_t v = 0; v < together; ++v) at[v] = j + v * V::lanes < last ? j + v * V::lanes : last;
     typename V::type sum[together] = {}, x;
     for (index_t r = 0; r < count; ++r)
       for (index_t v = 0; v < together; ++v) {

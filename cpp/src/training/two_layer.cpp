@@ -100,7 +100,7 @@ class Trainer {
     dz_.resize(2 * s_.samples * s_.outputs);
     norms_.resize(2 * s_.samples);
     scores_.resize(s_.samples * s_.samples);
-    rows_.resize(std::max(s_.samples, s_.locations));
+    summands_.resize(std::max(s_.samples, s_.locations));
     next_.resize(s_.tokens);
     first_.resize(s_.locations * s_.tokens * s_.nodes);
     second_.resize(s_.outputs * width_);
@@ -177,8 +177,8 @@ class Trainer {
       T* z = z_.data() + i * m;
       const index_t view = i / n;
       for (index_t k = 0; k < s_.locations; ++k)
-        rows_[k] = outputs_.data() + row(k, view, token(view, i - view * n, k)) * m;
-      kernels<T>().sum_rows(rows_.data(), s_.locations, m, z);
+        summands_[k] = outputs_.data() + row(k, view, token(view, i - view * n, k)) * m;
+      kernels<T>().sum_rows(summands_.data(), s_.locations, m, z);
       norms_[i] = std::max(std::sqrt(dot(z, z)), static_cast<T>(least_norm));
       const T inverse = T(1) / norms_[i];
       for (index_t c = 0; c < m; ++c) z[c] *= inverse;
@@ -255,10 +255,10 @@ class Trainer {
     const index_t m = s_.outputs, n = s_.samples;
     const T* count = counts_.data() + row(k, view, 0);
     for (index_t a = 0, first = 0; a < s_.tokens; first += static_cast<index_t>(count[a++])) next_[a] = first;
-    for (index_t i = 0; i < n; ++i) rows_[next_[token(view, i, k)]++] = dz_.data() + (view * n + i) * m;
+    for (index_t i = 0; i < n; ++i) summands_[next_[token(view, i, k)]++] = dz_.data() + (view * n + i) * m;
     for (index_t a = 0; a < s_.tokens; ++a) {
       const index_t samples = static_cast<index_t>(count[a]);
-      kernels<T>().sum_rows(rows_.data() + next_[a] - samples, samples, m, outputs_.data() + row(k, view, a) * m);
+      kernels<T>().sum_rows(summands_.data() + next_[a] - samples, samples, m, outputs_.data() + row(k, view, a) * m);
     }
   }
 
@@ -316,9 +316,9 @@ class Trainer {
   Buffer<T> counts_, nodes_, nodes_slopes_, outputs_;  // tables: samples with a token, nodes, outputs (or slopes)
   Buffer<T> inverse_, means_;                          // 1/√(variance + eps) of (K, 2, M); scratch of one location
   Buffer<T> z_, dz_, norms_, scores_;
-  Buffer<T> first_, second_;  // gradients of the weights
-  Buffer<const T*> rows_;     // to be summed
-  Buffer<index_t> next_;      // among them, of each token
+  Buffer<T> first_, second_;   // gradients of the weights
+  Buffer<const T*> summands_;  // rows
+  Buffer<index_t> next_;       // among them, of each token
 };
 
 }  // namespace

@@ -29,12 +29,12 @@ class _TopEigenvalues(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad):
         x, x_aug, vectors, *tensors = ctx.saved_tensors
+        kind, numbers = ctx.alpha
+        scale = 1 / x.shape[0] ** 2
 
         def along(weights):
-            return torch.ops.alphacl_fast.laplacian_along(x, x_aug, vectors, weights, *alpha)
+            return torch.ops.alphacl_fast.laplacian_along(x, x_aug, vectors, weights, kind, tensors, numbers)
 
-        alpha = ctx.alpha[0], tensors, ctx.alpha[1]
-        scale = 1 / x.shape[0] ** 2
         if torch._C._functorch.is_legacy_batchedtensor(grad):  # is_grads_batched: it reaches no operator of ours
             of_each = [along(scale * row) for row in torch.eye(len(vectors), dtype=torch.float64, device=x.device)]
             views = (sum(g * part for g, part in zip(grad, parts, strict=True)) for parts in zip(*of_each, strict=True))

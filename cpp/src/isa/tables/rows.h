@@ -60,10 +60,8 @@ struct Kernels {
   /// Σ x_j · y_j in double.
   double (*dot)(const T* x, const T* y, index_t n);
   double (*dot_wide)(const T* x, const double* y, index_t n);
-  /// out_r (ld apart) = x_r · y in double, x_r the rows of a contiguous block.
-  void (*row_dots)(const T* block, index_t rows, index_t n, const T* y, T* out, index_t ld);
   /// out_r (rows ld apart) = w_r y, or where `add` that more.
-  void (*outer)(const T* w, index_t rows, const T* y, index_t n, bool add, T* out, index_t ld);
+  void (*outer)(const double* w, index_t rows, const T* y, index_t n, bool add, T* out, index_t ld);
   /// sum += w x, in double.
   void (*add_scaled)(const T* x, double w, index_t n, double* sum);
   /// out = the sum of `count` rows, one after the other in T.
