@@ -24,6 +24,7 @@ from support import (
     feature_views,
     importance,
     relative_error,
+    sparse_csr,
     two_views,
 )
 
@@ -393,7 +394,7 @@ def test_torch_cuda_classes_some_widths_apart(kind, widths, dtype):
 
 def test_torch_cuda_sums_of_equal_sparse_entries():
     n = 1000
-    alpha = acl.Sparse(torch.full((n, n), 1 / n, dtype=torch.float64).to_sparse_csr().to(DEVICE))
+    alpha = acl.Sparse(sparse_csr(torch.full((n, n), 1 / n, dtype=torch.float64)).to(DEVICE))
     for sums in (alpha.row_sums(), alpha.col_sums()):
         assert abs(host(sums) - 1).max() < 8e-16  # 7e-15 where entries are added up one by one
 
