@@ -189,6 +189,29 @@ def test_torch_cuda_losses(name, dtype):
             assert relative_error(host(mine), host(exactly)) < 1e-12
 
 
+@pytest.mark.parametrize("loss", ["nt_xent", "info_nce"])
+def test_torch_cuda_infinite_incoming_gradient(loss):
+    """An infinite gradient of loss 3 leaves row 3 without a finite derivative; gradients of 0 leave zeros."""
+    views = [v.detach().to(DEVICE).requires_grad_() for v in feature_views(66, 17, np.float32)]
+    values = LOSSES[loss](*views)
+    weight = torch.zeros_like(values)
+    assert all(not bool(g.any()) for g in torch.autograd.grad(values, views, weight, retain_graph=True))
+    weight[3] = np.inf
+    (first, _) = torch.autograd.grad(values, views, weight)
+    assert not bool(first[3].isfinite().any())
+
+
+@pytest.mark.parametrize("weight", [2.0**1021, 2.0**1022, 2.0**1023])
+def test_torch_cuda_weights_near_the_largest_double(weight):
+    """Derivatives of float features overflow, and are neither 0 nor NaN."""
+    f = there(np.random.default_rng(1).standard_normal((9, 3)).astype(np.float32))
+    scale, columns = torch.tensor(0.5), (False, False, False)
+    rows, cols = torch.ops.alphacl_fast.pair_log_sums(f, None, scale, *columns)
+    grad = torch.full_like(rows, weight)
+    found, _, _ = torch.ops.alphacl_fast.pair_log_sums_backward(grad, cols, f, None, scale, rows, cols, *columns)
+    assert bool(found.isinf().all())
+
+
 @pytest.mark.parametrize("function", [acl.theory.top_eigenvalue, acl.theory.spectral_gap])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_torch_cuda_gradients_of_eigenvalues(dtype, function):
@@ -548,6 +571,12 @@ def test_torch_cuda_refuses_what_does_not_fit_an_operator(monkeypatch):
     with pytest.raises(ValueError, match="alpha: expected 5 samples"):
         module.GatedOperator_f64(x, x, x, "relu", 0.0, module.uniform_f64(4, False))
     monkeypatch.setattr(torch, "empty", None)  # where memory comes from: nothing is computed before a refusal
+    views = x, x, module.uniform_f64(5, False)
+    one = there(np.ones(1))
+    with pytest.raises(ValueError, match=r"vectors: expected shape \(any, 3\), got \(5, 4\)"):
+        module.laplacian_along(*views, wide, one, x, x)
+    with pytest.raises(ValueError, match=r"weights: expected shape \(5,\), got \(1,\)"):
+        module.laplacian_along(*views, x, one, x, x)
     with pytest.raises(ValueError, match=r"alpha_weights: expected shape \(5, 3\)"):
         module.GatedOperator_f64(x, x, x, "relu", 0.0, None, 1.0, 1e-12, x[:4])
     monkeypatch.undo()

@@ -125,11 +125,11 @@ struct SplitSumShared {
 // 16 for the exponential; bytes: 3m/32 numbers of bfloat16 through L2. 254 registers, 32 256 bytes of shared memory.
 template <bool columns>
 __global__ void __launch_bounds__(SumTile::threads, 2)
-    split_sum_rows(SplitPairs pairs, PairSplit split, int first, double* of_rows, double* of_columns) {
+    split_sum_rows(SplitPairs pairs, PairSplit shares, int first, double* of_rows, double* of_columns) {
   auto& s = simt::shared<SplitSumShared>();
   const int i0 = (first + static_cast<int>(blockIdx.x)) * split_tile, group = blockIdx.y, thread = threadIdx.x;
   double sums[2][2] = {};
-  for (int tile = split.begin(group); tile < split.begin(group + 1); ++tile) {
+  for (int tile = shares.begin(group); tile < shares.begin(group + 1); ++tile) {
     const int j0 = tile * split_tile;
     SumTile::Numbers t;
     split_scores<2>(pairs, i0, j0, s.stage, t);
@@ -201,12 +201,12 @@ struct LogOfGroups {
   }
 };
 
-// The largest |weight| of both lists, which may be empty, counts as a number from ½ to 1: to[0] is the power of two
-// that makes it one, to[1] its inverse. Weights near the least float would lose their digits in three parts.
 struct LargestShared {
   double of[256];
 };
 
+// to[0] is the power of two that makes the largest |weight| of both lists, which may be empty, a number from ½ to 1,
+// and to[1] its inverse: weights near the least float would lose their digits in three parts.
 __global__ void __launch_bounds__(256)
     unit_of_weights(const double* a, index_t size_a, const double* b, index_t size_b, double* to) {
   auto& s = simt::shared<LargestShared>();
@@ -227,7 +227,7 @@ __global__ void __launch_bounds__(256)
   }
   if (thread != 0) return;
   const int exponent = static_cast<int>(simt::as_bits(s.of[0]) >> 52);  // 0: none but zeros; 2047: infinity
-  const int power = exponent == 0 || exponent == 2047 ? 0 : (exponent > 2044 ? -1022 : 1022 - exponent);
+  const int power = exponent == 0 || exponent == 2047 ? 0 : 1022 - (exponent < 2044 ? exponent : 2044);
   to[0] = power_of_two(power);
   to[1] = power_of_two(-power);
 }
@@ -304,14 +304,14 @@ __device__ __forceinline__ void split_weights(const SplitGradient& g, int i0, in
 // for the score and 6 · 64 `tiles` for the columns, one exponential of 16. 204, 232 and 254 registers for 1, 2 and 4
 // tiles, 59 392 bytes of shared memory.
 template <int tiles>
-__global__ void __launch_bounds__(GradientTile::threads, 1) split_gradient_rows(SplitGradient g, PairSplit split) {
+__global__ void __launch_bounds__(GradientTile::threads, 1) split_gradient_rows(SplitGradient g, PairSplit shares) {
   auto& s = simt::shared<SplitGradientShared>();
   const int group = blockIdx.y, m = static_cast<int>(g.features.rows);
-  const int i0 = blockIdx.x % split.own_tiles * split_tile, c0 = blockIdx.x / split.own_tiles * (tiles * split_tile);
+  const int i0 = blockIdx.x % shares.own_tiles * split_tile, c0 = blockIdx.x / shares.own_tiles * (tiles * split_tile);
   const std::int64_t n = g.pairs.own.rows;
   GradientTile::Numbers sums[tiles] = {};
   double of_scale[2] = {};
-  for (int tile = split.begin(group); tile < split.begin(group + 1); ++tile) {
+  for (int tile = shares.begin(group); tile < shares.begin(group + 1); ++tile) {
     const int j0 = tile * split_tile;
     GradientTile::Numbers t;
     split_scores<1>(g.pairs, i0, j0, s.stage, t);  // begins with a barrier: the weights before have been read
@@ -354,8 +354,8 @@ constexpr index_t band_tiles = 64;  // of rows, whose sums of columns are kept a
 void sums_of(const Stream& on, const SplitPairs& pairs, double* rows, double* cols) {
   const index_t n = pairs.own.rows, m = pairs.other.rows, tiles = ceil_div(n, split_tile);
   const index_t band = cols == nullptr ? tiles : std::min(tiles, band_tiles);
-  const PairSplit split(band * split_tile, m, 1);
-  double* const of_rows = on.memory.take<double>(split.groups * n);
+  const PairSplit shares(band * split_tile, m, 1);
+  double* const of_rows = on.memory.take<double>(shares.groups * n);
   double *of_tiles = nullptr, *of_columns = nullptr;
   if (cols != nullptr) {
     of_tiles = on.memory.take<double>(band * m);
@@ -365,11 +365,11 @@ void sums_of(const Stream& on, const SplitPairs& pairs, double* rows, double* co
   for (index_t first = 0; first < tiles; first += band) {
     const index_t here = std::min(band, tiles - first);
     launch(on, "split_sum_rows", cols == nullptr ? split_sum_rows<false> : split_sum_rows<true>,
-           dim3(static_cast<unsigned>(here), static_cast<unsigned>(split.groups)), dim3(SumTile::threads),
-           sizeof(SplitSumShared), pairs, split, static_cast<int>(first), of_rows, of_tiles);
+           dim3(static_cast<unsigned>(here), static_cast<unsigned>(shares.groups)), dim3(SumTile::threads),
+           sizeof(SplitSumShared), pairs, shares, static_cast<int>(first), of_rows, of_tiles);
     if (cols != nullptr) for_each(on, "add_tiles", m, AddTiles{of_tiles, here, m, of_columns});
   }
-  for_each(on, "log_of_groups", n, LogOfGroups{of_rows, split.groups, n, pairs.bound, rows});
+  for_each(on, "log_of_groups", n, LogOfGroups{of_rows, shares.groups, n, pairs.bound, rows});
   if (cols != nullptr) for_each(on, "log_of_groups", m, LogOfGroups{of_columns, 1, m, pairs.bound, cols});
 }
 
@@ -377,16 +377,16 @@ void sums_of(const Stream& on, const SplitPairs& pairs, double* rows, double* co
 void gradient(const Stream& on, SplitGradient g, double scale, View<float> out, double share, double* of_scale) {
   const index_t n = g.pairs.own.rows, m = g.features.rows;
   const int tiles = m <= split_tile ? 1 : m <= 2 * split_tile ? 2 : 4;
-  const PairSplit split(n, g.pairs.other.rows, std::max<index_t>(ceil_div(m, tiles * split_tile), 1));
-  g.rows = on.memory.take<double>(split.groups * n * m);
-  g.of_scale = of_scale == nullptr ? nullptr : on.memory.take<double>(split.groups * n);
+  const PairSplit shares(n, g.pairs.other.rows, std::max<index_t>(ceil_div(m, tiles * split_tile), 1));
+  g.rows = on.memory.take<double>(shares.groups * n * m);
+  g.of_scale = of_scale == nullptr ? nullptr : on.memory.take<double>(shares.groups * n);
   const auto rows = tiles == 1 ? split_gradient_rows<1> : tiles == 2 ? split_gradient_rows<2> : split_gradient_rows<4>;
-  launch(on, "split_gradient_rows", rows, split.grid(), dim3(GradientTile::threads), sizeof(SplitGradientShared), g,
-         split);
-  add_in_order(on, g.rows, split.groups, n, m, scale, out.data, out.stride);
+  launch(on, "split_gradient_rows", rows, shares.grid(), dim3(GradientTile::threads), sizeof(SplitGradientShared), g,
+         shares);
+  add_in_order(on, g.rows, shares.groups, n, m, scale, out.data, out.stride);
   if (of_scale != nullptr)
     launch(on, "add_all", add_all<double>, dim3(1), dim3(256), sizeof(AddAllShared),
-           static_cast<const double*>(g.of_scale), split.groups * n, share, of_scale);
+           static_cast<const double*>(g.of_scale), shares.groups * n, share, of_scale);
 }
 
 }  // namespace
