@@ -302,6 +302,95 @@ def test_what_is_traced_one_way_only(name):
         assert all(torch.equal(one, other) for other in others)
 
 
+# name -> a function of two views, and the operators of its value and of its gradient.
+OPERATORS = {
+    "contrastive_cov": (lambda z, k: acl.contrastive_cov(z, k, acl.LowRank(z.detach())), "contrastive_cov laplacian"),
+    "energy": (lambda z, k: acl.energy(z, k, acl.Direct(z.detach())), "energy laplacian"),
+    "top_eigenvalue": (acl.theory.top_eigenvalue, "contrastive_cov laplacian_along"),
+    "InfoNCE": (losses.InfoNCE(), "pair_log_sums pair_log_sums_backward"),
+    "MINE": (losses.MINE(), "pair_log_sums pair_log_sums_backward"),
+    "Triplet": (losses.Triplet(margin=0.3), "pair_sums pair_sums_backward"),
+    "siglip_loss": (lambda z, k: losses.siglip_loss(z, k, 2.0, -1.0), "pair_sums pair_sums_backward"),
+}
+
+
+def _value_and_gradients(name):
+    z, k = (_features(70, 5, seed=s).requires_grad_() for s in (1, 2))
+    value = OPERATORS[name][0](z, k)
+    return value, *torch.autograd.grad(value.sum(), (z, k))
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_operators_where_torch_has_to_see_them_and_else_none(name):
+    """Dispatch modes see operators, profilers names; a plain call makes none, and all have its values."""
+    from torch.overrides import TorchFunctionMode
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    calls, seen = [], []
+
+    class Calls(TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            calls.append(str(func))
+            return func(*args, **(kwargs or {}))
+
+    class Seen(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            seen.append(str(func))
+            return func(*args, **(kwargs or {}))
+
+    with Calls():
+        plain = _value_and_gradients(name)
+    assert calls
+    assert not any("alphacl_fast" in call for call in calls)
+    with Seen():
+        recorded = _value_and_gradients(name)
+    with torch.profiler.profile() as profile:
+        profiled = _value_and_gradients(name)
+    events = {event.key for event in profile.key_averages()}
+    for operator in OPERATORS[name][1].split():
+        assert f"alphacl_fast.{operator}.default" in seen
+        assert f"alphacl_fast::{operator}" in events
+    for one, *others in zip(plain, recorded, profiled, strict=True):
+        assert all(torch.equal(one, other) for other in others)
+
+
+def test_what_torch_has_to_see_is_seen_in_lists_too():
+    from alphacl_fast._torch.register import is_followed
+
+    x = torch.zeros(3)
+    other = x.as_subclass(type("Other", (torch.Tensor,), {}))
+    assert not is_followed(x, torch.nn.Parameter(x), None, "LowRank", [x, x], (), [1.0])
+    assert is_followed(x, "LowRank", [x, other], [1.0])
+    assert is_followed(x, (torch._efficientzerotensor((3,)),))
+    seen = []
+    torch.vmap(lambda v: seen.append(is_followed(x)) or v)(x)
+    assert seen == [True]
+
+
+@pytest.mark.parametrize("name", sorted(OPERATORS.keys() - {"top_eigenvalue"}))  # test_eigenvalue_gradients has it
+def test_many_gradients_at_once(name):
+    """is_grads_batched, and a gradient that is torch's own zero."""
+    z, k = (_features(70, 5, seed=s).requires_grad_() for s in (1, 2))
+    value = OPERATORS[name][0](z, k)
+    several = torch.stack([torch.full_like(value, c) for c in (1.0, -2.0, 0.0)])
+    found = torch.autograd.grad(value, (z, k), several, is_grads_batched=True, retain_graph=True)
+    for c, grad in enumerate(several):
+        single = torch.autograd.grad(value, (z, k), grad, retain_graph=True)
+        assert all(torch.equal(many[c], one) for many, one in zip(found, single, strict=True))
+    nothing = torch._efficientzerotensor(value.shape, dtype=value.dtype)
+    assert not any(g.any() for g in torch.autograd.grad(value, (z, k), nothing))
+
+
+@pytest.mark.parametrize("loss", [losses.nt_xent, losses.InfoNCE()], ids=["nt_xent", "InfoNCE"])
+def test_a_loss_under_checkpoint(loss):
+    from torch.utils.checkpoint import checkpoint
+
+    z, k = (_features(70, 5, seed=s).requires_grad_() for s in (1, 2))
+    found = torch.autograd.grad(checkpoint(loss, z, k, use_reentrant=False), (z, k))
+    for one, other in zip(found, torch.autograd.grad(loss(z, k), (z, k)), strict=True):
+        assert torch.equal(one, other)
+
+
 @pytest.mark.parametrize("name", CONTRASTS)
 def test_features_that_are_fake_stay_fake(name):
     from torch._subclasses.fake_tensor import FakeTensorMode

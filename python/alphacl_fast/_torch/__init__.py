@@ -1,4 +1,4 @@
-"""The operators that torch knows: `torch.ops.alphacl_fast.*`, and the derivatives over them.
+"""The operators that torch knows: `torch.ops.alphacl_fast.*`, and the derivatives of what they compute.
 
 Imported only where torch is there. Scores and their sums are compiled code; what is saved for backward is the features,
 a few numbers per sample and, within a budget, the scores of small batches. Derivatives are themselves not

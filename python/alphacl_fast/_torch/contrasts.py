@@ -16,7 +16,7 @@ from alphacl_fast._arrays import memory_of
 from alphacl_fast._backend import backend_for
 from alphacl_fast._torch.once import once_differentiable
 from alphacl_fast._torch.pair_sums import check_scale, scale_tensor
-from alphacl_fast._torch.register import register
+from alphacl_fast._torch.register import is_followed, register
 from alphacl_fast._torch.tensors import (
     array_of,
     check_doubles,
@@ -189,19 +189,12 @@ register(
 )
 
 
-def _traced(*tensors):
-    """Whether torch follows what happens to one of them, and so has to see an operator."""
-    if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0:
-        return True
-    return any(isinstance(t, torch.Tensor) and type(t) not in (torch.Tensor, torch.nn.Parameter) for t in tensors)
-
-
 class _Contrasts(torch.autograd.Function):
     @staticmethod
     def forward(ctx, left, right, negatives, scale, keep, *how):
         within, _, normalize, _ = how
         kept = None
-        if _traced(left, right, negatives, scale):
+        if is_followed(left, right, negatives, scale):
             losses, units, saved = torch.ops.alphacl_fast.contrasts(left, right, negatives, scale_tensor(scale), *how)
         else:
             check_like("right", right, "left", left)
@@ -224,7 +217,7 @@ class _Contrasts(torch.autograd.Function):
             left, right, negatives = sets[0].tensor_split((ctx.samples, 2 * ctx.samples))
             sets = left, right, negatives if negatives.shape[0] else None
         number = ctx.scale if scale is None else scale
-        if _traced(grad, saved, *sets, number):
+        if is_followed(grad, saved, *sets, number):
             given = grad, *sets, scale_tensor(number), saved
             gradients = torch.ops.alphacl_fast.contrasts_backward(*given, *ctx.how)
         else:

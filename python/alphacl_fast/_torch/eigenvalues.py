@@ -8,7 +8,7 @@ import torch
 
 from alphacl_fast._power_iteration import power_iteration
 from alphacl_fast._torch.once import once_differentiable
-from alphacl_fast._torch.sums import constant_importance
+from alphacl_fast._torch.sums import constant_importance, run_contrastive_cov, run_laplacian_along
 
 _TOL = 1e-12  # of the eigenvectors of C in float64: a gradient is as exact as they are
 
@@ -18,7 +18,7 @@ class _TopEigenvalues(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, x_aug, count, kind, numbers, *tensors):
-        c = torch.ops.alphacl_fast.contrastive_cov(x, x_aug, kind, tensors, numbers)
+        c = run_contrastive_cov(x, x_aug, kind, tensors, numbers)
         found = power_iteration(c.double(), k=count, tol=_TOL)
         vectors = found.eigenvector.reshape(count, -1).to(x.dtype)
         ctx.save_for_backward(x, x_aug, vectors, *tensors)
@@ -33,7 +33,7 @@ class _TopEigenvalues(torch.autograd.Function):
         scale = 1 / x.shape[0] ** 2
 
         def along(weights):
-            return torch.ops.alphacl_fast.laplacian_along(x, x_aug, vectors, weights, kind, tensors, numbers)
+            return run_laplacian_along(x, x_aug, vectors, weights, kind, tensors, numbers)
 
         if torch._C._functorch.is_legacy_batchedtensor(grad):  # is_grads_batched: it reaches no operator of ours
             of_each = [along(scale * row) for row in torch.eye(len(vectors), dtype=torch.float64, device=x.device)]

@@ -135,7 +135,7 @@ def _gradients_fake(left, right):
     return left.new_empty(left.shape), left.new_empty(left[:0].shape if right is None else right.shape), of_scale
 
 
-register(
+_run_log_sums = register(
     "pair_log_sums(Tensor left, Tensor? right, Tensor scale, bool distances, bool skip_diagonal, bool columns)"
     " -> (Tensor, Tensor)",
     _check_pair_log_sums,
@@ -143,7 +143,7 @@ register(
     _pair_log_sums_fake,
 )
 
-register(
+_run_log_sums_backward = register(
     "pair_log_sums_backward(Tensor grad_rows, Tensor grad_cols, Tensor left, Tensor? right, Tensor scale, Tensor rows,"
     " Tensor cols, bool distances, bool skip_diagonal, bool columns) -> (Tensor, Tensor, Tensor)",
     _check_pair_log_sums_backward,
@@ -189,7 +189,7 @@ def _pair_sums_backward(grad_rows, left, right, offset, scale, form, distances, 
     return grad_left, grad_right, grad_scale.reshape(()), grad_offset
 
 
-register(
+_run_sums = register(
     "pair_sums(Tensor left, Tensor? right, Tensor offset, Tensor scale, str form, bool distances, bool skip_diagonal)"
     " -> Tensor",
     _check_pair_sums,
@@ -197,7 +197,7 @@ register(
     lambda left, *others: left.new_empty(left.shape[0], dtype=torch.float64),
 )
 
-register(
+_run_sums_backward = register(
     "pair_sums_backward(Tensor grad_rows, Tensor left, Tensor? right, Tensor offset, Tensor scale, str form,"
     " bool distances, bool skip_diagonal) -> (Tensor, Tensor, Tensor, Tensor)",
     _check_pair_sums_backward,
@@ -212,7 +212,7 @@ register(
 class _PairLogSums(torch.autograd.Function):
     @staticmethod
     def forward(ctx, left, right, scale, distances, skip_diagonal, columns):
-        rows, cols = torch.ops.alphacl_fast.pair_log_sums(left, right, scale, distances, skip_diagonal, columns)
+        rows, cols = _run_log_sums(left, right, scale, distances, skip_diagonal, columns)
         ctx.save_for_backward(left, right, scale, rows, cols)
         ctx.options = distances, skip_diagonal, columns
         return rows, cols
@@ -221,7 +221,7 @@ class _PairLogSums(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad_rows, grad_cols):
         left, right, scale, rows, cols = ctx.saved_tensors
-        grad_left, grad_right, grad_scale = torch.ops.alphacl_fast.pair_log_sums_backward(
+        grad_left, grad_right, grad_scale = _run_log_sums_backward(
             grad_rows, grad_cols, left, right, scale, rows, cols, *ctx.options
         )
         return grad_left, None if right is None else grad_right, grad_scale.to(scale.dtype), None, None, None
@@ -232,13 +232,13 @@ class _PairSums(torch.autograd.Function):
     def forward(ctx, left, right, offset, scale, form, distances, skip_diagonal):
         ctx.save_for_backward(left, right, offset, scale)
         ctx.options = form, distances, skip_diagonal
-        return torch.ops.alphacl_fast.pair_sums(left, right, offset, scale, form, distances, skip_diagonal)
+        return _run_sums(left, right, offset, scale, form, distances, skip_diagonal)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_rows):
         left, right, offset, scale = ctx.saved_tensors
-        grad_left, grad_right, grad_scale, grad_offset = torch.ops.alphacl_fast.pair_sums_backward(
+        grad_left, grad_right, grad_scale, grad_offset = _run_sums_backward(
             grad_rows, left, right, offset, scale, *ctx.options
         )
         grad_scale = grad_scale.to(scale.dtype)
