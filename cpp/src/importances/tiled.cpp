@@ -149,12 +149,11 @@ void add_transposed(const T* tile, index_t ni, index_t nj, T* out) {
 template <class T>
 void TiledImportance<T>::product_of_few(View<const T> y, View<double> out, double* degree, double* row_sum) const {
   const index_t n = this->size(), q = y.cols, height = tile_rows(n), strip = blocks_per_strip * height;
-  const Kernels<T>& kernel = kernels<T>();
   // The columns of y, and one of ones for the degrees.
   const index_t columns = q + 1;
-  Buffer<T> factors(columns * n, T(1));
+  Buffer<double> factors(columns * n, 1.0);
   for (index_t k = 0; k < q; ++k)
-    for (index_t i = 0; i < n; ++i) factors[k * n + i] = y.row(i)[k];
+    for (index_t i = 0; i < n; ++i) factors[k * n + i] = static_cast<double>(y.row(i)[k]);
   Buffer<double> sums(columns * n, 0.0);
   Buffer<double> parts(std::min(blocks_per_strip, ceil_div(n, height)) * columns * n);
   PerWorker<Work<T>> works;
@@ -170,15 +169,9 @@ void TiledImportance<T>::product_of_few(View<const T> y, View<double> out, doubl
       for (index_t j0 = i0; j0 < n; j0 += tile_cols) {
         poll();
         const Tile where = {i0, ni, j0, std::min(tile_cols, n - j0)};
-        half_tile(where, work.entries.data(), tile_stride, {}, work.tile);
-        for (index_t i = 0; i < ni; ++i) {
-          const T* entries = work.entries.data() + i * tile_stride;
-          for (index_t k = 0; k < columns; ++k) {
-            const T* column = factors.data() + k * n;
-            sums[k * n + i0 + i] += kernel.dot(entries, column + j0, where.nj);
-            kernel.add_scaled(entries, static_cast<double>(column[i0 + i]), where.nj, part(b, k) + j0);
-          }
-        }
+        if (!half_tile(where, work.entries.data(), tile_stride, {}, work.tile)) continue;
+        const BothWays vectors = {factors.data() + i0, factors.data() + j0, sums.data() + i0, part(b, 0) + j0, n};
+        kernels<T>().multiply_both_ways({work.entries.data(), tile_stride, ni, where.nj}, vectors, columns);
       }
     });
     parallel_for(ceil_div(n - begin, tile_cols), [&](index_t c, int) {

@@ -28,10 +28,10 @@ struct Of {};
 
 template <class T>
 constexpr Kernels<T> made(Of<Kernels<T>>) {
-  return {add_block<T>,   panel_width<T>,    pack_row<T>,  pack_rows<T>,     pack_columns<T>,
-          gram<T>,        cross_gram<T>,     probe<T>,     multiply_tile<T>, multiply_transposed<T>,
-          add_offsets<T>, add_block_rows<T>, scale_row<T>, dot<T, T>,        dot<T, double>,
-          outer<T>,       add_scaled<T>,     sum_rows<T>};
+  return {add_block<T>,   panel_width<T>,        pack_row<T>,  pack_rows<T>,     pack_columns<T>,
+          gram<T>,        cross_gram<T>,         probe<T>,     multiply_tile<T>, multiply_transposed<T>,
+          add_offsets<T>, add_block_rows<T>,     scale_row<T>, dot<T, T>,        dot<T, double>,
+          outer<T>,       multiply_both_ways<T>, sum_rows<T>};
 }
 template <class T, class S>
 constexpr ReadKernels<T, S> made(Of<ReadKernels<T, S>>) {

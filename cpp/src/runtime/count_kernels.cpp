@@ -60,7 +60,7 @@ void replace_all(const Table&, const std::string& name, const char* names, Membe
 template <class T>
 void count(Kernels<T>& table, const std::string& types) {
   ALPHACL_COUNT("Kernels", add_block, panel, pack_row, pack_rows, pack_columns, gram, cross_gram, probe, multiply_tile,
-                multiply_transposed, add_offsets, add_block_rows, scale_row, dot, dot_wide, outer, add_scaled,
+                multiply_transposed, add_offsets, add_block_rows, scale_row, dot, dot_wide, outer, multiply_both_ways,
                 sum_rows);
 }
 template <class T, class S>

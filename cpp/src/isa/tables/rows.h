@@ -25,6 +25,13 @@ struct LeftTile {
   index_t ld, ni, n;
 };
 
+/// Some vectors over the rows of a tile and over its columns, each `stride` after the one before.
+struct BothWays {
+  const double *of_rows, *of_columns;
+  double *to_rows, *to_columns;
+  index_t stride;
+};
+
 template <class T>
 struct Kernels {
   /// acc (double, row stride ld_acc) += block (T, row stride ld).
@@ -62,8 +69,8 @@ struct Kernels {
   double (*dot_wide)(const T* x, const double* y, index_t n);
   /// out_r (rows ld apart) = w_r y, or where `add` that more.
   void (*outer)(const double* w, index_t rows, const T* y, index_t n, bool add, T* out, index_t ld);
-  /// sum += w x, in double.
-  void (*add_scaled)(const T* x, double w, index_t n, double* sum);
+  /// to_rows_k += tile · of_columns_k and to_columns_k += tileᵀ of_rows_k for k < count, in double.
+  void (*multiply_both_ways)(const LeftTile<T>& tile, const BothWays& vectors, index_t count);
   /// out = the sum of `count` rows, one after the other in T.
   void (*sum_rows)(const T* const* rows, index_t count, index_t n, T* out);
 };
