@@ -202,8 +202,8 @@ _OF_FEW_COLUMNS = {
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("columns", [1, 3])
-@pytest.mark.parametrize("n", [2, 65, 500])
+@pytest.mark.parametrize("columns", [1, 2, 3, 4])
+@pytest.mark.parametrize("n", [2, 65, 75, 450])  # the last rows of tiles: none, one, three and two after fours
 @pytest.mark.parametrize("name", _OF_FEW_COLUMNS)
 def test_gradients_of_few_columns_are_those_of_more_with_torch(name, n, columns, dtype):
     """Importances of distances, and those of one factor, have code of their own for products of few columns."""
@@ -214,6 +214,17 @@ def test_gradients_of_few_columns_are_those_of_more_with_torch(name, n, columns,
     for mine, wide in zip(_energy_gradients(f, f_aug, alpha), more, strict=True):
         assert relative_error(mine.numpy(), wide[:, :columns].numpy()) < (1e-6 if dtype == np.float32 else 1e-13)
         assert not wide[:, columns:].any()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_gradients_of_few_columns_of_clusters_with_torch(dtype):
+    """So far apart that whole tiles of their pairs are zeros."""
+    f, f_aug = _tensors(1000, 2, dtype)
+    features = np.repeat([[0.0], [1e3]], 500, axis=0) + np.random.default_rng(3).standard_normal((1000, 3))
+    alpha = acl.Gaussian(torch().from_numpy(features.astype(dtype)), 0.5)
+    more = _energy_gradients(_with_zeros(f, 5), _with_zeros(f_aug, 5), alpha)
+    for mine, wide in zip(_energy_gradients(f, f_aug, alpha), more, strict=True):
+        assert relative_error(mine.numpy(), wide[:, :2].numpy()) < (1e-6 if dtype == np.float32 else 1e-13)
 
 
 def test_gradients_of_few_columns_of_many_samples_with_torch():

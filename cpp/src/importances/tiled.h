@@ -55,7 +55,7 @@ class TiledImportance : public Importance<T> {
   /// out (row stride ld) = the entries of α in a tile, with its diagonal.
   virtual void tile(const Tile& where, T* out, index_t ld, TileScratch<T>& scratch) const = 0;
   /// out = the entries of α + αᵀ above the diagonal, 0 elsewhere; adds their sums and their products with the probe to
-  /// `sums`. False when all are 0: then the tile need not be multiplied.
+  /// `sums`. False when all are 0: then the tile need not be multiplied, and what is NaN goes to no other row.
   virtual bool half_tile(const Tile& where, T* out, index_t ld, const TileSums<T>& sums,
                          TileScratch<T>& scratch) const = 0;
   /// Sets what half_tile() will read from memory; false if that is not worth a prefetch.

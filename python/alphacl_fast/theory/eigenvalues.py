@@ -26,9 +26,9 @@ def top_eigenvalue(x: Any, x_aug: Any, alpha: Any = None) -> Any:
     Raises TypeError or ValueError naming the argument, what was expected and what came.
     Cost: forward that of C_α and some dozens of products with it, d² each. Backward 4Nd multiply-adds beside the
     Laplacian of α applied to one column: O(N) for uniform α, Np for rank p, and the entries of α for tiles, N²m/2 with
-    as many exponentials as C_α, which takes N²(m + d)/2 + 2Nd² multiply-adds. Measured on two cores, in the time to
-    form C_α: 0.4 to 0.5 for d = 256, 0.7 to 1.1 for d = 64, 0.9 to 1.2 for d = 8 and 16. Where C_α takes less than
-    2 ms, up to 2: torch's call of a derivative takes 0.1 ms for itself, and what it writes is as large as the data.
+    as many exponentials as C_α, which takes N²(m + d)/2 + 2Nd² multiply-adds. Measured on two cores, over the
+    time to form C_α: 0.4 to 0.5 for d = 256, 0.7 to 1.1 for d = 64, 0.9 to 1.2 for d = 8 and 16. Where that time is
+    below 2 ms, up to twice it: torch's call of a derivative takes 0.1 ms, and what it writes is as large as the data.
     Source: the derivative of a simple eigenvalue (Hellmann–Feynman); as an energy: derived.
     """
     return _top("top_eigenvalue", x, x_aug, alpha, 1)[0]
