@@ -42,7 +42,7 @@ struct Problem {
   index_t stride() const { return m + 3; }
 
   Problem(index_t samples, index_t keys, index_t features, Way how, bool unit, Reduction reduction, double by = 1.5,
-          double grads = 1, double first = 0)
+          double grads = 1, double first = 0, std::size_t first_grad = 0)
       : n(samples),
         others(how == Way::negatives ? keys : 0),
         m(features),
@@ -61,7 +61,7 @@ struct Problem {
     for (auto& set : f)
       for (std::size_t e = 0; e < set.size(); ++e) set[e] = static_cast<S>(next(seed));
     if (first != 0) f[0][stride()] = static_cast<S>(first);
-    for (std::size_t e = 0; e < grad.size(); ++e) grad[e] = static_cast<S>(grads * next(seed));
+    for (std::size_t e = 0; e < grad.size(); ++e) grad[e] = e < first_grad ? S(0) : static_cast<S>(grads * next(seed));
     given = {{f[0].data(), n, m, stride()},
              {f[1].data(), n, m, stride()},
              {nullptr, 0, 0, 0},
@@ -227,6 +227,8 @@ void test_split() {
   for (const Way way : ways) {
     const auto with = [&](double grads) { return Problem<float>(20, 7, 40, way, true, Reduction::none, 4, grads); };
     tiny = with(1e-34).right() && tiny;
+    // The first weights are 0: the largest is looked for among all of them.
+    tiny = Problem<float>(150, 7, 3, way, true, Reduction::none, 4, 1e-34, 0, 130).right() && tiny;
     huge = with(1e30).right() && huge;
     const Problem<float> zero = with(0);
     for (int k = 0; k < zero.sets(); ++k) none = zero.largest_gradient(k) == 0 && none;
