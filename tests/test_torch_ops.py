@@ -367,11 +367,11 @@ def test_what_torch_has_to_see_is_seen_in_lists_too():
     assert seen == [True]
 
 
-@pytest.mark.parametrize("name", sorted(OPERATORS.keys() - {"top_eigenvalue"}))  # test_eigenvalue_gradients has it
+@pytest.mark.parametrize("name", [*sorted(OPERATORS.keys() - {"top_eigenvalue"}), *CONTRASTS])
 def test_many_gradients_at_once(name):
-    """is_grads_batched, and a gradient that is torch's own zero."""
+    """is_grads_batched, and a gradient that is torch's own zero; of top_eigenvalue in test_eigenvalue_gradients."""
     z, k = (_features(70, 5, seed=s).requires_grad_() for s in (1, 2))
-    value = OPERATORS[name][0](z, k)
+    value = CONTRASTS[name](z, k) if name in CONTRASTS else OPERATORS[name][0](z, k)
     several = torch.stack([torch.full_like(value, c) for c in (1.0, -2.0, 0.0)])
     found = torch.autograd.grad(value, (z, k), several, is_grads_batched=True, retain_graph=True)
     for c, grad in enumerate(several):

@@ -149,8 +149,8 @@ void add_transposed(const T* tile, index_t ni, index_t nj, T* out) {
 template <class T>
 void TiledImportance<T>::product_of_few(View<const T> y, View<double> out, double* degree, double* row_sum) const {
   const index_t n = this->size(), q = y.cols, height = tile_rows(n), strip = blocks_per_strip * height;
-  // The columns of y, and one of ones for the degrees.
-  const index_t columns = q + 1;
+  // The columns of y, and where the degrees are asked for one of ones.
+  const index_t columns = q + (degree == nullptr ? 0 : 1);
   Buffer<double> factors(columns * n, 1.0);
   for (index_t k = 0; k < q; ++k)
     for (index_t i = 0; i < n; ++i) factors[k * n + i] = static_cast<double>(y.row(i)[k]);
@@ -170,7 +170,7 @@ void TiledImportance<T>::product_of_few(View<const T> y, View<double> out, doubl
         poll();
         const Tile where = {i0, ni, j0, std::min(tile_cols, n - j0)};
         if (!half_tile(where, work.entries.data(), tile_stride, {}, work.tile)) continue;
-        const BothWays vectors = {factors.data() + i0, factors.data() + j0, sums.data() + i0, part(b, 0) + j0, n};
+        const BothSides vectors = {factors.data() + i0, factors.data() + j0, sums.data() + i0, part(b, 0) + j0, n};
         kernels<T>().multiply_both_ways({work.entries.data(), tile_stride, ni, where.nj}, vectors, columns);
       }
     });

@@ -50,11 +50,11 @@ void outer(const double* w, index_t rows, const T* y, index_t n, bool add, T* ou
 
 // `rows` rows of a tile from row i on, and `count` vectors of both sides: each entry becomes a double once.
 template <class T, int rows, int count>
-void both_ways(const LeftTile<T>& tile, index_t i, const BothWays& v) {
+void rows_both_ways(const LeftTile<T>& tile, index_t i, const BothSides& v) {
   using V = Wide<double, T>;
   using D = Wide<double, double>;
   typename V::type sum[rows][count] = {};
-  double last[rows][count] = {}, of_row[rows][count];
+  double total[rows][count] = {}, of_row[rows][count];
   for (int r = 0; r < rows; ++r)
     for (int k = 0; k < count; ++k) of_row[r][k] = v.of_rows[k * v.stride + i + r];
   index_t j = 0;
@@ -72,29 +72,32 @@ void both_ways(const LeftTile<T>& tile, index_t i, const BothWays& v) {
   for (; j < tile.n; ++j)
     for (int r = 0; r < rows; ++r) {
       const double x = static_cast<double>(tile.data[(i + r) * tile.ld + j]);
-      for (int k = 0; k < count; ++k) last[r][k] += x * v.of_columns[k * v.stride + j];
+      for (int k = 0; k < count; ++k) total[r][k] += x * v.of_columns[k * v.stride + j];
       for (int k = 0; k < count; ++k) v.to_columns[k * v.stride + j] += x * of_row[r][k];
     }
   for (int r = 0; r < rows; ++r)
     for (int k = 0; k < count; ++k) {
-      for (index_t lane = 0; lane < V::lanes; ++lane) last[r][k] += sum[r][k][lane];
-      v.to_rows[k * v.stride + i + r] += last[r][k];
+      for (index_t lane = 0; lane < V::lanes; ++lane) total[r][k] += sum[r][k][lane];
+      v.to_rows[k * v.stride + i + r] += total[r][k];
     }
 }
 
 template <class T, int count>
-void all_rows_both_ways(const LeftTile<T>& tile, const BothWays& v) {
+void columns_both_ways(const LeftTile<T>& tile, const BothSides& v) {
   index_t i = 0;
-  for (; i + 4 <= tile.ni; i += 4) both_ways<T, 4, count>(tile, i, v);
-  for (; i < tile.ni; ++i) both_ways<T, 1, count>(tile, i, v);
+  for (; i + 4 <= tile.ni; i += 4) rows_both_ways<T, 4, count>(tile, i, v);
+  for (; i < tile.ni; ++i) rows_both_ways<T, 1, count>(tile, i, v);
 }
 
 template <class T>
-void multiply_both_ways(const LeftTile<T>& tile, const BothWays& all, index_t count) {
+void multiply_both_ways(const LeftTile<T>& tile, const BothSides& all, index_t count) {
   for (index_t k = 0; k < count; k += 2) {
     const index_t at = k * all.stride;
-    const BothWays v = {all.of_rows + at, all.of_columns + at, all.to_rows + at, all.to_columns + at, all.stride};
-    count - k > 1 ? all_rows_both_ways<T, 2>(tile, v) : all_rows_both_ways<T, 1>(tile, v);
+    const BothSides v = {all.of_rows + at, all.of_columns + at, all.to_rows + at, all.to_columns + at, all.stride};
+    if (count - k > 1)
+      columns_both_ways<T, 2>(tile, v);
+    else
+      columns_both_ways<T, 1>(tile, v);
   }
 }
 

@@ -35,7 +35,7 @@ class _TopEigenvalues(torch.autograd.Function):
         def along(weights):
             return run_laplacian_along(x, x_aug, vectors, weights, kind, tensors, numbers)
 
-        if torch._C._functorch.is_legacy_batchedtensor(grad):  # is_grads_batched: it reaches no operator of ours
+        if torch._C._functorch.is_legacy_batchedtensor(grad):  # is_grads_batched, which operators with lists refuse
             of_each = [along(scale * row) for row in torch.eye(len(vectors), dtype=torch.float64, device=x.device)]
             views = (sum(g * part for g, part in zip(grad, parts, strict=True)) for parts in zip(*of_each, strict=True))
         else:

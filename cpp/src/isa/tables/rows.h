@@ -26,7 +26,7 @@ struct LeftTile {
 };
 
 /// Some vectors over the rows of a tile and over its columns, each `stride` after the one before.
-struct BothWays {
+struct BothSides {
   const double *of_rows, *of_columns;
   double *to_rows, *to_columns;
   index_t stride;
@@ -69,8 +69,9 @@ struct Kernels {
   double (*dot_wide)(const T* x, const double* y, index_t n);
   /// out_r (rows ld apart) = w_r y, or where `add` that more.
   void (*outer)(const double* w, index_t rows, const T* y, index_t n, bool add, T* out, index_t ld);
-  /// to_rows_k += tile · of_columns_k and to_columns_k += tileᵀ of_rows_k for k < count, in double.
-  void (*multiply_both_ways)(const LeftTile<T>& tile, const BothWays& vectors, index_t count);
+  /// to_rows_k += tile · of_columns_k and to_columns_k += tileᵀ of_rows_k for k < count, in double. What is written
+  /// overlaps nothing that is read.
+  void (*multiply_both_ways)(const LeftTile<T>& tile, const BothSides& vectors, index_t count);
   /// out = the sum of `count` rows, one after the other in T.
   void (*sum_rows)(const T* const* rows, index_t count, index_t n, T* out);
 };
