@@ -45,7 +45,7 @@ def _problem(make: Any, activation: Any, settings: Settings) -> Numbers:
     rng = np.random.default_rng(settings.seed)
     x = make(rng, settings.pick(1500, 5000), 5)
     problem = points.Problem(x, x + 0.05 * rng.standard_normal(x.shape), activation)
-    return _judged(problem, points.critical_points(problem, settings.pick(6, 20), settings.seed), settings)
+    return _judged(problem, points.critical_points(problem, settings.pick(4, 20), settings.seed), settings)
 
 
 def _judged(problem: points.Problem, weights: np.ndarray, settings: Settings) -> Numbers:
