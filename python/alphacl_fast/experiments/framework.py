@@ -196,7 +196,7 @@ def _training(settings: Settings) -> Numbers:
     """Probe accuracies over the steps, (seeds, steps) per way, and how far apart loss and α-CL are."""
     torch = settings.torch()
     x, y, x_test, y_test = _digits_split(torch)
-    steps = settings.pick(24, 600)
+    steps = settings.pick(36, 600)
     seeds = range(settings.seed, settings.seed + 3)
     ends: dict[str, list[Any]] = {}
     found: Numbers = {"steps": list(range(0, steps + 1, steps // 6)), "accuracy": {}, "asked": len(y_test)}

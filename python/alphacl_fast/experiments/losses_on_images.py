@@ -52,7 +52,7 @@ def run(settings: Settings) -> Result:
 
 def _size(settings: Settings) -> tuple[int, int, int]:
     """Images, steps and batch of a training."""
-    return settings.pick((3000, 30, 96), (20_000, 300, 256))
+    return settings.pick((2000, 30, 96), (20_000, 300, 256))
 
 
 def _images(name: str, settings: Settings) -> tuple[Any, ...]:

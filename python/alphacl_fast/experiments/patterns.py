@@ -95,11 +95,11 @@ def _categories(settings: Settings) -> Numbers:
 
 def _learn(name: str, seed: int, settings: Settings) -> Numbers:
     """Coverage of linear and ReLU nodes on a whitened set, and the patterns with the highest energies as images."""
-    images = _data.images(name, settings, settings.pick(1500, 4000))
+    images = _data.images(name, settings, settings.pick(1000, 4000))
     if settings.quick:
         images = images.halved()
     white = theory.whiten(*settings.hooks.pairing(*images.views(seed)))
-    nodes = settings.pick(64, 128)
+    nodes = settings.pick(48, 128)
     sizes = _sizes(nodes)
     found: Numbers = {"title": images.title, "side": images.side, "samples": len(white.x), "sizes": sizes}
     for kind in ("linear", "relu"):

@@ -34,7 +34,7 @@ def run(settings: Settings) -> Numbers | None:
 
 
 def _steps(settings: Settings) -> int:
-    return settings.pick(200, 400)
+    return settings.pick(120, 400)
 
 
 def _of_set(name: str, settings: Settings) -> Numbers:
